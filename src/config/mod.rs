@@ -1,0 +1,181 @@
+//! What the operator asked for: the file as written is read elsewhere in this room; here is the
+//! configuration as meant. Every default is a const with its reason.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// Everything the proxy needs to start. Built by [`Config`]'s constructors only from checked input.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses that clients connect to; port 0 asks the kernel for a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Where `/livez /readyz /metrics /stats` answer; `None` turns the listener off.
+    pub admin: Option<SocketAddr>,
+    /// Worker threads, each pinned to a core of its own.
+    pub workers: NonZeroUsize,
+    /// Upstreams; [`UpstreamId`] is the index into this list.
+    pub upstreams: Vec<Upstream>,
+    /// Path prefixes; the longest that matches on a segment boundary wins.
+    pub routes: Vec<Route>,
+    /// Deadlines toward clients.
+    pub client: ClientDeadlines,
+    /// Bounds on what a client may ask of us.
+    pub limits: Limits,
+    /// Whether `Via` is added to requests and answers.
+    pub via: bool,
+    /// Where the access log goes.
+    pub access_log: AccessLog,
+}
+
+/// Index into [`Config::upstreams`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UpstreamId(pub usize);
+
+/// Index into [`Config::routes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RouteId(pub usize);
+
+/// One path prefix and where it leads.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// A path prefix that begins with `/`; `/v1` matches `/v1` and `/v1/models`, never `/v1beta`.
+    pub path: String,
+    /// The upstream that answers.
+    pub upstream: UpstreamId,
+}
+
+/// One model API.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// The operator's name for it; a metric label and a log field.
+    pub name: String,
+    /// Whether the connection is TLS, and how HTTP is spoken on it.
+    pub scheme: Scheme,
+    /// Host as written in the URL, without brackets or port.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The URL's path without a trailing slash; empty where the URL names none. As in nginx's
+    /// `proxy_pass`: a path replaces the route's prefix, none leaves the client's path as it is.
+    pub base_path: String,
+    /// Bearer key that replaces the client's `authorization`.
+    pub key: Option<SecretString>,
+    /// Forward the client's own `authorization` (and organization headers) where no key is set.
+    pub forward_authorization: bool,
+    /// `OpenAI-Organization` to send with our key.
+    pub organization: Option<String>,
+    /// `OpenAI-Project` to send with our key.
+    pub project: Option<String>,
+    /// Extra trusted roots in PEM, for this upstream only.
+    pub ca_file: Option<PathBuf>,
+    /// Protocol rule.
+    pub protocol: Protocol,
+    /// Sizes and lives of the pool, per worker.
+    pub pool: Pool,
+    /// Deadlines toward this upstream.
+    pub deadlines: UpstreamDeadlines,
+}
+
+/// Clear or TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// `http://`
+    Http,
+    /// `https://`
+    Https,
+}
+
+/// How HTTP is spoken to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// TLS: ALPN offers `h2` and `http/1.1`. Clear: HTTP/1.1.
+    Auto,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only; in clear, with prior knowledge (RFC 9113, section 3.3).
+    Http2,
+}
+
+/// Sizes and lives of one worker's pool to one upstream.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// Connections kept warm whatever the load.
+    pub min_connections: usize,
+    /// Connections at most.
+    pub max_connections: usize,
+    /// Streams that we put on one HTTP/2 connection at most; also kept under three quarters of
+    /// the peer's own limit.
+    pub streams_per_connection: usize,
+    /// A connection older than this (less up to a tenth of jitter) is replaced ahead of time.
+    pub max_age: Duration,
+    /// A connection that carried this many requests is replaced ahead of time.
+    pub max_requests: u64,
+    /// An HTTP/2 connection that was silent this long is sent a PING.
+    pub ping_interval: Duration,
+    /// A PING without answer for this long ends the connection.
+    pub ping_timeout: Duration,
+    /// Requests that may wait for a stream.
+    pub queue: usize,
+    /// How long a request may wait for a stream.
+    pub queue_timeout: Duration,
+    /// HTTP/2 receive window of one stream, in bytes: what one slow client can make us hold.
+    pub stream_window: u32,
+    /// HTTP/2 receive window of a connection, in bytes.
+    pub connection_window: u32,
+}
+
+/// Deadlines toward an upstream; each has an error of its own.
+#[derive(Debug, Clone)]
+pub struct UpstreamDeadlines {
+    /// TCP, TLS and the peer's SETTINGS together.
+    pub connect: Duration,
+    /// From the request's last byte sent (or the last progress of its body) to the answer's head.
+    pub response_head: Duration,
+    /// Silence between two body frames.
+    pub frame_gap: Duration,
+}
+
+/// Deadlines toward a client.
+#[derive(Debug, Clone)]
+pub struct ClientDeadlines {
+    /// A whole request head, from its first byte or the connection's start.
+    pub head: Duration,
+    /// Silence inside a request body.
+    pub body_idle: Duration,
+    /// A client that takes no byte although bytes are ready for it.
+    pub write_stall: Duration,
+    /// How long a drain may take before what is left is cut.
+    pub drain: Duration,
+}
+
+/// Bounds on what a client may ask of us.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Client connections at once, over all workers.
+    pub connections: usize,
+    /// Requests in flight at once, over all workers; beyond it 503 with `Retry-After`.
+    pub streams: usize,
+    /// A request head's bytes.
+    pub header_bytes: usize,
+    /// A request head's header lines.
+    pub headers: usize,
+    /// Bytes of a request body kept for the one safe replay.
+    pub replay_bytes: usize,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    Off,
+    /// One JSON object a line on stdout.
+    Stdout,
+    /// The same on stderr.
+    Stderr,
+    /// The same appended to a file.
+    File(PathBuf),
+}
