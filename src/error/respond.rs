@@ -1,4 +1,4 @@
-//! An error as an answer: OpenAI's JSON, RFC 9209's `Proxy-Status`, the SDKs' retry headers.
+//! An error as an answer: the JSON that the SDKs read, RFC 9209's `Proxy-Status`, retry headers.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -47,7 +47,7 @@ impl Error {
     }
 }
 
-/// OpenAI's shape; `param` is always null because no field of a body that we never parse is at fault.
+/// The shape that the SDKs read; `param` is always null because no field of a body that we never parse is at fault.
 fn body(kind: Kind) -> Bytes {
     let value = json!({ "error": {
         "message": kind.message(),

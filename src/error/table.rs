@@ -1,4 +1,4 @@
-//! The table: kind → side, outcome, status, OpenAI's `code`, proxy error type of RFC 9209
+//! The table: kind → side, outcome, status, `code`, proxy error type of RFC 9209
 //! (section 2.3), message, retry advice. Texts are static so that nothing secret can get in.
 
 use std::io;
@@ -114,12 +114,12 @@ impl Kind {
         StatusCode::from_u16(self.row().2).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// OpenAI's `code`: stable and `snake_case`, so it serves as a log field and a metric label too.
+    /// The JSON's `code`: stable and `snake_case`, so it serves as a log field and a metric label too.
     pub fn code(self) -> &'static str {
         self.row().3
     }
 
-    /// OpenAI's `type`.
+    /// The JSON's `type`.
     pub fn openai_type(self) -> &'static str {
         match self.side() {
             Side::Client => "invalid_request_error",
