@@ -32,5 +32,7 @@ pub mod error;
 pub mod admin;
 /// What the operator asked for, checked.
 pub mod config;
+/// What is asked of the kernel before the first thread exists.
+mod descriptors;
 /// Worker threads: pinned, each with a runtime of its own.
 pub mod runtime;

@@ -144,6 +144,8 @@ pub struct UpstreamDeadlines {
 pub struct ClientDeadlines {
     /// A whole request head, from its first byte or the connection's start.
     pub head: Duration,
+    /// A kept-alive HTTP/1.1 connection on which nothing is asked.
+    pub idle: Duration,
     /// Silence inside a request body.
     pub body_idle: Duration,
     /// A client that takes no byte although bytes are ready for it.

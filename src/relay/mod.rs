@@ -15,5 +15,6 @@ mod upload;
 
 pub use body::RelayBody;
 pub use exchange::{Answer, Attempt, Limits, exchange};
-pub use flow::Flow;
+pub(crate) use flow::outcome;
+pub use flow::{Bounds, Flow};
 pub use upload::Upload;

@@ -96,6 +96,11 @@ impl Sink {
         Ok(())
     }
 
+    /// Nothing of the body is left to give, or nobody takes it.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+
     /// Ends the body with trailers.
     pub fn trailers(&mut self, trailers: HeaderMap) -> Result<(), Broken> {
         match std::mem::replace(self, Self::Closed) {
