@@ -59,6 +59,8 @@ pub enum Kind {
     TooManyHeaders,
     /// The request is not one that may be forwarded; the text names the fault, and goes to the client.
     BadRequest(&'static str),
+    /// The client's head was begun and not finished within `client.head`.
+    HeadSlow,
     /// The client's body was silent for `client.body_idle`.
     BodyIdle,
     /// The client closed or reset before its answer was complete.

@@ -30,6 +30,8 @@ pub mod error;
 
 /// `/livez /readyz /metrics /stats`, on a listener and a thread of their own.
 pub mod admin;
+/// Arguments: parsing and types.
+pub mod cli;
 /// What the operator asked for, checked.
 pub mod config;
 /// What is asked of the kernel before the first thread exists.

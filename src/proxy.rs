@@ -61,7 +61,7 @@ impl Proxy {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
         });
-        let id = record.id().header();
+        let id = record.id().header_value();
         let version = request.version();
         match self.forward(client, request, &record, &id).await {
             Ok(answer) => answer,

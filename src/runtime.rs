@@ -3,13 +3,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::accept::{self, Door, Drain, Inbox, Loads};
 use crate::admin::{self, Readiness};
@@ -75,7 +75,15 @@ pub struct Running {
     hub: Arc<Hub>,
     orders: watch::Sender<Order>,
     workers: Vec<JoinHandle<usize>>,
-    admin_thread: Option<JoinHandle<()>>,
+    admin_thread: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
+    warmed: Arc<Warmed>,
+}
+
+/// How many workers have warmed their pools, for those who wait without polling.
+#[derive(Default)]
+struct Warmed {
+    workers: Mutex<usize>,
+    one_more: Condvar,
 }
 
 /// What a worker thread takes along.
@@ -88,6 +96,7 @@ struct Luggage {
     loads: Loads,
     seat: WorkerSeat,
     readiness: Arc<Readiness>,
+    warmed: Arc<Warmed>,
     connections: Bound,
     streams: Bound,
     orders: watch::Receiver<Order>,
@@ -122,6 +131,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         orders,
         workers: Vec::with_capacity(workers),
         admin_thread,
+        warmed: Arc::default(),
     };
     for (index, inbox) in inboxes.into_iter().enumerate() {
         let luggage = Luggage {
@@ -133,6 +143,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
             loads: loads.clone(),
             seat: hub.worker(index),
             readiness: Arc::clone(&readiness),
+            warmed: Arc::clone(&running.warmed),
             connections: connections.clone(),
             streams: streams.clone(),
             orders: listen_orders.clone(),
@@ -195,7 +206,7 @@ fn bind(config: &Config) -> Result<Listening, StartError> {
     Ok((sets, addresses))
 }
 
-type Admin = (Option<SocketAddr>, Option<JoinHandle<()>>);
+type Admin = (Option<SocketAddr>, Option<(JoinHandle<()>, oneshot::Sender<()>)>);
 
 fn start_admin(
     config: &Config,
@@ -207,6 +218,7 @@ fn start_admin(
     let listener = StdListener::bind(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let (hub, readiness) = (Arc::clone(hub), Arc::clone(readiness));
+    let (stop, stopped) = oneshot::channel();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -214,17 +226,16 @@ fn start_admin(
     let thread = std::thread::Builder::new()
         .name("admin".into())
         .spawn(move || {
-            let stop = readiness.stopped();
             runtime.block_on(async {
                 tokio::select! {
                     // The listener is ours and was made non-blocking: this does not fail.
-                    _served = admin::serve(listener, hub, Arc::clone(&readiness)) => {}
-                    () = stop => {}
+                    _served = admin::serve(listener, hub, readiness) => {}
+                    _gone = stopped => {}
                 }
             });
         })
         .map_err(|error| StartError::Io("start the admin thread", error))?;
-    Ok((Some(address), Some(thread)))
+    Ok((Some(address), Some((thread, stop))))
 }
 
 /// A worker's thread. The number of connections that had to be cut is its result.
@@ -238,7 +249,7 @@ fn work(luggage: Luggage) -> usize {
 }
 
 async fn serve(luggage: Luggage) -> usize {
-    let Luggage { index, config, loads, mut orders, readiness, .. } = luggage;
+    let Luggage { index, config, loads, mut orders, readiness, warmed, .. } = luggage;
     let recorder = luggage.seat.sit();
     let Some(proxy) = build(&config, &luggage.tls, luggage.streams, &recorder) else { return 0 };
     let pools: Vec<_> = proxy.upstreams.iter().map(|u| Rc::clone(&u.pool)).collect();
@@ -248,6 +259,8 @@ async fn serve(luggage: Luggage) -> usize {
             pool.warm().await;
         }
         readiness.set_worker(index, true);
+        *warmed.workers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        warmed.one_more.notify_all();
     });
     let drain = Drain::default();
     let door = Rc::new(Door {
@@ -266,7 +279,7 @@ async fn serve(luggage: Luggage) -> usize {
     }
     tasks.push(tokio::task::spawn_local(luggage.inbox.receive(index, loads, door)));
     // An owner that is gone without a word means now.
-    let _gone = orders.wait_for(|order| *order != Order::Serve).await;
+    drop(orders.wait_for(|order| *order != Order::Serve).await);
     for task in tasks {
         task.abort();
     }
@@ -275,9 +288,14 @@ async fn serve(luggage: Luggage) -> usize {
     tokio::select! {
         () = drain.emptied() => {}
         () = tokio::time::sleep(deadline) => {}
-        _now = orders.wait_for(|order| *order == Order::Stop) => {}
+        () = told_to_stop(&mut orders) => {}
     }
     drain.open()
+}
+
+/// Returns when the order is given, or its giver is gone.
+async fn told_to_stop(orders: &mut watch::Receiver<Order>) {
+    drop(orders.wait_for(|order| *order == Order::Stop).await);
 }
 
 fn build(
@@ -294,7 +312,7 @@ fn build(
     });
     Some(Proxy {
         config: Arc::clone(config),
-        table: Table::new(&config.routes),
+        table: Table::new(config),
         upstreams: upstreams.collect::<Option<_>>()?,
         streams,
         recorder: recorder.clone(),
@@ -319,7 +337,11 @@ impl Running {
 
     /// Waits until [`Running::is_ready`], at most `within`; `false` if that passed.
     pub fn wait_ready(&self, within: Duration) -> bool {
-        self.readiness.wait(within)
+        let all = self.workers.len();
+        // Poisoned only if a thread panicked while it counted; the count still stands.
+        let warmed = self.warmed.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.warmed.one_more.wait_timeout_while(warmed, within, |n| *n < all);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 >= all
     }
 
     /// Turns readiness off, closes the listeners and lets connections finish until the drain
@@ -347,8 +369,8 @@ impl Running {
             cut += worker.join().unwrap_or(0);
         }
         self.hub.finish(Duration::from_secs(2));
-        self.readiness.stop();
-        if let Some(thread) = self.admin_thread.take() {
+        if let Some((thread, stop)) = self.admin_thread.take() {
+            drop(stop);
             let _ended = thread.join();
         }
         cut

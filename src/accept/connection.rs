@@ -52,9 +52,11 @@ impl Door {
         let stall = self.config.client.write_stall;
         let socket = Stamped::new(stream, Instant::now(), Some(stall));
         let client = Rc::new(Client { address, wire: Rc::clone(socket.wire()) });
-        let sniffed = tokio::time::timeout(self.config.client.head, sniff(&socket));
-        let protocol = std::pin::pin!(sniffed);
-        match told_or(protocol, &mut member).await {
+        let protocol = {
+            let sniffed = tokio::time::timeout(self.config.client.head, sniff(&socket));
+            told_or(std::pin::pin!(sniffed), &mut member).await
+        };
+        match protocol {
             Some(Ok(Ok(Some(Protocol::Http1)))) => {
                 http1::serve(&self, socket, client, &mut member).await;
             }

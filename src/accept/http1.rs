@@ -67,8 +67,8 @@ pub(super) async fn serve<S>(
         waiting.poll(cx, in_flight, client.wire.bytes_read())
     })
     .await;
-    if matches!(ended, End::HeadTooSlow) {
-        refuse_slow_head(socket).await;
+    if ended == End::HeadTooSlow {
+        refuse_slow_head(socket.clone()).await;
     }
 }
 

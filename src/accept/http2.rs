@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::task::Poll;
 
 use hyper::body::Incoming;
 use hyper::rt::Executor;

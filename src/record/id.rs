@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use http::HeaderValue;
+
 /// 128 bits that name one request; shown as 32 lower-case hex digits.
 ///
 /// Distinct, not secret: whoever sees some can guess others.
@@ -19,6 +21,12 @@ impl RequestId {
             digits[2 * place + 1] = hex_digit(byte & 15);
         }
         digits
+    }
+
+    /// The same as a header's value.
+    pub fn header_value(self) -> HeaderValue {
+        // Hex digits are always a header's value; an empty one stands for what cannot happen.
+        HeaderValue::from_bytes(&self.hex()).unwrap_or(HeaderValue::from_static(""))
     }
 }
 

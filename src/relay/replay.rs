@@ -13,6 +13,8 @@ pub use buffer::ReplayBuffer;
 
 use h2::Reason;
 
+use crate::record::ReplayReason;
+
 /// How often one request may be sent again. The second upstream that refuses has a reason.
 pub const MAX_REPLAYS: u8 = 1;
 
@@ -59,17 +61,6 @@ pub enum Replay {
     No(NoReplay),
 }
 
-/// Why a request goes out again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ReplayReason {
-    /// It had never been written.
-    Unsent,
-    /// Above the GOAWAY's last stream.
-    GoAway,
-    /// `REFUSED_STREAM`.
-    Refused,
-}
-
 /// Why it does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoReplay {
@@ -81,17 +72,6 @@ pub enum NoReplay {
     BodySpoiled,
     /// It has been sent again already.
     Spent,
-}
-
-impl ReplayReason {
-    /// The value of the metric's `reason` label.
-    pub fn label(self) -> &'static str {
-        match self {
-            ReplayReason::Unsent => "unsent",
-            ReplayReason::GoAway => "goaway",
-            ReplayReason::Refused => "refused_stream",
-        }
-    }
 }
 
 impl Failure {
@@ -121,8 +101,8 @@ impl Failure {
 pub fn decide(failure: Failure, seen: Seen, body: BodyKept, replays: u8) -> Replay {
     let reason = match failure {
         Failure::Unsent => ReplayReason::Unsent,
-        Failure::GoAway => ReplayReason::GoAway,
-        Failure::Refused => ReplayReason::Refused,
+        Failure::GoAway => ReplayReason::Goaway,
+        Failure::Refused => ReplayReason::RefusedStream,
         Failure::Unknown => return Replay::No(NoReplay::MaybeProcessed),
     };
     match (seen, body) {

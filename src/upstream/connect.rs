@@ -134,7 +134,7 @@ impl Connector {
                 Err(_elapsed) => last = io::ErrorKind::TimedOut.into(),
             }
         }
-        Err(Error::with(Kind::from_connect(&last), last))
+        Err(Error::with(Kind::of_connect(&last), last))
     }
 
     /// Resolves on tokio's blocking threads; the last good answer is kept for when that fails.

@@ -20,7 +20,6 @@ const READ_AHEAD: usize = 16 * 1024;
 
 /// What is known of one connection's socket. Shared by everything that lives on the connection;
 /// all of one thread.
-#[derive(Debug)]
 pub struct Wire {
     read_at: Cell<Instant>,
     written_at: Cell<Instant>,
@@ -32,7 +31,6 @@ pub struct Wire {
 }
 
 /// Something given to the protocol layer whose departure a record waits for.
-#[derive(Debug)]
 enum Handed {
     RequestHead(Rc<Record>),
     Answer(Rc<Record>),
@@ -135,10 +133,8 @@ impl Wire {
 
 /// A stream with its [`Wire`]. Clones share the socket: one is given to the protocol layer, one
 /// stays with whoever watches the connection.
-#[derive(Debug)]
 pub struct Stamped<S>(Rc<End<S>>);
 
-#[derive(Debug)]
 struct End<S> {
     stream: RefCell<S>,
     wire: Rc<Wire>,

@@ -25,8 +25,8 @@ fn a_request_goes_out_again_in_six_cases_of_all_and_in_no_other() {
     }
     let proofs = [
         (Failure::Unsent, ReplayReason::Unsent),
-        (Failure::GoAway, ReplayReason::GoAway),
-        (Failure::Refused, ReplayReason::Refused),
+        (Failure::GoAway, ReplayReason::Goaway),
+        (Failure::Refused, ReplayReason::RefusedStream),
     ];
     let expected: Vec<_> = proofs
         .into_iter()
