@@ -87,6 +87,31 @@ fn chunks_written_together_count_from_the_oldest_and_a_head_with_them_apart() {
 }
 
 #[test]
+fn every_gap_counts_when_frames_are_read_faster_than_written_or_never_written() {
+    local(async {
+        let hub = hub(AccessLog::Off);
+        let recorder = hub.worker(0).sit();
+        let start = Instant::now();
+        let record = recorder.open(opened("/", start));
+        record.routed(0, 0);
+        record.leased(Leased { waited: us(5), cold: false, version: Version::HTTP_2 });
+        record.leased(Leased { waited: us(7), cold: false, version: Version::HTTP_2 });
+        record.head_sent(start);
+        record.upstream_head(start + us(50), StatusCode::OK, None);
+        for read in [100, 110, 130, 160] {
+            record.upstream_frame(start + us(read), 1);
+        }
+        drop(record);
+        let seen = stats(&hub).await;
+        assert_eq!(brief(&seen["latency_us"]["chunk_gap"]["upstream"]), spread(3, 20.0, 30.0));
+        let upstream = &seen["upstreams"][0]["latency_us"];
+        assert_eq!(brief(&upstream["upstream_ttfb"]), once(50.0));
+        assert_eq!(brief(&upstream["upstream_first_body"]), once(100.0));
+        assert_eq!(brief(&upstream["pool_wait"]), spread(2, 6.0, 7.0));
+    });
+}
+
+#[test]
 fn after_a_replay_the_upstream_is_timed_from_the_second_sending() {
     local(async {
         let hub = hub(AccessLog::Off);
