@@ -148,3 +148,127 @@ fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Respo
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AccessLog;
+    use crate::record::Setup;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::thread;
+    use tokio::sync::oneshot;
+
+    /// Serves while `visit` runs, on a runtime as `main` makes it.
+    fn visited(readiness: &Arc<Readiness>, visit: impl FnOnce(SocketAddr)) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let hub = Hub::new(Setup {
+            workers: 1,
+            routes: vec!["/v1".into()],
+            upstreams: vec!["openai".into()],
+            access_log: AccessLog::Off,
+            version: "1",
+            commit: "c",
+        });
+        let (hub, readiness) = (Arc::new(hub.unwrap()), Arc::clone(readiness));
+        let (end, ended) = oneshot::channel::<()>();
+        let serving = thread::spawn(move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().build().unwrap().block_on(async {
+                tokio::select! {
+                    fault = serve(listener, hub, readiness) => fault.unwrap(),
+                    _ = ended => {}
+                }
+            });
+        });
+        visit(address);
+        drop(end);
+        serving.join().unwrap();
+    }
+
+    /// Head and body of one answer on a connection of its own.
+    fn ask(address: SocketAddr, method: &str, path: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.to_lowercase(), body.to_owned())
+    }
+
+    #[test]
+    fn each_path_answers_in_its_own_type_and_others_say_what_there_is() {
+        let readiness = Arc::new(Readiness::new(0));
+        visited(&readiness, |address| {
+            assert_eq!(ask(address, "GET", "/livez").1, "ok\n");
+            let (head, body) = ask(address, "GET", "/metrics?x=1");
+            assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+            assert!(body.starts_with("# HELP firstbyte_requests_total "), "{body}");
+            let (head, body) = ask(address, "GET", "/stats");
+            assert!(head.contains("content-type: application/json"), "{head}");
+            let stats: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(stats["upstreams"][0]["name"], "openai");
+            let (head, body) = ask(address, "GET", "/v1/models");
+            assert!(head.starts_with("http/1.1 404 "), "{head}");
+            assert!(["/livez", "/readyz", "/metrics", "/stats"].iter().all(|p| body.contains(p)));
+            let (head, _) = ask(address, "POST", "/livez");
+            assert!(head.starts_with("http/1.1 405 ") && head.contains("allow: get, head"));
+        });
+    }
+
+    #[test]
+    fn head_gives_the_head_of_get_and_no_body() {
+        let readiness = Arc::new(Readiness::new(0));
+        visited(&readiness, |address| {
+            let (head, body) = ask(address, "HEAD", "/livez");
+            assert!(head.starts_with("http/1.1 200 ") && head.contains("content-length: 3"));
+            assert_eq!(body, "");
+        });
+    }
+
+    #[test]
+    fn ready_only_when_every_worker_is_and_never_again_once_draining() {
+        let readiness = Arc::new(Readiness::new(2));
+        visited(&readiness, |address| {
+            let ready = || {
+                let (head, body) = ask(address, "GET", "/readyz");
+                let report: serde_json::Value = serde_json::from_str(&body).unwrap();
+                let status = head.split(' ').nth(1).unwrap().to_owned();
+                assert_eq!(report["ready"], status == "200");
+                assert_eq!(report["ready"], readiness.is_ready());
+                (status, report["reason"].as_str().unwrap().to_owned())
+            };
+            assert_eq!(ready().0, "503");
+            readiness.set_worker(0, true);
+            readiness.set_worker(9, true);
+            assert_eq!(ready(), ("503".into(), "workers are warming their connections".into()));
+            readiness.set_worker(1, true);
+            assert_eq!(ready().0, "200");
+            readiness.set_worker(1, false);
+            assert_eq!(ready().0, "503");
+            readiness.set_worker(1, true);
+            readiness.drain();
+            assert_eq!(ready(), ("503".into(), "draining".into()));
+            readiness.set_worker(1, true);
+            assert_eq!(ready().0, "503");
+        });
+    }
+
+    #[test]
+    fn a_connection_serves_request_after_request() {
+        let readiness = Arc::new(Readiness::new(0));
+        visited(&readiness, |address| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            for _ in 0..3 {
+                stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+                let mut answer = Vec::new();
+                while !answer.ends_with(b"\r\n\r\nok\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    answer.push(byte[0]);
+                }
+            }
+        });
+    }
+}

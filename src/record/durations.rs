@@ -27,7 +27,8 @@ impl Durations {
     /// Adds one value: a few nanoseconds, plus an allocation when it is the longest so far by a
     /// power of two.
     pub(super) fn record(&mut self, took: Duration) {
-        let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).min(LONGEST_NS);
+        let ns = took.as_secs().saturating_mul(1_000_000_000);
+        let ns = ns.saturating_add(u64::from(took.subsec_nanos())).min(LONGEST_NS);
         // Both can only fail on constants out of range or a 16-bit usize.
         if self.counts.is_none() {
             self.counts = empty();

@@ -67,6 +67,7 @@ impl Ledger {
         let outcome = story.outcome.unwrap_or(Outcome::ClientGone);
         let duration = now.saturating_duration_since(opened);
         let mut active = self.active.borrow_mut();
+        story.settle(&mut active);
         active.ends[outcome as usize] += 1;
         active.duration.record(duration);
         let key = RequestKey { route: story.route, upstream: story.upstream, code: story.status };

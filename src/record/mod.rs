@@ -18,6 +18,7 @@ mod process;
 mod recordings;
 mod request;
 mod stats;
+mod story;
 mod text;
 mod worker;
 

@@ -13,6 +13,7 @@ use super::ledger::Ledger;
 use super::meters::GaugeGuard;
 use super::outcome::{Outcome, ReplayReason};
 use super::recordings::UpstreamRecordings;
+use super::story::{Head, Story};
 
 /// Longer request ids of an upstream are cut to this many bytes.
 const UPSTREAM_ID_BYTES: usize = 128;
@@ -41,49 +42,6 @@ pub struct Leased {
     pub cold: bool,
     /// What is spoken with the upstream.
     pub version: Version,
-}
-
-/// Where the answer's head stands on its way to the client's socket.
-#[derive(Debug, Clone, Copy, Default)]
-enum Head {
-    #[default]
-    Awaited,
-    /// Read from the upstream at this instant and handed over; not yet written.
-    Handed(Instant),
-    Written,
-}
-
-/// What a request has been through; everything but the labels of its counters is optional, since
-/// it may end anywhere.
-#[derive(Default)]
-pub(super) struct Story {
-    pub(super) route: Option<usize>,
-    pub(super) upstream: Option<usize>,
-    pub(super) upstream_version: Option<Version>,
-    pub(super) upstream_status: Option<StatusCode>,
-    pub(super) upstream_request_id: Option<String>,
-    pub(super) status: Option<StatusCode>,
-    pub(super) fault: Option<&'static str>,
-    pub(super) outcome: Option<Outcome>,
-    pub(super) cold: bool,
-    pub(super) pool_wait: Option<Duration>,
-    pub(super) upstream_ttfb: Option<Duration>,
-    pub(super) client_ttfb: Option<Duration>,
-    pub(super) overhead_request: Option<Duration>,
-    pub(super) overhead_head: Option<Duration>,
-    pub(super) overhead_chunk_max: Option<Duration>,
-    pub(super) gap_upstream_max: Option<Duration>,
-    pub(super) gap_client_max: Option<Duration>,
-    pub(super) frames: u64,
-    pub(super) bytes_up: u64,
-    pub(super) bytes_down: u64,
-    pub(super) replays: u32,
-    head_sent: Option<Instant>,
-    last_frame: Option<Instant>,
-    last_body_write: Option<Instant>,
-    head: Head,
-    /// When the oldest body frame that was handed over and not yet written was read.
-    unwritten: Option<Instant>,
 }
 
 /// One request's record. Share it by `Rc`; when the last clone is dropped it is closed: counted,
@@ -123,20 +81,26 @@ impl Record {
         story.pool_wait = Some(story.pool_wait.unwrap_or_default() + lease.waited);
         story.cold |= lease.cold;
         story.upstream_version = Some(lease.version);
-        self.of_upstream(&story, |upstream| {
-            upstream.pool_wait.record(lease.waited);
-            upstream.cold += u64::from(lease.cold);
-        });
+        let unsettled = story.unsettled.pool_wait.replace(lease.waited);
+        if lease.cold || unsettled.is_some() {
+            self.of_upstream(&story, |upstream| {
+                upstream.cold += u64::from(lease.cold);
+                // A lease that no head was sent on.
+                unsettled.into_iter().for_each(|waited| upstream.pool_wait.record(waited));
+            });
+        }
     }
 
     /// The request's head was written to the upstream's socket. The first one ends the overhead's
     /// `request` phase; the upstream's time to first byte runs from the last one.
     pub fn head_sent(&self, at: Instant) {
         let mut story = self.story.borrow_mut();
+        let mut active = self.ledger.active.borrow_mut();
+        story.settle(&mut active);
         if story.head_sent.replace(at).is_none() {
             let took = at.saturating_duration_since(self.opened.at);
             story.overhead_request = Some(took);
-            self.ledger.active.borrow_mut().overhead_request.record(took);
+            active.overhead_request.record(took);
         }
     }
 
@@ -151,7 +115,7 @@ impl Record {
         if let Some(sent) = story.head_sent {
             let took = at.saturating_duration_since(sent);
             story.upstream_ttfb = Some(took);
-            self.of_upstream(&story, |upstream| upstream.ttfb.record(took));
+            story.unsettled.ttfb = Some(took);
         }
     }
 
@@ -163,10 +127,12 @@ impl Record {
         if let Some(before) = story.last_frame.replace(at) {
             let gap = at.saturating_duration_since(before);
             story.gap_upstream_max = story.gap_upstream_max.max(Some(gap));
-            self.ledger.active.borrow_mut().gap_upstream.record(gap);
+            if let Some(unsettled) = story.unsettled.gap.replace(gap) {
+                // Several frames were read for one write.
+                self.ledger.active.borrow_mut().gap_upstream.record(unsettled);
+            }
         } else if let Some(sent) = story.head_sent {
-            let took = at.saturating_duration_since(sent);
-            self.of_upstream(&story, |upstream| upstream.first_body.record(took));
+            story.unsettled.first_body = Some(at.saturating_duration_since(sent));
         }
     }
 
@@ -193,6 +159,7 @@ impl Record {
             }
         }
         let mut active = self.ledger.active.borrow_mut();
+        story.settle(&mut active);
         if let Head::Handed(read_at) = story.head {
             let took = at.saturating_duration_since(read_at);
             story.head = Head::Written;
