@@ -1,11 +1,8 @@
 //! The client against peers that say exactly what a test wants, on the wire.
-#![expect(clippy::unwrap_used, reason = "the peers panic as tests do")]
-
-mod client_wire;
 
 use std::time::Duration;
 
-use client_wire::{Http1Peer, http2_peer};
+use crate::peers::{Http1Peer, http2_peer};
 use loadtest::client::{
     FailureKind, Mono, Pool, Protocol, Request, SendOptions, Target, Trace, fetch,
 };
@@ -115,7 +112,8 @@ async fn a_warm_pool_uses_one_connection_and_a_cold_one_a_new_each_time() {
 async fn the_mocks_digest_tells_a_changed_byte() {
     use sha2::{Digest, Sha256};
     let first = "data: {\"choices\":[]}\n\n";
-    let digest: String = Sha256::digest(first).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest =
+        Sha256::digest(first).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let last = format!("data: {{\"mock\":{{\"sha256\":\"{digest}\"}}}}\n\n");
     let options = SendOptions { hash: true, ..SendOptions::default() };
     for (sent, expected) in
