@@ -1,1 +1,3 @@
+//! The `loadtest` command.
+
 fn main() {}
