@@ -351,9 +351,14 @@ impl Running {
         let _told = self.orders.send(Order::Drain);
     }
 
-    /// Ends a drain now.
+    /// Ends everything now.
     pub fn stop(&self) {
         let _told = self.orders.send(Order::Stop);
+    }
+
+    /// [`Running::stop`] for somebody else's hands, while another waits in [`Running::join`].
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.orders.clone())
     }
 
     /// Waits for the workers to end and flushes the access log. The number of connections that were
@@ -374,6 +379,16 @@ impl Running {
             let _ended = thread.join();
         }
         cut
+    }
+}
+
+/// Ends a proxy now.
+pub struct Stopper(watch::Sender<Order>);
+
+impl Stopper {
+    /// See [`Running::stop`].
+    pub fn stop(&self) {
+        let _told = self.0.send(Order::Stop);
     }
 }
 

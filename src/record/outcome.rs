@@ -36,7 +36,7 @@ impl Outcome {
 }
 
 /// Why a request could safely be sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReplayReason {
     /// It never left us.
     Unsent,

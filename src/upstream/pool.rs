@@ -315,6 +315,13 @@ impl Pool {
 
     fn connect_failed(&self, error: Error) -> Duration {
         self.meters().connect_failed();
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(
+            upstream = self.settings.name,
+            error = error.kind().code(),
+            cause,
+            "cannot connect"
+        );
         let failures = self.failures.replace(self.failures.get().saturating_add(1));
         if self.conns.borrow().is_empty() && self.connecting.get() == 0 {
             // Nothing is open and nothing is on the way: waiting longer would only hide it.
