@@ -76,6 +76,9 @@ fn a_fault_is_one_line_and_not_a_page() {
     for fault in faults {
         assert!(!fault.contains('\n') && fault.len() < 300, "{fault}");
     }
+    let faults =
+        World::default().faults("upstreams: { \"a\\nb\": {} }\nroutes: [{ path: /, upstream: x }]");
+    assert!(faults[0].contains("upstreams.a\\nb: "), "{faults:?}");
 }
 
 #[test]
