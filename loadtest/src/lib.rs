@@ -11,3 +11,7 @@ pub mod load;
 pub mod measure;
 /// A small seeded generator.
 pub mod random;
+/// Certificates made at start, and TLS configurations that trust exactly them.
+pub mod tls;
+/// The mock upstream: what it answers is a script, what it saw is a log.
+pub mod upstream;
