@@ -144,7 +144,8 @@ impl Worker {
             .enable_all()
             .build_local(LocalOptions::default())
             .map_err(WorkError::Io)?;
-        runtime.block_on(self.legs(Recorder::new(ledger)))
+        let recorder = Recorder::new(self.share.nth, ledger);
+        runtime.block_on(self.legs(recorder))
     }
 
     async fn legs(mut self, recorder: Recorder) -> Result<(), WorkError> {

@@ -58,7 +58,10 @@ impl H2Client {
     }
 
     /// Sends a head; the body is the caller's business.
-    pub(crate) async fn start(&self, request: http::request::Builder) -> (H2Pending, SendStream<Bytes>) {
+    pub(crate) async fn start(
+        &self,
+        request: http::request::Builder,
+    ) -> (H2Pending, SendStream<Bytes>) {
         let mut send = self.send.clone().ready().await.unwrap();
         let (response, body) = send.send_request(request.body(()).unwrap(), false).unwrap();
         (H2Pending { response }, body)
