@@ -188,7 +188,7 @@ async function errorClasses({ client, sdk }) {
   const table = [];
   for (const [status, wanted] of Object.entries(CLASSES)) {
     for (const stream of [false, true]) {
-      const ask = () => client.chat.completions.create({ model, messages, stream }, steer({ script: `status-${status}` }));
+      const ask = () => client.chat.completions.create({ model, messages, stream }, steer({ script: status }));
       const error = await errorOf(`status ${status}`, ask);
       const seen = describe(error);
       const told = `${status}: ${JSON.stringify(seen)} ${error}`;

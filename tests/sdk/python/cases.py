@@ -184,7 +184,7 @@ def error_classes(client, options):
         for stream in (False, True):
             try:
                 client.chat.completions.create(
-                    model="gpt-4o", messages=QUESTION, stream=stream, extra_headers=steer(script=f"status-{status}"))
+                    model="gpt-4o", messages=QUESTION, stream=stream, extra_headers=steer(script=status))
                 raise AssertionError(f"{status} was taken for an answer")
             except openai.APIStatusError as error:
                 seen = describe(error)
