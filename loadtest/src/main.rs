@@ -1,1 +1,3 @@
-fn main(){}
+//! The `loadtest` command.
+
+fn main() {}

@@ -1,5 +1,26 @@
-//! What the operator asked for: the file as written is read elsewhere in this room; here is the
-//! configuration as meant. Every default is a const with its reason.
+//! What the operator asked for: the file as written is read in this room's other files; here is
+//! the configuration as meant.
+
+mod address;
+mod assemble;
+pub mod defaults;
+mod describe;
+mod env;
+mod fault;
+mod keys;
+mod kind;
+mod load;
+mod no_file;
+mod quantity;
+mod reader;
+mod reference;
+mod route;
+mod scalar;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod url;
+mod yaml;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -8,7 +29,16 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-/// Everything the proxy needs to start. Built by [`Config`]'s constructors only from checked input.
+pub use describe::describe;
+pub use env::{Env, ProcessEnv};
+pub use fault::{At, Fault, Faults, Place};
+pub use load::{load, parse};
+pub use no_file::from_env;
+pub use quantity::parse_duration;
+pub use reference::{json_schema, key_table};
+
+/// Everything the proxy needs to start. [`load`], [`parse`] and [`from_env`] build it from checked
+/// input only. Its `Debug` shows no key.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Addresses that clients connect to; port 0 asks the kernel for a free one.
@@ -144,6 +174,8 @@ pub struct UpstreamDeadlines {
 pub struct ClientDeadlines {
     /// A whole request head, from its first byte or the connection's start.
     pub head: Duration,
+    /// A kept-alive HTTP/1.1 connection on which nothing is asked.
+    pub idle: Duration,
     /// Silence inside a request body.
     pub body_idle: Duration,
     /// A client that takes no byte although bytes are ready for it.

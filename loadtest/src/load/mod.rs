@@ -1,0 +1,161 @@
+//! The one loop: a schedule of intended starts, one client, one measurement. Open or closed, a
+//! plain run or the slices of a comparison, it is always this.
+
+/// Waking at a moment.
+mod alarm;
+/// When requests should start.
+pub mod schedule;
+/// Threads that each run the loop.
+pub mod worker;
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::ask::Ask;
+use crate::client::{Mono, Pool, SendOptions};
+use crate::measure::Recorder;
+
+use alarm::Alarm;
+use schedule::{Schedule, Start};
+
+/// What one pass of the loop does.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// When requests should start.
+    pub schedule: Schedule,
+    /// Most requests in flight. In an open loop one that is due while all are taken waits, and its
+    /// wait counts.
+    pub slots: usize,
+    /// No request starts later than this after the beginning.
+    pub until: Option<Duration>,
+    /// Requests due earlier than this after the beginning are sent, but not counted.
+    pub warm_up: Duration,
+    /// Pause of a slot between its requests.
+    pub think: Duration,
+    /// How each request is done.
+    pub options: SendOptions,
+}
+
+/// Where a worker's requests go, and what they are.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// The connections.
+    pub pool: Arc<Pool>,
+    /// The requests.
+    pub ask: Arc<Ask>,
+}
+
+/// Which of the schedule's requests are this worker's: every `of`th, from the `nth` on.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// From 0.
+    pub nth: usize,
+    /// At least 1.
+    pub of: usize,
+}
+
+/// Sends what `plan` says over `lane`, until its schedule ends or `stop` turns true, and then
+/// waits for all that is in flight: what was started is never cut.
+///
+/// Must run on a local runtime, since each request is a local task. Dropping the future leaves
+/// those tasks to the runtime's end.
+pub async fn drive(
+    plan: Plan,
+    lane: &Lane,
+    share: Share,
+    recorder: &Recorder,
+    stop: &mut watch::Receiver<bool>,
+) -> io::Result<()> {
+    let alarm = Alarm::new()?;
+    let begin = Mono::now();
+    let (free, mut slots) = mpsc::channel(plan.slots);
+    for _ in 0..plan.slots {
+        // Cannot fail: the channel holds as many as there are slots.
+        let _ = free.try_send(begin);
+    }
+    let pass = Rc::new(Pass {
+        lane: lane.clone(),
+        recorder: recorder.clone(),
+        counted_from: begin.after(plan.warm_up),
+        options: plan.options,
+        think: plan.think,
+        free,
+    });
+    let mine = plan.schedule.enumerate().skip(share.nth).step_by(share.of);
+    for (id, start) in mine {
+        let due = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            due = due(start, begin, &alarm, &mut slots) => due?,
+        };
+        if plan.until.is_some_and(|until| due >= begin.after(until)) {
+            drop(Slot(pass.free.clone()));
+            break;
+        }
+        recorder.started();
+        let slot = Slot(pass.free.clone());
+        tokio::task::spawn_local(pass.clone().one(id as u64, due, slot));
+    }
+    for _ in 0..plan.slots {
+        slots.recv().await;
+    }
+    Ok(())
+}
+
+/// Waits for the moment to start, and for a slot; says when the request was due.
+async fn due(
+    start: Start,
+    begin: Mono,
+    alarm: &Alarm,
+    slots: &mut mpsc::Receiver<Mono>,
+) -> io::Result<Mono> {
+    let scheduled = match start {
+        Start::At(offset) => {
+            let moment = begin.after(offset);
+            alarm.at(moment).await?;
+            Some(moment)
+        }
+        Start::WhenFree => None,
+    };
+    // The sender lives as long as the pass, which the caller holds.
+    let free_since = slots.recv().await.unwrap_or(begin);
+    Ok(scheduled.unwrap_or(free_since))
+}
+
+/// What the requests of one pass share.
+struct Pass {
+    lane: Lane,
+    recorder: Recorder,
+    counted_from: Mono,
+    options: SendOptions,
+    think: Duration,
+    free: mpsc::Sender<Mono>,
+}
+
+impl Pass {
+    async fn one(self: Rc<Self>, id: u64, due: Mono, slot: Slot) {
+        let counted = due >= self.counted_from;
+        let request = self.lane.ask.request(id);
+        let mut watch = self.recorder.watch(counted);
+        let outcome = self.lane.pool.send(&request, due, &self.options, &mut watch).await;
+        self.recorder.ended(id, outcome, counted);
+        if !self.think.is_zero() {
+            tokio::time::sleep(self.think).await;
+        }
+        drop(slot);
+    }
+}
+
+/// The right to one request in flight. Dropped in any way, a panic included, it is free again.
+struct Slot(mpsc::Sender<Mono>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Cannot be full: there are as many places as slots.
+        let _ = self.0.try_send(Mono::now());
+    }
+}

@@ -1,0 +1,199 @@
+//! Threads that each run the loop on a runtime of their own and share nothing but the ledger.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{Barrier, watch};
+
+use crate::ask::Ask;
+use crate::client::{DialError, Pool, Target};
+use crate::measure::{Interval, Recorder};
+
+use super::{Lane, Plan, Share, drive};
+
+/// Intervals that may wait for the ledger before a worker goes on without turning the page.
+const PAGES_WAITING: usize = 64;
+
+/// One of the targets of a run.
+#[derive(Clone, Debug)]
+pub struct Course {
+    /// Where.
+    pub target: Target,
+    /// What.
+    pub ask: Arc<Ask>,
+    /// A new connection for each request.
+    pub cold: bool,
+    /// Connections opened before the first request, over all workers.
+    pub connections: usize,
+    /// Most requests at a time on one HTTP/2 connection.
+    pub streams: usize,
+}
+
+/// One pass of the loop over one target.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// Which course.
+    pub target: usize,
+    /// The number under which it is kept apart.
+    pub slice: usize,
+    /// What to do.
+    pub plan: Plan,
+}
+
+/// All that the workers do.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The targets.
+    pub courses: Vec<Course>,
+    /// The passes, in order.
+    pub legs: Vec<Leg>,
+    /// How many threads share each pass.
+    pub threads: usize,
+    /// How often a worker's notes are handed over.
+    pub interval: Duration,
+}
+
+/// Why a worker stopped early.
+#[derive(Debug)]
+pub enum WorkError {
+    /// No connection to a target before the first request.
+    Dial(String, DialError),
+    /// The runtime or the timer.
+    Io(io::Error),
+}
+
+impl std::fmt::Display for WorkError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Dial(origin, error) => write!(f, "{origin}: {error}"),
+            Self::Io(error) => write!(f, "the load generator failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for WorkError {}
+
+/// Workers under way.
+#[derive(Debug)]
+pub struct Workers {
+    notes: Receiver<Interval>,
+    threads: Vec<JoinHandle<Result<(), WorkError>>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Workers {
+    /// Starts the program's threads.
+    pub fn start(program: Program) -> io::Result<Self> {
+        let (ledger, notes) = sync_channel(PAGES_WAITING);
+        let (stop, stopped) = watch::channel(false);
+        let program = Arc::new(program);
+        let together = Arc::new(Barrier::new(program.threads));
+        let mut threads = Vec::new();
+        for nth in 0..program.threads {
+            let worker = Worker {
+                program: program.clone(),
+                share: Share { nth, of: program.threads },
+                together: together.clone(),
+                stop: stopped.clone(),
+            };
+            let ledger = ledger.clone();
+            let name = format!("load-{nth}");
+            threads.push(thread::Builder::new().name(name).spawn(move || worker.run(ledger))?);
+        }
+        Ok(Self { notes, threads, stop })
+    }
+
+    /// What they noted, as it comes; ends when all have ended.
+    pub fn notes(&mut self) -> impl Iterator<Item = Interval> {
+        self.notes.iter()
+    }
+
+    /// No further request starts; those in flight are waited for.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits for the end; a panic of a worker goes on here.
+    pub fn join(self) -> Result<(), WorkError> {
+        drop(self.notes);
+        let mut result = Ok(());
+        for thread in self.threads {
+            match thread.join() {
+                Ok(ended) => result = result.and(ended),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        result
+    }
+}
+
+struct Worker {
+    program: Arc<Program>,
+    share: Share,
+    together: Arc<Barrier>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Worker {
+    fn run(self, ledger: SyncSender<Interval>) -> Result<(), WorkError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .map_err(WorkError::Io)?;
+        runtime.block_on(self.legs(Recorder::new(ledger)))
+    }
+
+    async fn legs(mut self, recorder: Recorder) -> Result<(), WorkError> {
+        let lanes = self.open().await;
+        // All workers meet here even if one could not connect: none must wait for ever.
+        self.together.wait().await;
+        let lanes = lanes?;
+        let pages = recorder.clone();
+        let interval = self.program.interval;
+        let ticker = tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                pages.turn(None);
+            }
+        });
+        for leg in &self.program.legs {
+            recorder.open(leg.target, leg.slice);
+            let plan = share_of(leg.plan.clone(), self.share);
+            let lane = &lanes[leg.target];
+            let driven = drive(plan, lane, self.share, &recorder, &mut self.stop).await;
+            self.together.wait().await;
+            driven.map_err(WorkError::Io)?;
+        }
+        ticker.abort();
+        recorder.turn(Some((0, 0)));
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<Vec<Lane>, WorkError> {
+        let mut lanes = Vec::new();
+        for course in &self.program.courses {
+            let target = course.target.clone();
+            let pool = if course.cold {
+                Pool::cold(target)
+            } else {
+                Pool::sharing(target, course.streams)
+            };
+            let connections = course.connections.div_ceil(self.share.of);
+            pool.open(connections)
+                .await
+                .map_err(|error| WorkError::Dial(course.target.origin(), error))?;
+            lanes.push(Lane { pool, ask: course.ask.clone() });
+        }
+        Ok(lanes)
+    }
+}
+
+/// One worker's part of the slots; at least one.
+fn share_of(plan: Plan, share: Share) -> Plan {
+    let slots = plan.slots / share.of + usize::from(share.nth < plan.slots % share.of);
+    Plan { slots: slots.max(1), ..plan }
+}

@@ -1,0 +1,43 @@
+//! Who decides what a request is answered.
+
+use std::sync::Arc;
+
+use super::openai::Standard;
+use super::script::Script;
+use super::seen::Seen;
+
+/// Decides per request.
+pub(super) type Decide = Arc<dyn Fn(&Seen) -> Script + Send + Sync>;
+
+/// Where scripts come from.
+pub(super) enum Answers {
+    /// A plausible OpenAI.
+    Standard(Standard),
+    /// The same for everyone.
+    Fixed(Script),
+    /// Decided when the body has arrived.
+    AtEnd(Decide),
+    /// Decided when the head has arrived.
+    AtHead(Decide),
+}
+
+impl Answers {
+    /// The script, if it can be known before the body has been read.
+    pub(super) fn at_head(&self, seen: &Seen) -> Option<Script> {
+        match self {
+            Self::Standard(standard) => standard.at_head(seen),
+            Self::Fixed(script) => script.begins_at_head().then(|| script.clone()),
+            Self::AtEnd(_) => None,
+            Self::AtHead(decide) => Some(decide(seen)),
+        }
+    }
+
+    /// The script, for requests that were read first.
+    pub(super) fn at_end(&self, seen: &Seen) -> Script {
+        match self {
+            Self::Standard(standard) => standard.answer(seen),
+            Self::Fixed(script) => script.clone(),
+            Self::AtEnd(decide) | Self::AtHead(decide) => decide(seen),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The mock upstream: what it answers is a script, what it saw is a log.
+//!
+//! ```no_run
+//! use loadtest::upstream::{Script, Upstream};
+//! use std::time::Duration;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let script = Script::new().stream_after(Duration::from_millis(20)).tokens(5, Duration::from_millis(10)).done();
+//! let upstream = Upstream::builder().tls().http2().script(script).start()?;
+//! println!("{} trusts {}", upstream.base_url(), upstream.ca_pem());
+//! # Ok(()) }
+//! ```
+
+mod answers;
+mod builder;
+mod chunk;
+mod clock;
+mod exchange;
+mod http1;
+mod http2;
+mod intake;
+mod log;
+mod openai;
+mod run;
+mod running;
+mod script;
+mod seen;
+mod server;
+mod sink;
+/// Durations as people write them.
+pub mod span;
+mod sse;
+mod wire;
+
+pub use builder::Builder;
+pub use chunk::Shape;
+pub use clock::now_ns;
+pub use log::{
+    ConnectionEnd, ConnectionSeen, End, HeaderLine, KEPT_BODIES, KEPT_BODY, KEPT_ENTRIES, Log,
+    RequestSeen,
+};
+pub use openai::Standard;
+pub use running::Upstream;
+pub use script::{ErrorEvent, Goaway, Head, Script, Step, Tokens};
+pub use seen::Seen;
+pub use sse::About;
+pub use wire::Cut;

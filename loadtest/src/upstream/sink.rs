@@ -1,0 +1,129 @@
+//! Where a script's steps go: one face over both versions of HTTP.
+
+use bytes::Bytes;
+
+use super::script::{Goaway, Head};
+use super::wire::Cut;
+use super::{http1, http2};
+
+/// Why an answer could not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The peer reset the stream with this code.
+    Reset(u32),
+    /// The connection is gone.
+    Closed,
+    /// The peer sent what is not HTTP.
+    Malformed(String),
+}
+
+/// One answer under way.
+pub(super) enum Sink {
+    H1(http1::Answer),
+    H2(http2::Answer),
+}
+
+impl Sink {
+    pub(super) async fn informational(&mut self, head: &Head) -> Result<(), Gone> {
+        match self {
+            Self::H1(answer) => answer.informational(head).await,
+            Self::H2(answer) => answer.informational(head),
+        }
+    }
+
+    /// `end`: there will be no body.
+    pub(super) fn head(&mut self, head: &Head, end: bool) -> Result<(), Gone> {
+        match self {
+            Self::H1(answer) => answer.head(head, end),
+            Self::H2(answer) => answer.head(head, end),
+        }
+    }
+
+    /// One body frame. `more`: bytes that follow at once; `end`: this was the last frame.
+    pub(super) async fn data(&mut self, frame: Bytes, more: usize, end: bool) -> Result<(), Gone> {
+        match self {
+            Self::H1(answer) => answer.data(&frame, end).await,
+            Self::H2(answer) => answer.data(frame, more, end).await,
+        }
+    }
+
+    /// Lets everything so far leave.
+    pub(super) async fn flush(&mut self) -> Result<(), Gone> {
+        match self {
+            Self::H1(answer) => answer.flush().await,
+            Self::H2(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn empty_frame(&mut self) -> Result<(), Gone> {
+        match self {
+            Self::H1(_) => Ok(()),
+            Self::H2(answer) => answer.empty_frame(),
+        }
+    }
+
+    pub(super) async fn trailers(&mut self, lines: &[(String, String)]) -> Result<(), Gone> {
+        match self {
+            Self::H1(answer) => answer.trailers(lines).await,
+            Self::H2(answer) => answer.trailers(lines),
+        }
+    }
+
+    pub(super) async fn finish(&mut self) -> Result<(), Gone> {
+        match self {
+            Self::H1(answer) => answer.finish().await,
+            Self::H2(answer) => answer.finish(),
+        }
+    }
+
+    /// Bytes between two frames.
+    pub(super) async fn raw(&mut self, bytes: Bytes) -> Result<(), Gone> {
+        match self {
+            Self::H1(answer) => answer.raw(&bytes).await,
+            Self::H2(answer) => {
+                answer.raw(bytes).await;
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn cut(&mut self, how: Cut) {
+        match self {
+            Self::H1(answer) => answer.cut(how).await,
+            Self::H2(answer) => answer.cut(how).await,
+        }
+    }
+
+    pub(super) async fn reset(&mut self, code: u32) {
+        match self {
+            Self::H1(answer) => answer.cut(Cut::Rst).await,
+            Self::H2(answer) => answer.reset(code),
+        }
+    }
+
+    pub(super) async fn refuse(&mut self) {
+        match self {
+            Self::H1(answer) => answer.cut(Cut::Fin).await,
+            Self::H2(answer) => answer.reset(h2::Reason::REFUSED_STREAM.into()),
+        }
+    }
+
+    /// True if this request is over with it.
+    pub(super) async fn goaway(&mut self, which: Goaway) -> bool {
+        match self {
+            Self::H1(answer) => {
+                answer.close_after();
+                false
+            }
+            Self::H2(answer) => answer.goaway(which).await,
+        }
+    }
+
+    /// Completes when the peer has left. Over HTTP/1.1 only whoever reads the connection can know.
+    pub(super) async fn gone(&mut self) -> Gone {
+        match self {
+            Self::H1(_) => std::future::pending().await,
+            Self::H2(answer) => answer.gone().await,
+        }
+    }
+}

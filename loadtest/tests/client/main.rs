@@ -1,0 +1,6 @@
+//! The load client, on the wire: small peers, real sockets.
+#![expect(clippy::unwrap_used, reason = "test code")]
+
+mod exchange;
+mod load;
+mod peers;

@@ -1,0 +1,68 @@
+//! HTTP/2 toward a client, in clear with prior knowledge.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::service::service_fn;
+use hyper::{Request, server};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::connection::{Client, Door};
+use super::drain::Member;
+use crate::relay::attend::attended;
+use crate::wire::Stamped;
+
+/// Streams that one client connection may have at once; what SDKs and load generators open on one
+/// connection, several times over.
+const STREAMS: u32 = 1024;
+
+/// Receive windows for request bodies: a large prompt or audio file flows without a round trip per
+/// 64 KiB, and one connection can make us hold no more than this.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Spawns each stream's task on the worker's own thread, attended while hyper does not ask.
+#[derive(Clone)]
+struct Local;
+
+impl<F: Future + 'static> Executor<F> for Local {
+    fn execute(&self, stream: F) {
+        tokio::task::spawn_local(attended(stream));
+    }
+}
+
+/// Serves a connection to its end. Dropped, it takes every stream with it.
+pub(super) async fn serve<S>(
+    door: &Rc<Door>,
+    socket: Stamped<S>,
+    client: Rc<Client>,
+    member: &mut Member,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let proxy = Rc::clone(&door.proxy);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (proxy, client) = (Rc::clone(&proxy), Rc::clone(&client));
+        async move { Ok::<_, Infallible>(proxy.serve(&client, request).await) }
+    });
+    let header_bytes = u32::try_from(door.config.limits.header_bytes).unwrap_or(u32::MAX);
+    let mut builder = server::conn::http2::Builder::new(Local);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(header_bytes);
+    let mut connection =
+        std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
+    std::future::poll_fn(|cx| {
+        if member.poll_told(cx) {
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx).map(drop)
+    })
+    .await;
+}

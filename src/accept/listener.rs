@@ -1,0 +1,205 @@
+//! Listening, and which worker a connection goes to.
+//!
+//! Every worker listens on a socket of its own (`SO_REUSEPORT`), so that a connection is accepted
+//! by the thread that serves it and nobody is woken across threads. The kernel spreads by hash;
+//! where that leaves a worker with more connections than another, it hands the new one over.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::connection::Door;
+
+/// Connections that the kernel may hold for us while a worker is busy; the kernel caps it at
+/// `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// Connections on their way to a worker. One that is not taken in time stays where it was accepted.
+const INBOX: usize = 64;
+
+/// A worker with this many connections more than the least loaded hands a new one over. One more
+/// is noise; a wake across threads is paid only for a real imbalance.
+const IMBALANCE: usize = 2;
+
+/// The first pause when accepting fails for want of descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The longest.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
+
+/// Opens the listening sockets of all workers for one address; with port 0 they share the port that
+/// the first is given. A port on which another process listens already is refused, although the
+/// kernel would let two processes of one user share it: half the connections would go astray.
+///
+/// # Errors
+/// The address cannot be bound.
+pub fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<StdListener>> {
+    let mut address = address;
+    if address.port() != 0 {
+        drop(StdListener::bind(address)?);
+    }
+    let mut listeners = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = StdListener::from(socket);
+        address = listener.local_addr()?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Open connections of each worker, and where to hand it more. Shared by all workers.
+#[derive(Clone)]
+pub struct Loads(Arc<[Worker]>);
+
+struct Worker {
+    open: AtomicUsize,
+    inbox: mpsc::Sender<(StdStream, SocketAddr)>,
+}
+
+/// Connections that others accepted for this worker.
+pub struct Inbox(mpsc::Receiver<(StdStream, SocketAddr)>);
+
+/// A connection counted for a worker.
+struct Counted {
+    loads: Loads,
+    worker: usize,
+}
+
+impl Loads {
+    /// For this many workers; each takes its inbox.
+    pub fn new(workers: usize) -> (Self, Vec<Inbox>) {
+        let (loads, inboxes) = (0..workers)
+            .map(|_| {
+                let (inbox, mine) = mpsc::channel(INBOX);
+                (Worker { open: AtomicUsize::new(0), inbox }, Inbox(mine))
+            })
+            .collect::<(Vec<_>, Vec<_>)>();
+        (Self(loads.into()), inboxes)
+    }
+
+    /// The worker that should have a connection which `here` accepted.
+    fn choose(&self, here: usize) -> usize {
+        let open = |worker: usize| self.0[worker].open.load(Ordering::Relaxed);
+        let least = (0..self.0.len()).min_by_key(|worker| open(*worker)).unwrap_or(here);
+        if open(here) >= open(least) + IMBALANCE { least } else { here }
+    }
+
+    fn count(&self, worker: usize) -> Counted {
+        self.0[worker].open.fetch_add(1, Ordering::Relaxed);
+        Counted { loads: self.clone(), worker }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.loads.0[self.worker].open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Accepts for `worker` until dropped. Failing to accept never ends it.
+///
+/// # Errors
+/// The listener cannot be put to use.
+pub async fn listen(
+    listener: StdListener,
+    worker: usize,
+    loads: Loads,
+    door: Rc<Door>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let mut pause = PAUSE;
+    loop {
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            // The client was gone before we came: no shortage, no pause.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(_shortage) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(MAX_PAUSE);
+                continue;
+            }
+        };
+        pause = PAUSE;
+        let there = loads.choose(worker);
+        if there == worker {
+            serve(&door, stream, address, loads.count(worker));
+        } else if let Some((stream, address)) = hand_over(&loads, there, stream, address)? {
+            serve(&door, stream, address, loads.count(worker));
+        }
+    }
+}
+
+/// The connection again if the other worker cannot take it now.
+fn hand_over(
+    loads: &Loads,
+    there: usize,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+    let stream = stream.into_std()?;
+    match loads.0[there].inbox.try_send((stream, address)) {
+        Ok(()) => Ok(None),
+        Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => {
+            Ok(Some((TcpStream::from_std(back.0)?, back.1)))
+        }
+    }
+}
+
+impl Inbox {
+    /// Serves what other workers hand over until dropped.
+    pub async fn receive(mut self, worker: usize, loads: Loads, door: Rc<Door>) {
+        while let Some((stream, address)) = self.0.recv().await {
+            // A socket that the runtime cannot take is closed; its client connects again.
+            if let Ok(stream) = TcpStream::from_std(stream) {
+                serve(&door, stream, address, loads.count(worker));
+            }
+        }
+    }
+}
+
+fn serve(door: &Rc<Door>, stream: TcpStream, address: SocketAddr, counted: Counted) {
+    let door = Rc::clone(door);
+    tokio::task::spawn_local(async move {
+        door.serve(stream, address).await;
+        drop(counted);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_workers_share_the_port_that_the_kernel_chose() -> io::Result<()> {
+        let listeners = bind("127.0.0.1:0".parse().expect("an address"), 3)?;
+        let ports: Vec<_> =
+            listeners.iter().map(|l| l.local_addr().map(|a| a.port())).collect::<Result<_, _>>()?;
+        assert_eq!(ports.len(), 3);
+        assert!(ports[0] != 0 && ports.iter().all(|port| *port == ports[0]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_connection_is_handed_over_only_when_the_imbalance_is_real() {
+        let (loads, _inboxes) = Loads::new(2);
+        let _first = loads.count(0);
+        assert_eq!(loads.choose(0), 0, "one more is noise");
+        let _second = loads.count(0);
+        assert_eq!(loads.choose(0), 1);
+        assert_eq!(loads.choose(1), 1);
+    }
+}

@@ -1,0 +1,205 @@
+//! Arguments: parsing and types; what they lead to is `main`'s.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+use crate::config::parse_duration;
+
+/// Version and commit, as `--version` prints them.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("FIRSTBYTE_COMMIT"), ")");
+
+/// Enough requests for a p99 that is not a single one of them, in a few seconds.
+const DEMO_REQUESTS: u32 = 100;
+/// A sentence or two.
+const DEMO_TOKENS: u32 = 30;
+/// A fast model's pace.
+const DEMO_GAP: &str = "5ms";
+/// Longer gaps show nothing more.
+const LONGEST_GAP: Duration = Duration::from_secs(60);
+
+const AFTER_HELP: &str = "\
+Examples:
+  firstbyte demo                             see it work: no key, no network
+  OPENAI_API_KEY=sk-… firstbyte              stand in front of api.openai.com
+  OPENAI_API_KEY=x OPENAI_BASE_URL=http://127.0.0.1:8000/v1 firstbyte
+                                             stand in front of a local server
+  firstbyte check -c firstbyte.yaml          every fault in a file, with its line
+  firstbyte -c firstbyte.yaml                run with it
+  curl -N http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{\"model\":\"gpt-4o-mini\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'
+
+Without a file it listens on 127.0.0.1:8080, with /livez, /readyz, /metrics and /stats on
+127.0.0.1:9090, and sends a client's /v1/… to the base URL's path.
+
+Environment:
+  OPENAI_API_KEY      key to send upstream; needed without a file
+  OPENAI_BASE_URL     upstream without a file, as the SDKs write it
+                      [default: https://api.openai.com/v1]
+  OPENAI_ORG_ID       organization and project to send with the key, without a file
+  OPENAI_PROJECT_ID
+  SSL_CERT_FILE       trusted roots in PEM, instead of the platform's
+  RUST_LOG            error, warn, info, debug or trace [default: info]
+  NO_COLOR            no colors where set
+
+Output: the access log, one JSON object per request, on stdout; logs on stderr.
+Signals: SIGTERM and SIGINT drain; a second one means now.
+Exit: 0 done, 1 failed (a fault in the configuration, a byte that differed), 2 wrong usage.";
+
+/// What was asked for on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "firstbyte", version = VERSION, about, after_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub struct Cli {
+    /// Configuration file; without one the environment decides
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// What to do instead of running the proxy.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do instead of running the proxy.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read a configuration file, say every fault in it or what it means, and do no more
+    Check {
+        /// Configuration file
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: PathBuf,
+    },
+    /// Stream through the proxy from an upstream of its own, and show what was added
+    Demo(Demo),
+    /// Print a shell's completions, to be put where that shell looks for them
+    #[command(after_help = "Example: firstbyte completions bash > \
+        ~/.local/share/bash-completion/completions/firstbyte")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the JSON Schema of the configuration file, for editors
+    Schema {
+        /// Print all keys as a Markdown table instead
+        #[arg(long)]
+        table: bool,
+    },
+}
+
+/// What the demo streams.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// Leave the upstream and the proxy running, with a curl line to try
+    #[arg(long)]
+    pub keep: bool,
+    /// Requests, each sent direct and through the proxy
+    #[arg(long, value_name = "N", default_value_t = DEMO_REQUESTS)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub requests: u32,
+    /// Tokens in each answer
+    #[arg(long, value_name = "N", default_value_t = DEMO_TOKENS)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub tokens: u32,
+    /// Time between two tokens, such as 5ms; 0ms sends them together
+    #[arg(long, value_name = "DURATION", default_value = DEMO_GAP, value_parser = gap)]
+    pub gap: Duration,
+}
+
+/// The process's own arguments. On `--help` and `--version` prints and exits with 0, on wrong
+/// usage says what is wrong on stderr and exits with 2.
+pub fn parse() -> Cli {
+    Cli::parse()
+}
+
+/// Writes a shell's completions. An error is the writer's, such as a closed pipe.
+pub fn completions(shell: Shell, out: &mut dyn Write) -> std::io::Result<()> {
+    // Generated into memory first: clap_complete panics where its writer fails.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "firstbyte", &mut script);
+    out.write_all(&script)
+}
+
+fn gap(text: &str) -> Result<Duration, String> {
+    let gap = parse_duration(text)?;
+    if gap > LONGEST_GAP { Err("is longer than a minute".into()) } else { Ok(gap) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["firstbyte"], arguments].concat())
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_argument_at_all_runs_without_a_file() {
+        let cli = parsed(&[]).unwrap();
+        assert!(cli.config.is_none() && cli.command.is_none());
+    }
+
+    #[test]
+    fn a_file_is_named_short_or_long() {
+        for arguments in [["-c", "a.yaml"], ["--config", "a.yaml"]] {
+            assert_eq!(parsed(&arguments).unwrap().config, Some(PathBuf::from("a.yaml")));
+        }
+    }
+
+    #[test]
+    fn wrong_usage_exits_with_2() {
+        let wrong: [&[&str]; 6] = [
+            &["--nonsense"],
+            &["check"],
+            &["-c"],
+            &["-c", "a.yaml", "demo"],
+            &["demo", "--requests", "0"],
+            &["demo", "--gap", "2m"],
+        ];
+        for arguments in wrong {
+            assert_eq!(parsed(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_demo_s_gap_is_a_duration_and_may_be_nothing() {
+        let gap = |text| match parsed(&["demo", "--gap", text]).unwrap().command {
+            Some(Command::Demo(demo)) => demo.gap,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(gap("20ms"), Duration::from_millis(20));
+        assert_eq!(gap("0ms"), Duration::ZERO);
+        let refused = parsed(&["demo", "--gap", "20 msec"]).unwrap_err().to_string();
+        assert!(refused.contains("write 20ms"), "{refused}");
+    }
+
+    #[test]
+    fn help_names_every_variable_and_version_names_the_commit() {
+        let help = Cli::command().render_long_help().to_string();
+        let variables =
+            ["OPENAI_API_KEY", "OPENAI_BASE_URL", "RUST_LOG", "NO_COLOR", "SSL_CERT_FILE"];
+        for variable in variables {
+            assert!(help.contains(variable), "{variable}");
+        }
+        let version = parsed(&["--version"]).unwrap_err().to_string();
+        assert!(version.starts_with(concat!("firstbyte ", env!("CARGO_PKG_VERSION"), " (")));
+    }
+
+    #[test]
+    fn every_shell_gets_completions_that_know_the_commands() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let mut script = Vec::new();
+            completions(shell, &mut script).unwrap();
+            let script = String::from_utf8(script).unwrap();
+            for word in ["check", "demo", "completions", "schema", "keep"] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
+        }
+    }
+}

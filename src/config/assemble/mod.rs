@@ -1,0 +1,93 @@
+//! Tree → configuration as meant, and the rules that hold between keys.
+
+mod clash;
+mod upstream;
+
+pub(super) use self::clash::leads_back;
+use super::fault::nearest;
+use super::keys as k;
+use super::reader::{Fields, Reader};
+use super::yaml::Node;
+use super::{ClientDeadlines, Config, Limits, Route, RouteId, UpstreamId};
+
+/// Builds the configuration; worth something only if the reader holds no fault afterwards.
+pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
+    let root = reader.open(&k::ROOT, root, String::new())?;
+    let listen = reader.get_many(&root, &k::LISTEN);
+    let admin = reader.get(&root, &k::ADMIN);
+    clash::listeners(reader, &root, &listen, admin);
+    let written = upstream::all(reader, &root);
+    let listen: Vec<_> = listen.into_iter().map(|(_, address)| address).collect();
+    for upstream in &written {
+        clash::loops(reader, upstream, &listen);
+    }
+    let names: Vec<_> = written.iter().map(|upstream| upstream.name.as_str()).collect();
+    let routes = routes(reader, &root, &names);
+    Some(Config {
+        listen,
+        admin,
+        workers: reader.get(&root, &k::WORKERS),
+        upstreams: written.into_iter().filter_map(|upstream| upstream.meant).collect(),
+        routes,
+        client: client(reader, &root),
+        limits: limits(reader, &root),
+        via: reader.get(&root, &k::VIA),
+        access_log: reader.get(&root, &k::ACCESS_LOG),
+    })
+}
+
+fn routes(reader: &mut Reader<'_>, root: &Fields<'_>, names: &[&str]) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    for fields in reader.list(root, &k::ROUTES) {
+        let path = reader.get(&fields, &k::ROUTE_PATH);
+        let upstream = upstream_of(reader, &fields, names);
+        let key = k::ROUTE_PATH.name;
+        let earlier = routes.iter().position(|route| route.path == path).map(RouteId);
+        if let Some(RouteId(earlier)) = earlier.filter(|_| !path.is_empty()) {
+            let what = format!("{path:?} is routed twice");
+            let hint = format!("routes[{earlier}] has it already; keep one");
+            reader.fault(fields.at(key), fields.path_of(key), what, hint);
+        }
+        routes.push(Route { path, upstream });
+    }
+    routes
+}
+
+/// The upstream that a route names; any where it names none, since the fault is noted.
+fn upstream_of(reader: &mut Reader<'_>, fields: &Fields<'_>, names: &[&str]) -> UpstreamId {
+    let key = k::ROUTE_UPSTREAM.name;
+    let faults_before = reader.count();
+    let name = reader.get(fields, &k::ROUTE_UPSTREAM);
+    let found = names.iter().position(|known| *known == name);
+    if found.is_none() && fields.has(key) && reader.count() == faults_before {
+        let hint = match nearest(&name, names.iter().copied()) {
+            Some(likely) => format!("did you mean {likely}?"),
+            None if names.is_empty() => "there is none".to_owned(),
+            None => format!("there are: {}", names.join(", ")),
+        };
+        reader.fault(fields.at(key), fields.path_of(key), "names no upstream", hint);
+    }
+    UpstreamId(found.unwrap_or_default())
+}
+
+fn client(reader: &mut Reader<'_>, root: &Fields<'_>) -> ClientDeadlines {
+    let fields = reader.section(root, &k::CLIENT);
+    ClientDeadlines {
+        head: reader.get(&fields, &k::CLIENT_HEAD),
+        idle: reader.get(&fields, &k::CLIENT_IDLE),
+        body_idle: reader.get(&fields, &k::BODY_IDLE),
+        write_stall: reader.get(&fields, &k::WRITE_STALL),
+        drain: reader.get(&fields, &k::DRAIN),
+    }
+}
+
+fn limits(reader: &mut Reader<'_>, root: &Fields<'_>) -> Limits {
+    let fields = reader.section(root, &k::LIMITS);
+    Limits {
+        connections: reader.get(&fields, &k::CONNECTIONS) as usize,
+        streams: reader.get(&fields, &k::STREAMS) as usize,
+        header_bytes: reader.get(&fields, &k::HEADER_BYTES) as usize,
+        headers: reader.get(&fields, &k::HEADERS) as usize,
+        replay_bytes: reader.get(&fields, &k::REPLAY_BYTES) as usize,
+    }
+}

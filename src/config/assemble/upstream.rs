@@ -1,0 +1,139 @@
+//! Upstreams, and the rules between their keys.
+
+use crate::config::fault::At;
+use crate::config::keys as k;
+use crate::config::reader::{Fields, Reader};
+use crate::config::{Pool, Scheme, Upstream, UpstreamDeadlines};
+
+/// Longest name; it stands in every metric and log line.
+const LONGEST_NAME: usize = 64;
+
+/// An upstream as it stands in the file. Its name counts even where the rest is faulty, so that
+/// a route that leads there is not accused as well.
+pub(super) struct Written {
+    pub(super) name: String,
+    /// Where the URL stands, and its dotted path.
+    pub(super) url: (At, String),
+    /// `None` where the URL is missing or faulty.
+    pub(super) meant: Option<Upstream>,
+}
+
+/// All of them, in the file's order, which is the order of their ids.
+pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>) -> Vec<Written> {
+    let mut upstreams = Vec::new();
+    for (name, fields) in reader.named(root, &k::UPSTREAMS) {
+        let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        if name.text.is_empty() || name.text.len() > LONGEST_NAME || !name.text.chars().all(fit) {
+            let what = "is not a name for logs and metrics";
+            let hint = "use letters, digits, `_`, `.` and `-`, 64 at most";
+            reader.fault(name.at, &*fields.path, what, hint);
+        }
+        upstreams.push(one(reader, &fields, name.text.clone()));
+    }
+    upstreams
+}
+
+fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
+    let url = reader.get(fields, &k::URL);
+    let key = reader.get(fields, &k::KEY);
+    let organization = reader.get(fields, &k::ORGANIZATION);
+    let project = reader.get(fields, &k::PROJECT);
+    let forward_authorization = reader.get(fields, &k::FORWARD_AUTHORIZATION);
+    let protocol = reader.get(fields, &k::PROTOCOL);
+    let ca_file = reader.get(fields, &k::CA_FILE);
+    let pool = pool(reader, fields);
+    let deadlines = deadlines(reader, fields);
+    key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
+    if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
+        let name = k::CA_FILE.name;
+        let hint = "write https:// in the url, or remove the line";
+        reader.fault(
+            fields.at(name),
+            fields.path_of(name),
+            "means nothing to an http:// url",
+            hint,
+        );
+    }
+    let place = (fields.at(k::URL.name), fields.path_of(k::URL.name));
+    let meant = url.map(|url| Upstream {
+        name: name.clone(),
+        scheme: url.scheme,
+        host: url.host,
+        port: url.port,
+        base_path: url.base_path,
+        key,
+        forward_authorization,
+        organization,
+        project,
+        ca_file,
+        protocol,
+        pool,
+        deadlines,
+    });
+    Written { name, url: place, meant }
+}
+
+/// What goes with a key makes no sense without one, and the other way round.
+fn key_rules(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    organization: bool,
+    project: bool,
+    forward: bool,
+) {
+    let has_key = fields.has(k::KEY.name);
+    let with_key = [(organization, k::ORGANIZATION.name), (project, k::PROJECT.name)];
+    for (_, name) in with_key.into_iter().filter(|(written, _)| *written && !has_key) {
+        let what = "is sent with the key, and there is no `key`";
+        reader.fault(
+            fields.at(name),
+            fields.path_of(name),
+            what,
+            "add the key, or remove the line",
+        );
+    }
+    if forward && has_key {
+        let name = k::FORWARD_AUTHORIZATION.name;
+        let what = "can't be, since `key` replaces the client's authorization";
+        reader.fault(fields.at(name), fields.path_of(name), what, "remove one of the two");
+    }
+}
+
+fn pool(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> Pool {
+    let fields = reader.section(upstream, &k::POOL);
+    let pool = Pool {
+        min_connections: reader.get(&fields, &k::MIN_CONNECTIONS) as usize,
+        max_connections: reader.get(&fields, &k::MAX_CONNECTIONS) as usize,
+        streams_per_connection: reader.get(&fields, &k::STREAMS_PER_CONNECTION) as usize,
+        max_age: reader.get(&fields, &k::MAX_AGE),
+        max_requests: reader.get(&fields, &k::MAX_REQUESTS),
+        ping_interval: reader.get(&fields, &k::PING_INTERVAL),
+        ping_timeout: reader.get(&fields, &k::PING_TIMEOUT),
+        queue: reader.get(&fields, &k::QUEUE) as usize,
+        queue_timeout: reader.get(&fields, &k::QUEUE_TIMEOUT),
+        stream_window: reader.get(&fields, &k::STREAM_WINDOW) as u32,
+        connection_window: reader.get(&fields, &k::CONNECTION_WINDOW) as u32,
+    };
+    let (min, max) = (pool.min_connections, pool.max_connections);
+    if min > max {
+        let name = k::MIN_CONNECTIONS.name;
+        let what = format!("{min} is more than max_connections, {max}");
+        let hint = format!("write at most {max}, or raise max_connections");
+        reader.fault(fields.at(name), fields.path_of(name), what, hint);
+    }
+    if pool.stream_window > pool.connection_window {
+        let name = k::STREAM_WINDOW.name;
+        let what = "is larger than connection_window, which all streams share";
+        reader.fault(fields.at(name), fields.path_of(name), what, "raise connection_window");
+    }
+    pool
+}
+
+fn deadlines(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> UpstreamDeadlines {
+    let fields = reader.section(upstream, &k::DEADLINES);
+    UpstreamDeadlines {
+        connect: reader.get(&fields, &k::CONNECT),
+        response_head: reader.get(&fields, &k::RESPONSE_HEAD),
+        frame_gap: reader.get(&fields, &k::FRAME_GAP),
+    }
+}

@@ -1,0 +1,126 @@
+//! Every default of the proxy, each with its reason. The key table, the schema, the reference
+//! in `docs/configuration.md` and the mode without a file all take them from here.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::{AccessLog, ClientDeadlines, Limits, Pool, UpstreamDeadlines};
+
+const MINUTE: u64 = 60;
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Loopback: a proxy that holds a key must not be reachable from elsewhere unless asked.
+pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Loopback, and the port that Prometheus users expect.
+pub const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+/// Data belongs on stdout, logs on stderr; `firstbyte > access.jsonl` does what it says.
+pub const ACCESS_LOG: AccessLog = AccessLog::Stdout;
+/// RFC 9110, section 7.6.3: a proxy must send `Via`.
+pub const VIA: bool = true;
+/// A client's key is not ours to spread.
+pub const FORWARD_AUTHORIZATION: bool = false;
+/// The address of the API when `OPENAI_BASE_URL` is not set, in the SDKs' form.
+pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
+
+/// The SDKs' own connect timeout: a longer one would never be seen.
+pub const CONNECT: Duration = Duration::from_secs(5);
+/// The SDKs' own timeout: reasoning models are silent for minutes before the head.
+pub const RESPONSE_HEAD: Duration = Duration::from_secs(10 * MINUTE);
+/// As for the head: a silent upstream is normal in mid-stream too.
+pub const FRAME_GAP: Duration = Duration::from_secs(10 * MINUTE);
+
+/// nginx's `keepalive_timeout`: longer than the SDKs keep idle connections, so that they close first
+/// and never send on a connection that we are closing.
+pub const CLIENT_IDLE: Duration = Duration::from_secs(75);
+
+/// A head fits in a few packets; whoever needs longer is stalling on purpose.
+pub const CLIENT_HEAD: Duration = Duration::from_secs(10);
+/// Mobile uplinks pause for seconds, not for half a minute.
+pub const BODY_IDLE: Duration = Duration::from_secs(30);
+/// As long as a zero TCP window may last before we free what we hold for the client.
+pub const WRITE_STALL: Duration = Duration::from_secs(30);
+/// The grace that Kubernetes and systemd operators plan with.
+pub const DRAIN: Duration = Duration::from_secs(30);
+
+/// Two: the loss of one connection never puts a connect on a request's path.
+pub const MIN_CONNECTIONS: usize = 2;
+/// With 64 streams each, 4,096 streams per worker and upstream.
+pub const MAX_CONNECTIONS: usize = 64;
+/// Half of nginx's 128, and few enough that one stalled connection hurts few.
+pub const STREAMS_PER_CONNECTION: usize = 64;
+/// nginx closes a connection at one hour; we leave before that, also with jitter.
+pub const MAX_AGE: Duration = Duration::from_secs(50 * MINUTE);
+/// nginx sends GOAWAY after 1,000 requests; we leave before that.
+pub const MAX_REQUESTS: u64 = 900;
+/// Shorter than the idle timeouts of the usual load balancers and NATs.
+pub const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// Ten times a slow round trip across the world.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// A burst of a quarter of what the pool can carry; beyond it, shedding is kinder than waiting.
+pub const QUEUE: usize = 1024;
+/// The SDKs retry a 503; a longer wait only delays their retry.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What one slow client can make us hold; a second of tokens at any model's speed.
+pub const STREAM_WINDOW: u32 = 64 * 1024;
+/// h2 derives its small-frame budget from it; tokens are small frames, so it is large.
+pub const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// As many descriptors as a usual hard limit leaves for clients.
+pub const CONNECTIONS: usize = 65_536;
+/// A quarter of the connections: the rest of them idle between requests.
+pub const STREAMS: usize = 16_384;
+/// The largest heads in use (cookies, traces, long keys) are a quarter of it.
+pub const HEADER_BYTES: usize = 64 * KIB;
+/// Browsers and gateways together send some tens.
+pub const HEADERS: usize = 128;
+/// Chat requests with long context fit; an audio upload is not kept.
+pub const REPLAY_BYTES: usize = MIB;
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            min_connections: MIN_CONNECTIONS,
+            max_connections: MAX_CONNECTIONS,
+            streams_per_connection: STREAMS_PER_CONNECTION,
+            max_age: MAX_AGE,
+            max_requests: MAX_REQUESTS,
+            ping_interval: PING_INTERVAL,
+            ping_timeout: PING_TIMEOUT,
+            queue: QUEUE,
+            queue_timeout: QUEUE_TIMEOUT,
+            stream_window: STREAM_WINDOW,
+            connection_window: CONNECTION_WINDOW,
+        }
+    }
+}
+
+impl Default for UpstreamDeadlines {
+    fn default() -> Self {
+        Self { connect: CONNECT, response_head: RESPONSE_HEAD, frame_gap: FRAME_GAP }
+    }
+}
+
+impl Default for ClientDeadlines {
+    fn default() -> Self {
+        Self {
+            head: CLIENT_HEAD,
+            idle: CLIENT_IDLE,
+            body_idle: BODY_IDLE,
+            write_stall: WRITE_STALL,
+            drain: DRAIN,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: CONNECTIONS,
+            streams: STREAMS,
+            header_bytes: HEADER_BYTES,
+            headers: HEADERS,
+            replay_bytes: REPLAY_BYTES,
+        }
+    }
+}

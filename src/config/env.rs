@@ -1,0 +1,107 @@
+//! The outside world as the configuration sees it: variables and small files, passed in so that
+//! reading a configuration is a pure function.
+
+use std::borrow::Cow;
+use std::env::VarError;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::fault::Complaint;
+
+/// Largest file that is read: a configuration, a key, a CA bundle (the platforms' own are a
+/// quarter of a megabyte). Without a bound `file:/dev/zero` would fill the memory.
+const LARGEST_FILE: u64 = 4 * 1024 * 1024;
+
+/// Where variables and files come from.
+pub trait Env {
+    /// The variable's value. [`VarError::NotUnicode`] holds the value: never print it.
+    fn var(&self, name: &str) -> Result<String, VarError>;
+    /// The file's bytes.
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>>;
+}
+
+/// This process's own environment and file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProcessEnv;
+
+impl Env for ProcessEnv {
+    fn var(&self, name: &str) -> Result<String, VarError> {
+        std::env::var(name)
+    }
+
+    /// Fails with [`io::ErrorKind::FileTooLarge`] above 4 MiB.
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
+        }
+        Ok(bytes)
+    }
+}
+
+/// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for `${`, any other `$` for itself.
+/// A variable's value is never looked into again. Complaints quote nothing: what stands beside a
+/// variable may be a secret.
+pub(super) fn fill<'t>(text: &'t str, env: &dyn Env) -> Result<Cow<'t, str>, Complaint> {
+    if !text.contains("${") {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut filled = String::with_capacity(text.len());
+    let mut missing = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        if let Some(literal) = before.strip_suffix('$') {
+            filled.push_str(literal);
+            filled.push_str("${");
+            rest = after;
+            continue;
+        }
+        filled.push_str(before);
+        let (inside, after) = after.split_once('}').ok_or_else(|| {
+            Complaint::about_a_secret("has a `${` without its `}`", "to mean it, write `$${`")
+        })?;
+        match variable(inside, env)? {
+            Some(value) => filled.push_str(&value),
+            None => missing.push(inside),
+        }
+        rest = after;
+    }
+    filled.push_str(rest);
+    if missing.is_empty() { Ok(Cow::Owned(filled)) } else { Err(not_set(&missing)) }
+}
+
+/// The value of what stands between `${` and `}`; `None` where it is not set.
+fn variable(inside: &str, env: &dyn Env) -> Result<Option<String>, Complaint> {
+    let (name, default) = match inside.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inside, None),
+    };
+    let well_formed = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !well_formed || default.is_some_and(|text| text.contains("${")) {
+        let hint = "write `${NAME}` or `${NAME:-default}`";
+        return Err(Complaint::about_a_secret("has a `${…}` that is not understood", hint));
+    }
+    match (env.var(name), default) {
+        (Ok(value), None) => Ok(Some(value)),
+        (Ok(value), Some(_)) if !value.is_empty() => Ok(Some(value)),
+        (Err(VarError::NotUnicode(_)), _) => {
+            let what = format!("needs the variable {name}, whose value is not UTF-8");
+            Err(Complaint::about_a_secret(what, ""))
+        }
+        (_, Some(default)) => Ok(Some(default.to_owned())),
+        (Err(VarError::NotPresent), None) => Ok(None),
+    }
+}
+
+fn not_set(missing: &[&str]) -> Complaint {
+    let first = missing.first().copied().unwrap_or_default();
+    let (noun, verb) = if missing.len() == 1 { ("variable", "is") } else { ("variables", "are") };
+    let what = format!("needs the {noun} {}, which {verb} not set", missing.join(", "));
+    Complaint::about_a_secret(
+        what,
+        format!("export {first}=… first, or write `${{{first}:-default}}`"),
+    )
+}

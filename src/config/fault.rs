@@ -1,0 +1,137 @@
+//! What is wrong with a configuration: every fault at once, each with its place and a way out.
+
+use std::fmt;
+
+/// A place in the file, both counted from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+}
+
+/// Where a fault was found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The file as a whole: not readable, not text, too large.
+    File(String),
+    /// A line and column of the file.
+    In(String, At),
+    /// An environment variable, in the mode without a file.
+    Variable(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => write!(f, "{file}"),
+            Self::In(file, at) => write!(f, "{file}:{}:{}", at.line, at.column),
+            Self::Variable(name) => write!(f, "{name}"),
+        }
+    }
+}
+
+/// One thing that is wrong. Never holds the text of a secret, nor a variable's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub place: Place,
+    /// The key's dotted path, such as `upstreams.openai.pool.max_age`; empty at the root.
+    pub key: String,
+    /// What is wrong, as a sentence without its full stop.
+    pub what: String,
+    /// What to do about it; may be empty.
+    pub hint: String,
+}
+
+impl fmt::Display for Fault {
+    /// `file:line:column: key: what; hint`, always one line, so that editors can jump to it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{}", self.what)?;
+        if !self.hint.is_empty() {
+            write!(f, "; {}", self.hint)?;
+        }
+        Ok(())
+    }
+}
+
+/// All faults of a configuration, in the order of the file; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// `value` where nothing was found, otherwise everything that was.
+    pub(super) fn or<T>(mut faults: Vec<Fault>, value: Option<T>) -> Result<T, Self> {
+        faults.sort_by(|a, b| a.place.cmp(&b.place));
+        match value {
+            Some(value) if faults.is_empty() => Ok(value),
+            _ => Err(Self(faults)),
+        }
+    }
+
+    /// One after the other, in the order of the file.
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Faults {
+    type Item = &'a Fault;
+    type IntoIter = std::slice::Iter<'a, Fault>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Faults {
+    /// One line for each fault, without a line break at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (nth, fault) in self.0.iter().enumerate() {
+            let separator = if nth == 0 { "" } else { "\n" };
+            write!(f, "{separator}{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// What one value is accused of, before it is known where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Complaint {
+    /// A predicate that follows the quoted value: `is not a duration`.
+    pub(super) what: String,
+    /// What to write instead; may be empty.
+    pub(super) hint: String,
+    /// Whether the value as written may be quoted; not where it holds a secret.
+    pub(super) quotable: bool,
+}
+
+impl Complaint {
+    pub(super) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into(), quotable: true }
+    }
+
+    /// A complaint about a value that must not be shown.
+    pub(super) fn about_a_secret(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { quotable: false, ..Self::new(what, hint) }
+    }
+}
+
+/// Below this likeness a suggestion would puzzle more than it helps.
+const LIKE_ENOUGH: f64 = 0.5;
+
+/// The known word that was most likely meant.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > LIKE_ENOUGH)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}

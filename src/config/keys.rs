@@ -1,0 +1,273 @@
+//! The one description of every key: name, kind, bounds, default, doc. The reader knows keys by
+//! it, and `docs/firstbyte.schema.json` and the table in `docs/configuration.md` are made from it.
+
+use super::address::{Address, AddressOrOff, Many};
+use super::kind::{Key, Section, Shape};
+use super::quantity::{Count, Size, Span};
+use super::scalar::{Choice, Flag, Log, ReadableFile, Workers};
+use super::secret::{HeaderText, Secret};
+use super::url::UpstreamUrl;
+use super::{Protocol, defaults as d, route};
+
+/// A window's bound (RFC 9113, section 6.9.1).
+const LARGEST_WINDOW: u64 = (1 << 31) - 1;
+/// A connection's window starts here and only grows (RFC 9113, section 6.9.2).
+const SMALLEST_CONNECTION_WINDOW: u64 = 65_535;
+/// A frame at its initial size limit (RFC 9113, section 6.5.2) must fit.
+const SMALLEST_STREAM_WINDOW: u64 = 16_384;
+/// Client streams have odd 31-bit numbers (RFC 9113, section 5.1.1).
+const MOST_REQUESTS: u64 = 1 << 30;
+/// hyper's read buffer can't be smaller.
+const SMALLEST_HEAD: u64 = 8 * 1024;
+/// Half of what `http::HeaderMap` can hold.
+const MOST_HEADERS: u64 = 16_384;
+
+pub(super) static LISTEN: Key<Many<Address>> = Key::new(
+    "listen",
+    Many(Address { default: d::LISTEN }),
+    "Where clients connect; port 0 asks the kernel for a free one.",
+);
+pub(super) static ADMIN: Key<AddressOrOff> = Key::new(
+    "admin",
+    AddressOrOff(Address { default: d::ADMIN }),
+    "Where `/livez`, `/readyz`, `/metrics` and `/stats` answer.",
+);
+pub(super) static WORKERS: Key<Workers> =
+    Key::new("workers", Workers, "Worker threads, each pinned to a core of its own.");
+pub(super) static ACCESS_LOG: Key<Log> =
+    Key::new("access_log", Log { default: d::ACCESS_LOG }, "One JSON object per request.");
+pub(super) static VIA: Key<Flag> =
+    Key::new("via", Flag { default: d::VIA }, "Add `Via` to requests and answers.");
+
+pub(super) static ROOT: Section = Section {
+    name: "",
+    shape: Shape::One,
+    required: true,
+    doc: "The configuration of firstbyte.",
+    entries: &[&LISTEN, &ADMIN, &WORKERS, &ACCESS_LOG, &VIA, &UPSTREAMS, &ROUTES, &CLIENT, &LIMITS],
+};
+
+pub(super) static URL: Key<UpstreamUrl> = Key::required(
+    "url",
+    UpstreamUrl,
+    "`https://` or `http://`, host, port if unusual, and a path. A path replaces the route's \
+     prefix; without one the client's path stays as it is.",
+);
+pub(super) static KEY: Key<Secret> =
+    Key::new("key", Secret, "Bearer key that replaces the client's `authorization`.");
+pub(super) static ORGANIZATION: Key<HeaderText> =
+    Key::new("organization", HeaderText, "`OpenAI-Organization`, sent with the key.");
+pub(super) static PROJECT: Key<HeaderText> =
+    Key::new("project", HeaderText, "`OpenAI-Project`, sent with the key.");
+pub(super) static FORWARD_AUTHORIZATION: Key<Flag> = Key::new(
+    "forward_authorization",
+    Flag { default: d::FORWARD_AUTHORIZATION },
+    "Forward the client's own `authorization` and organization headers; only without `key`.",
+);
+pub(super) static PROTOCOL: Key<Choice<Protocol>> = Key::new(
+    "protocol",
+    Choice {
+        of: &[("auto", Protocol::Auto), ("http1", Protocol::Http1), ("http2", Protocol::Http2)],
+        default: Protocol::Auto,
+    },
+    "`auto`: over TLS what ALPN agrees on, in clear HTTP/1.1. `http2` in clear is with prior \
+     knowledge.",
+);
+pub(super) static CA_FILE: Key<ReadableFile> =
+    Key::new("ca_file", ReadableFile, "More trusted roots in PEM, for this upstream only.");
+
+pub(super) static UPSTREAMS: Section = Section {
+    name: "upstreams",
+    shape: Shape::Named,
+    required: true,
+    doc: "Model APIs, each under a name of letters, digits, `_`, `.` and `-` that logs and metrics use.",
+    entries: &[
+        &URL,
+        &KEY,
+        &ORGANIZATION,
+        &PROJECT,
+        &FORWARD_AUTHORIZATION,
+        &PROTOCOL,
+        &CA_FILE,
+        &POOL,
+        &DEADLINES,
+    ],
+};
+
+pub(super) static MIN_CONNECTIONS: Key<Count> = Key::new(
+    "min_connections",
+    Count { default: d::MIN_CONNECTIONS as u64, within: 1..=4096 },
+    "Connections kept warm whatever the load.",
+);
+pub(super) static MAX_CONNECTIONS: Key<Count> = Key::new(
+    "max_connections",
+    Count { default: d::MAX_CONNECTIONS as u64, within: 1..=4096 },
+    "Connections at most.",
+);
+pub(super) static STREAMS_PER_CONNECTION: Key<Count> = Key::new(
+    "streams_per_connection",
+    Count { default: d::STREAMS_PER_CONNECTION as u64, within: 1..=65_535 },
+    "Streams put on one HTTP/2 connection; also kept under three quarters of the peer's limit.",
+);
+pub(super) static MAX_AGE: Key<Span> = Key::new(
+    "max_age",
+    Span { default: d::MAX_AGE },
+    "A connection older than this, less up to a tenth, is replaced ahead of time.",
+);
+pub(super) static MAX_REQUESTS: Key<Count> = Key::new(
+    "max_requests",
+    Count { default: d::MAX_REQUESTS, within: 1..=MOST_REQUESTS },
+    "A connection that carried so many requests is replaced ahead of time.",
+);
+pub(super) static PING_INTERVAL: Key<Span> = Key::new(
+    "ping_interval",
+    Span { default: d::PING_INTERVAL },
+    "An HTTP/2 connection that was silent this long is sent a PING.",
+);
+pub(super) static PING_TIMEOUT: Key<Span> = Key::new(
+    "ping_timeout",
+    Span { default: d::PING_TIMEOUT },
+    "A PING without an answer for this long ends the connection.",
+);
+pub(super) static QUEUE: Key<Count> = Key::new(
+    "queue",
+    Count { default: d::QUEUE as u64, within: 0..=1_000_000 },
+    "Requests that may wait for a stream; beyond it 503.",
+);
+pub(super) static QUEUE_TIMEOUT: Key<Span> = Key::new(
+    "queue_timeout",
+    Span { default: d::QUEUE_TIMEOUT },
+    "How long a request may wait for a stream; then 503.",
+);
+pub(super) static STREAM_WINDOW: Key<Size> = Key::new(
+    "stream_window",
+    Size { default: d::STREAM_WINDOW as u64, within: SMALLEST_STREAM_WINDOW..=LARGEST_WINDOW },
+    "HTTP/2 receive window of one stream: what one slow client can make the proxy hold.",
+);
+pub(super) static CONNECTION_WINDOW: Key<Size> = Key::new(
+    "connection_window",
+    Size {
+        default: d::CONNECTION_WINDOW as u64,
+        within: SMALLEST_CONNECTION_WINDOW..=LARGEST_WINDOW,
+    },
+    "HTTP/2 receive window of one connection.",
+);
+
+pub(super) static POOL: Section = Section {
+    name: "pool",
+    shape: Shape::One,
+    required: false,
+    doc: "Sizes and lives of the connections, per worker.",
+    entries: &[
+        &MIN_CONNECTIONS,
+        &MAX_CONNECTIONS,
+        &STREAMS_PER_CONNECTION,
+        &MAX_AGE,
+        &MAX_REQUESTS,
+        &PING_INTERVAL,
+        &PING_TIMEOUT,
+        &QUEUE,
+        &QUEUE_TIMEOUT,
+        &STREAM_WINDOW,
+        &CONNECTION_WINDOW,
+    ],
+};
+
+pub(super) static CONNECT: Key<Span> = Key::new(
+    "connect",
+    Span { default: d::CONNECT },
+    "TCP, TLS and the upstream's SETTINGS together.",
+);
+pub(super) static RESPONSE_HEAD: Key<Span> = Key::new(
+    "response_head",
+    Span { default: d::RESPONSE_HEAD },
+    "From the request's last progress to the answer's head.",
+);
+pub(super) static FRAME_GAP: Key<Span> =
+    Key::new("frame_gap", Span { default: d::FRAME_GAP }, "Silence between two body frames.");
+
+pub(super) static DEADLINES: Section = Section {
+    name: "deadlines",
+    shape: Shape::One,
+    required: false,
+    doc: "Deadlines toward the upstream; each has an error of its own.",
+    entries: &[&CONNECT, &RESPONSE_HEAD, &FRAME_GAP],
+};
+
+pub(super) static ROUTE_PATH: Key<route::Prefix> = Key::required(
+    "path",
+    route::Prefix,
+    "A prefix that ends at a `/`: `/v1` takes `/v1/models`, never `/v1beta`. The longest wins.",
+);
+pub(super) static ROUTE_UPSTREAM: Key<route::UpstreamName> =
+    Key::required("upstream", route::UpstreamName, "The name of the upstream that answers.");
+
+pub(super) static ROUTES: Section = Section {
+    name: "routes",
+    shape: Shape::List,
+    required: true,
+    doc: "Which path leads to which upstream.",
+    entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM],
+};
+
+pub(super) static CLIENT_HEAD: Key<Span> =
+    Key::new("head", Span { default: d::CLIENT_HEAD }, "A whole request head.");
+pub(super) static CLIENT_IDLE: Key<Span> = Key::new(
+    "idle",
+    Span { default: d::CLIENT_IDLE },
+    "A kept-alive HTTP/1.1 connection on which nothing is asked; it is then closed.",
+);
+pub(super) static BODY_IDLE: Key<Span> =
+    Key::new("body_idle", Span { default: d::BODY_IDLE }, "Silence inside a request body.");
+pub(super) static WRITE_STALL: Key<Span> = Key::new(
+    "write_stall",
+    Span { default: d::WRITE_STALL },
+    "A client that takes no byte although bytes are ready for it.",
+);
+pub(super) static DRAIN: Key<Span> = Key::new(
+    "drain",
+    Span { default: d::DRAIN },
+    "How long a drain may take before what is left is cut.",
+);
+
+pub(super) static CLIENT: Section = Section {
+    name: "client",
+    shape: Shape::One,
+    required: false,
+    doc: "Deadlines toward clients; each has an error of its own.",
+    entries: &[&CLIENT_HEAD, &CLIENT_IDLE, &BODY_IDLE, &WRITE_STALL, &DRAIN],
+};
+
+pub(super) static CONNECTIONS: Key<Count> = Key::new(
+    "connections",
+    Count { default: d::CONNECTIONS as u64, within: 1..=10_000_000 },
+    "Client connections at once, over all workers.",
+);
+pub(super) static STREAMS: Key<Count> = Key::new(
+    "streams",
+    Count { default: d::STREAMS as u64, within: 1..=10_000_000 },
+    "Requests in flight at once, over all workers; beyond it 503.",
+);
+pub(super) static HEADER_BYTES: Key<Size> = Key::new(
+    "header_bytes",
+    Size { default: d::HEADER_BYTES as u64, within: SMALLEST_HEAD..=(16 << 20) },
+    "Bytes of a request head; beyond it 431.",
+);
+pub(super) static HEADERS: Key<Count> = Key::new(
+    "headers",
+    Count { default: d::HEADERS as u64, within: 1..=MOST_HEADERS },
+    "Header lines of a request; beyond it 431.",
+);
+pub(super) static REPLAY_BYTES: Key<Size> = Key::new(
+    "replay_bytes",
+    Size { default: d::REPLAY_BYTES as u64, within: 0..=(1 << 30) },
+    "Bytes of a request body kept for the one safe replay.",
+);
+
+pub(super) static LIMITS: Section = Section {
+    name: "limits",
+    shape: Shape::One,
+    required: false,
+    doc: "Bounds on what clients may ask for.",
+    entries: &[&CONNECTIONS, &STREAMS, &HEADER_BYTES, &HEADERS, &REPLAY_BYTES],
+};

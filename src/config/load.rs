@@ -1,0 +1,67 @@
+//! File → configuration as meant, or every fault in it.
+
+use std::path::Path;
+
+use super::env::Env;
+use super::fault::{At, Fault, Faults, Place};
+use super::kind::Around;
+use super::reader::Reader;
+use super::{Config, assemble, yaml};
+
+/// Reads a configuration file. Relative paths in it are taken from its own folder.
+///
+/// # Errors
+/// Everything that is wrong with it, each fault with its line and column.
+pub fn load(path: &Path, env: &dyn Env) -> Result<Config, Faults> {
+    match env.read_file(path) {
+        Ok(bytes) => parse(path, &bytes, env),
+        Err(error) => {
+            let fault = Fault {
+                place: Place::File(path.display().to_string()),
+                key: String::new(),
+                what: format!("can't be read: {error}"),
+                hint: "see docs/firstbyte.example.yaml for one to begin with".into(),
+            };
+            Faults::or(vec![fault], None)
+        }
+    }
+}
+
+/// As [`load`], from bytes; `path` is only named in faults and its folder used for relative paths.
+///
+/// # Errors
+/// As for [`load`].
+pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut reader = Reader::new(path.display().to_string(), Around { env, folder });
+    let mut config = None;
+    match std::str::from_utf8(bytes) {
+        Ok(text) => {
+            let mut flaws = Vec::new();
+            let root = yaml::parse(text, &mut flaws);
+            if root.is_none() && flaws.is_empty() {
+                let hint = "it needs `upstreams` and `routes` at least".to_owned();
+                flaws.push((At { line: 1, column: 1 }, "the file is empty".into(), hint));
+            }
+            reader.flaws(flaws);
+            config = root.and_then(|root| assemble::config(&mut reader, &root));
+        }
+        Err(error) => {
+            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let hint = "save the file as UTF-8";
+            reader.fault(
+                end_of(&String::from_utf8_lossy(good)),
+                "",
+                "is not UTF-8 from here",
+                hint,
+            );
+        }
+    }
+    Faults::or(reader.into_faults(), config)
+}
+
+/// The place just after a text.
+fn end_of(text: &str) -> At {
+    let last_line = text.rsplit('\n').next().unwrap_or_default();
+    At { line: 1 + text.matches('\n').count(), column: 1 + last_line.chars().count() }
+}

@@ -1,0 +1,216 @@
+//! Durations, sizes and counts: strict in what is read, generous in what is suggested.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::fault::Complaint;
+use super::kind::{Around, Kind};
+
+/// Units that are read, largest first, in milliseconds.
+const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+/// Units that are read, largest first, in bytes.
+const SIZE_UNITS: [(&str, u64); 4] =
+    [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+
+/// A whole number within bounds.
+pub(super) struct Count {
+    pub(super) default: u64,
+    pub(super) within: RangeInclusive<u64>,
+}
+
+/// Bytes within bounds, with or without a binary unit.
+pub(super) struct Size {
+    pub(super) default: u64,
+    pub(super) within: RangeInclusive<u64>,
+}
+
+/// A duration with its unit: at least a millisecond, at most a week, beyond which it is more
+/// likely a slip than a wish.
+pub(super) struct Span {
+    pub(super) default: Duration,
+}
+
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Kind for Count {
+    type Value = u64;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<u64, Complaint> {
+        let (least, most) = (self.within.start(), self.within.end());
+        let hint = format!("write a number from {least} to {most}");
+        let number = digits(text).ok_or_else(|| Complaint::new("is not a whole number", &hint))?;
+        if self.within.contains(&number) {
+            return Ok(number);
+        }
+        Err(Complaint::new("is out of bounds", hint))
+    }
+
+    fn absent(&self) -> u64 {
+        self.default
+    }
+
+    fn name(&self) -> String {
+        format!("number, {}–{}", self.within.start(), self.within.end())
+    }
+
+    fn default_text(&self) -> Option<String> {
+        Some(self.default.to_string())
+    }
+
+    fn schema(&self) -> Value {
+        let (least, most) = (self.within.start(), self.within.end());
+        json!({ "anyOf": [
+            { "type": "integer", "minimum": least, "maximum": most },
+            { "type": "string", "pattern": "^[0-9]+$|\\$\\{" },
+        ] })
+    }
+}
+
+impl Kind for Size {
+    type Value = u64;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<u64, Complaint> {
+        let size = with_unit(text, &SIZE_UNITS).ok_or_else(|| {
+            let likely = loosely(text, &SIZE_WORDS).map_or_else(|| "64KiB".into(), show_size);
+            let what = "is not a size (a number, with `KiB`, `MiB` or `GiB` or none)";
+            Complaint::new(what, format!("write {likely}"))
+        })?;
+        if self.within.contains(&size) {
+            return Ok(size);
+        }
+        let (least, most) = (show_size(*self.within.start()), show_size(*self.within.end()));
+        Err(Complaint::new("is out of bounds", format!("write a size from {least} to {most}")))
+    }
+
+    fn absent(&self) -> u64 {
+        self.default
+    }
+
+    fn name(&self) -> String {
+        format!("size, {}–{}", show_size(*self.within.start()), show_size(*self.within.end()))
+    }
+
+    fn default_text(&self) -> Option<String> {
+        Some(show_size(self.default))
+    }
+
+    fn schema(&self) -> Value {
+        let (least, most) = (self.within.start(), self.within.end());
+        json!({ "anyOf": [
+            { "type": "integer", "minimum": least, "maximum": most },
+            { "type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)?$|\\$\\{" },
+        ] })
+    }
+}
+
+impl Kind for Span {
+    type Value = Duration;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<Duration, Complaint> {
+        let duration = read_duration(text)?;
+        if (SHORTEST..=LONGEST).contains(&duration) {
+            return Ok(duration);
+        }
+        let (least, most) = (show_duration(SHORTEST), show_duration(LONGEST));
+        let hint = format!("write a duration from {least} to {most}");
+        Err(Complaint::new("is out of bounds", hint))
+    }
+
+    fn absent(&self) -> Duration {
+        self.default
+    }
+
+    fn name(&self) -> String {
+        "duration".into()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        Some(show_duration(self.default))
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$|\\$\\{" })
+    }
+}
+
+/// A duration such as `500ms`, `5s`, `10m` or `1h`; zero is one too.
+///
+/// # Errors
+/// What is wrong and what to write, as one sentence.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    read_duration(text).map_err(|wrong| format!("{}; {}", wrong.what, wrong.hint))
+}
+
+fn read_duration(text: &str) -> Result<Duration, Complaint> {
+    with_unit(text, &TIME_UNITS).map(Duration::from_millis).ok_or_else(|| {
+        let likely = loosely(text, &TIME_WORDS).map(Duration::from_millis);
+        let what = "is not a duration (a whole number with `ms`, `s`, `m` or `h`)";
+        Complaint::new(what, format!("write {}", likely.map_or("30s".into(), show_duration)))
+    })
+}
+
+/// As an operator would write it: `10m`, not `600000ms`.
+pub(super) fn show_duration(duration: Duration) -> String {
+    show(duration.as_millis().try_into().unwrap_or(u64::MAX), &TIME_UNITS, "0s")
+}
+
+/// As an operator would write it: `64KiB`, not `65536`.
+pub(super) fn show_size(bytes: u64) -> String {
+    show(bytes, &SIZE_UNITS, "0")
+}
+
+fn show(amount: u64, units: &[(&str, u64)], zero: &str) -> String {
+    if amount == 0 {
+        return zero.into();
+    }
+    let fitting = units.iter().find(|(_, factor)| amount.is_multiple_of(*factor));
+    fitting
+        .map_or_else(|| amount.to_string(), |(unit, factor)| format!("{}{unit}", amount / factor))
+}
+
+/// Digits only: no sign, no underscore, no exponent; `None` beyond `u64` too.
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    digits(number)?.checked_mul(*factor)
+}
+
+/// How people write units elsewhere; only ever used to word a suggestion.
+const TIME_WORDS: [(&[&str], u64); 5] = [
+    (&["ms", "msec", "msecs", "millis", "millisecond", "milliseconds"], 1),
+    (&["", "s", "sec", "secs", "second", "seconds"], 1_000),
+    (&["m", "min", "mins", "minute", "minutes"], 60_000),
+    (&["h", "hr", "hrs", "hour", "hours"], 3_600_000),
+    (&["d", "day", "days"], 86_400_000),
+];
+const SIZE_WORDS: [(&[&str], u64); 4] = [
+    (&["", "b", "byte", "bytes"], 1),
+    (&["k", "kb", "kib"], 1 << 10),
+    (&["m", "mb", "mib"], 1 << 20),
+    (&["g", "gb", "gib"], 1 << 30),
+];
+
+/// What was probably meant by `5 sec`, `1m30s`, `1.5h`, `64 kb`; `None` where that is unclear.
+fn loosely(text: &str, words: &[(&[&str], u64)]) -> Option<u64> {
+    let kept = text.chars().filter(|c| !c.is_whitespace() && *c != '_');
+    let text: String = kept.map(|c| c.to_ascii_lowercase()).collect();
+    let (mut rest, mut total) = (&*text, 0.0_f64);
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(unit_at);
+        let next = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, remaining) = after.split_at(next);
+        let (_, factor) = words.iter().find(|(names, _)| names.contains(&unit))?;
+        total += number.parse::<f64>().ok()? * *factor as f64;
+        rest = remaining;
+    }
+    (1.0..1e15).contains(&total).then(|| total.round() as u64)
+}

@@ -1,0 +1,40 @@
+//! What the key table says to others: to editors a JSON Schema, to people a table.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::keys::ROOT;
+use super::kind::Row;
+
+/// The JSON Schema (draft 2020-12) of the configuration file, as shipped in
+/// `docs/firstbyte.schema.json`; ends with a line break.
+pub fn json_schema() -> String {
+    let mut schema = Map::new();
+    schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+    schema.insert("title".into(), json!("firstbyte.yaml"));
+    schema.insert("description".into(), json!(ROOT.doc));
+    if let Value::Object(root) = ROOT.schema_of_one() {
+        schema.extend(root);
+    }
+    format!("{:#}\n", Value::Object(schema))
+}
+
+/// The table of `docs/configuration.md` in Markdown, one row for each key, in the order of the
+/// file; ends with a line break.
+pub fn key_table() -> String {
+    let mut text = String::from("| key | value | default | |\n|---|---|---|---|\n");
+    for row in rows() {
+        let _ = writeln!(text, "| `{}` | {} | {} | {} |", row.path, row.kind, row.default, row.doc);
+    }
+    text
+}
+
+/// Every key and section of the table.
+pub(super) fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for entry in ROOT.entries {
+        entry.rows("", &mut rows);
+    }
+    rows
+}

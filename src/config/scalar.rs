@@ -1,0 +1,217 @@
+//! The kinds of value that are neither quantity nor URL nor secret.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::AccessLog;
+use super::fault::{Complaint, nearest};
+use super::kind::{Around, Kind};
+
+/// `true` or `false`.
+pub(super) struct Flag {
+    pub(super) default: bool,
+}
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<bool, Complaint> {
+        match text {
+            "true" | "True" | "TRUE" => Ok(true),
+            "false" | "False" | "FALSE" => Ok(false),
+            other => {
+                let likely = match &*other.to_ascii_lowercase() {
+                    "yes" | "on" | "1" | "y" => "write true",
+                    "no" | "off" | "0" | "n" => "write false",
+                    _ => "write true or false",
+                };
+                Err(Complaint::new("is neither true nor false", likely))
+            }
+        }
+    }
+
+    fn absent(&self) -> bool {
+        self.default
+    }
+
+    fn name(&self) -> String {
+        "true or false".into()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        Some(self.default.to_string())
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "anyOf": [
+            { "type": "boolean" },
+            { "type": "string", "pattern": "^(true|false)$|\\$\\{" },
+        ] })
+    }
+}
+
+/// One of a few words, the first of which is the default.
+pub(super) struct Choice<T: 'static> {
+    pub(super) of: &'static [(&'static str, T)],
+    pub(super) default: T,
+}
+
+impl<T: Copy + PartialEq + Sync> Kind for Choice<T> {
+    type Value = T;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<T, Complaint> {
+        if let Some((_, value)) = self.of.iter().find(|(word, _)| *word == text) {
+            return Ok(*value);
+        }
+        let words: Vec<_> = self.of.iter().map(|(word, _)| *word).collect();
+        let hint = match nearest(&text.to_ascii_lowercase(), words.iter().copied()) {
+            Some(word) => format!("did you mean {word}? Known: {}", words.join(", ")),
+            None => format!("write one of {}", words.join(", ")),
+        };
+        Err(Complaint::new("is not known here", hint))
+    }
+
+    fn absent(&self) -> T {
+        self.default
+    }
+
+    fn name(&self) -> String {
+        self.of.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    }
+
+    fn default_text(&self) -> Option<String> {
+        let default = self.of.iter().find(|(_, value)| *value == self.default);
+        default.map(|(word, _)| (*word).to_owned())
+    }
+
+    fn schema(&self) -> Value {
+        let words: Vec<_> = self.of.iter().map(|(word, _)| *word).collect();
+        json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": "\\$\\{" }] })
+    }
+}
+
+/// Worker threads; one per core where it is not written.
+pub(super) struct Workers;
+
+/// More threads than any one machine has cores; a larger number is a slip.
+const MOST_WORKERS: usize = 1024;
+
+impl Kind for Workers {
+    type Value = NonZeroUsize;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<NonZeroUsize, Complaint> {
+        if text == "auto" {
+            return Ok(self.absent());
+        }
+        let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MOST_WORKERS);
+        number.ok_or_else(|| {
+            let hint = format!("write a number from 1 to {MOST_WORKERS}, or auto");
+            Complaint::new("is not a number of workers", hint)
+        })
+    }
+
+    fn absent(&self) -> NonZeroUsize {
+        std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+    }
+
+    fn name(&self) -> String {
+        format!("number, 1–{MOST_WORKERS}, or `auto`: one per core")
+    }
+
+    fn default_text(&self) -> Option<String> {
+        Some("auto".into())
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "anyOf": [
+            { "type": "integer", "minimum": 1, "maximum": MOST_WORKERS },
+            { "type": "string", "pattern": "^auto$|^[0-9]+$|\\$\\{" },
+        ] })
+    }
+}
+
+/// `off`, `stdout`, `stderr` or `file:PATH`.
+pub(super) struct Log {
+    pub(super) default: AccessLog,
+}
+
+impl Kind for Log {
+    type Value = AccessLog;
+
+    fn read(&self, text: &str, around: &Around<'_>) -> Result<AccessLog, Complaint> {
+        match (text, text.strip_prefix("file:")) {
+            ("off", _) => Ok(AccessLog::Off),
+            ("stdout", _) => Ok(AccessLog::Stdout),
+            ("stderr", _) => Ok(AccessLog::Stderr),
+            (_, Some(path)) if !path.is_empty() => Ok(AccessLog::File(around.folder.join(path))),
+            (other, _) => {
+                let likely = if other.contains(['/', '.']) { "file:" } else { "" };
+                let hint = match nearest(other, ["off", "stdout", "stderr"]) {
+                    _ if !likely.is_empty() => "write file: before the path".to_owned(),
+                    Some(word) => format!("did you mean {word}?"),
+                    None => "write off, stdout, stderr or file:PATH".to_owned(),
+                };
+                Err(Complaint::new("is not a place for the access log", hint))
+            }
+        }
+    }
+
+    fn absent(&self) -> AccessLog {
+        self.default.clone()
+    }
+
+    fn name(&self) -> String {
+        "`off`, `stdout`, `stderr`, `file:PATH`".into()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        Some(show_log(&self.default))
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^(off|stdout|stderr|file:.+)$|\\$\\{" })
+    }
+}
+
+/// As it is written in the file.
+pub(super) fn show_log(log: &AccessLog) -> String {
+    match log {
+        AccessLog::Off => "off".into(),
+        AccessLog::Stdout => "stdout".into(),
+        AccessLog::Stderr => "stderr".into(),
+        AccessLog::File(path) => format!("file:{}", path.display()),
+    }
+}
+
+/// A file that must be readable now, not when the first request needs it.
+pub(super) struct ReadableFile;
+
+impl Kind for ReadableFile {
+    type Value = Option<PathBuf>;
+
+    fn read(&self, text: &str, around: &Around<'_>) -> Result<Option<PathBuf>, Complaint> {
+        let path = around.folder.join(text.strip_prefix("file:").unwrap_or(text));
+        match around.env.read_file(&path) {
+            Ok(_) => Ok(Some(path)),
+            Err(error) => Err(Complaint::new(format!("can't be read: {error}"), "")),
+        }
+    }
+
+    fn absent(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn name(&self) -> String {
+        "path".into()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        None
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "minLength": 1 })
+    }
+}

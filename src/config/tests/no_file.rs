@@ -1,0 +1,91 @@
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use super::World;
+use crate::config::{Config, Scheme, from_env};
+
+fn with_key() -> World {
+    World::default().var("OPENAI_API_KEY", "sk-test")
+}
+
+/// Where a client's path leads, by the rule of `Upstream::base_path`.
+fn leads_to(config: &Config, path: &str) -> String {
+    let (route, upstream) = (&config.routes[0], &config.upstreams[0]);
+    if upstream.base_path.is_empty() {
+        return path.to_owned();
+    }
+    format!("{}{}", upstream.base_path, path.strip_prefix(&*route.path).unwrap())
+}
+
+#[test]
+fn a_key_alone_serves_the_openai_api() {
+    let config = from_env(&with_key()).unwrap();
+    let upstream = &config.upstreams[0];
+    assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(config.admin, Some("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(
+        (upstream.scheme, &*upstream.host, upstream.port),
+        (Scheme::Https, "api.openai.com", 443)
+    );
+    assert!(upstream.key.is_some());
+}
+
+#[test]
+fn a_client_s_path_never_gets_a_second_v1() {
+    for (base, path, expected) in [
+        ("", "/v1/chat/completions", "/v1/chat/completions"),
+        ("https://api.test/v1", "/v1/chat/completions", "/v1/chat/completions"),
+        ("https://api.test/v1/", "/v1/models", "/v1/models"),
+        ("https://api.test/openai/v1", "/v1/models", "/openai/v1/models"),
+        ("http://localhost:8000", "/v1/models", "/v1/models"),
+        ("http://localhost:8000/", "/health", "/health"),
+    ] {
+        let config = from_env(&with_key().var("OPENAI_BASE_URL", base)).unwrap();
+        assert_eq!(leads_to(&config, path), expected, "{base}");
+    }
+}
+
+#[test]
+fn without_a_key_it_says_how_to_set_one_and_what_needs_none() {
+    for world in [World::default(), World::default().var("OPENAI_API_KEY", "")] {
+        let refused = from_env(&world).unwrap_err().to_string();
+        assert!(refused.starts_with("OPENAI_API_KEY: is not set; write `export"), "{refused}");
+        assert!(refused.contains("`firstbyte demo` needs no key"), "{refused}");
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+    }
+}
+
+#[test]
+fn every_bad_variable_is_named_and_none_is_shown() {
+    let world = World::default()
+        .var("OPENAI_API_KEY", "canary\n")
+        .var("OPENAI_BASE_URL", "canary.test")
+        .var("OPENAI_ORG_ID", "canary canary")
+        .var("OPENAI_PROJECT_ID", OsStr::from_bytes(b"canary\xff"));
+    let refused = from_env(&world).unwrap_err().to_string();
+    for name in [
+        "OPENAI_API_KEY: holds",
+        "OPENAI_BASE_URL: has no scheme",
+        "OPENAI_ORG_ID: holds",
+        "OPENAI_PROJECT_ID: is not UTF-8",
+    ] {
+        assert!(refused.contains(name), "{name}: {refused}");
+    }
+    assert!(!refused.contains("canary"), "{refused}");
+    assert_eq!(refused.lines().count(), 4, "{refused}");
+}
+
+#[test]
+fn a_base_url_meant_for_the_sdk_is_not_followed_in_a_circle() {
+    let world = with_key().var("OPENAI_BASE_URL", "http://localhost:8080/v1");
+    let refused = from_env(&world).unwrap_err().to_string();
+    assert!(refused.contains("leads back to firstbyte's own listener"), "{refused}");
+}
+
+#[test]
+fn the_sdk_s_organization_and_project_go_with_the_key() {
+    let world = with_key().var("OPENAI_ORG_ID", "org-1").var("OPENAI_PROJECT_ID", "");
+    let config = from_env(&world).unwrap();
+    assert_eq!(config.upstreams[0].organization.as_deref(), Some("org-1"));
+    assert_eq!(config.upstreams[0].project, None);
+}

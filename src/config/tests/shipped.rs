@@ -1,0 +1,128 @@
+//! The files in `docs/` are what the key table says. `UPDATE=1 cargo test shipped` writes them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::World;
+use crate::config::yaml::{self, Data, Node};
+use crate::config::{Config, from_env, json_schema, key_table, reference};
+
+const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test shipped` -->\n";
+const END: &str = "<!-- end of keys -->\n";
+
+fn docs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
+}
+
+#[track_caller]
+fn assert_shipped(name: &str, shipped: &str, made: &str) {
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(docs(name), made).unwrap();
+    } else {
+        assert!(shipped == made, "docs/{name} is not what the key table says: UPDATE=1 writes it");
+    }
+}
+
+fn example() -> String {
+    fs::read_to_string(docs("firstbyte.example.yaml")).unwrap()
+}
+
+/// The example with the keys that it leaves out, which begin with `#` without a space.
+fn example_in_full() -> String {
+    let line = |line: &str| match line.split_once('#') {
+        Some((indent, key)) if indent.trim().is_empty() && key.starts_with(char::is_alphabetic) => {
+            format!("{indent}{key}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    example().lines().map(line).collect()
+}
+
+fn world() -> World {
+    World::default().var("OPENAI_API_KEY", "k").file("/etc/ssl/certs/company-ca.pem", "pem")
+}
+
+#[test]
+fn the_schema_shipped_is_the_one_the_binary_prints() {
+    let shipped = fs::read_to_string(docs("firstbyte.schema.json")).unwrap_or_default();
+    assert_shipped("firstbyte.schema.json", &shipped, &json_schema());
+}
+
+#[test]
+fn the_reference_shipped_is_the_key_table() {
+    let shipped = fs::read_to_string(docs("configuration.md")).unwrap();
+    let (before, rest) = shipped.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let made = format!("{before}{BEGIN}\n{}\n{END}{after}", key_table());
+    assert_shipped("configuration.md", &shipped, &made);
+}
+
+#[test]
+fn the_example_shipped_is_the_default_beside_a_second_upstream() {
+    let mut config: Config = world().read(&example()).unwrap();
+    let local = config.upstreams.pop().unwrap();
+    let to_local = config.routes.pop().unwrap();
+    assert_eq!((&*local.host, local.port, &*local.base_path), ("127.0.0.1", 8000, "/v1"));
+    assert_eq!(to_local.path, "/local/v1");
+    assert_eq!(format!("{config:#?}"), format!("{:#?}", from_env(&world()).unwrap()));
+}
+
+#[test]
+fn the_example_s_left_out_keys_can_be_put_in() {
+    let config = world().read(&example_in_full()).unwrap();
+    assert_eq!(config.upstreams[0].organization.as_deref(), Some("org-example"));
+    assert!(config.upstreams[0].ca_file.is_some());
+}
+
+#[test]
+fn the_example_the_schema_and_the_table_know_the_same_keys() {
+    let root = yaml::parse(&example_in_full(), &mut Vec::new()).unwrap();
+    let (mut in_example, mut in_schema) = (BTreeSet::new(), BTreeSet::new());
+    keys_of_tree(&root, "", &mut in_example);
+    keys_of_schema(&serde_json::from_str(&json_schema()).unwrap(), "", &mut in_schema);
+    let in_table: BTreeSet<_> = reference::rows().into_iter().map(|row| row.path).collect();
+    assert_eq!(in_example, in_table);
+    assert_eq!(in_schema, in_table);
+}
+
+/// Dotted paths in the table's spelling: what stands under `upstreams` is `NAME`.
+fn keys_of_tree(node: &Node, path: &str, keys: &mut BTreeSet<String>) {
+    match &node.data {
+        Data::Map(entries) => {
+            for (name, value) in entries {
+                let name = if path == "upstreams" { "NAME" } else { &name.text };
+                let inside =
+                    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+                if name != "NAME" {
+                    keys.insert(inside.clone());
+                }
+                keys_of_tree(value, &inside, keys);
+            }
+        }
+        Data::List(items) => {
+            for item in items {
+                keys_of_tree(item, &format!("{path}[]"), keys);
+            }
+        }
+        Data::Text(_) | Data::Nothing => {}
+    }
+}
+
+fn keys_of_schema(schema: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    if let Some(properties) = schema["properties"].as_object() {
+        for (name, schema) in properties {
+            let inside = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            keys.insert(inside.clone());
+            keys_of_schema(schema, &inside, keys);
+        }
+    }
+    if schema["additionalProperties"].is_object() {
+        keys_of_schema(&schema["additionalProperties"], &format!("{path}.NAME"), keys);
+    }
+    if schema["items"].is_object() {
+        keys_of_schema(&schema["items"], &format!("{path}[]"), keys);
+    }
+}

@@ -1,0 +1,174 @@
+use super::{World, least};
+use crate::config::quantity::{show_duration, show_size};
+use crate::config::{Config, parse_duration};
+use std::time::Duration;
+
+fn limits(line: &str) -> Result<Config, Vec<String>> {
+    read(&least(&format!("limits:\n  {line}\n"), ""))
+}
+
+fn upstream(line: &str) -> Result<Config, Vec<String>> {
+    read(&least("", &format!("    {line}\n")))
+}
+
+fn read(text: &str) -> Result<Config, Vec<String>> {
+    let read = World::default().read(text);
+    read.map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn durations_are_read_in_four_units() {
+    for (text, milliseconds) in [("500ms", 500), ("5s", 5_000), ("10m", 600_000), ("1h", 3_600_000)]
+    {
+        assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+    }
+}
+
+#[test]
+fn a_duration_as_others_write_it_is_refused_with_ours() {
+    for (text, ours) in [
+        ("5", "5s"),
+        ("30sec", "30s"),
+        ("5 minutes", "5m"),
+        ("1m30s", "90s"),
+        ("1.5h", "90m"),
+        ("0.5s", "500ms"),
+        ("1d", "24h"),
+        ("5S", "5s"),
+        ("-5s", "30s"),
+        ("soon", "30s"),
+        ("", "30s"),
+        ("s", "30s"),
+        ("99999999999999999999s", "30s"),
+    ] {
+        let refused = parse_duration(text).unwrap_err();
+        assert!(refused.ends_with(&format!("; write {ours}")), "{text:?}: {refused}");
+    }
+}
+
+#[test]
+fn a_duration_of_nothing_or_of_weeks_is_refused() {
+    for text in ["0s", "0ms", "169h"] {
+        let faults = upstream(&format!("deadlines: {{ connect: {text} }}")).unwrap_err();
+        let expected = "is out of bounds; write a duration from 1ms to 168h";
+        assert!(faults[0].ends_with(expected), "{faults:?}");
+    }
+}
+
+#[test]
+fn sizes_are_read_with_binary_units_or_none() {
+    for (text, bytes) in
+        [("65536", 65_536), ("64KiB", 65_536), ("2MiB", 2 << 20), ("1GiB", 1 << 30)]
+    {
+        let config = limits(&format!("replay_bytes: {text}")).unwrap();
+        assert_eq!(config.limits.replay_bytes, bytes, "{text}");
+    }
+    for (text, ours) in
+        [("64kb", "64KiB"), ("64 KiB", "64KiB"), ("1.5M", "1536KiB"), ("1e6", "64KiB")]
+    {
+        let faults = limits(&format!("replay_bytes: {text}")).unwrap_err();
+        assert!(faults[0].ends_with(&format!("; write {ours}")), "{text}: {faults:?}");
+    }
+}
+
+#[test]
+fn what_is_shown_reads_back_as_itself() {
+    for milliseconds in [1, 999, 1_000, 1_500, 60_000, 90_000, 3_600_000, 5_400_000] {
+        let duration = Duration::from_millis(milliseconds);
+        assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
+    }
+    assert_eq!([show_size(0), show_size(1000), show_size(1 << 20)], ["0", "1000", "1MiB"]);
+}
+
+#[test]
+fn windows_stay_within_http2_s_bounds() {
+    for (line, within) in [
+        ("pool: { stream_window: 2147483647, connection_window: 2147483647 }", true),
+        ("pool: { connection_window: 65535, stream_window: 16384 }", true),
+        ("pool: { connection_window: 2147483648 }", false),
+        ("pool: { connection_window: 65534 }", false),
+        ("pool: { stream_window: 2GiB }", false),
+        ("pool: { stream_window: 16383 }", false),
+        ("pool: { stream_window: 32MiB }", false), // more than the connection's
+    ] {
+        assert_eq!(upstream(line).is_ok(), within, "{line}");
+    }
+}
+
+#[test]
+fn a_pool_that_can_t_be_is_refused() {
+    let faults = upstream("pool: { min_connections: 9, max_connections: 4 }").unwrap_err();
+    let expected = "4:30: upstreams.api.pool.min_connections: 9 is more than max_connections, 4; \
+                    write at most 4, or raise max_connections";
+    assert!(faults[0].ends_with(expected), "{faults:?}");
+    // The default of the other counts too.
+    assert!(upstream("pool: { max_connections: 1 }").is_err());
+    assert!(upstream("pool: { min_connections: 65 }").is_err());
+    for count in ["0", "-1", "1.5", "1_0", "two"] {
+        assert!(upstream(&format!("pool: {{ max_connections: {count} }}")).is_err(), "{count}");
+    }
+}
+
+#[test]
+fn true_and_false_are_words_and_others_are_suggested() {
+    let read = |text: &str| World::default().read(&least(&format!("via: {text}\n"), ""));
+    assert!(!read("false").unwrap().via && read("True").unwrap().via);
+    for (text, ours) in [("yes", "true"), ("off", "false"), ("maybe", "true or false")] {
+        let refused = read(text).unwrap_err().to_string();
+        assert!(refused.ends_with(&format!("; write {ours}")), "{refused}");
+    }
+}
+
+#[test]
+fn a_word_that_is_not_known_gets_the_nearest() {
+    let faults = upstream("protocol: http/2").unwrap_err();
+    assert!(faults[0].contains("did you mean http2? Known: auto, http1, http2"), "{faults:?}");
+}
+
+#[test]
+fn a_url_is_refused_for_what_a_proxy_could_not_keep() {
+    for (url, expected) in [
+        ("api.test/v1", "has no scheme; begin with `https://` or `http://`"),
+        ("htps://api.test", "write `https://`"),
+        ("https://user:pass@api.test", "the value has a user name or password"),
+        ("https://api.test/v1?key=x", "the value has a query; remove what begins at the `?`"),
+        ("'https://api.test/v1#x'", "the value has a fragment"),
+        ("https://", "has no host"),
+        ("https:///v1", "has no host"),
+        ("https://api.test:0", "has a port that is not a number from 1 to 65535"),
+        ("https://api.test:99999", "has a port"),
+        ("https://api.test:", "has a port"),
+        ("https://2001:db8::1/v1", "has an IPv6 address without brackets"),
+        ("'https://[nonsense]/v1'", "has a bad IPv6 address"),
+        ("https://bücher.test", "has a host that is not ASCII"),
+        ("https://a b/v1", "has a character in its host"),
+        ("https://api.test/a b", "has a character in its path"),
+        ("https://api.test/a/../b", "has a `.` or `..` in its path"),
+        ("https://api.test//v1", "has an empty segment"),
+    ] {
+        let text = format!("upstreams: {{ a: {{ url: \"{}\" }} }}\n", url.trim_matches('\''));
+        let text = text + "routes: [{ path: /, upstream: a }]\n";
+        let faults = World::default().faults(&text);
+        assert!(faults.len() == 1 && faults[0].contains(expected), "{url}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_route_s_path_is_a_plain_prefix() {
+    for (path, expected) in [
+        ("v1", "does not begin with `/`"),
+        ("/v1/", "ends with `/`; write /v1"),
+        ("//", "ends with `/`; write /"),
+        ("/v1?x", "has a query or fragment"),
+        ("/a/../b", "has a `.` or `..`"),
+        ("/a//b", "has an empty segment"),
+        ("/a b", "has a character in its path"),
+    ] {
+        let text = format!(
+            "upstreams: {{ a: {{ url: http://a }} }}\n\
+                            routes: [{{ path: \"{path}\", upstream: a }}]\n"
+        );
+        let faults = World::default().faults(&text);
+        assert!(faults.len() == 1 && faults[0].contains(expected), "{path}: {faults:?}");
+    }
+}

@@ -1,0 +1,141 @@
+//! An upstream's URL: scheme, host, port and base path, and nothing that a proxy could not keep.
+
+use std::net::Ipv6Addr;
+
+use serde_json::{Value, json};
+
+use super::Scheme;
+use super::fault::{Complaint, nearest};
+use super::kind::{Around, Kind};
+
+/// A URL that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Url {
+    pub(super) scheme: Scheme,
+    /// Without brackets or port.
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Without a trailing slash; empty where there is none.
+    pub(super) base_path: String,
+}
+
+/// `https://HOST[:PORT][/PATH]`, or the same in clear.
+pub(super) struct UpstreamUrl;
+
+impl Kind for UpstreamUrl {
+    type Value = Option<Url>;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<Option<Url>, Complaint> {
+        // Nothing of a URL is quoted that may hold a password or a key, whatever else is wrong.
+        let may_hold_a_secret = text.contains(['@', '?', '#']);
+        parse(text).map(Some).map_err(|complaint| Complaint {
+            quotable: complaint.quotable && !may_hold_a_secret,
+            ..complaint
+        })
+    }
+
+    fn absent(&self) -> Option<Url> {
+        None
+    }
+
+    fn name(&self) -> String {
+        "URL".into()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        None
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+(/[^?#]*)?$|\\$\\{" })
+    }
+}
+
+/// The parts of an upstream's URL (RFC 3986, section 3); what has no meaning here is refused.
+pub(super) fn parse(text: &str) -> Result<Url, Complaint> {
+    let (scheme, rest) = scheme(text)?;
+    if rest.contains('@') {
+        let hint = "put the key under `key:`";
+        return Err(Complaint::new("has a user name or password", hint));
+    }
+    if let Some(sign) = rest.find(['?', '#']).and_then(|at| rest.get(at..=at)) {
+        let part = if sign == "?" { "query" } else { "fragment" };
+        let hint = format!("remove what begins at the `{sign}`");
+        return Err(Complaint::new(format!("has a {part}"), hint));
+    }
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = host_and_port(authority)?;
+    let port =
+        match port {
+            None if scheme == Scheme::Https => 443,
+            None => 80,
+            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
+                Complaint::new("has a port that is not a number from 1 to 65535", "")
+            })?,
+        };
+    let base_path = path.trim_end_matches('/');
+    check_path(base_path)?;
+    Ok(Url { scheme, host: host.to_owned(), port, base_path: base_path.to_owned() })
+}
+
+fn scheme(text: &str) -> Result<(Scheme, &str), Complaint> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(Complaint::new("has no scheme", "begin with `https://` or `http://`"));
+    };
+    match &*scheme.to_ascii_lowercase() {
+        "https" => Ok((Scheme::Https, rest)),
+        "http" => Ok((Scheme::Http, rest)),
+        other => {
+            let likely = nearest(other, ["https", "http"]).unwrap_or("https");
+            Err(Complaint::new("has a scheme that is not known", format!("write `{likely}://`")))
+        }
+    }
+}
+
+fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Complaint> {
+    if let Some(after) = authority.strip_prefix('[') {
+        let closed = after.split_once(']').filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok());
+        return match closed {
+            Some((host, "")) => Ok((host, None)),
+            Some((host, rest)) if rest.starts_with(':') => Ok((host, rest.get(1..))),
+            _ => Err(Complaint::new("has a bad IPv6 address", "write it like `[2001:db8::1]`")),
+        };
+    }
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    if host.parse::<Ipv6Addr>().is_ok() || port.is_some_and(|port| port.contains(':')) {
+        return Err(Complaint::new(
+            "has an IPv6 address without brackets",
+            "write `[…]` around it",
+        ));
+    }
+    if host.is_empty() {
+        return Err(Complaint::new("has no host", "write a name or an address after `://`"));
+    }
+    if !host.is_ascii() {
+        let hint = "write the name in its ASCII form, which begins with `xn--`";
+        return Err(Complaint::new("has a host that is not ASCII", hint));
+    }
+    if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
+        return Err(Complaint::new("has a character in its host that no host has", ""));
+    }
+    Ok((host, port))
+}
+
+/// Refuses what would not reach the upstream as written, or would leave the route's prefix.
+pub(super) fn check_path(path: &str) -> Result<(), Complaint> {
+    if !path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
+        let hint = "write it percent-encoded";
+        return Err(Complaint::new("has a character in its path that no path has", hint));
+    }
+    let segments = path.split('/').skip(1);
+    if segments.clone().any(|segment| matches!(segment, "." | "..")) {
+        return Err(Complaint::new("has a `.` or `..` in its path", "write the path it leads to"));
+    }
+    if segments.clone().any(str::is_empty) && path != "/" {
+        return Err(Complaint::new("has an empty segment in its path", "write each `/` once"));
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! What is asked of the kernel before the first thread exists: room for descriptors; and of each
+//! thread at its start: a core of its own.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// Descriptors beside client connections: upstream connections, listeners, logs.
+const BESIDE: u64 = 8192;
+
+/// Raises the soft limit as far as the hard one allows and grows the process's descriptor table to
+/// what `connections` may need. To be called before any thread is started: growing the table later,
+/// shared by threads, waits for an RCU grace period and can hold up `accept` for tens of
+/// milliseconds. A refusal is not an error: the limit that holds shows when it is met.
+pub fn reserve(connections: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum.unwrap_or(u64::MAX);
+    let wanted = (connections as u64 * 2 + BESIDE).min(hard);
+    let soft = limit.current.unwrap_or(u64::MAX);
+    if soft < wanted {
+        let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+        if setrlimit(Resource::Nofile, raised).is_err() {
+            return grow(soft);
+        }
+    }
+    grow(wanted.min(soft.max(wanted)));
+}
+
+/// A descriptor with a high number makes the table that large; it is closed again at once.
+fn grow(most: u64) {
+    let Ok(top) = i32::try_from(most.saturating_sub(1)) else { return };
+    match rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), top) {
+        Ok(_) | Err(_) => {}
+    }
+}
+
+/// Pins the calling thread to the `index`-th core of those that the process may run on, in turn
+/// where there are more threads than cores. A refusal leaves it to the kernel's choice.
+pub fn pin(index: usize) {
+    let Ok(allowed) = sched_getaffinity(None) else { return };
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    if let Some(core) = cores.get(index % cores.len().max(1)) {
+        let mut only = CpuSet::new();
+        only.set(*core);
+        let _left_to_the_kernel = sched_setaffinity(None, &only);
+    }
+}

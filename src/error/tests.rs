@@ -1,0 +1,178 @@
+use std::collections::HashSet;
+use std::error::Error as _;
+use std::io;
+
+use http::{HeaderValue, StatusCode};
+use serde_json::Value;
+
+use super::{Blame, Error, Kind, Side};
+
+const ID: HeaderValue = HeaderValue::from_static("0123456789abcdef");
+
+/// The kind after this one. Exhaustive, so that a new kind does not compile until it is listed here
+/// and so put through every test below.
+fn after(kind: Kind) -> Option<Kind> {
+    Some(match kind {
+        Kind::NoRoute => Kind::MethodRefused,
+        Kind::MethodRefused => Kind::HeadTooLarge,
+        Kind::HeadTooLarge => Kind::TooManyHeaders,
+        Kind::TooManyHeaders => Kind::BadRequest("Two \"Host\" headers.\\"),
+        Kind::BadRequest(_) => Kind::HeadSlow,
+        Kind::HeadSlow => Kind::BodyIdle,
+        Kind::BodyIdle => Kind::ClientGone,
+        Kind::ClientGone => Kind::ClientWriteStall,
+        Kind::ClientWriteStall => Kind::Busy,
+        Kind::Busy => Kind::Draining,
+        Kind::Draining => Kind::PoolQueueFull,
+        Kind::PoolQueueFull => Kind::PoolQueueTimeout,
+        Kind::PoolQueueTimeout => Kind::LocalLimit,
+        Kind::LocalLimit => Kind::ConnectTimeout,
+        Kind::ConnectTimeout => Kind::ConnectRefused,
+        Kind::ConnectRefused => Kind::Dns,
+        Kind::Dns => Kind::Tls,
+        Kind::Tls => Kind::UpstreamHandshake,
+        Kind::UpstreamHandshake => Kind::HeadTimeout,
+        Kind::HeadTimeout => Kind::GapTimeout,
+        Kind::GapTimeout => Kind::UpstreamReset,
+        Kind::UpstreamReset => Kind::UpstreamClosed,
+        Kind::UpstreamClosed => Kind::UpstreamProtocol,
+        Kind::UpstreamProtocol => Kind::UpstreamCut,
+        Kind::UpstreamCut => Kind::Internal,
+        Kind::Internal => return None,
+    })
+}
+
+fn all() -> impl Iterator<Item = Kind> {
+    std::iter::successors(Some(Kind::NoRoute), |kind| after(*kind))
+}
+
+/// The statuses as promised, told apart from the table that makes them.
+fn promised(kind: Kind) -> &'static [u16] {
+    match (kind.side(), kind.outcome()) {
+        (Side::Client, Blame::Refused) => &[400, 404, 405, 431],
+        (Side::Client, Blame::Timeout) => &[408, 499],
+        (Side::Client, Blame::Client) => &[499],
+        (Side::Upstream, Blame::Timeout) => &[504],
+        (Side::Upstream, Blame::Upstream) => &[502],
+        (Side::Proxy, Blame::Refused) => &[503, 500],
+        other => panic!("{kind:?} is {other:?}, which makes no sense"),
+    }
+}
+
+#[test]
+fn every_kind_has_the_status_of_its_side_and_outcome() {
+    assert_eq!(all().count(), 25);
+    for kind in all() {
+        assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
+    }
+}
+
+#[test]
+fn every_kind_is_told_in_openais_shape() {
+    for kind in all() {
+        let (status, headers, body) = Error::new(kind).response_parts(&ID);
+        assert_eq!(status, kind.status());
+        assert_eq!(headers["content-type"], "application/json");
+        assert_eq!(headers["content-length"], body.len().to_string().as_str());
+        assert_eq!(headers["x-firstbyte-request-id"], ID);
+        assert_eq!(headers["x-request-id"], ID);
+        let json: Value = serde_json::from_slice(&body).unwrap();
+        let keys: Vec<_> = json["error"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["message", "type", "param", "code"]);
+        assert_eq!(json["error"]["message"], kind.message());
+        assert_eq!(json["error"]["code"], kind.code());
+        assert!(json["error"]["param"].is_null());
+        let of_client = status.is_client_error();
+        let class = if of_client { "invalid_request_error" } else { "server_error" };
+        assert_eq!(json["error"]["type"], class, "{kind:?}");
+    }
+}
+
+#[test]
+fn codes_are_distinct_and_messages_are_sentences() {
+    let codes: HashSet<_> = all().map(Kind::code).collect();
+    assert_eq!(codes.len(), all().count());
+    for kind in all().filter(|kind| !matches!(kind, Kind::BadRequest(_))) {
+        assert!(kind.message().ends_with('.'), "{kind:?}");
+        assert!(kind.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{kind:?}");
+    }
+}
+
+#[test]
+fn every_proxy_status_names_a_registered_error_and_parses() {
+    let registered = "dns_timeout dns_error destination_not_found destination_unavailable \
+        destination_ip_prohibited destination_ip_unroutable connection_refused \
+        connection_terminated connection_timeout connection_read_timeout connection_write_timeout \
+        connection_limit_reached tls_protocol_error tls_certificate_error tls_alert_received \
+        http_request_error http_request_denied http_response_incomplete \
+        http_response_header_section_size http_response_header_size http_response_body_size \
+        http_response_trailer_section_size http_response_trailer_size \
+        http_response_transfer_coding http_response_content_coding http_response_timeout \
+        http_upgrade_failed http_protocol_error proxy_internal_response proxy_internal_error \
+        proxy_configuration_error proxy_loop_detected";
+    for kind in all() {
+        let (_, headers, _) = Error::new(kind).response_parts(&ID);
+        let value = headers["proxy-status"].to_str().unwrap();
+        let rest = value.strip_prefix("firstbyte; error=").unwrap();
+        let (token, details) = rest.split_once("; details=").unwrap();
+        assert!(registered.split_whitespace().any(|known| known == token), "{token}");
+        let inner = details.strip_prefix('"').unwrap().strip_suffix('"').unwrap();
+        let plain = inner.replace("\\\\", "\0").replace("\\\"", "\u{1}");
+        assert!(!plain.contains(['"', '\\']), "{value}");
+        let unescaped = plain.replace('\0', "\\").replace('\u{1}', "\"");
+        assert_eq!(unescaped, kind.message());
+    }
+}
+
+#[test]
+fn only_our_own_shortages_say_when_to_come_back() {
+    for kind in all() {
+        let (status, headers, _) = Error::new(kind).response_parts(&ID);
+        let short = status == StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(headers.contains_key("retry-after"), short, "{kind:?}");
+        assert_eq!(headers.contains_key("retry-after-ms"), short, "{kind:?}");
+        if short {
+            assert_eq!(headers["retry-after"], "1");
+            assert_eq!(headers["retry-after-ms"], "1000");
+            assert!(!headers.contains_key("x-should-retry"), "{kind:?}");
+        }
+    }
+}
+
+/// The SDKs retry 408, 409, 429 and 5xx of themselves, and nothing else.
+#[test]
+fn a_request_that_can_only_fail_again_is_not_retried() {
+    for kind in all() {
+        let (status, headers, _) = Error::new(kind).response_parts(&ID);
+        let hopeless = [400, 404, 405, 431].contains(&status.as_u16());
+        let said = headers.get("x-should-retry").map(HeaderValue::as_bytes);
+        assert_eq!(said, hopeless.then_some(&b"false"[..]), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_method_refused_is_told_what_is_allowed() {
+    let (_, headers, _) = Error::new(Kind::MethodRefused).response_parts(&ID);
+    assert!(headers["allow"].to_str().unwrap().contains("POST"));
+}
+
+#[test]
+fn display_has_one_level_and_the_answer_never_has_the_cause() {
+    let cause = io::Error::other("/etc/keys/sk-canary at 10.0.0.7");
+    let error = Error::with(Kind::Tls, cause);
+    assert_eq!(error.to_string(), Kind::Tls.message());
+    assert!(error.source().unwrap().to_string().contains("sk-canary"));
+    let (_, headers, body) = error.response_parts(&ID);
+    assert!(!format!("{headers:?}{body:?}").contains("sk-canary"));
+}
+
+#[test]
+fn a_connect_that_fails_for_want_of_our_own_sockets_is_not_blamed_on_the_upstream() {
+    let of = |code| Kind::of_connect(&io::Error::from_raw_os_error(code));
+    let (emfile, eaddrnotavail, econnrefused, etimedout, ehostunreach) = (24, 99, 111, 110, 113);
+    assert_eq!(of(emfile), Kind::LocalLimit);
+    assert_eq!(of(eaddrnotavail), Kind::LocalLimit);
+    assert_eq!(of(econnrefused), Kind::ConnectRefused);
+    assert_eq!(of(etimedout), Kind::ConnectTimeout);
+    assert_eq!(of(ehostunreach), Kind::ConnectRefused);
+}

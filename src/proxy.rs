@@ -1,0 +1,173 @@
+//! The path of one request:
+//!
+//! accept → **admit → route → upstream (lease) → relay → record**
+//!
+//! Everything of a request lives in the future below and then in its answer's body. Dropped at any
+//! moment (the client left, a deadline passed, the process drains), it gives back its permit and
+//! its lease, resets the upstream's stream, and closes its record.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, Request, Response, Version, request};
+use hyper::body::Incoming;
+
+use crate::accept::Client;
+use crate::admit::{Bound, Permit};
+use crate::config::Config;
+use crate::error::{Error, Kind};
+use crate::record::{Opened, Record, Recorder};
+use crate::relay::head::UpstreamHead;
+use crate::relay::replay::{Replay, Seen, decide};
+use crate::relay::{self, Answer, Bounds, Flow, RelayBody, Upload, exchange};
+use crate::route::{Match, Table};
+use crate::upstream::Pool;
+
+/// One worker's proxy.
+pub struct Proxy {
+    /// What the operator asked for.
+    pub config: Arc<Config>,
+    /// Which upstream answers a path.
+    pub table: Table,
+    /// By [`crate::config::UpstreamId`].
+    pub upstreams: Vec<Upstream>,
+    /// Requests in flight, over all workers.
+    pub streams: Bound,
+    /// Opens records.
+    pub recorder: Recorder,
+}
+
+/// An upstream as a worker needs it.
+pub struct Upstream {
+    /// Warm connections.
+    pub pool: Rc<Pool>,
+    /// What configuration says of every request's head.
+    pub head: UpstreamHead,
+}
+
+impl Proxy {
+    /// Answers a request, whatever happens.
+    pub async fn serve(
+        &self,
+        client: &Client,
+        request: Request<Incoming>,
+    ) -> Response<RelayBody> {
+        let record = self.recorder.open(Opened {
+            at: client.wire.read_at(),
+            client: client.address,
+            version: request.version(),
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+        });
+        let id = record.id().header_value();
+        let version = request.version();
+        match self.forward(client, request, &record, &id).await {
+            Ok(answer) => answer,
+            Err(error) => refuse(&error, version, &record, &id),
+        }
+    }
+
+    async fn forward(
+        &self,
+        client: &Client,
+        request: Request<Incoming>,
+        record: &Rc<Record>,
+        id: &HeaderValue,
+    ) -> Result<Response<RelayBody>, Error> {
+        let permit = self.streams.enter()?;
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
+        let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
+        record.routed(route.route.0, route.upstream.0);
+        let limits = &self.config.limits;
+        let idle = self.config.client.body_idle;
+        let mut upload = Upload::new(body, limits.replay_bytes, idle, Instant::now(), record);
+        upload.gather().await;
+        let answer = self.attempt(head, route, &mut upload, record).await?;
+        self.relay(client, route, answer, upload, record, id, permit)
+    }
+
+    /// Sends the request until an answer begins or a failure must be told: at most twice, and the
+    /// second time only if the first provably was not processed.
+    async fn attempt(
+        &self,
+        head: request::Parts,
+        route: Match<'_>,
+        upload: &mut Upload,
+        record: &Rc<Record>,
+    ) -> Result<Answer, Error> {
+        let upstream = &self.upstreams[route.upstream.0];
+        let limits = relay::Limits { head: upstream.pool.settings().deadlines.response_head };
+        let mut head = Some(head);
+        let mut replays = 0;
+        loop {
+            let lease = upstream.pool.lease(record).await?;
+            let parts = head.clone().ok_or(Kind::Internal)?;
+            let request = upstream.head.request(parts, route.prefix, lease.version())?;
+            let attempt = match exchange(lease, request, upload, limits, record).await {
+                Ok(answer) => return Ok(answer),
+                Err(attempt) => attempt,
+            };
+            match decide(attempt.failure, Seen::Nothing, upload.kept(), replays) {
+                Replay::Yes(reason) if upload.rewind() => record.replayed(reason),
+                _ => return Err(attempt.error),
+            }
+            replays += 1;
+            head = head.take();
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the one place where the path's ends meet")]
+    fn relay(
+        &self,
+        client: &Client,
+        route: Match<'_>,
+        answer: Answer,
+        upload: Upload,
+        record: &Rc<Record>,
+        id: &HeaderValue,
+        permit: Permit,
+    ) -> Result<Response<RelayBody>, Error> {
+        let Answer { mut head, source, sink } = answer;
+        relay::head::answer(&mut head, id, self.config.via)?;
+        let settings = self.upstreams[route.upstream.0].pool.settings();
+        let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+        record.upstream_head(source.read_at(), head.status, request_id);
+        record.status(head.status);
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        let length = length.and_then(|length| length.parse().ok());
+        let bounds = Bounds {
+            gap: settings.deadlines.frame_gap,
+            stall: self.config.client.write_stall,
+            held: settings.pool.stream_window as usize,
+            length,
+        };
+        let rest = (!sink.is_closed()).then_some((upload, sink));
+        let flow = Flow::new(source, rest, bounds, &client.wire, record, permit);
+        Ok(Response::from_parts(head, RelayBody::relayed(flow, length)))
+    }
+}
+
+/// The answer to a request that could not be forwarded, or whose upstream failed before its head.
+fn refuse(
+    error: &Error,
+    version: Version,
+    record: &Rc<Record>,
+    id: &HeaderValue,
+) -> Response<RelayBody> {
+    let kind = error.kind();
+    let (status, headers, body) = error.response_parts(id);
+    record.status(status);
+    record.fault(kind.code());
+    record.end(relay::outcome(kind.outcome()));
+    let mut answer = Response::new(RelayBody::own(body));
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    if matches!(kind, Kind::BadRequest(_)) && version < Version::HTTP_2 {
+        // What follows on this connection may be part of what was not understood.
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}

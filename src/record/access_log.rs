@@ -1,0 +1,249 @@
+//! One line per request: what is kept for it on the worker, and how it is written elsewhere.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http::{Method, StatusCode, Version};
+use serde::Serialize;
+
+use super::id::RequestId;
+use super::outcome::Outcome;
+
+/// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
+pub(super) const PATH_BYTES: usize = 1024;
+/// Longer methods are cut to this many bytes.
+const METHOD_BYTES: usize = 32;
+
+/// Names of what the configuration numbers, for labels and lines.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) routes: Vec<String>,
+    pub(super) upstreams: Vec<String>,
+}
+
+impl Names {
+    /// The label of what was never chosen.
+    pub(super) const NONE: &'static str = "none";
+
+    pub(super) fn route(&self, id: Option<usize>) -> &str {
+        id.and_then(|id| self.routes.get(id)).map_or(Names::NONE, String::as_str)
+    }
+
+    pub(super) fn upstream(&self, id: Option<usize>) -> &str {
+        id.and_then(|id| self.upstreams.get(id)).map_or(Names::NONE, String::as_str)
+    }
+}
+
+/// What a line is made of. It has no place for a header, a query or a body: no key can get in.
+pub(super) struct Entry {
+    pub(super) opened: Instant,
+    pub(super) id: RequestId,
+    pub(super) client: SocketAddr,
+    pub(super) version: Version,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) route: Option<usize>,
+    pub(super) upstream: Option<usize>,
+    pub(super) upstream_version: Option<Version>,
+    pub(super) upstream_request_id: Option<String>,
+    pub(super) status: Option<StatusCode>,
+    pub(super) upstream_status: Option<StatusCode>,
+    pub(super) outcome: Outcome,
+    pub(super) error: Option<&'static str>,
+    pub(super) cold: bool,
+    pub(super) replays: u32,
+    pub(super) frames: u64,
+    pub(super) bytes_up: u64,
+    pub(super) bytes_down: u64,
+    pub(super) pool_wait: Option<Duration>,
+    pub(super) upstream_ttfb: Option<Duration>,
+    pub(super) client_ttfb: Option<Duration>,
+    pub(super) overhead_request: Option<Duration>,
+    pub(super) overhead_head: Option<Duration>,
+    pub(super) overhead_chunk_max: Option<Duration>,
+    pub(super) gap_upstream_max: Option<Duration>,
+    pub(super) gap_client_max: Option<Duration>,
+    pub(super) duration: Duration,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    ts: String,
+    id: String,
+    client: SocketAddr,
+    version: &'static str,
+    method: &'a str,
+    path: &'a str,
+    route: Option<&'a str>,
+    upstream: Option<&'a str>,
+    upstream_version: Option<&'static str>,
+    status: Option<u16>,
+    upstream_status: Option<u16>,
+    outcome: &'static str,
+    error: Option<&'static str>,
+    cold: bool,
+    pool_wait_us: Option<f64>,
+    ttfb_us: Sides,
+    overhead_us: Phases,
+    gap_max_us: Sides,
+    frames: u64,
+    bytes_up: u64,
+    bytes_down: u64,
+    replays: u32,
+    duration_us: f64,
+    upstream_request_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Sides {
+    upstream: Option<f64>,
+    client: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Phases {
+    request: Option<f64>,
+    head: Option<f64>,
+    chunk_max: Option<f64>,
+}
+
+/// The two clocks at one moment: instants become dates by their distance from it, so that the path
+/// reads one clock and the log follows a clock that was set.
+#[derive(Clone, Copy)]
+pub(super) struct Clocks {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Clocks {
+    pub(super) fn now() -> Clocks {
+        Clocks { monotonic: Instant::now(), wall: SystemTime::now() }
+    }
+
+    fn date(&self, at: Instant) -> SystemTime {
+        let ago = self.monotonic.saturating_duration_since(at);
+        self.wall.checked_sub(ago).unwrap_or(UNIX_EPOCH)
+    }
+}
+
+/// Appends the entry as one line of JSON with its newline.
+pub(super) fn append_line(
+    out: &mut Vec<u8>,
+    entry: &Entry,
+    names: &Names,
+    clocks: Clocks,
+) -> Result<(), serde_json::Error> {
+    let line = Line {
+        ts: rfc3339(clocks.date(entry.opened)),
+        id: entry.id.to_string(),
+        client: entry.client,
+        version: version_name(entry.version),
+        method: cut(entry.method.as_str(), METHOD_BYTES),
+        path: &entry.path,
+        route: entry.route.map(|id| names.route(Some(id))),
+        upstream: entry.upstream.map(|id| names.upstream(Some(id))),
+        upstream_version: entry.upstream_version.map(version_name),
+        status: entry.status.map(|status| status.as_u16()),
+        upstream_status: entry.upstream_status.map(|status| status.as_u16()),
+        outcome: entry.outcome.label(),
+        error: entry.error,
+        cold: entry.cold,
+        pool_wait_us: us(entry.pool_wait),
+        ttfb_us: Sides { upstream: us(entry.upstream_ttfb), client: us(entry.client_ttfb) },
+        overhead_us: Phases {
+            request: us(entry.overhead_request),
+            head: us(entry.overhead_head),
+            chunk_max: us(entry.overhead_chunk_max),
+        },
+        gap_max_us: Sides {
+            upstream: us(entry.gap_upstream_max),
+            client: us(entry.gap_client_max),
+        },
+        frames: entry.frames,
+        bytes_up: entry.bytes_up,
+        bytes_down: entry.bytes_down,
+        replays: entry.replays,
+        duration_us: entry.duration.as_nanos() as f64 / 1e3,
+        upstream_request_id: entry.upstream_request_id.as_deref(),
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    out.push(b'\n');
+    Ok(())
+}
+
+/// `text` up to `bytes`, on a character's boundary.
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn us(took: Option<Duration>) -> Option<f64> {
+    took.map(|took| took.as_nanos() as f64 / 1e3)
+}
+
+fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_3 => "HTTP/3",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// UTC with milliseconds (RFC 3339, section 5.6). A date before 1970 reads as 1970.
+fn rfc3339(date: SystemTime) -> String {
+    let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since.subsec_millis()
+    )
+}
+
+/// Year, month and day of a number of days since 1970, in the Gregorian calendar. Years are counted
+/// from March, so that the leap day is the last of its year.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468; // since 0000-03-01
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (era * 400 + year + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399, "2000-02-28T23:59:59.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199, "2024-02-29T23:59:59.000Z"),
+            (1_735_689_600, "2025-01-01T00:00:00.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+        assert!(rfc3339(UNIX_EPOCH + Duration::from_millis(1_234)).ends_with("01.234Z"));
+    }
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        assert_eq!(cut("añb", 2), "a");
+        assert_eq!(cut("añb", 3), "añ");
+        assert_eq!(cut("abc", 10), "abc");
+    }
+}

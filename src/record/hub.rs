@@ -1,0 +1,221 @@
+//! Where the workers' recordings come together, off their threads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use std::{io, mem};
+
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::time::timeout_at;
+
+use super::access_log::Names;
+use super::ledger::LeftBehind;
+use super::log_writer::LogWriter;
+use super::meters::Gauges;
+use super::recordings::Recordings;
+use super::worker::{Interval, WorkerSeat};
+use super::{metrics, stats};
+use crate::config::AccessLog;
+
+/// How long one collection waits for the workers, all together.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the hub needs to know.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// How many workers there are meant to be.
+    pub workers: usize,
+    /// The routes' names, in the configuration's order.
+    pub routes: Vec<String>,
+    /// The upstreams' names, in the configuration's order; distinct.
+    pub upstreams: Vec<String>,
+    /// Where the access log goes.
+    pub access_log: AccessLog,
+    /// For `build_info`.
+    pub version: &'static str,
+    /// For `build_info`.
+    pub commit: &'static str,
+}
+
+/// Collects what the workers record, and shows it. Shared by the admin listener and whoever
+/// starts workers.
+pub struct Hub {
+    pub(super) names: Arc<Names>,
+    pub(super) workers: usize,
+    pub(super) version: &'static str,
+    pub(super) commit: &'static str,
+    pub(super) started: Instant,
+    pub(super) started_at: SystemTime,
+    /// Seats given out since the last collection.
+    newcomers: Mutex<Vec<Line>>,
+    totals: AsyncMutex<Totals>,
+    left_behind: LeftBehind,
+    log: Option<LogWriter>,
+}
+
+/// The hub's end of one worker.
+struct Line {
+    /// The worker's number, for people.
+    index: usize,
+    asks: mpsc::Sender<Box<Recordings>>,
+    answers: mpsc::Receiver<Interval>,
+    /// An ask is under way. A collection that was given up leaves its answer in the channel for
+    /// the next one: nothing is lost by a scraper that leaves.
+    asked: bool,
+    /// Emptied, ready for the next ask.
+    spare: Option<Box<Recordings>>,
+    /// As of the last answer.
+    gauges: Gauges,
+}
+
+/// Everything since the start.
+pub(super) struct Totals {
+    lines: Vec<Line>,
+    pub(super) recordings: Recordings,
+    pub(super) gauges: Gauges,
+    /// Workers that answered this time.
+    pub(super) answered: usize,
+    /// Numbers of those that did not.
+    pub(super) silent: Vec<usize>,
+    /// Times that a worker did not answer in time, or had ended.
+    pub(super) missed: u64,
+    pub(super) log_dropped: u64,
+}
+
+impl Hub {
+    /// Opens the access log and starts its thread. Fails if the log's file cannot be opened.
+    pub fn new(setup: Setup) -> io::Result<Hub> {
+        let names = Arc::new(Names { routes: setup.routes, upstreams: setup.upstreams });
+        let recordings = Recordings::new(names.upstreams.len());
+        Ok(Hub {
+            log: LogWriter::start(&setup.access_log, Arc::clone(&names))?,
+            names,
+            workers: setup.workers,
+            version: setup.version,
+            commit: setup.commit,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            newcomers: Mutex::default(),
+            totals: AsyncMutex::new(Totals {
+                lines: Vec::new(),
+                recordings,
+                gauges: Gauges::default(),
+                answered: 0,
+                silent: Vec::new(),
+                missed: 0,
+                log_dropped: 0,
+            }),
+            left_behind: LeftBehind::default(),
+        })
+    }
+
+    /// A seat for the worker of this index, or for the one that takes an ended worker's place.
+    pub fn worker(&self, index: usize) -> WorkerSeat {
+        // One ask and one answer at a time: see `Line::asked`.
+        let (ask, asks) = mpsc::channel(1);
+        let (answer, answers) = mpsc::channel(1);
+        let line = Line {
+            index,
+            asks: ask,
+            answers,
+            asked: false,
+            spare: None,
+            gauges: Gauges::default(),
+        };
+        self.newcomers.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        WorkerSeat {
+            names: Arc::clone(&self.names),
+            asks,
+            answers: answer,
+            log: self.log.as_ref().and_then(LogWriter::outbox),
+            left_behind: Arc::clone(&self.left_behind),
+        }
+    }
+
+    /// All metrics in Prometheus' text format, version 0.0.4. Waits for the workers, at most a
+    /// second. Dropping the future loses nothing.
+    pub async fn metrics(&self) -> String {
+        let mut totals = self.totals.lock().await;
+        self.collect(&mut totals).await;
+        metrics::render(self, &totals)
+    }
+
+    /// The same as JSON with exact quantiles.
+    pub async fn stats(&self) -> String {
+        let mut totals = self.totals.lock().await;
+        self.collect(&mut totals).await;
+        stats::render(self, &totals)
+    }
+
+    /// Waits until every access log line is written, at most `within`; says whether all were.
+    /// Blocks: call it at the very end, when the workers' threads are gone.
+    pub fn finish(&self, within: Duration) -> bool {
+        self.log.as_ref().is_none_or(|log| log.finish(within))
+    }
+
+    /// Asks all workers, then waits for each. Cancelled at any await, it leaves the asks under
+    /// way and their answers in the channels, where the next collection finds them.
+    async fn collect(&self, totals: &mut Totals) {
+        let Totals { lines, recordings, .. } = totals;
+        lines.append(&mut self.newcomers.lock().unwrap_or_else(PoisonError::into_inner));
+        for line in lines.iter_mut() {
+            line.take_late_answer(recordings);
+            line.ask(self.names.upstreams.len());
+        }
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        totals.answered = 0;
+        totals.silent.clear();
+        for line in lines.iter_mut() {
+            if let Ok(Some(interval)) = timeout_at(deadline, line.answers.recv()).await {
+                line.take(interval, recordings);
+                totals.answered += 1;
+            } else {
+                // Busy for all that time: its old gauges stand. Or its thread has ended, and what
+                // it had is among what was left behind.
+                totals.missed += 1;
+                totals.silent.push(line.index);
+            }
+        }
+        // After the awaits, so that a cancelled collection forgets no line.
+        lines.retain(|line| !line.has_ended());
+        let left = mem::take(&mut *self.left_behind.lock().unwrap_or_else(PoisonError::into_inner));
+        for rest in &left {
+            recordings.absorb(rest);
+        }
+        totals.gauges = Gauges::default();
+        for line in lines.iter() {
+            totals.gauges.absorb(&line.gauges);
+        }
+        totals.log_dropped = self.log.as_ref().map_or(0, LogWriter::dropped);
+    }
+}
+
+impl Line {
+    /// Sends an ask unless one is under way. A closed channel shows when the answer is awaited.
+    fn ask(&mut self, upstreams: usize) {
+        if !self.asked {
+            let empty = self.spare.take().unwrap_or_else(|| Box::new(Recordings::new(upstreams)));
+            self.asked = self.asks.try_send(empty).is_ok();
+        }
+    }
+
+    /// Nothing can come from it any more. In this order: a last answer is sent before the close.
+    fn has_ended(&self) -> bool {
+        self.answers.is_closed() && self.answers.is_empty()
+    }
+
+    /// An answer that came after its collection had given up.
+    fn take_late_answer(&mut self, totals: &mut Recordings) {
+        if let Ok(interval) = self.answers.try_recv() {
+            self.take(interval, totals);
+        }
+    }
+
+    fn take(&mut self, interval: Interval, totals: &mut Recordings) {
+        let Interval { mut recordings, gauges } = interval;
+        totals.absorb(&recordings);
+        recordings.clear();
+        self.spare = Some(recordings);
+        self.gauges = gauges;
+        self.asked = false;
+    }
+}

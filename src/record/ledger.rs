@@ -1,0 +1,122 @@
+//! What one worker writes its records into.
+
+use std::cell::RefCell;
+use std::mem;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::access_log::{Entry, PATH_BYTES, cut};
+use super::id::RequestIds;
+use super::log_writer::Outbox;
+use super::meters::{Active, Gauge, Gauges, UpstreamMeters};
+use super::outcome::Outcome;
+use super::recordings::{Recordings, RequestKey};
+use super::request::Record;
+
+/// Where a worker that ends leaves what the hub has not asked for yet.
+pub(super) type LeftBehind = Arc<Mutex<Vec<Recordings>>>;
+
+/// A worker's own books; shared by its recorder, its records and its local tasks.
+pub(super) struct Ledger {
+    pub(super) active: Active,
+    pub(super) ids: RequestIds,
+    pub(super) in_flight: Gauge,
+    pub(super) clients: Gauge,
+    /// One more than there are upstreams: the last stands for those that the configuration lacks.
+    pub(super) upstreams: Vec<UpstreamMeters>,
+    /// `None` where no access log is wanted: then no entry is made at all.
+    pub(super) log: Option<Outbox>,
+    left_behind: LeftBehind,
+}
+
+impl Ledger {
+    pub(super) fn new(upstreams: usize, log: Option<Outbox>, left_behind: LeftBehind) -> Ledger {
+        let active: Active = Rc::new(RefCell::new(Box::new(Recordings::new(upstreams))));
+        let meters = (0..=upstreams).map(|id| UpstreamMeters::new(id, Rc::clone(&active)));
+        Ledger {
+            upstreams: meters.collect(),
+            active,
+            ids: RequestIds::new(),
+            in_flight: Gauge::default(),
+            clients: Gauge::default(),
+            log,
+            left_behind,
+        }
+    }
+
+    /// Puts an empty set in place and gives the one that was filled: two pointers change hands,
+    /// however much was recorded.
+    pub(super) fn swap(&self, empty: Box<Recordings>) -> Box<Recordings> {
+        mem::replace(&mut *self.active.borrow_mut(), empty)
+    }
+
+    pub(super) fn gauges(&self) -> Gauges {
+        let configured = self.upstreams.len().saturating_sub(1);
+        Gauges {
+            streams_in_flight: self.in_flight.get(),
+            client_connections: self.clients.get(),
+            upstreams: self.upstreams.iter().take(configured).map(UpstreamMeters::read).collect(),
+        }
+    }
+
+    /// Counts a request that is over; called by its `Drop` only, hence once.
+    pub(super) fn close(&self, record: &mut Record, now: Instant) {
+        let (id, opened) = (record.id(), record.opened.at);
+        let story = record.story.get_mut();
+        let outcome = story.outcome.unwrap_or(Outcome::ClientGone);
+        let duration = now.saturating_duration_since(opened);
+        let mut active = self.active.borrow_mut();
+        story.settle(&mut active);
+        active.ends[outcome as usize] += 1;
+        active.duration.record(duration);
+        let key = RequestKey { route: story.route, upstream: story.upstream, code: story.status };
+        *active.requests.entry(key).or_default() += 1;
+        drop(active);
+        let Some(log) = &self.log else { return };
+        let mut path = mem::take(&mut record.opened.path);
+        if path.len() > PATH_BYTES {
+            // A new string, so that the long one's memory does not rest in the batch.
+            path = Box::<str>::from(cut(&path, PATH_BYTES)).into_string();
+        }
+        log.push(Entry {
+            opened,
+            id,
+            client: record.opened.client,
+            version: record.opened.version,
+            method: mem::take(&mut record.opened.method),
+            path,
+            route: story.route,
+            upstream: story.upstream,
+            upstream_version: story.upstream_version,
+            upstream_request_id: story.upstream_request_id.take(),
+            status: story.status,
+            upstream_status: story.upstream_status,
+            outcome,
+            error: story.fault,
+            cold: story.cold,
+            replays: story.replays,
+            frames: story.frames,
+            bytes_up: story.bytes_up,
+            bytes_down: story.bytes_down,
+            pool_wait: story.pool_wait,
+            upstream_ttfb: story.upstream_ttfb,
+            client_ttfb: story.client_ttfb,
+            overhead_request: story.overhead_request,
+            overhead_head: story.overhead_head,
+            overhead_chunk_max: story.overhead_chunk_max,
+            gap_upstream_max: story.gap_upstream_max,
+            gap_client_max: story.gap_client_max,
+            duration,
+        });
+    }
+}
+
+impl Drop for Ledger {
+    /// The worker has ended: what is recorded since the last collection is left for the hub. The
+    /// outbox flushes itself.
+    fn drop(&mut self) {
+        let rest = mem::take(&mut **self.active.borrow_mut());
+        self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).push(rest);
+    }
+}

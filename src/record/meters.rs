@@ -1,0 +1,132 @@
+//! Gauges of one worker: how many of something there are now.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::recordings::Recordings;
+
+/// What a worker records into; swapped whole when the hub asks. Borrowed only inside one call of
+/// this room, never across an await.
+pub(super) type Active = Rc<RefCell<Box<Recordings>>>;
+
+/// A number of things that exist now, of one worker. Clones share the number.
+#[derive(Debug, Clone, Default)]
+pub struct Gauge(Rc<Cell<u64>>);
+
+impl Gauge {
+    /// Counts one more until the guard is dropped.
+    #[must_use = "the thing is counted only as long as the guard lives"]
+    pub fn enter(&self) -> GaugeGuard {
+        self.0.set(self.0.get().saturating_add(1));
+        GaugeGuard(self.clone())
+    }
+
+    /// Replaces the number, for an owner that counts by itself.
+    pub fn set(&self, now: u64) {
+        self.0.set(now);
+    }
+
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// One thing counted by a [`Gauge`]; dropping it, also by cancellation or panic, counts one less.
+#[derive(Debug)]
+pub struct GaugeGuard(Gauge);
+
+impl Drop for GaugeGuard {
+    fn drop(&mut self) {
+        self.0.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// A client connection that is open.
+pub type ConnectionGuard = GaugeGuard;
+
+/// What a worker's pool toward one upstream shows.
+pub struct UpstreamMeters {
+    /// Connections on the way: DNS, TCP, TLS, SETTINGS.
+    pub connecting: Gauge,
+    /// Connections that take new streams.
+    pub ready: Gauge,
+    /// Connections that only finish what they carry.
+    pub draining: Gauge,
+    /// Streams leased and not yet given back.
+    pub streams: Gauge,
+    /// Requests that wait for a stream.
+    pub waiting: Gauge,
+    id: usize,
+    active: Active,
+}
+
+impl UpstreamMeters {
+    pub(super) fn new(id: usize, active: Active) -> UpstreamMeters {
+        UpstreamMeters {
+            connecting: Gauge::default(),
+            ready: Gauge::default(),
+            draining: Gauge::default(),
+            streams: Gauge::default(),
+            waiting: Gauge::default(),
+            id,
+            active,
+        }
+    }
+
+    /// A connect succeeded; `took` covers DNS to the peer's SETTINGS.
+    pub fn connected(&self, took: Duration) {
+        self.active.borrow_mut().upstream(self.id, |upstream| upstream.connect.record(took));
+    }
+
+    /// A connect failed or ran out of time.
+    pub fn connect_failed(&self) {
+        self.active.borrow_mut().upstream(self.id, |upstream| upstream.connect_failures += 1);
+    }
+
+    pub(super) fn read(&self) -> UpstreamGauges {
+        UpstreamGauges {
+            connecting: self.connecting.get(),
+            ready: self.ready.get(),
+            draining: self.draining.get(),
+            streams: self.streams.get(),
+            waiting: self.waiting.get(),
+        }
+    }
+}
+
+/// [`UpstreamMeters`] as numbers, to be sent to another thread.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct UpstreamGauges {
+    pub(super) connecting: u64,
+    pub(super) ready: u64,
+    pub(super) draining: u64,
+    pub(super) streams: u64,
+    pub(super) waiting: u64,
+}
+
+/// All gauges of one worker, or their sum over workers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gauges {
+    pub(super) streams_in_flight: u64,
+    pub(super) client_connections: u64,
+    pub(super) upstreams: Vec<UpstreamGauges>,
+}
+
+impl Gauges {
+    pub(super) fn absorb(&mut self, other: &Gauges) {
+        self.streams_in_flight += other.streams_in_flight;
+        self.client_connections += other.client_connections;
+        if self.upstreams.len() < other.upstreams.len() {
+            self.upstreams.resize(other.upstreams.len(), UpstreamGauges::default());
+        }
+        for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
+            sum.connecting += more.connecting;
+            sum.ready += more.ready;
+            sum.draining += more.draining;
+            sum.streams += more.streams;
+            sum.waiting += more.waiting;
+        }
+    }
+}

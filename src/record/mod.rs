@@ -1,0 +1,33 @@
+//! The record: opened when a request's head arrives, stamped on its way, closed exactly once.
+//!
+//! A worker owns a [`Recorder`]; all that a stamp touches is of that one thread, so a stamp costs
+//! some nanoseconds and never a lock or a wake. Now and then the [`Hub`] asks each worker for what
+//! it has recorded; the worker swaps its full set for an empty one and goes on. Adding up, the
+//! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
+
+mod access_log;
+mod durations;
+mod hub;
+mod id;
+mod ledger;
+mod log_writer;
+mod meters;
+mod metrics;
+mod outcome;
+mod process;
+mod recordings;
+mod request;
+mod stats;
+mod story;
+mod text;
+mod worker;
+
+pub use hub::{Hub, Setup};
+pub use id::RequestId;
+pub use meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
+pub use outcome::{Outcome, ReplayReason};
+pub use request::{Leased, Opened, Record};
+pub use worker::{Recorder, WorkerSeat};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! How requests end, and why some were sent twice: the words that metrics and log use.
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The whole answer went out.
+    Complete,
+    /// The upstream could not be reached, or its answer was cut.
+    UpstreamFailed,
+    /// The client left before the answer's end.
+    ClientGone,
+    /// A deadline of ours ran out.
+    TimedOut,
+    /// We said no before any upstream was asked.
+    Refused,
+}
+
+impl Outcome {
+    pub(super) const ALL: [Outcome; 5] = [
+        Outcome::Complete,
+        Outcome::UpstreamFailed,
+        Outcome::ClientGone,
+        Outcome::TimedOut,
+        Outcome::Refused,
+    ];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Outcome::Complete => "complete",
+            Outcome::UpstreamFailed => "upstream_failed",
+            Outcome::ClientGone => "client_gone",
+            Outcome::TimedOut => "timed_out",
+            Outcome::Refused => "refused",
+        }
+    }
+}
+
+/// Why a request could safely be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReplayReason {
+    /// It never left us.
+    Unsent,
+    /// The upstream's GOAWAY named an earlier stream as its last (RFC 9113, section 6.8).
+    Goaway,
+    /// The upstream reset it with `REFUSED_STREAM` (RFC 9113, section 8.7).
+    RefusedStream,
+}
+
+impl ReplayReason {
+    pub(super) const ALL: [ReplayReason; 3] =
+        [ReplayReason::Unsent, ReplayReason::Goaway, ReplayReason::RefusedStream];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            ReplayReason::Unsent => "unsent",
+            ReplayReason::Goaway => "goaway",
+            ReplayReason::RefusedStream => "refused_stream",
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! All that is counted: the set that a worker fills, the hub empties, and the totals are kept in.
+
+use std::collections::HashMap;
+
+use http::StatusCode;
+
+use super::durations::Durations;
+use super::outcome::{Outcome, ReplayReason};
+
+/// The labels of `requests_total`, as numbers; names are put in when someone asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RequestKey {
+    pub(super) route: Option<usize>,
+    pub(super) upstream: Option<usize>,
+    /// What the client was answered; `None` if it left before it was.
+    pub(super) code: Option<StatusCode>,
+}
+
+/// What belongs to one upstream.
+#[derive(Default)]
+pub(super) struct UpstreamRecordings {
+    /// Head sent to head received.
+    pub(super) ttfb: Durations,
+    /// Head sent to the first byte of the body.
+    pub(super) first_body: Durations,
+    /// Request's head received to our first write, where the upstream answered.
+    pub(super) client_ttfb: Durations,
+    pub(super) pool_wait: Durations,
+    pub(super) connect: Durations,
+    pub(super) cold: u64,
+    pub(super) connect_failures: u64,
+}
+
+/// Counters and distributions since the set was last empty.
+#[derive(Default)]
+pub(super) struct Recordings {
+    pub(super) requests: HashMap<RequestKey, u64>,
+    pub(super) ends: [u64; Outcome::ALL.len()],
+    pub(super) replays: [u64; ReplayReason::ALL.len()],
+    pub(super) upstreams: Vec<UpstreamRecordings>,
+    pub(super) gap_upstream: Durations,
+    pub(super) gap_client: Durations,
+    pub(super) overhead_request: Durations,
+    pub(super) overhead_head: Durations,
+    pub(super) overhead_chunk: Durations,
+    pub(super) cancel: Durations,
+    pub(super) duration: Durations,
+}
+
+impl Recordings {
+    pub(super) fn new(upstreams: usize) -> Recordings {
+        let upstreams = (0..upstreams).map(|_| UpstreamRecordings::default()).collect();
+        Recordings { upstreams, ..Recordings::default() }
+    }
+
+    /// Touches one upstream's part; an index that the configuration never had is let fall.
+    pub(super) fn upstream(&mut self, id: usize, touch: impl FnOnce(&mut UpstreamRecordings)) {
+        if let Some(upstream) = self.upstreams.get_mut(id) {
+            touch(upstream);
+        }
+    }
+
+    /// Adds all that `other` holds.
+    pub(super) fn absorb(&mut self, other: &Recordings) {
+        for (key, count) in &other.requests {
+            *self.requests.entry(*key).or_default() += count;
+        }
+        add_each(&mut self.ends, &other.ends);
+        add_each(&mut self.replays, &other.replays);
+        for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
+            sum.cold += more.cold;
+            sum.connect_failures += more.connect_failures;
+            for (sum, more) in sum.distributions_mut().into_iter().zip(more.distributions()) {
+                sum.absorb(more);
+            }
+        }
+        for (sum, more) in self.distributions_mut().into_iter().zip(other.distributions()) {
+            sum.absorb(more);
+        }
+    }
+
+    /// Empties the set and keeps its memory.
+    pub(super) fn clear(&mut self) {
+        self.requests.clear();
+        self.ends = Default::default();
+        self.replays = Default::default();
+        for upstream in &mut self.upstreams {
+            upstream.cold = 0;
+            upstream.connect_failures = 0;
+            upstream.distributions_mut().into_iter().for_each(Durations::clear);
+        }
+        self.distributions_mut().into_iter().for_each(Durations::clear);
+    }
+
+    fn distributions(&self) -> [&Durations; 7] {
+        [
+            &self.gap_upstream,
+            &self.gap_client,
+            &self.overhead_request,
+            &self.overhead_head,
+            &self.overhead_chunk,
+            &self.cancel,
+            &self.duration,
+        ]
+    }
+
+    fn distributions_mut(&mut self) -> [&mut Durations; 7] {
+        [
+            &mut self.gap_upstream,
+            &mut self.gap_client,
+            &mut self.overhead_request,
+            &mut self.overhead_head,
+            &mut self.overhead_chunk,
+            &mut self.cancel,
+            &mut self.duration,
+        ]
+    }
+}
+
+impl UpstreamRecordings {
+    fn distributions(&self) -> [&Durations; 5] {
+        [&self.ttfb, &self.first_body, &self.client_ttfb, &self.pool_wait, &self.connect]
+    }
+
+    fn distributions_mut(&mut self) -> [&mut Durations; 5] {
+        [
+            &mut self.ttfb,
+            &mut self.first_body,
+            &mut self.client_ttfb,
+            &mut self.pool_wait,
+            &mut self.connect,
+        ]
+    }
+}
+
+fn add_each(sums: &mut [u64], more: &[u64]) {
+    for (sum, more) in sums.iter_mut().zip(more) {
+        *sum += more;
+    }
+}

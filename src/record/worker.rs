@@ -1,0 +1,90 @@
+//! A worker's end of the record.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::access_log::Names;
+use super::ledger::{Ledger, LeftBehind};
+use super::log_writer::OutboxSeat;
+use super::meters::{ConnectionGuard, Gauges, UpstreamMeters};
+use super::recordings::Recordings;
+use super::request::{Opened, Record};
+
+/// What a worker answers when the hub asks.
+pub(super) struct Interval {
+    /// All since the last answer.
+    pub(super) recordings: Box<Recordings>,
+    pub(super) gauges: Gauges,
+}
+
+/// A worker's place at the hub, made on any thread; [`WorkerSeat::sit`] turns it into a
+/// [`Recorder`] on the worker's own.
+pub struct WorkerSeat {
+    pub(super) names: Arc<Names>,
+    pub(super) asks: mpsc::Receiver<Box<Recordings>>,
+    pub(super) answers: mpsc::Sender<Interval>,
+    pub(super) log: Option<OutboxSeat>,
+    pub(super) left_behind: LeftBehind,
+}
+
+impl WorkerSeat {
+    /// Takes the seat. Must run inside the worker's `LocalRuntime`, where it starts two local
+    /// tasks that live as long as that runtime: one answers the hub, one flushes the access log.
+    pub fn sit(self) -> Recorder {
+        let log = self.log.map(OutboxSeat::sit);
+        let ledger = Rc::new(Ledger::new(self.names.upstreams.len(), log, self.left_behind));
+        tokio::task::spawn_local(answer(Rc::clone(&ledger), self.asks, self.answers));
+        if ledger.log.is_some() {
+            tokio::task::spawn_local(flush(Rc::clone(&ledger)));
+        }
+        Recorder(ledger)
+    }
+}
+
+/// Each ask brings an empty set; the full one goes back. The answers' channel has room for the
+/// only answer there can be, so sending fails only when the hub is gone. No await lies between the
+/// swap and the sending: cancelling this task cannot lose a set.
+async fn answer(
+    ledger: Rc<Ledger>,
+    mut asks: mpsc::Receiver<Box<Recordings>>,
+    answers: mpsc::Sender<Interval>,
+) {
+    while let Some(empty) = asks.recv().await {
+        let interval = Interval { recordings: ledger.swap(empty), gauges: ledger.gauges() };
+        if answers.try_send(interval).is_err() {
+            return;
+        }
+    }
+}
+
+async fn flush(ledger: Rc<Ledger>) {
+    while let Some(log) = &ledger.log {
+        log.rested().await;
+        log.flush();
+    }
+}
+
+/// A worker's recorder: cheap to clone, of one thread.
+#[derive(Clone)]
+pub struct Recorder(Rc<Ledger>);
+
+impl Recorder {
+    /// Opens a request's record; it is closed when the last clone is dropped.
+    pub fn open(&self, opened: Opened) -> Rc<Record> {
+        Record::open(Rc::clone(&self.0), opened)
+    }
+
+    /// The meters of the upstream with this index in the configuration; an index that it lacks
+    /// gets meters that nobody reads.
+    pub fn upstream(&self, id: usize) -> &UpstreamMeters {
+        let last = self.0.upstreams.len() - 1;
+        &self.0.upstreams[id.min(last)]
+    }
+
+    /// Counts an open client connection until the guard is dropped.
+    pub fn client_connection(&self) -> ConnectionGuard {
+        self.0.clients.enter()
+    }
+}

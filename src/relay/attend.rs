@@ -1,0 +1,72 @@
+//! Keeps a flow going while hyper does not ask for it.
+//!
+//! Hyper asks a body for more only when it can write. Until then the upstream's frames would pile
+//! up unread on a connection that other streams share, and a client that stopped reading would stop
+//! nobody but be noticed by nobody. So every task in which hyper may hold a body is polled through
+//! [`Seat::poll`]: after each poll it looks whether hyper asked, and if not, drains and watches.
+//!
+//! A body is made inside such a poll, deep in hyper's hands; a thread-local says in whose.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::body::Shared;
+
+thread_local! {
+    static POLLED: RefCell<Option<Seat>> = const { RefCell::new(None) };
+}
+
+/// The place in a task where the flow of the moment sits; at most one, since HTTP/1.1 answers one
+/// request at a time and HTTP/2 has a task for each stream.
+#[derive(Clone, Default)]
+pub struct Seat(Rc<RefCell<Option<Shared>>>);
+
+/// Puts a flow into the seat of the task that is being polled.
+pub(super) fn sit(flow: &Shared) {
+    POLLED.with_borrow(|polled| {
+        if let Some(seat) = polled {
+            seat.0.replace(Some(Rc::clone(flow)));
+        }
+    });
+}
+
+impl Seat {
+    /// Polls a task of hyper's in whose hands a body may be made or held. Ready with `None` when
+    /// the client was given up; the task is then to be dropped.
+    pub fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
+        self.with_flow(|flow| flow.begin_poll());
+        let before = POLLED.replace(Some(self.clone()));
+        let polled = poll(cx);
+        POLLED.set(before);
+        if let Poll::Ready(done) = polled {
+            return Poll::Ready(Some(done));
+        }
+        match self.with_flow(|flow| flow.attend(cx)) {
+            Some(Poll::Ready(())) => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// A flow is under way.
+    pub fn is_taken(&self) -> bool {
+        self.with_flow(|_| ()).is_some()
+    }
+
+    fn with_flow<T>(&self, with: impl FnOnce(&mut super::Flow) -> T) -> Option<T> {
+        let seat = self.0.borrow();
+        let mut flow = seat.as_ref()?.borrow_mut();
+        flow.as_mut().map(with)
+    }
+}
+
+/// [`Seat::poll`] for a task that is nothing but hyper's future.
+pub async fn attended<F: Future>(task: F) -> Option<F::Output> {
+    let mut task = std::pin::pin!(task);
+    let seat = Seat::default();
+    std::future::poll_fn(|cx| seat.poll(cx, |cx| task.as_mut().poll(cx))).await
+}

@@ -1,0 +1,85 @@
+//! The face of an answer's body toward hyper's server: a relayed flow, or bytes of our own.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+
+use super::attend;
+use super::flow::Flow;
+use crate::error::Error;
+
+/// Where a flow stands so that both hyper, through [`RelayBody`], and whoever attends the client's
+/// task can reach it. Empty once the body is gone.
+pub(super) type Shared = Rc<RefCell<Option<Flow>>>;
+
+/// The body of every answer that we give.
+pub struct RelayBody(Inner);
+
+enum Inner {
+    Relayed { flow: Shared, length: Option<u64> },
+    Own(Bytes),
+}
+
+impl RelayBody {
+    /// An upstream's body; `length` is its `content-length`. To be called inside the client's task,
+    /// which keeps the flow going from then on.
+    pub fn relayed(flow: Flow, length: Option<u64>) -> Self {
+        let flow = Rc::new(RefCell::new(Some(flow)));
+        attend::sit(&flow);
+        Self(Inner::Relayed { flow, length })
+    }
+
+    /// Bytes of our own.
+    pub fn own(bytes: Bytes) -> Self {
+        Self(Inner::Own(bytes))
+    }
+}
+
+impl Drop for RelayBody {
+    /// Hyper drops the body when it has ended, when the client has left and when the connection
+    /// dies; the flow goes with it although others still know where it stood.
+    fn drop(&mut self) {
+        if let Inner::Relayed { flow, .. } = &self.0 {
+            let gone = flow.borrow_mut().take();
+            drop(gone);
+        }
+    }
+}
+
+impl Body for RelayBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.0 {
+            Inner::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Inner::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Inner::Relayed { flow, .. } => match &mut *flow.borrow_mut() {
+                Some(flow) => flow.poll_frame(cx),
+                None => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Own(bytes) => bytes.is_empty(),
+            Inner::Relayed { flow, .. } => flow.borrow().as_ref().is_none_or(Flow::is_end),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Relayed { length: Some(length), .. } => SizeHint::with_exact(*length),
+            Inner::Relayed { length: None, .. } => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! An answer's body on its way down.
+//!
+//! What is read is given on in the same poll; small frames that are ready together leave as one
+//! chunk, and nothing waits for a next one. While the client does not take, frames are still drained
+//! from the connection that many streams share, into a buffer bounded by this stream's window: its
+//! window is opened again only as the client takes. So a slow client costs its window and nobody
+//! else anything.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use hyper::body::Frame;
+
+use super::deadline::Deadline;
+use super::upload::Upload;
+use crate::admit::Permit;
+use crate::error::{Blame, Error, Kind};
+use crate::record::{Outcome, Record};
+use crate::upstream::{Broken, Chunk, Sink, Source};
+use crate::wire::Wire;
+
+/// Small frames that are ready together are joined up to about this size, which one TLS record or
+/// HTTP/2 frame still holds (RFC 9113, section 4.2). A frame this large travels alone, uncopied.
+const JOIN: usize = 8 * 1024;
+
+/// How a stream of events says that it is complete. SDKs close as soon as they read it.
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// Time and space that a body may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Silence of the upstream.
+    pub gap: Duration,
+    /// A client that takes nothing although there is something for it.
+    pub stall: Duration,
+    /// Bytes held for a client that does not take. HTTP/2's window keeps it by itself.
+    pub held: usize,
+    /// The answer's `content-length`, where it has one.
+    pub length: Option<u64>,
+}
+
+enum State {
+    Open,
+    Ended,
+    /// The body failed; the client is told once what came before has left.
+    Failed(Error),
+    /// The failure was told.
+    Told,
+}
+
+/// An answer's body with everything that lives as long as it does. Dropped early, it resets the
+/// upstream's stream at once and closes the record.
+pub struct Flow {
+    source: Source,
+    upload: Option<(Upload, Sink)>,
+    held: BytesMut,
+    trailers: Option<HeaderMap>,
+    state: State,
+    bounds: Bounds,
+    deadline: Deadline,
+    heard: Instant,
+    /// Since when hyper has not asked for more, because the client takes nothing.
+    behind_since: Option<Instant>,
+    /// In this poll of the client's task the source had nothing more: its waker is registered, and
+    /// asking again would only cost.
+    registered: bool,
+    /// In this poll of the client's task hyper asked for more than there was.
+    hungry: bool,
+    /// What is left of the answer's `content-length`, where it has one.
+    remaining: Option<u64>,
+    /// The client's flush count when something was last handed over.
+    handed_at: u64,
+    tail: Tail,
+    wire: Rc<Wire>,
+    record: Rc<Record>,
+    _permit: Permit,
+}
+
+impl Flow {
+    /// Joins an answer's body with the client's side. `upload` is the rest of the request's body.
+    pub fn new(
+        source: Source,
+        upload: Option<(Upload, Sink)>,
+        bounds: Bounds,
+        wire: &Rc<Wire>,
+        record: &Rc<Record>,
+        permit: Permit,
+    ) -> Self {
+        let state = if source.is_end() { State::Ended } else { State::Open };
+        let heard = source.read_at();
+        let mut flow = Self {
+            source,
+            upload,
+            held: BytesMut::new(),
+            trailers: None,
+            state,
+            bounds,
+            deadline: Deadline::default(),
+            heard,
+            behind_since: None,
+            registered: false,
+            hungry: false,
+            remaining: bounds.length,
+            handed_at: wire.flushes(),
+            tail: Tail::default(),
+            wire: Rc::clone(wire),
+            record: Rc::clone(record),
+            _permit: permit,
+        };
+        record.handed(heard);
+        flow.hand();
+        flow
+    }
+
+    /// Nothing more will come.
+    pub(super) fn is_end(&self) -> bool {
+        matches!(self.state, State::Ended) && self.held.is_empty() && self.trailers.is_none()
+    }
+
+    /// What hyper asks for: the next frame, as soon as there is one.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.behind_since = None;
+        self.poll_upload(cx);
+        let chunk = if self.held.is_empty() { self.gather(cx) } else { self.take_held() };
+        if chunk.is_empty() {
+            let polled = self.poll_end(cx);
+            self.hungry = polled.is_pending();
+            return polled;
+        }
+        self.source.release(chunk.len());
+        self.tail.push(&chunk);
+        self.remaining = self.remaining.map(|left| left.saturating_sub(chunk.len() as u64));
+        self.hand();
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
+    }
+
+    /// Hyper's poll of the client's task begins: whether it will ask is not known yet.
+    pub(super) fn begin_poll(&mut self) {
+        self.registered = false;
+        self.hungry = false;
+    }
+
+    /// Called after each poll of the client's task: where hyper did not ask for more, keeps the
+    /// connection that others share drained. Ready when the client was given up.
+    pub(super) fn attend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.hungry {
+            return Poll::Pending;
+        }
+        let since = *self.behind_since.get_or_insert_with(Instant::now);
+        self.poll_upload(cx);
+        self.drain(cx);
+        if self.deadline.poll(cx, since + self.bounds.stall).is_pending() {
+            return Poll::Pending;
+        }
+        self.record.fault(Kind::ClientWriteStall.code());
+        self.record.end(Outcome::TimedOut);
+        Poll::Ready(())
+    }
+
+    fn take_held(&mut self) -> Bytes {
+        // That these bytes are late is the client's doing, and none of what we add.
+        self.record.handed(Instant::now());
+        self.held.split().freeze()
+    }
+
+    /// Reads what is ready: a large frame alone, small ones joined.
+    fn gather(&mut self, cx: &mut Context<'_>) -> Bytes {
+        let mut first = Bytes::new();
+        while matches!(self.state, State::Open) && first.len() + self.held.len() < JOIN {
+            let Some(data) = self.read(cx) else { break };
+            if first.is_empty() && self.held.is_empty() {
+                self.record.handed(self.heard);
+                first = data;
+            } else {
+                if self.held.is_empty() {
+                    self.held.reserve(JOIN);
+                    self.held.extend_from_slice(&std::mem::take(&mut first));
+                }
+                self.held.extend_from_slice(&data);
+            }
+        }
+        if self.held.is_empty() { first } else { self.held.split().freeze() }
+    }
+
+    /// Reads all that is ready into the buffer; the window stays closed by as much.
+    fn drain(&mut self, cx: &mut Context<'_>) {
+        while matches!(self.state, State::Open) && self.held.len() < self.bounds.held {
+            let Some(data) = self.read(cx) else { return };
+            self.held.extend_from_slice(&data);
+        }
+    }
+
+    /// One frame's bytes if one is ready; ends and failures go into `state`.
+    fn read(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+        while !self.registered {
+            match self.source.poll_chunk(cx) {
+                Poll::Pending => self.registered = true,
+                Poll::Ready(Some(Ok(Chunk::Data(data)))) => {
+                    self.heard = self.source.read_at();
+                    self.record.upstream_frame(self.heard, data.len());
+                    if self.source.is_end() {
+                        self.state = State::Ended;
+                    }
+                    if !data.is_empty() || !matches!(self.state, State::Open) {
+                        return Some(data);
+                    }
+                }
+                Poll::Ready(Some(Ok(Chunk::Trailers(trailers)))) => {
+                    self.trailers = Some(trailers);
+                    self.state = State::Ended;
+                    return None;
+                }
+                Poll::Ready(Some(Err(broken))) => {
+                    self.state = State::Failed(cut(broken));
+                    return None;
+                }
+                Poll::Ready(None) => {
+                    self.state = State::Ended;
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn poll_upload(&mut self, cx: &mut Context<'_>) {
+        let Some((upload, sink)) = &mut self.upload else { return };
+        match upload.poll(cx, sink) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => self.upload = None,
+            Poll::Ready(Err(error)) => {
+                self.upload = None;
+                if matches!(self.state, State::Open) {
+                    self.state = State::Failed(error);
+                }
+            }
+        }
+    }
+
+    /// No bytes are left to give: the end, the failure, or waiting.
+    fn poll_end(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &self.state {
+            State::Open => {
+                if self.deadline.poll(cx, self.heard + self.bounds.gap).is_pending() {
+                    return Poll::Pending;
+                }
+                self.state = State::Failed(Kind::GapTimeout.into());
+                self.poll_end(cx)
+            }
+            State::Ended => {
+                let trailers = self.trailers.take();
+                self.wire.handed_last(&self.record);
+                Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+            }
+            // An error makes hyper drop what it has not written, even the head: what came before
+            // the cut leaves first.
+            State::Failed(_) if self.wire.flushes() == self.handed_at => {
+                self.wire.wake_on_flush(cx.waker());
+                Poll::Pending
+            }
+            State::Failed(_) | State::Told => self.tell(),
+        }
+    }
+
+    fn tell(&mut self) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let State::Failed(error) = std::mem::replace(&mut self.state, State::Told) else {
+            return Poll::Ready(None);
+        };
+        self.record.fault(error.kind().code());
+        self.record.end(outcome(error.kind().outcome()));
+        Poll::Ready(Some(Err(error)))
+    }
+
+    /// The head or a chunk goes over to hyper.
+    fn hand(&mut self) {
+        self.handed_at = self.wire.flushes();
+        if self.is_end() || self.remaining == Some(0) {
+            self.wire.handed_last(&self.record);
+        } else {
+            self.wire.handed_answer(&self.record);
+        }
+    }
+}
+
+fn cut(broken: Broken) -> Error {
+    match broken {
+        Broken::Unsent(source) => Error::with(Kind::UpstreamCut, source),
+        Broken::Http2(source) => Error::with(Kind::UpstreamCut, source),
+        Broken::Http1(source) => Error::with(Kind::UpstreamCut, source),
+    }
+}
+
+/// What an error means for the record.
+pub(crate) fn outcome(blame: Blame) -> Outcome {
+    match blame {
+        Blame::Upstream => Outcome::UpstreamFailed,
+        Blame::Client => Outcome::ClientGone,
+        Blame::Timeout => Outcome::TimedOut,
+        Blame::Refused => Outcome::Refused,
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        if let State::Failed(error) = &self.state {
+            self.record.fault(error.kind().code());
+            self.record.end(outcome(error.kind().outcome()));
+        } else if self.wire.stalled() {
+            self.record.fault(Kind::ClientWriteStall.code());
+            self.record.end(Outcome::TimedOut);
+        } else if self.tail.is_done() {
+            // SDKs close once they have read this: the stream was complete to its reader.
+            self.record.end(Outcome::Complete);
+        }
+    }
+}
+
+/// The last bytes that were handed over.
+#[derive(Debug, Default)]
+struct Tail {
+    bytes: [u8; DONE.len()],
+}
+
+impl Tail {
+    fn push(&mut self, chunk: &[u8]) {
+        let keep = self.bytes.len();
+        if chunk.len() >= keep {
+            self.bytes.copy_from_slice(&chunk[chunk.len() - keep..]);
+        } else {
+            self.bytes.copy_within(chunk.len().., 0);
+            self.bytes[keep - chunk.len()..].copy_from_slice(chunk);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.bytes == DONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn done_is_seen_however_it_was_split() {
+        let stream = b"data: {}\n\ndata: [DONE]\n\n";
+        for size in 1..=stream.len() {
+            let mut tail = Tail::default();
+            for chunk in stream.chunks(size) {
+                assert!(!tail.is_done());
+                tail.push(chunk);
+            }
+            assert!(tail.is_done(), "in chunks of {size}");
+        }
+        let mut tail = Tail::default();
+        tail.push(b"data: [DONE]\n");
+        assert!(!tail.is_done(), "the frame has not ended");
+    }
+}

@@ -1,0 +1,33 @@
+//! Heads on their way through: what HTTP forbids to forward is taken out first, what the operator
+//! configured is put in after, and everything else stays as it is, byte for byte.
+//!
+//! All of it happens in place on the `HeaderMap` that the client's or the upstream's message came
+//! in. Lines of one name keep their order; the order of different names says nothing in HTTP (RFC
+//! 9110, section 5.3) and may change, since removing from a `HeaderMap` swaps.
+
+mod answer;
+mod framing;
+mod hop_by_hop;
+mod request;
+mod target;
+
+pub use answer::answer;
+pub use hop_by_hop::clean_hop_by_hop;
+pub use request::{BadUpstream, UpstreamHead};
+
+use http::header::{HeaderMap, HeaderValue, VIA};
+use http::{HeaderName, Version};
+
+/// Our own id of a request, in answers. The upstream's `x-request-id` stays the upstream's.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-firstbyte-request-id");
+
+/// Adds ourselves as the last hop, with the version in which the message reached us (RFC 9110,
+/// section 7.6.3).
+fn add_via(headers: &mut HeaderMap, received: Version) {
+    let hop = match received {
+        Version::HTTP_2 => "2 firstbyte",
+        Version::HTTP_10 => "1.0 firstbyte",
+        _ => "1.1 firstbyte",
+    };
+    headers.append(VIA, HeaderValue::from_static(hop));
+}

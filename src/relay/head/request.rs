@@ -1,0 +1,277 @@
+//! The request's head toward one upstream.
+
+use std::fmt;
+
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, COOKIE, EXPECT, Entry, FORWARDED, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE, TRANSFER_ENCODING,
+};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::{Extensions, Method, Request, Version};
+use secrecy::ExposeSecret;
+
+use super::framing::{Coding, coding, one_length};
+use super::{add_via, clean_hop_by_hop, target};
+use crate::config;
+use crate::error::{Error, Kind};
+
+const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
+const PROJECT: HeaderName = HeaderName::from_static("openai-project");
+
+/// Names that a client may not set: who forwarded what is not for it to say, and the second prefix
+/// is our own.
+const UNTRUSTED: [&str; 2] = ["x-forwarded-", "x-firstbyte-"];
+
+const TWO_HOSTS: Kind = Kind::BadRequest("The request has more than one Host header.");
+const NO_HOST: Kind = Kind::BadRequest("The request has no Host header.");
+const TWO_LENGTHS: Kind = Kind::BadRequest("The request's Content-Length is not one number.");
+const TWO_FRAMINGS: Kind =
+    Kind::BadRequest("The request has both a Content-Length and a Transfer-Encoding.");
+const CODING: Kind = Kind::BadRequest("The request's Transfer-Encoding is not just chunked.");
+
+/// Everything of a request's head that only configuration decides, made once. Cloning its parts
+/// into a request counts references and copies nothing.
+pub struct UpstreamHead {
+    scheme: Scheme,
+    authority: Authority,
+    host: HeaderValue,
+    base_path: Box<str>,
+    credentials: Credentials,
+    via: bool,
+}
+
+/// Whose credentials the upstream sees.
+enum Credentials {
+    /// Ours; the client's go no further.
+    Ours {
+        authorization: HeaderValue,
+        organization: Option<HeaderValue>,
+        project: Option<HeaderValue>,
+    },
+    /// The client's, as they came.
+    Clients,
+    /// Nobody's.
+    Nobody,
+}
+
+/// A value of an upstream's configuration that cannot stand in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadUpstream {
+    /// The configuration's name for it. The value is not told: it may be the key.
+    pub field: &'static str,
+}
+
+impl fmt::Display for BadUpstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the upstream's {} cannot be sent in an HTTP header", self.field)
+    }
+}
+
+impl std::error::Error for BadUpstream {}
+
+/// Names the authority only. Whether there is a key is said, the key never.
+impl fmt::Debug for UpstreamHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let credentials = match self.credentials {
+            Credentials::Ours { .. } => "ours",
+            Credentials::Clients => "the client's",
+            Credentials::Nobody => "none",
+        };
+        f.debug_struct("UpstreamHead")
+            .field("authority", &self.authority)
+            .field("base_path", &self.base_path)
+            .field("credentials", &credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+impl UpstreamHead {
+    /// From one upstream's configuration, once, at start or reload. `via`: whether requests say
+    /// that they came through us.
+    pub fn new(upstream: &config::Upstream, via: bool) -> Result<Self, BadUpstream> {
+        let bad = |field| BadUpstream { field };
+        let (scheme, default_port) = match upstream.scheme {
+            config::Scheme::Http => (Scheme::HTTP, 80),
+            config::Scheme::Https => (Scheme::HTTPS, 443),
+        };
+        let authority = authority(&upstream.host, upstream.port, default_port);
+        let host = HeaderValue::try_from(&authority).map_err(|_| bad("host"))?;
+        Ok(Self {
+            scheme,
+            authority: Authority::try_from(authority).map_err(|_| bad("host"))?,
+            host,
+            base_path: upstream.base_path.as_str().into(),
+            credentials: Credentials::of(upstream)?,
+            via,
+        })
+    }
+
+    /// The client's head as the upstream is to see it, in place.
+    ///
+    /// `prefix` is the matched route's ([`Match::prefix`](crate::route::Match)); `version` is how
+    /// HTTP is spoken on the connection: `HTTP_2`, or else HTTP/1.1. Extensions are dropped. Fails
+    /// with [`Kind::MethodRefused`], with [`Kind::BadRequest`] where the head could be understood in
+    /// two ways (the client's connection should then close), and with [`Kind::Internal`] if `prefix`
+    /// is not the path's.
+    pub fn request(
+        &self,
+        client: Parts,
+        prefix: &str,
+        version: Version,
+    ) -> Result<Request<()>, Error> {
+        let mut head = client;
+        // A tunnel is not ours to offer, and an answer to TRACE would show the client our key.
+        if matches!(head.method, Method::CONNECT | Method::TRACE) {
+            return Err(Kind::MethodRefused.into());
+        }
+        refuse_ambiguity(&mut head)?;
+        let asked = std::mem::take(&mut head.uri);
+        let target = target::rewrite(&head.method, asked, prefix, &self.base_path)?;
+        clean_hop_by_hop(&mut head.headers);
+        drop_untrusted(&mut head.headers);
+        self.credentials.put(&mut head.headers);
+        // A compressor may hold frames back until it has a block's worth.
+        head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if self.via {
+            add_via(&mut head.headers, head.version);
+        }
+        self.address(&mut head, target, version)?;
+        head.extensions = Extensions::new();
+        Ok(Request::from_parts(head, ()))
+    }
+
+    /// Target and authority, in the form of the version.
+    fn address(
+        &self,
+        head: &mut Parts,
+        target: PathAndQuery,
+        version: Version,
+    ) -> Result<(), Error> {
+        if version == Version::HTTP_2 {
+            head.headers.remove(HOST);
+            let mut parts = http::uri::Parts::default();
+            parts.scheme = Some(self.scheme.clone());
+            parts.authority = Some(self.authority.clone());
+            parts.path_and_query = Some(target);
+            head.uri = Uri::from_parts(parts).map_err(|e| Error::with(Kind::Internal, e))?;
+            head.version = Version::HTTP_2;
+        } else {
+            head.headers.insert(HOST, self.host.clone());
+            // It would have to be named in a `Connection` of ours; model APIs send no trailers.
+            head.headers.remove(TE);
+            join_cookies(&mut head.headers)?;
+            head.uri = Uri::from(target);
+            head.version = Version::HTTP_11;
+        }
+        Ok(())
+    }
+}
+
+impl Credentials {
+    fn of(upstream: &config::Upstream) -> Result<Self, BadUpstream> {
+        let value = |text: &Option<String>, field| {
+            let parse = |text: &String| HeaderValue::try_from(text);
+            text.as_ref().map(parse).transpose().map_err(|_| BadUpstream { field })
+        };
+        let Some(key) = &upstream.key else {
+            let forward = upstream.forward_authorization;
+            return Ok(if forward { Self::Clients } else { Self::Nobody });
+        };
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
+            .map_err(|_| BadUpstream { field: "key" })?;
+        // Not printed by `Debug`, and never put into HPACK's table (RFC 7541, section 7.1.3).
+        authorization.set_sensitive(true);
+        Ok(Self::Ours {
+            authorization,
+            organization: value(&upstream.organization, "organization")?,
+            project: value(&upstream.project, "project")?,
+        })
+    }
+
+    /// Organization and project belong to a key: they go and come with it.
+    fn put(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Ours { authorization, organization, project } => {
+                headers.insert(AUTHORIZATION, authorization.clone());
+                set(headers, ORGANIZATION, organization.as_ref());
+                set(headers, PROJECT, project.as_ref());
+            }
+            Self::Clients => {
+                if let Entry::Occupied(mut entry) = headers.entry(AUTHORIZATION) {
+                    entry.iter_mut().for_each(|value| value.set_sensitive(true));
+                }
+            }
+            Self::Nobody => {
+                set(headers, AUTHORIZATION, None);
+                set(headers, ORGANIZATION, None);
+                set(headers, PROJECT, None);
+            }
+        }
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<&HeaderValue>) {
+    match value {
+        Some(value) => headers.insert(name, value.clone()),
+        None => headers.remove(name),
+    };
+}
+
+/// `host[:port]`, an IPv6 address in brackets (RFC 3986, section 3.2.2).
+fn authority(host: &str, port: u16, default_port: u16) -> String {
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    if port == default_port { host } else { format!("{host}:{port}") }
+}
+
+/// A head that two readers could take for two different requests goes no further. hyper and `h2`
+/// see to most of this; what they let through (two lengths over HTTP/2, two Hosts) ends here.
+fn refuse_ambiguity(head: &mut Parts) -> Result<(), Error> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => return Err(TWO_HOSTS.into()),
+        (None, _) if head.version == Version::HTTP_11 => return Err(NO_HOST.into()),
+        _ => {}
+    }
+    if !one_length(&mut head.headers) {
+        return Err(TWO_LENGTHS.into());
+    }
+    match coding(&head.headers) {
+        Coding::Plain => Ok(()),
+        Coding::Chunked if head.headers.contains_key(http::header::CONTENT_LENGTH) => {
+            Err(TWO_FRAMINGS.into())
+        }
+        Coding::Chunked => {
+            head.headers.remove(TRANSFER_ENCODING);
+            Ok(())
+        }
+        Coding::Other => Err(CODING.into()),
+    }
+}
+
+/// `expect` was answered on the client's own connection.
+fn drop_untrusted(headers: &mut HeaderMap) {
+    headers.remove(EXPECT);
+    headers.remove(FORWARDED);
+    let untrusted = |name: &&HeaderName| UNTRUSTED.iter().any(|p| name.as_str().starts_with(p));
+    // Nearly always empty, which allocates nothing.
+    let names: Vec<HeaderName> = headers.keys().filter(untrusted).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// HTTP/2 may split cookies over lines; HTTP/1.1 must see one (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) -> Result<(), Error> {
+    let mut lines = headers.get_all(COOKIE).iter();
+    if lines.next().and(lines.next()).is_none() {
+        return Ok(());
+    }
+    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let joined = HeaderValue::from_bytes(&lines.join(&b"; "[..]));
+    headers.insert(COOKIE, joined.map_err(|error| Error::with(Kind::Internal, error))?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! Heads and bodies on their way between the two sides.
+//!
+//! In the order of a request: `head` cleans and injects, `upload` sends the body up, `exchange`
+//! waits for the answer's head, `replay` decides whether to try again, `flow` brings the body down,
+//! `body` is its face toward hyper, and `attend` keeps a flow going while hyper does not ask for it.
+
+pub mod attend;
+mod body;
+mod deadline;
+mod exchange;
+mod flow;
+pub mod head;
+pub mod replay;
+mod upload;
+
+pub use body::RelayBody;
+pub use exchange::{Answer, Attempt, Limits, exchange};
+pub(crate) use flow::outcome;
+pub use flow::{Bounds, Flow};
+pub use upload::Upload;

@@ -1,0 +1,117 @@
+//! Whether a failed request may be sent a second time, and the bytes to do it with.
+//!
+//! A model request costs money and may act: it goes out again only if the upstream provably did not
+//! process it. Three proofs exist (RFC 9113, sections 6.8 and 8.7): it was never written; the
+//! upstream's GOAWAY names a last stream below ours, whatever its error code; the upstream reset it
+//! with `REFUSED_STREAM`. A kept-alive HTTP/1.1 connection that closes before the first byte of the
+//! answer proves nothing: the upstream may have read the request and died of it. So there the one
+//! proof is that the request was never written. The SDKs retry the rest, knowing what they ask.
+
+mod buffer;
+
+pub use buffer::ReplayBuffer;
+
+use h2::Reason;
+
+use crate::record::ReplayReason;
+
+/// How often one request may be sent again. The second upstream that refuses has a reason.
+pub const MAX_REPLAYS: u8 = 1;
+
+/// How an attempt failed, as far as the proof goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No byte of the request was written: the connection handed it back, or never took it.
+    Unsent,
+    /// The upstream's GOAWAY says that our stream was above the last one it may have processed.
+    GoAway,
+    /// The upstream reset our stream with `REFUSED_STREAM`.
+    Refused,
+    /// Anything else: the upstream may have processed the request.
+    Unknown,
+}
+
+/// Whether anything of the answer was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Seen {
+    /// Not one frame or byte of it.
+    Nothing,
+    /// At least one, an informational head (1xx) included.
+    Answer,
+}
+
+/// Whether what was taken of the client's body can be sent again. What was not yet taken still can
+/// in every case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BodyKept {
+    /// Nothing was taken, or there is no body.
+    NotBegun,
+    /// Every byte taken so far is kept.
+    Whole,
+    /// Some byte is gone.
+    Spoiled,
+}
+
+/// The decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Replay {
+    /// Send it again, on another connection.
+    Yes(ReplayReason),
+    /// Tell the client.
+    No(NoReplay),
+}
+
+/// Why it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoReplay {
+    /// The upstream may have processed it.
+    MaybeProcessed,
+    /// Part of an answer came, so the upstream did process it.
+    AnswerSeen,
+    /// Part of its body is gone.
+    BodySpoiled,
+    /// It has been sent again already.
+    Spent,
+}
+
+impl Failure {
+    /// What an error **of a stream** proves: one from its answer's future, its receive or its send
+    /// half. Not one of the connection's own future: that ends with the peer's GOAWAY error also
+    /// for streams below the last one, which may have been processed.
+    ///
+    /// In `h2` 0.4.20 a GOAWAY of the peer's fails at once the streams above its last id, and those
+    /// only, with an error that is both `is_go_away` and `is_remote`. The others go on, and end with
+    /// an I/O error if the connection then closes on them. A GOAWAY of our own making (a peer that
+    /// breaks the protocol, the small-frame budget) fails every stream, and is not remote.
+    pub fn from_h2(error: &h2::Error) -> Self {
+        if !error.is_remote() {
+            return Failure::Unknown;
+        }
+        if error.is_go_away() {
+            return Failure::GoAway;
+        }
+        match error.reason() {
+            Some(Reason::REFUSED_STREAM) => Failure::Refused,
+            _ => Failure::Unknown,
+        }
+    }
+}
+
+/// Whether to send a request again that was already sent again `replays` times.
+pub fn decide(failure: Failure, seen: Seen, body: BodyKept, replays: u8) -> Replay {
+    let reason = match failure {
+        Failure::Unsent => ReplayReason::Unsent,
+        Failure::GoAway => ReplayReason::Goaway,
+        Failure::Refused => ReplayReason::RefusedStream,
+        Failure::Unknown => return Replay::No(NoReplay::MaybeProcessed),
+    };
+    match (seen, body) {
+        (Seen::Answer, _) => Replay::No(NoReplay::AnswerSeen),
+        (Seen::Nothing, BodyKept::Spoiled) => Replay::No(NoReplay::BodySpoiled),
+        (Seen::Nothing, _) if replays >= MAX_REPLAYS => Replay::No(NoReplay::Spent),
+        (Seen::Nothing, BodyKept::NotBegun | BodyKept::Whole) => Replay::Yes(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+use std::future::poll_fn;
+
+use http::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+
+const FAILURES: [Failure; 4] =
+    [Failure::Unsent, Failure::GoAway, Failure::Refused, Failure::Unknown];
+const BODIES: [BodyKept; 3] = [BodyKept::NotBegun, BodyKept::Whole, BodyKept::Spoiled];
+
+#[test]
+fn a_request_goes_out_again_in_six_cases_of_all_and_in_no_other() {
+    let mut yes = Vec::new();
+    for failure in FAILURES {
+        for seen in [Seen::Nothing, Seen::Answer] {
+            for body in BODIES {
+                for replays in 0..3 {
+                    if let Replay::Yes(reason) = decide(failure, seen, body, replays) {
+                        yes.push((failure, seen, body, replays, reason));
+                    }
+                }
+            }
+        }
+    }
+    let proofs = [
+        (Failure::Unsent, ReplayReason::Unsent),
+        (Failure::GoAway, ReplayReason::Goaway),
+        (Failure::Refused, ReplayReason::RefusedStream),
+    ];
+    let expected: Vec<_> = proofs
+        .into_iter()
+        .flat_map(|(failure, reason)| {
+            [BodyKept::NotBegun, BodyKept::Whole].map(|b| (failure, Seen::Nothing, b, 0, reason))
+        })
+        .collect();
+    assert_eq!(yes, expected);
+}
+
+#[test]
+fn the_strongest_reason_against_is_the_one_given() {
+    use BodyKept::{Spoiled, Whole};
+    let no = |failure, seen, body, replays| match decide(failure, seen, body, replays) {
+        Replay::No(why) => why,
+        Replay::Yes(reason) => panic!("{reason:?}"),
+    };
+    let unknown = Failure::Unknown;
+    assert_eq!(no(unknown, Seen::Answer, Spoiled, 1), NoReplay::MaybeProcessed);
+    assert_eq!(no(Failure::Refused, Seen::Answer, Spoiled, 1), NoReplay::AnswerSeen);
+    assert_eq!(no(Failure::GoAway, Seen::Nothing, Spoiled, 1), NoReplay::BodySpoiled);
+    assert_eq!(no(Failure::Unsent, Seen::Nothing, Whole, 1), NoReplay::Spent);
+}
+
+/// What the peer does after it has our request on stream 1.
+enum Peer {
+    /// `GOAWAY(last, code)`, then close.
+    GoAway { last: u32, code: u32 },
+    /// `RST_STREAM(1, code)`.
+    Reset { code: u32 },
+    /// A frame that breaks the protocol: `h2` ends the connection from our side.
+    Break,
+    /// Closes the connection.
+    Close,
+}
+
+#[tokio::test]
+async fn what_h2_says_of_a_stream_proves_what_we_take_it_to() {
+    let (no_error, internal, refused, cancel, calm) = (0, 2, 7, 8, 11);
+    for (peer, expected) in [
+        (Peer::GoAway { last: 0, code: no_error }, Failure::GoAway),
+        (Peer::GoAway { last: 0, code: internal }, Failure::GoAway),
+        (Peer::GoAway { last: 0, code: calm }, Failure::GoAway),
+        (Peer::GoAway { last: 1, code: no_error }, Failure::Unknown),
+        (Peer::GoAway { last: 1, code: internal }, Failure::Unknown),
+        (Peer::GoAway { last: 0x7fff_ffff, code: no_error }, Failure::Unknown),
+        (Peer::Reset { code: refused }, Failure::Refused),
+        (Peer::Reset { code: cancel }, Failure::Unknown),
+        (Peer::Reset { code: internal }, Failure::Unknown),
+        (Peer::Reset { code: no_error }, Failure::Unknown),
+        (Peer::Break, Failure::Unknown),
+        (Peer::Close, Failure::Unknown),
+    ] {
+        let error = stream_error(peer).await;
+        assert_eq!(Failure::from_h2(&error), expected, "{error:?}");
+    }
+}
+
+#[test]
+fn an_error_of_our_own_making_proves_nothing() {
+    let ours = h2::Error::from(Reason::REFUSED_STREAM);
+    assert_eq!(Failure::from_h2(&ours), Failure::Unknown);
+}
+
+/// The error of a request's stream, from a peer that answers with `peer` in raw frames.
+async fn stream_error(peer: Peer) -> h2::Error {
+    let (ours, mut theirs) = duplex(64 * 1024);
+    let (mut send, connection) = h2::client::handshake(ours).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let request = Request::get("http://upstream/").body(()).unwrap();
+    poll_fn(|cx| send.poll_ready(cx)).await.unwrap();
+    let (answer, _) = send.send_request(request, true).unwrap();
+    settings(&mut theirs).await;
+    read_until_headers(&mut theirs).await;
+    match peer {
+        Peer::GoAway { last, code } => {
+            let payload = [last.to_be_bytes(), u32::to_be_bytes(code)].concat();
+            theirs.write_all(&frame(7, 0, &payload)).await.unwrap();
+            drop(theirs);
+        }
+        Peer::Reset { code } => {
+            theirs.write_all(&frame(3, 1, &u32::to_be_bytes(code))).await.unwrap();
+        }
+        Peer::Break => theirs.write_all(&frame(0, 0, b"data on stream 0")).await.unwrap(),
+        Peer::Close => drop(theirs),
+    }
+    let error = answer.await.unwrap_err();
+    driver.abort();
+    error
+}
+
+async fn settings(peer: &mut DuplexStream) {
+    peer.write_all(&frame(4, 0, &[])).await.unwrap();
+}
+
+/// Reads the preface, then frames until HEADERS.
+async fn read_until_headers(peer: &mut DuplexStream) {
+    const PREFACE: usize = 24;
+    const HEADERS: u8 = 1;
+    peer.read_exact(&mut [0; PREFACE]).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        peer.read_exact(&mut head).await.unwrap();
+        let len = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        peer.read_exact(&mut vec![0; len]).await.unwrap();
+        if head[3] == HEADERS {
+            return;
+        }
+    }
+}
+
+/// A frame without flags (RFC 9113, section 4.1).
+fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut out = vec![len[1], len[2], len[3], kind, 0];
+    out.extend(stream.to_be_bytes());
+    out.extend(payload);
+    out
+}

@@ -1,0 +1,177 @@
+//! A request's body on its way up: frame by frame as it arrives, no faster than the upstream takes
+//! it, the first bytes kept for the one replay.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use hyper::body::{Body, Incoming};
+
+use super::deadline::Deadline;
+use super::replay::{BodyKept, ReplayBuffer};
+use crate::error::{Error, Kind};
+use crate::record::Record;
+use crate::upstream::Sink;
+
+/// What is left to send of a request's body.
+pub struct Upload {
+    body: Incoming,
+    kept: ReplayBuffer,
+    again: std::vec::IntoIter<Bytes>,
+    /// Taken from the client, not yet taken by the upstream.
+    chunk: Bytes,
+    trailers: Option<HeaderMap>,
+    /// The client's body was read to its end.
+    ended: bool,
+    idle: Duration,
+    silent_since: Option<Instant>,
+    deadline: Deadline,
+    /// When the upstream last took something.
+    progress: Instant,
+    record: Rc<Record>,
+}
+
+impl Upload {
+    /// `keep` bytes are kept for a replay; a client silent for `idle` inside its body fails it.
+    pub fn new(body: Incoming, keep: usize, idle: Duration, now: Instant, record: &Rc<Record>) -> Self {
+        Self {
+            ended: body.is_end_stream(),
+            body,
+            kept: ReplayBuffer::new(keep),
+            again: Vec::new().into_iter(),
+            chunk: Bytes::new(),
+            trailers: None,
+            idle,
+            silent_since: None,
+            deadline: Deadline::default(),
+            progress: now,
+            record: Rc::clone(record),
+        }
+    }
+
+    /// The request has no body at all.
+    pub fn is_empty(&self) -> bool {
+        self.ended && self.chunk.is_empty() && self.again.len() == 0 && self.trailers.is_none()
+    }
+
+    /// When the upstream last took something of the body.
+    pub fn progress(&self) -> Instant {
+        self.progress
+    }
+
+    /// Whether a replay could send everything again.
+    pub fn kept(&self) -> BodyKept {
+        self.kept.kept()
+    }
+
+    /// Begins again from the first byte; `false` where that is gone.
+    pub fn rewind(&mut self) -> bool {
+        let kept = std::mem::replace(&mut self.kept, ReplayBuffer::new(0));
+        let Some(again) = kept.into_replay() else { return false };
+        self.again = again;
+        // It is among what was kept.
+        self.chunk = Bytes::new();
+        true
+    }
+
+    /// The answer has begun: no replay can follow, and what was kept is let go.
+    pub fn settle(&mut self) {
+        self.kept.spoil();
+    }
+
+    /// Takes the first frame from the client if it is there, so that it can leave together with the
+    /// head. Ready in any case after one turn of the connection's task: hyper reads a body only
+    /// once somebody asks for it.
+    pub async fn gather(&mut self) {
+        if self.ended {
+            return;
+        }
+        let mut asked = false;
+        std::future::poll_fn(|cx| {
+            if asked || self.poll_next(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            asked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Moves what it can from the client to `sink`; ready when all of it was given, or when the
+    /// upstream wants no more (what came of the request is then for the answer to say).
+    ///
+    /// # Errors
+    /// The client failed: silent for too long, gone, or its body breaks the protocol.
+    pub fn poll(&mut self, cx: &mut Context<'_>, sink: &mut Sink) -> Poll<Result<(), Error>> {
+        loop {
+            if matches!(sink, Sink::Closed) {
+                return Poll::Ready(Ok(()));
+            }
+            if self.chunk.is_empty() && !self.is_empty() && self.trailers.is_none() {
+                ready!(self.poll_next(cx))?;
+            }
+            if ready!(self.poll_give(cx, sink)).is_err() {
+                *sink = Sink::Closed;
+            }
+        }
+    }
+
+    fn poll_give(&mut self, cx: &mut Context<'_>, sink: &mut Sink) -> Poll<Result<(), ()>> {
+        if self.chunk.is_empty() {
+            return Poll::Ready(match self.trailers.take() {
+                Some(trailers) => sink.trailers(trailers).map_err(drop),
+                None if self.is_empty() => sink.send(Bytes::new(), true).map_err(drop),
+                None => Ok(()),
+            });
+        }
+        let room = ready!(sink.poll_ready(cx, self.chunk.len())).map_err(drop)?;
+        let part = self.chunk.split_to(room);
+        self.record.request_bytes(part.len());
+        self.progress = Instant::now();
+        let last = self.is_empty();
+        Poll::Ready(sink.send(part, last).map_err(drop))
+    }
+
+    /// Puts the next frame into `chunk` (or `trailers`, or marks the end).
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if !self.chunk.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(chunk) = self.again.next() {
+            self.chunk = chunk;
+            return Poll::Ready(Ok(()));
+        }
+        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => return self.poll_silence(cx),
+        };
+        self.silent_since = None;
+        match frame {
+            None => self.ended = true,
+            Some(Err(error)) => return Poll::Ready(Err(Error::with(Kind::ClientGone, error))),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    self.kept.push(&data);
+                    self.chunk = data;
+                    self.ended = self.body.is_end_stream();
+                }
+                Err(frame) => {
+                    self.kept.spoil();
+                    self.trailers = frame.into_trailers().ok();
+                    self.ended = true;
+                }
+            },
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let since = *self.silent_since.get_or_insert_with(Instant::now);
+        ready!(self.deadline.poll(cx, since + self.idle));
+        Poll::Ready(Err(Kind::BodyIdle.into()))
+    }
+}

@@ -1,0 +1,155 @@
+//! Which upstream answers a path: the longest prefix that matches on a segment boundary.
+
+mod climb;
+
+use crate::config::{Config, Route, RouteId, UpstreamId};
+
+/// The routes of a configuration, made for look-up. Small, read-only, cheap to share.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Longest prefix first, so that the first match is the right one.
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    id: RouteId,
+    upstream: UpstreamId,
+    /// Without its trailing slash; empty for the route `/`.
+    prefix: Box<str>,
+}
+
+/// The route that a path takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match<'a> {
+    /// Index into [`Config::routes`].
+    pub route: RouteId,
+    /// Who answers.
+    pub upstream: UpstreamId,
+    /// What a base path of the upstream's replaces: the route's path without a trailing slash.
+    pub prefix: &'a str,
+}
+
+impl Table {
+    /// The table of a checked configuration. Of two routes with the same path the first wins.
+    pub fn new(config: &Config) -> Self {
+        Self::of(&config.routes)
+    }
+
+    fn of(routes: &[Route]) -> Self {
+        let rule = |(index, route): (usize, &Route)| Rule {
+            id: RouteId(index),
+            upstream: route.upstream,
+            prefix: route.path.trim_end_matches('/').into(),
+        };
+        let mut rules: Vec<Rule> = routes.iter().enumerate().map(rule).collect();
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.prefix.len()));
+        Self { rules }
+    }
+
+    /// The route of a request's path, as it was sent: nothing is decoded, merged or resolved, case
+    /// counts, and `//` or `..` go on as they are.
+    ///
+    /// A path that would leave the route's prefix once an upstream resolved its `..` (also spelled
+    /// `%2e`, or after `%2f`) is not under that route; a shorter route may still have it. `*`, the
+    /// target of `OPTIONS *`, belongs to the route `/`.
+    pub fn lookup(&self, path: &str) -> Option<Match<'_>> {
+        let rule = self.rules.iter().find(|rule| rule.has(path))?;
+        Some(Match { route: rule.id, upstream: rule.upstream, prefix: &rule.prefix })
+    }
+}
+
+impl Rule {
+    fn has(&self, path: &str) -> bool {
+        match path.strip_prefix(&*self.prefix) {
+            Some("*") => self.prefix.is_empty(),
+            Some(rest) => (rest.is_empty() || rest.starts_with('/')) && !climb::climbs(rest),
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(paths: &[&str]) -> Table {
+        let route = |(index, path): (usize, &&str)| Route {
+            path: (*path).to_owned(),
+            upstream: UpstreamId(index + 10),
+        };
+        Table::of(&paths.iter().enumerate().map(route).collect::<Vec<_>>())
+    }
+
+    fn index(table: &Table, path: &str) -> Option<usize> {
+        table.lookup(path).map(|found| found.route.0)
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_whatever_the_order() {
+        for paths in [["/", "/v1", "/v1/files"], ["/v1/files", "/v1", "/"]] {
+            let table = table(&paths);
+            for (path, prefix) in [
+                ("/v1/files/f-1", "/v1/files"),
+                ("/v1/models", "/v1"),
+                ("/v1", "/v1"),
+                ("/other", ""),
+                ("/", ""),
+            ] {
+                let found = table.lookup(path).unwrap();
+                assert_eq!(found.prefix, prefix, "{path}");
+                assert_eq!(found.upstream, UpstreamId(found.route.0 + 10));
+            }
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_at_a_segment() {
+        let table = table(&["/v1"]);
+        assert_eq!(index(&table, "/v1"), Some(0));
+        assert_eq!(index(&table, "/v1/"), Some(0));
+        assert_eq!(index(&table, "/v1beta"), None);
+        assert_eq!(index(&table, "/v"), None);
+        assert_eq!(index(&table, "/"), None);
+    }
+
+    #[test]
+    fn nothing_is_decoded_and_case_counts() {
+        let table = table(&["/v1"]);
+        assert_eq!(index(&table, "/%761/models"), None);
+        assert_eq!(index(&table, "/V1/models"), None);
+        assert_eq!(index(&table, "/v1%2fmodels"), None);
+        assert_eq!(index(&table, "//v1/models"), None);
+        assert_eq!(index(&table, "/v1//models"), Some(0));
+    }
+
+    #[test]
+    fn a_trailing_slash_of_the_route_says_nothing() {
+        let table = table(&["/openai/"]);
+        assert_eq!(index(&table, "/openai"), Some(0));
+        assert_eq!(index(&table, "/openai/v1"), Some(0));
+        assert_eq!(table.lookup("/openai/v1").unwrap().prefix, "/openai");
+    }
+
+    #[test]
+    fn of_equal_routes_the_first_wins() {
+        assert_eq!(index(&table(&["/a", "/a/"]), "/a/x"), Some(0));
+    }
+
+    #[test]
+    fn a_path_that_climbs_out_of_its_route_is_not_under_it() {
+        let only = table(&["/v1"]);
+        assert_eq!(index(&only, "/v1/../admin"), None);
+        assert_eq!(index(&only, "/v1/a/../models"), Some(0));
+        let both = table(&["/v1", "/"]);
+        assert_eq!(index(&both, "/v1/../admin"), Some(1), "it is under / all the same");
+        assert_eq!(index(&both, "/v1/../../admin"), None);
+    }
+
+    #[test]
+    fn the_asterisk_belongs_to_the_root() {
+        assert_eq!(index(&table(&["/v1", "/"]), "*"), Some(1));
+        assert_eq!(index(&table(&["/v1"]), "*"), None);
+        assert_eq!(index(&table(&["/v1"]), "/v1*"), None);
+    }
+}

@@ -1,0 +1,219 @@
+//! From a name to a warm connection: DNS, TCP, TLS, and for HTTP/2 the peer's SETTINGS. Never on a
+//! request's path while something is open.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::http1::SlotBody;
+use super::http2;
+use crate::config::{self, Protocol, Scheme};
+use crate::error::{Error, Kind};
+use crate::wire::{self, Stamped, Wire};
+
+/// A socket that speaks clear or TLS; one type, so that the protocols above are compiled once.
+pub(super) enum Transport {
+    Clear(Stamped<TcpStream>),
+    Tls(Box<TlsStream<Stamped<TcpStream>>>),
+}
+
+/// A connection that is ready for its first request.
+pub(super) enum Connected {
+    Http2(
+        h2::client::SendRequest<Bytes>,
+        h2::client::Connection<Transport, Bytes>,
+        h2::PingPong,
+    ),
+    Http1(
+        hyper::client::conn::http1::SendRequest<SlotBody>,
+        hyper::client::conn::http1::Connection<hyper_util::rt::TokioIo<Transport>, SlotBody>,
+    ),
+}
+
+/// Makes connections to one upstream.
+pub(super) struct Connector {
+    settings: Arc<config::Upstream>,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// The addresses that the name last had; used while the name does not resolve.
+    known: RefCell<Vec<SocketAddr>>,
+}
+
+impl Connector {
+    pub(super) fn new(
+        settings: Arc<config::Upstream>,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, Error> {
+        let tls = match (settings.scheme, tls) {
+            (Scheme::Https, Some(tls)) => {
+                let name = ServerName::try_from(settings.host.clone())
+                    .map_err(|error| Error::with(Kind::Tls, error))?;
+                Some((TlsConnector::from(tls), name))
+            }
+            _ => None,
+        };
+        Ok(Self { settings, tls, known: RefCell::default() })
+    }
+
+    /// Connects within the upstream's `connect` deadline, which covers all of it.
+    pub(super) async fn connect(&self) -> Result<(Connected, Rc<Wire>), Error> {
+        let attempt = async {
+            let stream = self.tcp().await?;
+            let stamped = Stamped::new(stream, Instant::now(), None);
+            let wire = Rc::clone(stamped.wire());
+            Ok((self.negotiate(stamped).await?, wire))
+        };
+        tokio::time::timeout(self.settings.deadlines.connect, attempt)
+            .await
+            .unwrap_or_else(|_elapsed| Err(Kind::ConnectTimeout.into()))
+    }
+
+    async fn negotiate(&self, stamped: Stamped<TcpStream>) -> Result<Connected, Error> {
+        let Some((connector, name)) = &self.tls else {
+            let io = Transport::Clear(stamped);
+            return match self.settings.protocol {
+                Protocol::Http2 => self.http2(io).await,
+                Protocol::Auto | Protocol::Http1 => Self::http1(io).await,
+            };
+        };
+        let tls = connector
+            .connect(name.clone(), stamped)
+            .await
+            .map_err(|error| Error::with(Kind::Tls, error))?;
+        let offered_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+        if !offered_http2 && self.settings.protocol == Protocol::Http2 {
+            return Err(Error::with(Kind::UpstreamHandshake, "the upstream does not offer h2"));
+        }
+        let io = Transport::Tls(Box::new(tls));
+        if offered_http2 { self.http2(io).await } else { Self::http1(io).await }
+    }
+
+    async fn http2(&self, io: Transport) -> Result<Connected, Error> {
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Error::with(Kind::UpstreamHandshake, error)
+        };
+        let (sender, mut connection) = http2::builder(&self.settings.pool)
+            .handshake(io)
+            .await
+            .map_err(|error| failed(error.into()))?;
+        let pings = http2::warm(&mut connection).await.map_err(failed)?;
+        Ok(Connected::Http2(sender, connection, pings))
+    }
+
+    async fn http1(io: Transport) -> Result<Connected, Error> {
+        let (sender, connection) = hyper::client::conn::http1::Builder::new()
+            .handshake(hyper_util::rt::TokioIo::new(io))
+            .await
+            .map_err(|error| Error::with(Kind::UpstreamHandshake, error))?;
+        Ok(Connected::Http1(sender, connection))
+    }
+
+    /// The first address that answers. An address that is silent takes its share of the deadline
+    /// only, so that the others are still tried.
+    async fn tcp(&self) -> Result<TcpStream, Error> {
+        let addresses = self.addresses().await?;
+        let share = self.settings.deadlines.connect / addresses.len().max(1) as u32;
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            match tokio::time::timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    wire::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => last = error,
+                Err(_elapsed) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(Error::with(Kind::of_connect(&last), last))
+    }
+
+    /// Resolves on tokio's blocking threads; the last good answer is kept for when that fails.
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, Error> {
+        let port = self.settings.port;
+        if let Ok(ip) = self.settings.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        match tokio::net::lookup_host((self.settings.host.as_str(), port)).await {
+            Ok(found) => {
+                let found: Vec<_> = found.collect();
+                self.known.borrow_mut().clone_from(&found);
+                Ok(found)
+            }
+            Err(error) => {
+                let known = self.known.borrow().clone();
+                if known.is_empty() { Err(Error::with(Kind::Dns, error)) } else { Ok(known) }
+            }
+        }
+    }
+}
+
+macro_rules! either {
+    ($self:ident, $io:ident => $call:expr) => {
+        match $self.get_mut() {
+            Transport::Clear($io) => $call,
+            Transport::Tls(tls) => {
+                let $io = tls.as_mut();
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        either!(self, io => std::pin::Pin::new(io).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buf: &[u8],
+    ) -> std::task::Poll<io::Result<usize>> {
+        either!(self, io => std::pin::Pin::new(io).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> std::task::Poll<io::Result<usize>> {
+        either!(self, io => std::pin::Pin::new(io).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Clear(io) => io.is_write_vectored(),
+            Self::Tls(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        either!(self, io => std::pin::Pin::new(io).poll_flush(cx))
+    }
+
+    fn poll_shutdown(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        either!(self, io => std::pin::Pin::new(io).poll_shutdown(cx))
+    }
+}

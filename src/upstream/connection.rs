@@ -1,0 +1,116 @@
+//! One connection to an upstream as its pool sees it.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::http1::SlotBody;
+use crate::record::GaugeGuard;
+use crate::wire::Wire;
+
+/// What a connection is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Takes new streams.
+    Ready,
+    /// Takes new streams until its replacement is there.
+    Retiring,
+    /// Takes no new stream; those on it finish.
+    Draining,
+}
+
+/// The protocol's own handle for new streams.
+pub(super) enum Sender {
+    Http2(RefCell<h2::client::SendRequest<Bytes>>),
+    Http1(RefCell<hyper::client::conn::http1::SendRequest<SlotBody>>),
+}
+
+/// One connection. Its task owns the socket; the pool and every lease hold this.
+pub(super) struct Conn {
+    pub(super) sender: Sender,
+    pub(super) wire: Rc<Wire>,
+    pub(super) state: Cell<State>,
+    /// Streams leased and not given back.
+    pub(super) in_flight: Cell<usize>,
+    /// Streams leased in its life.
+    pub(super) served: Cell<u64>,
+    /// Streams that may be in flight at once.
+    pub(super) cap: Cell<usize>,
+    /// HTTP/1.1 only: the last answer was read to its end but the connection is not ready yet.
+    pub(super) resting: Cell<bool>,
+    pub(super) retire_at: Instant,
+    /// Counts the connection among the draining from then until its last lease ends.
+    pub(super) draining: RefCell<Option<GaugeGuard>>,
+}
+
+impl Conn {
+    pub(super) fn new(sender: Sender, wire: Rc<Wire>, cap: usize, retire_at: Instant) -> Self {
+        Self {
+            sender,
+            wire,
+            state: Cell::new(State::Ready),
+            in_flight: Cell::new(0),
+            served: Cell::new(0),
+            cap: Cell::new(cap),
+            resting: Cell::new(false),
+            retire_at,
+            draining: RefCell::default(),
+        }
+    }
+
+    /// Streams that could be leased now.
+    pub(super) fn free(&self) -> usize {
+        if self.state.get() == State::Draining || self.resting.get() {
+            return 0;
+        }
+        self.cap.get().saturating_sub(self.in_flight.get())
+    }
+
+    pub(super) fn version(&self) -> http::Version {
+        match self.sender {
+            Sender::Http2(_) => http::Version::HTTP_2,
+            Sender::Http1(_) => http::Version::HTTP_11,
+        }
+    }
+}
+
+/// Streams that we put on a connection whose peer allows `peer`: at most `ours`, and no more than
+/// three quarters of the peer's, so that a stream counted differently by the two sides (a reset on
+/// its way) never meets the peer's limit. At least one, unless the peer allows none.
+pub(super) fn stream_cap(ours: usize, peer: usize) -> usize {
+    ours.min((peer - peer / 4).max(1)).min(peer)
+}
+
+/// When a connection that is `now` new is to be replaced: `max_age` less up to a tenth, spread by
+/// `seed`, so that connections opened together do not end together.
+pub(super) fn retire_at(now: Instant, max_age: Duration, seed: u64) -> Instant {
+    // A multiplicative hash (Knuth, TAOCP 6.4) spreads consecutive seeds over the interval.
+    let spread = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as u32;
+    now + (max_age - max_age / 10 * spread / 65_536)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_stay_under_the_peers_limit_and_under_our_own() {
+        assert_eq!(stream_cap(64, 100), 64);
+        assert_eq!(stream_cap(64, 8), 6);
+        assert_eq!(stream_cap(64, 1), 1);
+        assert_eq!(stream_cap(64, 0), 0, "a peer that allows none gets none");
+        assert_eq!(stream_cap(64, usize::MAX), 64);
+    }
+
+    #[test]
+    fn connections_opened_together_retire_apart_and_never_late() {
+        let now = Instant::now();
+        let age = Duration::from_secs(1000);
+        let at: Vec<_> = (0..100).map(|seed| retire_at(now, age, seed) - now).collect();
+        assert!(at.iter().all(|at| *at <= age && *at >= age * 9 / 10));
+        let distinct: std::collections::HashSet<_> = at.iter().collect();
+        assert!(distinct.len() > 90);
+    }
+}

@@ -1,0 +1,118 @@
+//! How many connections to open now: a pure decision over what the pool sees.
+
+/// What the pool sees.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct View {
+    /// Connections that take new streams and are to stay.
+    pub(super) staying: usize,
+    /// Connections that take new streams until they are replaced.
+    pub(super) retiring: usize,
+    /// Connections on the way.
+    pub(super) connecting: usize,
+    /// Streams that could be leased now.
+    pub(super) free: usize,
+    /// Streams that the open connections could carry together.
+    pub(super) capacity: usize,
+    /// Requests that wait for a stream.
+    pub(super) waiting: usize,
+    /// Streams that one more connection can be expected to carry.
+    pub(super) per_connection: usize,
+    /// Connections kept warm whatever the load.
+    pub(super) min: usize,
+    /// Connections at most.
+    pub(super) max: usize,
+    /// A connect failed a moment ago and its backoff has not passed.
+    pub(super) backing_off: bool,
+}
+
+/// Connections to start now. While backing off only a request that nothing else can serve starts
+/// one, so that a dead upstream is asked once at a time and answers its callers at once.
+pub(super) fn wanted(view: View) -> usize {
+    let open = view.staying + view.retiring;
+    let room = view.max.saturating_sub(view.staying + view.connecting);
+    if view.backing_off {
+        return usize::from(view.waiting > 0 && open == 0 && view.connecting == 0).min(room);
+    }
+    let for_min = view.min.saturating_sub(view.staying);
+    let for_waiting = view.waiting.div_ceil(view.per_connection.max(1));
+    // A quarter of the streams stays free where connections carry many; where each carries one
+    // (HTTP/1.1), the minimum stays free.
+    let headroom = if view.per_connection > 1 {
+        usize::from(view.free * 4 < view.capacity)
+    } else {
+        view.min.saturating_sub(view.free)
+    };
+    for_min.max(for_waiting + headroom).saturating_sub(view.connecting).min(room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: View = View {
+        staying: 2,
+        retiring: 0,
+        connecting: 0,
+        free: 128,
+        capacity: 128,
+        waiting: 0,
+        per_connection: 64,
+        min: 2,
+        max: 64,
+        backing_off: false,
+    };
+
+    #[test]
+    fn a_quiet_pool_opens_nothing() {
+        assert_eq!(wanted(QUIET), 0);
+    }
+
+    #[test]
+    fn an_empty_pool_opens_its_minimum_at_once_and_only_once() {
+        let empty = View { staying: 0, free: 0, capacity: 0, ..QUIET };
+        assert_eq!(wanted(empty), 2);
+        assert_eq!(wanted(View { connecting: 2, ..empty }), 0);
+    }
+
+    #[test]
+    fn it_grows_before_the_last_stream_is_taken() {
+        assert_eq!(wanted(View { free: 32, ..QUIET }), 0);
+        assert_eq!(wanted(View { free: 31, ..QUIET }), 1);
+        assert_eq!(wanted(View { free: 31, connecting: 1, ..QUIET }), 0);
+    }
+
+    #[test]
+    fn those_who_wait_get_as_many_connections_as_they_fill() {
+        let full = View { free: 0, waiting: 130, ..QUIET };
+        assert_eq!(wanted(full), 4, "three to carry them, one to stay ahead");
+    }
+
+    #[test]
+    fn a_retiring_connection_is_replaced_while_it_still_serves() {
+        assert_eq!(wanted(View { staying: 1, retiring: 1, ..QUIET }), 1);
+    }
+
+    #[test]
+    fn the_maximum_holds_and_a_retiring_connection_does_not_count_against_it() {
+        let full = View { staying: 64, free: 0, capacity: 4096, waiting: 9, ..QUIET };
+        assert_eq!(wanted(full), 0);
+        assert_eq!(wanted(View { staying: 63, retiring: 1, ..full }), 1);
+    }
+
+    #[test]
+    fn http1_keeps_its_minimum_idle() {
+        let http1 = View { per_connection: 1, staying: 10, capacity: 10, free: 0, ..QUIET };
+        assert_eq!(wanted(http1), 2);
+        assert_eq!(wanted(View { waiting: 3, ..http1 }), 5);
+        assert_eq!(wanted(View { free: 2, ..http1 }), 0);
+    }
+
+    #[test]
+    fn a_dead_upstream_is_asked_by_one_at_a_time() {
+        let dead =
+            View { staying: 0, free: 0, capacity: 0, backing_off: true, waiting: 50, ..QUIET };
+        assert_eq!(wanted(dead), 1);
+        assert_eq!(wanted(View { connecting: 1, ..dead }), 0);
+        assert_eq!(wanted(View { waiting: 0, ..dead }), 0);
+    }
+}

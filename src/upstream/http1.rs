@@ -1,0 +1,166 @@
+//! HTTP/1.1 toward an upstream: one request at a time on a kept-alive connection.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Connection, SendRequest};
+use hyper::rt::{Read, Write};
+
+use super::connection::{Conn, Sender};
+use super::pool::Pool;
+
+/// An answer's head, to come. The one box that HTTP/1.1 costs a request: hyper's future has no name.
+pub(super) type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<SlotBody>>>>>>;
+
+/// Where one chunk of a request's body passes from the relay to hyper's connection.
+#[derive(Debug, Default)]
+struct Slot {
+    chunk: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+    ended: bool,
+    /// The writer was dropped before the end: the request must not look complete.
+    broken: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// The relay's end of the slot. Dropped before the end, it breaks the request.
+#[derive(Debug)]
+pub struct SlotWriter(Rc<RefCell<Slot>>);
+
+/// hyper's end of the slot.
+#[derive(Debug)]
+pub struct SlotBody(Rc<RefCell<Slot>>);
+
+fn slot(has_body: bool) -> (Option<SlotWriter>, SlotBody) {
+    let slot = Rc::new(RefCell::new(Slot { ended: !has_body, ..Slot::default() }));
+    (has_body.then(|| SlotWriter(Rc::clone(&slot))), SlotBody(slot))
+}
+
+impl SlotWriter {
+    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut slot = self.0.borrow_mut();
+        if slot.chunk.is_none() {
+            return Poll::Ready(());
+        }
+        slot.writer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(super) fn put(&self, chunk: Bytes, end: bool) {
+        let mut slot = self.0.borrow_mut();
+        if !chunk.is_empty() {
+            slot.chunk = Some(chunk);
+        }
+        slot.ended |= end;
+        wake(slot.reader.take());
+    }
+
+    pub(super) fn trailers(&self, trailers: HeaderMap) {
+        let mut slot = self.0.borrow_mut();
+        slot.trailers = Some(trailers);
+        slot.ended = true;
+        wake(slot.reader.take());
+    }
+}
+
+impl Drop for SlotWriter {
+    fn drop(&mut self) {
+        let mut slot = self.0.borrow_mut();
+        if !slot.ended {
+            slot.broken = true;
+            wake(slot.reader.take());
+        }
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// The request's body ended before it was complete; hyper closes the connection on it.
+#[derive(Debug)]
+pub struct BodyBroken;
+
+impl std::fmt::Display for BodyBroken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the request's body was cut")
+    }
+}
+
+impl std::error::Error for BodyBroken {}
+
+impl Body for SlotBody {
+    type Data = Bytes;
+    type Error = BodyBroken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyBroken>>> {
+        let mut slot = self.0.borrow_mut();
+        if let Some(chunk) = slot.chunk.take() {
+            wake(slot.writer.take());
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        if let Some(trailers) = slot.trailers.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
+        if slot.broken {
+            return Poll::Ready(Some(Err(BodyBroken)));
+        }
+        if slot.ended {
+            return Poll::Ready(None);
+        }
+        slot.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let slot = self.0.borrow();
+        slot.ended && slot.chunk.is_none() && slot.trailers.is_none()
+    }
+}
+
+/// Puts a request on an idle connection; the writer is there where a body is to follow.
+pub(super) fn open(
+    sender: &RefCell<SendRequest<SlotBody>>,
+    head: Request<()>,
+    has_body: bool,
+) -> (Option<SlotWriter>, Answering) {
+    let (writer, body) = slot(has_body);
+    let answering = sender.borrow_mut().try_send_request(head.map(|()| body));
+    (writer, Box::pin(answering))
+}
+
+/// Runs a connection to its end; ready when the socket is closed. It holds the connection weakly:
+/// once pool and leases have let go, hyper finds its sender dropped and closes.
+pub(super) async fn drive<T>(mut io: Connection<T, SlotBody>, conn: Weak<Conn>, pool: &Rc<Pool>)
+where
+    T: Read + Write + Unpin + 'static,
+{
+    std::future::poll_fn(|cx| {
+        if Pin::new(&mut io).poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if let Some(conn) = conn.upgrade()
+            && conn.resting.get()
+            && let Sender::Http1(sender) = &conn.sender
+            && let Poll::Ready(Ok(())) = sender.borrow_mut().poll_ready(cx)
+        {
+            conn.resting.set(false);
+            pool.freed();
+        }
+        Poll::Pending
+    })
+    .await;
+}

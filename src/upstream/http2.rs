@@ -1,0 +1,165 @@
+//! HTTP/2 toward an upstream, on the `h2` crate itself: the request is queued in the caller's own
+//! poll, the caller is woken directly, and the limits that decide who dies with whom are ours.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::client::{Connection, ResponseFuture, SendRequest};
+use h2::{Ping, PingPong, SendStream};
+use http::Request;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+
+use super::connection::{Conn, Sender, State, stream_cap};
+use super::life::{Life, Pulse};
+use super::pool::Pool;
+use super::stream::Broken;
+use crate::config;
+
+/// Streams that we reset are remembered this long, so that frames already on their way to them are
+/// not counted as the peer's fault (a cancel storm would otherwise end the connection).
+const RESET_MEMORY: Duration = Duration::from_secs(10);
+
+/// And this many at most.
+const RESET_STREAMS: usize = 4096;
+
+/// The handshake with our limits; the connection still has to be driven.
+pub(super) fn builder(pool: &config::Pool) -> h2::client::Builder {
+    let mut builder = h2::client::Builder::new();
+    builder
+        .initial_window_size(pool.stream_window)
+        .initial_connection_window_size(pool.connection_window)
+        .max_concurrent_reset_streams(RESET_STREAMS)
+        .reset_stream_duration(RESET_MEMORY)
+        .max_local_error_reset_streams(None)
+        // Each unread frame under 256 bytes costs up to 255 of this budget. Frames are at least a
+        // byte and unread bytes are at most the window, so that this cannot run out before the
+        // window does: the window stays the one bound. The relay drains promptly besides.
+        .data_frame_budget((pool.connection_window as usize).saturating_mul(255))
+        .enable_push(false);
+    builder
+}
+
+/// Drives a new connection until the peer has answered a PING, and so has sent its SETTINGS, which
+/// come first (RFC 9113, section 3.4).
+pub(super) async fn warm<T>(
+    connection: &mut Connection<T, Bytes>,
+) -> Result<PingPong, Box<dyn std::error::Error + Send + Sync>>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut pings = connection.ping_pong().ok_or("the connection's PINGs are taken")?;
+    pings.send_ping(Ping::opaque())?;
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
+            return Poll::Ready(match ended {
+                Ok(()) => Err("the peer closed during the handshake".into()),
+                Err(error) => Err(error.into()),
+            });
+        }
+        pings.poll_pong(cx).map(|pong| pong.map(drop).map_err(Into::into))
+    })
+    .await
+    .map(|()| pings)
+}
+
+/// Queues a request. The connection's task is woken to write it.
+pub(super) fn open(
+    sender: &RefCell<SendRequest<Bytes>>,
+    head: Request<()>,
+    has_body: bool,
+) -> Result<(SendStream<Bytes>, ResponseFuture), Broken> {
+    let (answering, sending) = sender
+        .borrow_mut()
+        .send_request(head, !has_body)
+        .map_err(|error| Broken::Unsent(error.into()))?;
+    Ok((sending, answering))
+}
+
+/// Runs a connection to its end; ready when the socket is to be closed. It holds the connection
+/// weakly: once pool and leases have let go, h2 finds itself unreferenced, says GOAWAY and closes.
+/// Dropped, it closes the socket, and every stream on it fails.
+pub(super) async fn drive<T>(
+    io: Connection<T, Bytes>,
+    pings: PingPong,
+    conn: Weak<Conn>,
+    pool: &Rc<Pool>,
+) where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let settings = &pool.settings().pool;
+    let sleep = tokio::time::sleep(settings.ping_interval);
+    let life = Life::new(settings.ping_interval, settings.ping_timeout);
+    let mut driver = Driver { io, pings, life, sleep: Box::pin(sleep), conn, pool };
+    std::future::poll_fn(|cx| driver.poll(cx)).await;
+}
+
+struct Driver<'a, T> {
+    io: Connection<T, Bytes>,
+    pings: PingPong,
+    life: Life,
+    sleep: Pin<Box<Sleep>>,
+    conn: Weak<Conn>,
+    pool: &'a Rc<Pool>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if Pin::new(&mut self.io).poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        // Nothing is left to decide for a connection that only its own end is waited for.
+        let Some(conn) = self.conn.upgrade() else { return Poll::Pending };
+        self.see_goaway(&conn, cx);
+        self.see_limit(&conn);
+        if self.life.is_asking() {
+            // Only to take the answer off h2's hands; that it came is seen by its bytes.
+            let _pong = self.pings.poll_pong(cx);
+        }
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            if self.beat(&conn).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    /// h2 refuses new streams from the moment a GOAWAY is read; streams under it go on.
+    fn see_goaway(&self, conn: &Rc<Conn>, cx: &mut Context<'_>) {
+        if let Sender::Http2(sender) = &conn.sender
+            && conn.state.get() != State::Draining
+            && matches!(sender.borrow_mut().poll_ready(cx), Poll::Ready(Err(_)))
+        {
+            self.pool.on_goaway(conn);
+        }
+    }
+
+    /// The peer may raise or lower its limit at any time.
+    fn see_limit(&self, conn: &Rc<Conn>) {
+        let ours = self.pool.settings().pool.streams_per_connection;
+        let cap = stream_cap(ours, self.io.max_concurrent_send_streams());
+        if cap > conn.cap.replace(cap) {
+            self.pool.freed();
+        }
+    }
+
+    fn beat(&mut self, conn: &Rc<Conn>) -> Poll<()> {
+        let now = Instant::now();
+        let next = match self.life.beat(now, conn.wire.read_at()) {
+            Pulse::Rest(next) => next,
+            Pulse::Ping(next) => {
+                // Refused only while an earlier PING is unanswered: the question is asked already.
+                let _asked = self.pings.send_ping(Ping::opaque());
+                next
+            }
+            Pulse::Dead => return Poll::Ready(()),
+        };
+        self.pool.check_age(conn, now);
+        self.sleep.as_mut().reset(next.into());
+        Poll::Pending
+    }
+}

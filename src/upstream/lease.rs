@@ -1,0 +1,123 @@
+//! The right to one stream.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::Request;
+
+use super::connection::{Conn, Sender, State};
+use super::pool::Pool;
+use super::stream::{Answering, Broken, Sink, Stream};
+use super::{http1, http2};
+use crate::record::{GaugeGuard, Record};
+use crate::wire::Wire;
+
+/// The right to one stream on one connection. Given back when dropped; if the stream was opened and
+/// not finished, the upstream is told at once (HTTP/2: RST_STREAM, HTTP/1.1: the connection closes).
+pub struct Lease {
+    conn: Rc<Conn>,
+    pool: Rc<Pool>,
+    cold: bool,
+    progress: Cell<Progress>,
+    record: Option<Rc<Record>>,
+    _counted: GaugeGuard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Unused,
+    Opened,
+    Finished,
+}
+
+impl Lease {
+    pub(super) fn new(conn: Rc<Conn>, pool: &Rc<Pool>, cold: bool) -> Self {
+        conn.in_flight.set(conn.in_flight.get() + 1);
+        conn.served.set(conn.served.get() + 1);
+        pool.check_requests(&conn);
+        Self {
+            conn,
+            cold,
+            progress: Cell::new(Progress::Unused),
+            record: None,
+            _counted: pool.meters().streams.enter(),
+            pool: Rc::clone(pool),
+        }
+    }
+
+    /// The request had to wait for a connect.
+    pub fn is_cold(&self) -> bool {
+        self.cold
+    }
+
+    /// How HTTP is spoken on the connection.
+    pub fn version(&self) -> http::Version {
+        self.conn.version()
+    }
+
+    /// The connection's socket.
+    pub fn wire(&self) -> &Rc<Wire> {
+        &self.conn.wire
+    }
+
+    /// Puts a request's head on the connection.
+    ///
+    /// # Errors
+    /// [`Broken::Unsent`]: the connection is going away; nothing was written.
+    pub fn open(
+        mut self,
+        head: Request<()>,
+        has_body: bool,
+        record: &Rc<Record>,
+    ) -> Result<Stream, Broken> {
+        let (sink, answering) = match &self.conn.sender {
+            Sender::Http2(sender) => {
+                let (stream, answering) = http2::open(sender, head, has_body)?;
+                let sink =
+                    if has_body { Sink::Http2 { stream, fresh: true } } else { Sink::Closed };
+                (sink, Answering::Http2(answering))
+            }
+            Sender::Http1(sender) => {
+                let (writer, answering) = http1::open(sender, head, has_body);
+                (writer.map_or(Sink::Closed, Sink::Http1), Answering::Http1(answering))
+            }
+        };
+        self.conn.wire.handed_request_head(record);
+        self.progress.set(Progress::Opened);
+        self.record = Some(Rc::clone(record));
+        Ok(Stream { sink, answering, lease: self })
+    }
+
+    /// The answer was read to its end.
+    pub(super) fn finish(&self) {
+        self.progress.set(Progress::Finished);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.conn.in_flight.set(self.conn.in_flight.get() - 1);
+        let progress = self.progress.get();
+        match &self.conn.sender {
+            Sender::Http2(_) => {
+                if progress == Progress::Opened
+                    && let Some(record) = &self.record
+                {
+                    self.conn.wire.handed_cancel(record, Instant::now());
+                }
+            }
+            Sender::Http1(sender) => match progress {
+                Progress::Unused => {}
+                // hyper closes the connection, for what is left of the answer would be taken for
+                // the next one's.
+                Progress::Opened => {
+                    self.conn.state.set(State::Draining);
+                    self.pool.forget(&self.conn);
+                }
+                Progress::Finished => self.conn.resting.set(!sender.borrow().is_ready()),
+            },
+        }
+        self.pool.freed();
+    }
+}

@@ -1,0 +1,20 @@
+//! Warm connections to the upstreams, and the right to one stream on one of them.
+//!
+//! One [`Pool`] per worker and upstream. A [`Lease`] is the right to one stream; it is given back
+//! when dropped, and an unfinished stream is reset with it.
+
+mod connect;
+mod connection;
+mod grow;
+mod http1;
+mod http2;
+mod lease;
+mod life;
+mod pool;
+mod stream;
+mod tls;
+
+pub use lease::Lease;
+pub use pool::Pool;
+pub use stream::{Answering, Broken, Chunk, Incomplete, Sink, Source, Stream};
+pub use tls::{Roots, TlsError, client_config};

@@ -1,0 +1,366 @@
+//! One worker's warm connections to one upstream.
+//!
+//! A lease is granted from what is open, least loaded first; connections are opened ahead of need
+//! by tasks of their own. Waiting is bounded in length and time. All of one thread: a borrow never
+//! outlives a call.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use tokio::sync::{Notify, oneshot};
+
+use super::connect::{Connected, Connector};
+use super::connection::{Conn, Sender, State, retire_at, stream_cap};
+use super::grow::{View, wanted};
+use super::lease::Lease;
+use super::life::PeerLimit;
+use super::{http1, http2};
+use crate::config;
+use crate::error::{Error, Kind};
+use crate::record::{Leased, Record, Recorder, UpstreamMeters};
+
+/// The first pause after a failed connect; it doubles with each further failure.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// The longest pause between connects: an upstream that is back is found within this time even if
+/// nobody asks for it.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+type Waiter = oneshot::Sender<Result<Lease, Error>>;
+
+/// One worker's connections to one upstream.
+pub struct Pool {
+    id: usize,
+    settings: Arc<config::Upstream>,
+    connector: Connector,
+    recorder: Recorder,
+    /// Connections that take new streams, oldest first.
+    conns: RefCell<Vec<Rc<Conn>>>,
+    waiters: RefCell<VecDeque<Waiter>>,
+    connecting: Cell<usize>,
+    /// Connects that failed one after the other.
+    failures: Cell<u32>,
+    opened: Cell<u64>,
+    /// No connect before this time unless a request has nowhere else to go.
+    backoff_until: Cell<Option<Instant>>,
+    peer_limit: PeerLimit,
+    warm: Notify,
+}
+
+impl Pool {
+    /// A pool without connections; [`Pool::start`] opens the first.
+    ///
+    /// # Errors
+    /// The upstream's host is not a name that TLS can verify.
+    pub fn new(
+        id: usize,
+        settings: Arc<config::Upstream>,
+        tls: Option<Arc<ClientConfig>>,
+        recorder: Recorder,
+    ) -> Result<Rc<Self>, Error> {
+        Ok(Rc::new(Self {
+            id,
+            connector: Connector::new(Arc::clone(&settings), tls)?,
+            settings,
+            recorder,
+            conns: RefCell::default(),
+            waiters: RefCell::default(),
+            connecting: Cell::new(0),
+            failures: Cell::new(0),
+            opened: Cell::new(0),
+            backoff_until: Cell::new(None),
+            peer_limit: PeerLimit::default(),
+            warm: Notify::new(),
+        }))
+    }
+
+    /// What the operator asked for.
+    pub fn settings(&self) -> &config::Upstream {
+        &self.settings
+    }
+
+    pub(super) fn meters(&self) -> &UpstreamMeters {
+        self.recorder.upstream(self.id)
+    }
+
+    /// Begins to open the minimum of connections. To be called inside a local runtime.
+    pub fn start(self: &Rc<Self>) {
+        self.tend();
+    }
+
+    /// Returns once the minimum of connections is open.
+    pub async fn warm(&self) {
+        while self.conns.borrow().len() < self.settings.pool.min_connections {
+            self.warm.notified().await;
+        }
+    }
+
+    /// The right to one stream for `record`'s request.
+    ///
+    /// Dropped while it waits, it leaves the queue; a lease granted in that moment goes to the next.
+    ///
+    /// # Errors
+    /// The queue is full, the wait was too long, or nothing is open and connecting failed.
+    pub async fn lease(self: &Rc<Self>, record: &Rc<Record>) -> Result<Lease, Error> {
+        if let Some(conn) = self.pick() {
+            let lease = Lease::new(conn, self, false);
+            record.leased(Leased { waited: Duration::ZERO, cold: false, version: lease.version() });
+            self.tend();
+            return Ok(lease);
+        }
+        let asked = Instant::now();
+        let granted = self.queue()?;
+        let _waiting = self.meters().waiting.enter();
+        self.tend();
+        let lease = tokio::time::timeout(self.settings.pool.queue_timeout, granted)
+            .await
+            .map_err(|_elapsed| Error::new(Kind::PoolQueueTimeout))?
+            // The pool outlives its waiters; were it gone, we would be shutting down.
+            .map_err(|_gone| Error::new(Kind::Draining))??;
+        let waited = asked.elapsed();
+        record.leased(Leased { waited, cold: lease.is_cold(), version: lease.version() });
+        Ok(lease)
+    }
+
+    fn queue(&self) -> Result<oneshot::Receiver<Result<Lease, Error>>, Error> {
+        let mut waiters = self.waiters.borrow_mut();
+        if waiters.len() >= self.settings.pool.queue {
+            waiters.retain(|waiter| !waiter.is_closed());
+        }
+        if waiters.len() >= self.settings.pool.queue {
+            return Err(Kind::PoolQueueFull.into());
+        }
+        let (grant, granted) = oneshot::channel();
+        waiters.push_back(grant);
+        Ok(granted)
+    }
+
+    /// Least loaded first, the oldest on a tie: so that connections opened together do not use up
+    /// their peers' request limits together.
+    fn pick(&self) -> Option<Rc<Conn>> {
+        let conns = self.conns.borrow();
+        conns
+            .iter()
+            .filter(|conn| conn.free() > 0)
+            .min_by_key(|conn| conn.in_flight.get())
+            .map(Rc::clone)
+    }
+
+    /// A stream became free: those who wait longest get it.
+    pub(super) fn freed(self: &Rc<Self>) {
+        self.serve(false);
+    }
+
+    fn serve(self: &Rc<Self>, cold: bool) {
+        loop {
+            if self.waiters.borrow().is_empty() {
+                return;
+            }
+            let Some(conn) = self.pick() else { return };
+            let waiter = self.waiters.borrow_mut().pop_front();
+            let Some(waiter) = waiter else { return };
+            if !waiter.is_closed() {
+                // A waiter that left just now drops the lease, which comes back here.
+                let _left = waiter.send(Ok(Lease::new(conn, self, cold)));
+            }
+        }
+    }
+
+    /// Opens what is wanted, each in a task of its own.
+    pub(super) fn tend(self: &Rc<Self>) {
+        for _ in 0..wanted(self.view()) {
+            self.connecting.set(self.connecting.get() + 1);
+            self.publish();
+            tokio::task::spawn_local(connect(Rc::clone(self)));
+        }
+    }
+
+    fn view(&self) -> View {
+        let conns = self.conns.borrow();
+        let ours = &self.settings.pool;
+        let mut view = View {
+            connecting: self.connecting.get(),
+            waiting: self.waiters.borrow().iter().filter(|waiter| !waiter.is_closed()).count(),
+            per_connection: ours.streams_per_connection,
+            min: ours.min_connections,
+            max: ours.max_connections,
+            backing_off: self.backoff_until.get().is_some_and(|until| Instant::now() < until),
+            ..View::default()
+        };
+        for conn in conns.iter() {
+            match conn.state.get() {
+                State::Ready => view.staying += 1,
+                State::Retiring => view.retiring += 1,
+                State::Draining => continue,
+            }
+            view.free += conn.free();
+            view.capacity += conn.cap.get();
+            view.per_connection = conn.cap.get();
+        }
+        if view.per_connection == 1 {
+            // HTTP/1.1 needs a connection for each stream; the bound is on streams either way.
+            view.max = ours.max_connections.saturating_mul(ours.streams_per_connection);
+        }
+        view
+    }
+
+    /// The peer said GOAWAY: what is on the connection finishes, nothing new goes there.
+    pub(super) fn on_goaway(self: &Rc<Self>, conn: &Rc<Conn>) {
+        self.peer_limit.saw_goaway_after(conn.served.get());
+        self.drain(conn);
+        self.tend();
+    }
+
+    fn drain(&self, conn: &Rc<Conn>) {
+        conn.state.set(State::Draining);
+        conn.draining.replace(Some(self.meters().draining.enter()));
+        self.forget(conn);
+    }
+
+    /// Takes a connection out of the choice. The leases on it keep it alive until they end.
+    pub(super) fn forget(&self, conn: &Rc<Conn>) {
+        self.conns.borrow_mut().retain(|known| !Rc::ptr_eq(known, conn));
+        self.publish();
+    }
+
+    /// Replaces a connection ahead of time once it is old.
+    pub(super) fn check_age(self: &Rc<Self>, conn: &Rc<Conn>, now: Instant) {
+        if now >= conn.retire_at {
+            self.retire(conn);
+        }
+    }
+
+    /// Replaces a connection ahead of time once it carried its share of requests.
+    pub(super) fn check_requests(self: &Rc<Self>, conn: &Rc<Conn>) {
+        let most = self.settings.pool.max_requests.min(self.peer_limit.leave_at());
+        if conn.served.get() >= most {
+            self.retire(conn);
+        }
+    }
+
+    fn retire(self: &Rc<Self>, conn: &Rc<Conn>) {
+        if conn.state.get() == State::Ready {
+            conn.state.set(State::Retiring);
+            self.tend();
+        }
+        self.replace_retiring();
+    }
+
+    /// Drains retiring connections for which there is a replacement.
+    fn replace_retiring(&self) {
+        let min = self.settings.pool.min_connections.max(1);
+        let view = self.view();
+        if view.staying < min {
+            return;
+        }
+        let retiring: Vec<_> = self
+            .conns
+            .borrow()
+            .iter()
+            .filter(|conn| conn.state.get() == State::Retiring)
+            .map(Rc::clone)
+            .collect();
+        for conn in retiring {
+            self.drain(&conn);
+        }
+    }
+
+    fn join(self: &Rc<Self>, connected: Connected, wire: Rc<crate::wire::Wire>) {
+        let seed = self.opened.replace(self.opened.get() + 1);
+        let retire_at = retire_at(Instant::now(), self.settings.pool.max_age, seed);
+        let pool = Rc::clone(self);
+        match connected {
+            Connected::Http2(sender, io, pings) => {
+                let ours = self.settings.pool.streams_per_connection;
+                let cap = stream_cap(ours, io.max_concurrent_send_streams());
+                let sender = Sender::Http2(RefCell::new(sender));
+                let conn = Rc::new(Conn::new(sender, wire, cap, retire_at));
+                let weak = Rc::downgrade(&conn);
+                self.conns.borrow_mut().push(conn);
+                tokio::task::spawn_local(async move {
+                    http2::drive(io, pings, weak.clone(), &pool).await;
+                    pool.ended(&weak);
+                });
+            }
+            Connected::Http1(sender, io) => {
+                let sender = Sender::Http1(RefCell::new(sender));
+                let conn = Rc::new(Conn::new(sender, wire, 1, retire_at));
+                let weak = Rc::downgrade(&conn);
+                self.conns.borrow_mut().push(conn);
+                tokio::task::spawn_local(async move {
+                    http1::drive(io, weak.clone(), &pool).await;
+                    pool.ended(&weak);
+                });
+            }
+        }
+        self.replace_retiring();
+        self.publish();
+        self.warm.notify_waiters();
+        self.serve(true);
+        self.tend();
+    }
+
+    /// A connection's task ended: the socket is closed.
+    fn ended(self: &Rc<Self>, conn: &Weak<Conn>) {
+        if let Some(conn) = conn.upgrade() {
+            conn.state.set(State::Draining);
+            self.forget(&conn);
+        }
+        self.tend();
+    }
+
+    fn connect_failed(&self, error: Error) -> Duration {
+        self.meters().connect_failed();
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(
+            upstream = self.settings.name,
+            error = error.kind().code(),
+            cause,
+            "cannot connect"
+        );
+        let failures = self.failures.replace(self.failures.get().saturating_add(1));
+        if self.conns.borrow().is_empty() && self.connecting.get() == 0 {
+            // Nothing is open and nothing is on the way: waiting longer would only hide it.
+            let kind = error.kind();
+            let mut first = Some(error);
+            for waiter in self.waiters.take() {
+                let error = first.take().unwrap_or_else(|| Error::new(kind));
+                let _left = waiter.send(Err(error));
+            }
+        }
+        let pause = (BACKOFF * 2_u32.saturating_pow(failures.min(16))).min(MAX_BACKOFF);
+        self.backoff_until.set(Some(Instant::now() + pause));
+        pause
+    }
+
+    fn publish(&self) {
+        self.meters().ready.set(self.conns.borrow().len() as u64);
+        self.meters().connecting.set(self.connecting.get() as u64);
+    }
+}
+
+/// One connect, and after a failure the pause before the pool looks again. Dropped only with the
+/// worker.
+async fn connect(pool: Rc<Pool>) {
+    let began = Instant::now();
+    let connected = pool.connector.connect().await;
+    pool.connecting.set(pool.connecting.get() - 1);
+    pool.publish();
+    match connected {
+        Ok((connected, wire)) => {
+            pool.failures.set(0);
+            pool.backoff_until.set(None);
+            pool.meters().connected(began.elapsed());
+            pool.join(connected, wire);
+        }
+        Err(error) => {
+            let pause = pool.connect_failed(error);
+            tokio::time::sleep(pause).await;
+            pool.tend();
+        }
+    }
+}

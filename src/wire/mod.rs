@@ -1,0 +1,8 @@
+//! The sockets at both ends of the path: their options, and what is known of each one's last
+//! read, last write and what still waits to be written.
+
+mod io;
+mod socket;
+
+pub use io::{Peer, Stamped, Wire};
+pub use socket::{SocketOptions, tune};
