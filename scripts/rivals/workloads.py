@@ -1,0 +1,69 @@
+"""The loads that are put on each target, and one slice of one of them: client figures and what the target paid for them."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from . import account, processes
+
+PATH = "/v1/chat/completions"
+HOLD_SETTLE_SECONDS = 2
+
+
+@dataclass
+class Load:
+    name: str
+    what: str
+    arguments: list
+    tokens: int
+    gap_us: int
+
+
+LOADS = [
+    Load("latency", "200 requests/s, open loop, one frame each", ["-q", "200"], 1, 0),
+    Load("frames", "50 streams of one frame per 10 ms: 5,000 frames/s", ["-c", "50"], 300, 10_000),
+    Load("saturation", "16 clients, closed loop, 500 frames back to back", ["-c", "16"], 500, 0),
+]
+
+
+def slice_of(load, target, seconds, where, core):
+    """One slice: `loadtest run` on `core` for some seconds, with the target's CPU account before and after."""
+    command = [
+        "taskset", "-c", str(core), str(where.binaries / "loadtest"), "run", target.url + PATH, *load.arguments,
+        "-z", f"{seconds}s", "--warmup", "0s", "-H", f"x-mock-tokens: {load.tokens}", "-H", f"x-mock-gap-us: {load.gap_us}", "--json", "-",
+    ]
+    before = account.cpu_ns(target.pid) if target.pid else 0
+    woken = account.switches(target.pid) if target.pid else 0
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 10 + 60)
+    if ran.returncode:
+        sys.exit(f"{' '.join(command)}\nfailed on {target.name} with {ran.returncode}:\n{ran.stderr[-3000:]}")
+    figures = figures_of(json.loads(ran.stdout))
+    if target.pid:
+        figures["cpu_ns"] = account.cpu_ns(target.pid) - before
+        figures["wakes"] = account.switches(target.pid) - woken
+    return figures
+
+
+def figures_of(report):
+    """What we take from the client's report; its own schema says what each figure means."""
+    return report
+
+
+def idle(target, count, where, core):
+    """PSS that each of `count` idle streams costs, in KiB. The upstream holds as many, but pays for itself."""
+    before = account.pss_kib(target.pid)
+    holder = subprocess.Popen(
+        ["taskset", "-c", str(core), sys.executable, processes.__file__.replace("processes", "idle"), str(target.port), str(count)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        said = holder.stdout.readline().strip()
+        if said != f"held {count}":
+            return {"before_kib": before, "error": (said + holder.stderr.read()).strip().split("\n")[-1]}
+        time.sleep(HOLD_SETTLE_SECONDS)
+        during = account.pss_kib(target.pid)
+        return {"before_kib": before, "during_kib": during, "per_stream_kib": (during - before) / count}
+    finally:
+        holder.kill()
+        holder.wait()
