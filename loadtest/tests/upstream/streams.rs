@@ -1,13 +1,7 @@
-//! The mock upstream, seen from the wire.
+//! Answers that go as they should.
 
-mod upstream_client;
-
-use std::time::Duration;
-
+use crate::client::{H2Client, SOON, http1_request};
 use loadtest::upstream::{End, Script, Upstream};
-use upstream_client::{H2Client, http1_request};
-
-const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_standard_stream_arrives_over_tls_and_http2_and_verifies() {
