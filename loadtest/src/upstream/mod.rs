@@ -16,6 +16,8 @@
 mod answers;
 mod builder;
 mod chunk;
+/// The mock as a server of its own.
+pub mod cli;
 mod clock;
 mod exchange;
 mod http1;
@@ -24,6 +26,8 @@ mod intake;
 mod live;
 mod log;
 mod openai;
+/// An upstream without HTTP: what came, byte for byte, and scripted bytes back.
+pub mod raw;
 mod run;
 mod running;
 mod script;

@@ -1,4 +1,4 @@
-//! What each of OpenAI's endpoints answers.
+//! What each endpoint of the API answers.
 
 use loadtest::upstream::{NAMED_SCRIPTS, Upstream};
 use serde_json::Value;
@@ -141,9 +141,10 @@ async fn every_named_script_does_something_of_its_own() {
         let _ = upload.send_data(r#"{"stream":true}"#.into(), true);
         let answer = pending.collect().await;
         match name.parse::<u16>() {
+            Ok(429) => assert_eq!(answer.unwrap().headers["retry-after"], "1"),
             Ok(status) => assert_eq!(answer.unwrap().status, status),
             Err(_) if ends_well.contains(&name) => {
-                assert_eq!(answer.unwrap().status, 200, "{name}")
+                assert_eq!(answer.unwrap().status, 200, "{name}");
             }
             Err(_) => assert!(answer.is_err(), "{name}"),
         }

@@ -135,6 +135,10 @@ impl H2Answer {
         let claim = body.rfind(r#""sha256":""#).unwrap();
         let start = body[..claim].rfind("\n\n").map_or(0, |at| at + 2);
         let digest = Sha256::digest(&body.as_bytes()[..start]);
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
     }
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).unwrap()
 }

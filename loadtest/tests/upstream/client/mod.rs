@@ -1,5 +1,4 @@
 //! Clients plain enough to be trusted: what the mock did is visible through them and nothing else.
-#![allow(clippy::unwrap_used, reason = "a client of tests; what fails here fails the test")]
 
 mod h2_client;
 mod http1_client;
