@@ -1,3 +1,1 @@
-//! The `loadtest` command.
-
-fn main() {}
+fn main(){}
