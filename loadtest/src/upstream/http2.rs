@@ -42,6 +42,14 @@ struct Control {
     changed: Notify,
 }
 
+impl Control {
+    /// Sends the graceful GOAWAY.
+    fn retire(&self) {
+        self.graceful.set(true);
+        self.changed.notify_one();
+    }
+}
+
 /// Serves one connection until it ends.
 pub(super) async fn drive(shared: Rc<Shared>, wire: Wire, number: u64) -> ConnectionEnd {
     let mut builder = h2::server::Builder::new();
@@ -60,6 +68,8 @@ pub(super) async fn drive(shared: Rc<Shared>, wire: Wire, number: u64) -> Connec
         Err(error) => return ending(&wire, Some(&error)),
     };
     let control = Rc::new(Control::default());
+    let retired = control.clone();
+    let _registered = shared.live.register(number, wire.clone(), move || retired.retire());
     let mut streams = JoinSet::new();
     let mut nth_on_connection = 0;
     loop {
@@ -96,9 +106,13 @@ pub(super) async fn drive(shared: Rc<Shared>, wire: Wire, number: u64) -> Connec
     }
 }
 
+/// Says why the connection ended, and lets the socket linger: whatever the peer still sends would otherwise turn
+/// our FIN into a RST, which may destroy frames that the peer has not read yet.
 fn ending(wire: &Wire, error: Option<&h2::Error>) -> ConnectionEnd {
+    let scripted = wire.is_cut();
+    wire.cut(Cut::Fin);
     match error {
-        _ if wire.is_cut() => ConnectionEnd::Scripted,
+        _ if scripted => ConnectionEnd::Scripted,
         Some(error) => ConnectionEnd::Failed(error.to_string()),
         None => ConnectionEnd::Closed,
     }
@@ -247,9 +261,10 @@ impl Answer {
         Ok(())
     }
 
-    pub(super) fn empty_frame(&mut self) -> Result<(), Gone> {
-        let Some(body) = &mut self.body else { return Err(Gone::Closed) };
-        body.send_data(Bytes::new(), false).map_err(|error| gone(&error))
+    /// Written past `h2`, which has its own mind about frames that carry nothing.
+    pub(super) async fn empty_frames(&mut self, count: u32) {
+        let frame = frame_head(0, DATA, self.stream);
+        self.raw(frame.repeat(count as usize).into()).await;
     }
 
     pub(super) fn trailers(&mut self, lines: &[(String, String)]) -> Result<(), Gone> {
@@ -279,7 +294,9 @@ impl Answer {
         self.wire.at_boundary(bytes, Some(how));
     }
 
-    pub(super) fn reset(&mut self, code: u32) {
+    /// What was sent before leaves first; `h2` would drop it otherwise.
+    pub(super) async fn reset(&mut self, code: u32) {
+        self.let_leave().await;
         let reason = Reason::from(code);
         match &mut self.body {
             Some(body) => body.send_reset(reason),
@@ -291,8 +308,7 @@ impl Answer {
     pub(super) async fn goaway(&mut self, which: Goaway) -> bool {
         let (last, reason) = match which {
             Goaway::Graceful => {
-                self.control.graceful.set(true);
-                self.control.changed.notify_one();
+                self.control.retire();
                 return false;
             }
             Goaway::AfterThis => (self.stream, Reason::NO_ERROR),
@@ -365,22 +381,26 @@ fn headers(lines: &[(String, String)]) -> HeaderMap {
     map
 }
 
+const DATA: u8 = 0;
+const GOAWAY: u8 = 7;
+
+/// A frame's head without flags (RFC 9113, section 4.1).
+fn frame_head(length: u32, kind: u8, stream: u32) -> [u8; 9] {
+    let [_, high, middle, low] = length.to_be_bytes();
+    let [a, b, c, d] = stream.to_be_bytes();
+    [high, middle, low, kind, 0, a, b, c, d]
+}
+
 /// A DATA frame that claims 1,024 bytes and has 100 (RFC 9113, section 6.1).
 fn half_a_frame(stream: u32) -> Bytes {
-    let mut frame = BytesMut::new();
-    frame.put_uint(1024, 3);
-    frame.put_slice(&[0, 0]);
-    frame.put_u32(stream);
+    let mut frame = BytesMut::from(&frame_head(1024, DATA, stream)[..]);
     frame.put_bytes(b'x', 100);
     frame.freeze()
 }
 
 /// RFC 9113, section 6.8.
 fn goaway_frame(last_stream: u32, code: u32) -> Bytes {
-    let mut frame = BytesMut::new();
-    frame.put_uint(8, 3);
-    frame.put_slice(&[7, 0]);
-    frame.put_u32(0);
+    let mut frame = BytesMut::from(&frame_head(8, GOAWAY, 0)[..]);
     frame.put_u32(last_stream);
     frame.put_u32(code);
     frame.freeze()

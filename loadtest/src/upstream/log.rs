@@ -47,8 +47,8 @@ pub struct ConnectionSeen {
     pub http2: bool,
     /// The largest number of requests in progress at once.
     pub peak_streams: usize,
-    /// Streams that were refused because the peer exceeded the stream limit.
-    pub over_limit: u64,
+    /// RST_STREAM(REFUSED_STREAM) frames sent: by a script, or because the peer exceeded the stream limit.
+    pub refused: u64,
     /// When it ended.
     pub closed_ns: Option<u64>,
     /// Why it ended.

@@ -105,9 +105,8 @@ impl Run<'_> {
             Step::Reset(code) => self.sink.reset(*code).await,
             Step::Refuse => self.sink.refuse().await,
             Step::Goaway(which) => {
-                if !self.sink.goaway(*which).await {
-                    return Ok(Flow::On);
-                }
+                let over = self.sink.goaway(*which).await;
+                return Ok(if over { Flow::Over(End::Scripted) } else { Flow::On });
             }
             Step::Wire(bytes) => {
                 // Over HTTP/1.1 it may have been the head.
@@ -116,9 +115,7 @@ impl Run<'_> {
                 return Ok(Flow::On);
             }
             Step::EmptyFrames(count) => {
-                for _ in 0..*count {
-                    self.sink.empty_frame()?;
-                }
+                self.sink.empty_frames(*count).await;
                 return Ok(Flow::On);
             }
             _ => {}

@@ -3,6 +3,8 @@
 mod bodies;
 mod named;
 
+pub use named::NAMED_SCRIPTS;
+
 use std::time::Duration;
 
 use serde::Deserialize;
