@@ -1,1 +1,5 @@
-fn main(){}
+//! The `loadtest` command.
+
+fn main() -> std::process::ExitCode {
+    loadtest::cli::main()
+}
