@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::log::{Log, RequestSeen};
-use super::script::{Script, Step};
+use super::script::Script;
+use super::step::Step;
 use super::{Builder, Standard, Upstream, span};
 
 /// Serves scripted OpenAI-compatible answers until interrupted.

@@ -28,6 +28,7 @@ mod log;
 mod openai;
 /// An upstream without HTTP: what came, byte for byte, and scripted bytes back.
 pub mod raw;
+mod recorder;
 mod run;
 mod running;
 mod script;
@@ -37,6 +38,7 @@ mod sink;
 /// Durations as people write them.
 pub mod span;
 mod sse;
+mod step;
 mod watch;
 mod wire;
 
@@ -49,7 +51,8 @@ pub use log::{
 };
 pub use openai::{NAMED_SCRIPTS, Standard};
 pub use running::Upstream;
-pub use script::{ErrorEvent, Goaway, Head, Script, Step, Tokens};
+pub use script::Script;
 pub use seen::Seen;
 pub use sse::About;
+pub use step::{ErrorEvent, Goaway, Head, Step, Tokens};
 pub use wire::Cut;

@@ -4,10 +4,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::clock::{Clock, now_ns, ns};
 use super::intake::Intake;
-use super::log::{End, Entry};
-use super::script::{Head, Script, Step, Tokens};
+use super::log::End;
+use super::recorder::Entry;
+use super::script::Script;
 use super::sink::{Gone, Sink};
 use super::sse::Stream;
+use super::step::{Head, Step, Tokens};
 
 /// What back-to-back frames are gathered into before the connection gets to write.
 const BATCH: usize = 64 * 1024;

@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 use super::builder::Builder;
 use super::clock::Clock;
 use super::live::{Command, Frost, Live};
-use super::log::{Log, Recorder, RequestSeen};
+use super::log::{Log, RequestSeen};
+use super::recorder::Recorder;
 use super::server::{PanicSlot, Settings, Shared, serve};
 use super::wire::Cut;
 

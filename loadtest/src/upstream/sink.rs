@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::script::{Goaway, Head};
+use super::step::{Goaway, Head};
 use super::wire::Cut;
 use super::{http1, http2};
 

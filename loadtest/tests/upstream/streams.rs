@@ -57,8 +57,8 @@ async fn the_pace_is_held_by_deadline_and_not_by_adding_up_sleeps() {
 
     let body = String::from_utf8(pending.collect().await.unwrap().body()).unwrap();
     let numbers = |field: &str| -> Vec<u64> {
-        let found = body.split(&format!("{field}\":\"")).skip(1);
-        found.map(|rest| rest[..20].parse().unwrap()).collect()
+        let field = format!("{field}\":\"");
+        body.split(&field).skip(1).map(|rest| rest[..20].parse().unwrap()).collect()
     };
     let (sent, received) = (numbers("sent_ns"), numbers("recv_ns")[0]);
     assert!(sent.is_sorted());

@@ -4,8 +4,8 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::AsyncWriteExt;
 
 use super::reader::RequestHead;
-use crate::upstream::script::Head;
 use crate::upstream::sink::Gone;
+use crate::upstream::step::Head;
 use crate::upstream::wire::{Cut, Wire};
 
 /// What is gathered before it is written even though the script goes on.

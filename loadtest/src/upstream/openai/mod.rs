@@ -10,9 +10,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::chunk::Shape;
-use super::script::{Head, Script, Step, Tokens};
+use super::script::Script;
 use super::seen::Seen;
 use super::sse::About;
+use super::step::{Head, Step, Tokens};
 use super::{clock, span};
 
 /// The pace and size of standard answers. A request overrides them by the headers `x-mock-tokens`,

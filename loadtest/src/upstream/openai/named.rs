@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Standard, header_span, whole};
-use crate::upstream::script::{Goaway, Script, Step};
+use crate::upstream::script::Script;
 use crate::upstream::seen::Seen;
+use crate::upstream::step::{Goaway, Step};
 use crate::upstream::wire::Cut;
 
 /// The names that the header `x-mock-script` knows; any number from 400 to 599 is one too.
