@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loadtest::tls::CertificateSpec;
-use loadtest::upstream::{ConnectionEnd, Cut, Log, Script, Upstream};
+use loadtest::upstream::{ConnectionEnd, Cut, End, Log, Script, Seen, Upstream};
 
 use crate::client::{H2Client, SOON, http1_connect, http1_request};
 
@@ -12,14 +12,19 @@ fn ok() -> Script {
 }
 
 #[tokio::test]
-async fn idle_connections_can_be_cut_and_new_ones_are_served() {
-    let upstream = Upstream::builder().script(ok()).start().unwrap();
+async fn connections_can_be_cut_from_outside_and_new_ones_are_served() {
+    let decide = |seen: &Seen| if seen.path == "/stall" { Script::new().stall() } else { ok() };
+    let upstream = Upstream::builder().respond(decide).start().unwrap();
     let client = H2Client::connect(&upstream).await;
     client.post("/", "").await.collect().await.unwrap();
+    let stalled = client.post("/stall", "").await;
+    assert!(upstream.seen(|log| log.requests.len() == 2, SOON).await);
     upstream.cut_all(Cut::Rst);
+    assert!(stalled.collect().await.is_err());
     assert!(client.connection.await.unwrap().is_err());
     assert!(upstream.seen(|log| log.open_connections() == 0, SOON).await);
     assert_eq!(upstream.log().connections[0].closed, Some(ConnectionEnd::Scripted));
+    assert_eq!(upstream.log().requests[1].end, Some(End::Scripted));
     let again = H2Client::connect(&upstream).await;
     assert_eq!(again.post("/", "").await.collect().await.unwrap().status, 200);
 }
