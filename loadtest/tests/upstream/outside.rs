@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use loadtest::tls::CertificateSpec;
+use loadtest::tls::{CertificateSpec, H2};
 use loadtest::upstream::{ConnectionEnd, Cut, End, Log, Script, Seen, Upstream};
+
+use tokio::io::AsyncWriteExt;
 
 use crate::client::{H2Client, SOON, http1_connect, http1_request};
 
@@ -96,7 +98,7 @@ async fn odd_certificates_are_refused_by_clients_that_check() {
     let expired = CertificateSpec { names: None, expired: true };
     for spec in [names, expired] {
         let upstream = Upstream::builder().certificate(spec).start().unwrap();
-        assert!(H2Client::try_tls(&upstream).await.is_err());
+        assert!(H2Client::try_tls(&upstream, H2).await.is_err());
         let failed = |log: &Log| {
             matches!(
                 log.connections.first().and_then(|c| c.closed.as_ref()),
@@ -111,7 +113,7 @@ async fn odd_certificates_are_refused_by_clients_that_check() {
 async fn a_silent_upstream_accepts_and_never_shakes_hands() {
     let upstream = Upstream::builder().silent_handshake().start().unwrap();
     let patience = Duration::from_millis(200);
-    assert!(tokio::time::timeout(patience, H2Client::try_tls(&upstream)).await.is_err());
+    assert!(tokio::time::timeout(patience, H2Client::try_tls(&upstream, H2)).await.is_err());
     assert_eq!(upstream.log().connections.len(), 1);
 }
 
@@ -129,4 +131,35 @@ async fn the_clear_port_tells_both_versions_apart() {
 fn the_upstream_accounts_for_its_own_cpu_time() {
     let upstream = Upstream::builder().clear().start().unwrap();
     assert!(upstream.cpu_time().unwrap() > Duration::ZERO);
+}
+
+#[tokio::test]
+async fn rubbish_of_any_kind_never_makes_it_panic() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let beginnings: [&[u8]; 4] = [
+        b"",
+        b"POST /v1/chat/completions HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        b"POST / HTTP/1.1\r\ncontent-length: 100\r\n\r\n",
+    ];
+    let upstream = Upstream::builder().clear().start().unwrap();
+    for round in 0..200 {
+        let mut bytes = beginnings[round % 4].to_vec();
+        let len = random() % 300;
+        bytes.extend((0..len).map(|_| random().to_le_bytes()[0]));
+        let mut tcp = http1_connect(&upstream).await;
+        // It may have hung up on us half-way.
+        let _ = tcp.write_all(&bytes).await;
+        let _ = tcp.shutdown().await;
+    }
+    let over_1 = http1_request(&upstream, "GET", "/health", "").await;
+    assert!(over_1.head.starts_with("HTTP/1.1 200 "));
+    assert!(upstream.seen(|log| log.connections.len() == 201, SOON).await);
+    upstream.join();
 }
