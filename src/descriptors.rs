@@ -11,7 +11,7 @@ const BESIDE: u64 = 8192;
 /// what `connections` may need. To be called before any thread is started: growing the table later,
 /// shared by threads, waits for an RCU grace period and can hold up `accept` for tens of
 /// milliseconds. A refusal is not an error: the limit that holds shows when it is met.
-pub fn reserve(connections: usize) {
+pub(crate) fn reserve(connections: usize) {
     let limit = getrlimit(Resource::Nofile);
     let hard = limit.maximum.unwrap_or(u64::MAX);
     let wanted = (connections as u64 * 2 + BESIDE).min(hard);
@@ -35,7 +35,7 @@ fn grow(most: u64) {
 
 /// Pins the calling thread to the `index`-th core of those that the process may run on, in turn
 /// where there are more threads than cores. A refusal leaves it to the kernel's choice.
-pub fn pin(index: usize) {
+pub(crate) fn pin(index: usize) {
     let Ok(allowed) = sched_getaffinity(None) else { return };
     let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
     if let Some(core) = cores.get(index % cores.len().max(1)) {

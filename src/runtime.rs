@@ -312,7 +312,7 @@ fn build(
     });
     Some(Proxy {
         config: Arc::clone(config),
-        table: Table::new(config),
+        table: Table::new(&config.routes),
         upstreams: upstreams.collect::<Option<_>>()?,
         streams,
         recorder: recorder.clone(),

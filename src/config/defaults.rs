@@ -40,7 +40,7 @@ pub const CLIENT_HEAD: Duration = Duration::from_secs(10);
 pub const BODY_IDLE: Duration = Duration::from_secs(30);
 /// As long as a zero TCP window may last before we free what we hold for the client.
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
-/// The grace that Kubernetes and systemd operators plan with.
+/// Kubernetes' default grace period; whoever raises one for long streams raises both.
 pub const DRAIN: Duration = Duration::from_secs(30);
 
 /// Two: the loss of one connection never puts a connect on a request's path.
@@ -66,13 +66,13 @@ pub const STREAM_WINDOW: u32 = 64 * 1024;
 /// h2 derives its small-frame budget from it; tokens are small frames, so it is large.
 pub const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
-/// As many descriptors as a usual hard limit leaves for clients.
+/// systemd's usual hard limit on descriptors is eight times as many.
 pub const CONNECTIONS: usize = 65_536;
 /// A quarter of the connections: the rest of them idle between requests.
 pub const STREAMS: usize = 16_384;
-/// The largest heads in use (cookies, traces, long keys) are a quarter of it.
+/// Twice what nginx takes by default (`large_client_header_buffers 4 8k`).
 pub const HEADER_BYTES: usize = 64 * KIB;
-/// Browsers and gateways together send some tens.
+/// Apache httpd takes 100 by default (`LimitRequestFields`).
 pub const HEADERS: usize = 128;
 /// Chat requests with long context fit; an audio upload is not kept.
 pub const REPLAY_BYTES: usize = MIB;

@@ -46,15 +46,17 @@ pub struct Fault {
 }
 
 impl fmt::Display for Fault {
-    /// `file:line:column: key: what; hint`, always one line, so that editors can jump to it.
+    /// `file:line:column: key: what; hint`, always one line, so that editors can jump to it and a
+    /// file can't write lines of its own into a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        write!(f, "{}", self.what)?;
-        if !self.hint.is_empty() {
-            write!(f, "; {}", self.hint)?;
+        let key = if self.key.is_empty() { String::new() } else { format!("{}: ", self.key) };
+        let hint = if self.hint.is_empty() { String::new() } else { format!("; {}", self.hint) };
+        for c in format!("{}: {key}{}{hint}", self.place, self.what).chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
         }
         Ok(())
     }

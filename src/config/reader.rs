@@ -134,7 +134,8 @@ impl<'a> Reader<'a> {
     /// Quotes the value as written, never as filled in: a variable may hold a secret.
     fn complain(&mut self, at: At, path: &str, text: &str, complaint: Complaint) {
         let Complaint { what, hint, quotable } = complaint;
-        let what = if quotable { format!("{text:?} {what}") } else { format!("the value {what}") };
+        let subject = if quotable { quoted(text) } else { "the value".to_owned() };
+        let what = format!("{subject} {what}");
         self.fault(at, path, what, hint);
     }
 
@@ -208,7 +209,7 @@ impl<'a> Reader<'a> {
         let fields = Fields { at: node.at, path, entries };
         for (name, _) in entries {
             if !section.entries.iter().any(|entry| entry.name() == name.text) {
-                let what = format!("`{}` is not a key", name.text);
+                let what = format!("{} is not a key", quoted(&name.text));
                 self.fault(name.at, &*fields.path, what, instead_of(&name.text, section));
             }
         }
@@ -220,6 +221,14 @@ impl<'a> Reader<'a> {
         }
         Some(fields)
     }
+}
+
+/// A value in quotes; of a long one the beginning.
+fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let beginning: String = text.chars().take(LONGEST).collect();
+    let rest = if beginning.len() < text.len() { "…" } else { "" };
+    format!("{beginning:?}{rest}")
 }
 
 fn names(section: &Section) -> Vec<&'static str> {

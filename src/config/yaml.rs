@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::fault::At;
 
@@ -53,11 +53,7 @@ pub(super) fn parse(text: &str, flaws: &mut Vec<Flaw>) -> Option<Node> {
     for event in Parser::<StrInput<'_>>::new_from_str(text) {
         let done = match event {
             Ok((event, span)) => tree.take(event, span),
-            Err(error) => {
-                let at = place(*error.marker());
-                let what = format!("is not YAML: {}", error.info());
-                Err((at, what, "check indentation and quotes on this line and above it".into()))
-            }
+            Err(error) => Err(broken(text, &error)),
         };
         if let Err(flaw) = done {
             tree.flaws.push(flaw);
@@ -65,6 +61,19 @@ pub(super) fn parse(text: &str, flaws: &mut Vec<Flaw>) -> Option<Node> {
         }
     }
     tree.root
+}
+
+/// Where and why the text breaks off. A `${…}` within `{ }` or `[ ]` is the likeliest slip of all:
+/// its own brackets are YAML's there.
+fn broken(text: &str, error: &ScanError) -> Flaw {
+    let at = place(*error.marker());
+    let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
+    let hint = if error.info().contains("flow") && line.contains("${") {
+        "put quotes around a `${…}` that stands within `{ }` or `[ ]`"
+    } else {
+        "check indentation and quotes on this line and above it"
+    };
+    (at, format!("is not YAML: {}", error.info()), hint.into())
 }
 
 fn place(marker: saphyr_parser::Marker) -> At {

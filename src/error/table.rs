@@ -146,6 +146,19 @@ impl Kind {
         (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER)
     }
 
+    /// What an `h2` error of a stream means before the answer's head; after it, all is
+    /// [`Kind::UpstreamCut`].
+    pub fn of_h2(error: &h2::Error) -> Self {
+        if error.is_library() {
+            return Self::UpstreamProtocol;
+        }
+        if error.is_reset() && error.is_remote() {
+            Self::UpstreamReset
+        } else {
+            Self::UpstreamClosed
+        }
+    }
+
     /// What a failed `connect` means. A shortage of our own (ports, descriptors, memory) must not
     /// be blamed on an upstream that is well.
     pub fn of_connect(error: &io::Error) -> Self {

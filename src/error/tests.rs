@@ -49,12 +49,13 @@ fn all() -> impl Iterator<Item = Kind> {
 /// The statuses as promised, told apart from the table that makes them.
 fn promised(kind: Kind) -> &'static [u16] {
     match (kind.side(), kind.outcome()) {
+        _ if kind == Kind::Internal => &[500],
         (Side::Client, Blame::Refused) => &[400, 404, 405, 431],
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
         (Side::Upstream, Blame::Timeout) => &[504],
         (Side::Upstream, Blame::Upstream) => &[502],
-        (Side::Proxy, Blame::Refused) => &[503, 500],
+        (Side::Proxy, Blame::Refused) => &[503],
         other => panic!("{kind:?} is {other:?}, which makes no sense"),
     }
 }

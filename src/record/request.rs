@@ -86,7 +86,9 @@ impl Record {
             self.of_upstream(&story, |upstream| {
                 upstream.cold += u64::from(lease.cold);
                 // A lease that no head was sent on.
-                unsettled.into_iter().for_each(|waited| upstream.pool_wait.record(waited));
+                if let Some(waited) = unsettled {
+                    upstream.pool_wait.record(waited);
+                }
             });
         }
     }

@@ -85,13 +85,7 @@ fn failed(broken: Broken) -> Attempt {
         }
         Broken::Http2(source) => {
             let failure = Failure::from_h2(&source);
-            let kind = if source.is_io() {
-                Kind::UpstreamClosed
-            } else if source.is_reset() || source.is_go_away() && source.is_remote() {
-                Kind::UpstreamReset
-            } else {
-                Kind::UpstreamProtocol
-            };
+            let kind = Kind::of_h2(&source);
             Attempt { error: Error::with(kind, source), failure }
         }
         Broken::Http1(source) => {

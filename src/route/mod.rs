@@ -2,7 +2,7 @@
 
 mod climb;
 
-use crate::config::{Config, Route, RouteId, UpstreamId};
+use crate::config::{Route, RouteId, UpstreamId};
 
 /// The routes of a configuration, made for look-up. Small, read-only, cheap to share.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ struct Rule {
 /// The route that a path takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match<'a> {
-    /// Index into [`Config::routes`].
+    /// Index into [`Config::routes`](crate::config::Config).
     pub route: RouteId,
     /// Who answers.
     pub upstream: UpstreamId,
@@ -31,12 +31,9 @@ pub struct Match<'a> {
 }
 
 impl Table {
-    /// The table of a checked configuration. Of two routes with the same path the first wins.
-    pub fn new(config: &Config) -> Self {
-        Self::of(&config.routes)
-    }
-
-    fn of(routes: &[Route]) -> Self {
+    /// The table of a checked configuration's routes; [`RouteId`] is the index into them. Of two
+    /// routes with the same path the first wins.
+    pub fn new(routes: &[Route]) -> Self {
         let rule = |(index, route): (usize, &Route)| Rule {
             id: RouteId(index),
             upstream: route.upstream,
@@ -78,7 +75,7 @@ mod tests {
             path: (*path).to_owned(),
             upstream: UpstreamId(index + 10),
         };
-        Table::of(&paths.iter().enumerate().map(route).collect::<Vec<_>>())
+        Table::new(&paths.iter().enumerate().map(route).collect::<Vec<_>>())
     }
 
     fn index(table: &Table, path: &str) -> Option<usize> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Authority;
 use rustls::ClientConfig;
-use rustls::pki_types::{ServerName, pem::PemObject};
+use rustls::pki_types::ServerName;
+
+use crate::tls::{self, TlsError};
 
 /// The application protocol to speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,17 +42,14 @@ pub struct Target {
 pub enum TargetError {
     /// Not an `http` or `https` URL with a host.
     Url(String),
-    /// The certificate authority file is not PEM with at least one certificate.
-    Authority(String),
-    /// TLS could not be set up.
-    Tls(rustls::Error),
+    /// TLS could not be set up, for want of a certificate authority above all.
+    Tls(TlsError),
 }
 
 impl std::fmt::Display for TargetError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Url(url) => write!(f, "not an http:// or https:// URL: {url:?}"),
-            Self::Authority(why) => write!(f, "no usable certificate authority: {why}"),
             Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
         }
     }
@@ -111,7 +110,7 @@ impl Target {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let tls = if secure {
             let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
-            Some((Arc::new(tls_config(pem)?), name))
+            Some((tls_config(pem)?, name))
         } else {
             None
         };
@@ -128,7 +127,7 @@ impl Target {
 }
 
 fn alpn(protocol: Protocol) -> Vec<Vec<u8>> {
-    let (h2, http1) = (b"h2".to_vec(), b"http/1.1".to_vec());
+    let (h2, http1) = (tls::H2.to_vec(), tls::HTTP_1_1.to_vec());
     match protocol {
         Protocol::Auto => vec![h2, http1],
         Protocol::Http1 => vec![http1],
@@ -136,28 +135,19 @@ fn alpn(protocol: Protocol) -> Vec<Vec<u8>> {
     }
 }
 
-fn tls_config(pem: Option<&str>) -> Result<ClientConfig, TargetError> {
-    let mut roots = rustls::RootCertStore::empty();
+fn tls_config(pem: Option<&str>) -> Result<Arc<ClientConfig>, TargetError> {
     if let Some(pem) = pem {
-        for certificate in rustls::pki_types::CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate =
-                certificate.map_err(|error| TargetError::Authority(error.to_string()))?;
-            roots.add(certificate).map_err(|error| TargetError::Authority(error.to_string()))?;
-        }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return tls::client_config(pem, &[tls::H2, tls::HTTP_1_1]).map_err(TargetError::Tls);
     }
-    if roots.is_empty() {
-        return Err(TargetError::Authority("no certificate in it".into()));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let mut config = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
-        .map_err(TargetError::Tls)?
+        .map_err(|error| TargetError::Tls(TlsError::Config(error)))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = alpn(Protocol::Auto);
-    Ok(config)
+    Ok(Arc::new(config))
 }
 
 #[cfg(test)]
@@ -177,6 +167,6 @@ mod tests {
         for url in ["", "localhost:80", "ftp://x", "http://", "/v1"] {
             assert!(matches!(Target::new(url), Err(TargetError::Url(_))), "{url}");
         }
-        assert!(matches!(Target::trusting("https://x", ""), Err(TargetError::Authority(_))));
+        assert!(matches!(Target::trusting("https://x", ""), Err(TargetError::Tls(_))));
     }
 }

@@ -16,6 +16,8 @@ use super::host::{ThreadTime, thread_time};
 const EVENT_DIGITS: u8 = 4;
 /// Significant decimal digits of the per-request histograms.
 const REQUEST_DIGITS: u8 = 3;
+/// Significant decimal digits where a chart is all that is drawn from it.
+const COARSE_DIGITS: u8 = 2;
 
 /// An empty histogram of nanoseconds for values that come with every event.
 pub fn event_histogram() -> Histogram<u64> {
@@ -27,10 +29,12 @@ pub fn request_histogram() -> Histogram<u64> {
     histogram(REQUEST_DIGITS)
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "the crate accepts 0 to 5 digits; both constants are within"
-)]
+/// An empty histogram of nanoseconds for charts.
+pub(super) fn coarse_histogram() -> Histogram<u64> {
+    histogram(COARSE_DIGITS)
+}
+
+#[expect(clippy::expect_used, reason = "the crate accepts 0 to 5 digits; the constants are within")]
 fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new(digits).expect("a valid number of digits")
 }
@@ -47,6 +51,8 @@ pub struct Row {
 /// What one worker noted from one moment to another, all of one target and slice.
 #[derive(Debug)]
 pub struct Interval {
+    /// Which worker, from 0.
+    pub worker: usize,
     /// Which target, by its place on the command line.
     pub target: usize,
     /// Which slice of the rotation; 0 in a plain run.
@@ -59,6 +65,10 @@ pub struct Interval {
     pub in_flight: u64,
     /// Requests started in it, warm-up included.
     pub started: u64,
+    /// Events received in requests that ended in it, warm-up included.
+    pub events: u64,
+    /// What the target's process used, as far as it was charged for in it.
+    pub process: ThreadTime,
     /// Gaps between events, in nanoseconds.
     pub gap: Histogram<u64>,
     /// One-way times of stamped frames, in nanoseconds.
@@ -70,15 +80,18 @@ pub struct Interval {
 }
 
 impl Interval {
-    fn new(target: usize, slice: usize) -> Self {
+    fn new(worker: usize, target: usize, slice: usize) -> Self {
         let now = Mono::now();
         Self {
+            worker,
             target,
             slice,
             begin: now,
             end: now,
             in_flight: 0,
             started: 0,
+            events: 0,
+            process: ThreadTime::default(),
             gap: event_histogram(),
             leg: event_histogram(),
             rows: Vec::new(),
@@ -100,9 +113,9 @@ struct Book {
 }
 
 impl Recorder {
-    /// A book whose full pages go to `ledger`.
-    pub fn new(ledger: SyncSender<Interval>) -> Self {
-        let interval = Interval::new(0, 0);
+    /// A book of `worker` whose full pages go to `ledger`.
+    pub fn new(worker: usize, ledger: SyncSender<Interval>) -> Self {
+        let interval = Interval::new(worker, 0, 0);
         Self(Rc::new(RefCell::new(Book { interval, in_flight: 0, cpu: thread_time(), ledger })))
     }
 
@@ -117,7 +130,7 @@ impl Recorder {
         let mut book = self.0.borrow_mut();
         let cpu = thread_time();
         let (target, slice) = next.unwrap_or((book.interval.target, book.interval.slice));
-        let fresh = Interval::new(target, slice);
+        let fresh = Interval::new(book.interval.worker, target, slice);
         let mut full = std::mem::replace(&mut book.interval, fresh);
         full.end = book.interval.begin;
         full.in_flight = book.in_flight;
@@ -133,6 +146,12 @@ impl Recorder {
         }
     }
 
+    /// Charges the present target for what its process used.
+    pub fn charge(&self, used: ThreadTime) {
+        let mut book = self.0.borrow_mut();
+        book.interval.process = book.interval.process.plus(used);
+    }
+
     /// A request starts.
     pub fn started(&self) {
         let mut book = self.0.borrow_mut();
@@ -144,6 +163,7 @@ impl Recorder {
     pub fn ended(&self, id: u64, outcome: Outcome, counted: bool) {
         let mut book = self.0.borrow_mut();
         book.in_flight -= 1;
+        book.interval.events += outcome.events;
         if counted {
             let (headers, trailers) = (http::HeaderMap::new(), None);
             book.interval.rows.push(Row { id, outcome: Outcome { headers, trailers, ..outcome } });

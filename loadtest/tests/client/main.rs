@@ -3,4 +3,5 @@
 
 mod exchange;
 mod load;
+mod mock;
 mod peers;

@@ -26,6 +26,7 @@ fn pieces() -> impl Strategy<Value = String> {
         Just("  "),
         Just("|\n"),
         Just("\""),
+        Just("\"a\\n\\e\": "),
         Just("!t "),
         Just("<<: *a\n"),
         Just("---\n"),
@@ -41,7 +42,12 @@ fn read(bytes: &[u8]) {
         Ok(config) => assert!(!describe(&config).is_empty()),
         Err(faults) => {
             assert!(faults.iter().count() > 0);
-            assert!(faults.iter().all(|fault| fault.to_string().starts_with("f.yaml:")));
+            for line in faults.iter().map(ToString::to_string) {
+                assert!(
+                    line.starts_with("f.yaml:") && !line.contains(char::is_control),
+                    "{line:?}"
+                );
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ limts: {}
          write `https://`",
         "/etc/f.yaml:6:10: upstreams.openai.key: the value needs the variable NOT_SET, which \
          is not set; export NOT_SET=… first, or write `${NOT_SET:-default}`",
-        "/etc/f.yaml:7:13: upstreams.openai.pool: `min_conections` is not a key; did you mean \
+        "/etc/f.yaml:7:13: upstreams.openai.pool: \"min_conections\" is not a key; did you mean \
          `min_connections`? Known here: min_connections, max_connections, streams_per_connection, \
          max_age, max_requests, ping_interval, ping_timeout, queue, queue_timeout, stream_window, \
          connection_window",
@@ -39,7 +39,7 @@ limts: {}
          number with `ms`, `s`, `m` or `h`); write 5m",
         "/etc/f.yaml:9:11: routes[0].path: \"v1\" does not begin with `/`; write it like /v1",
         "/etc/f.yaml:10:15: routes[0].upstream: names no upstream; did you mean openai?",
-        "/etc/f.yaml:11:1: `limts` is not a key; did you mean `limits`? Known here: listen, admin, \
+        "/etc/f.yaml:11:1: \"limts\" is not a key; did you mean `limits`? Known here: listen, admin, \
          workers, access_log, via, upstreams, routes, client, limits",
     ];
     assert_eq!(faults, expected);
@@ -59,6 +59,26 @@ fn text_that_is_not_yaml_is_refused_with_its_place() {
     }
     let faults = World::default().faults("listen: 127.0.0.1:80\nadmin: [\n");
     assert!(faults[0].starts_with("/etc/f.yaml:3:1: "), "{faults:?}");
+}
+
+#[test]
+fn a_variable_within_brackets_is_told_of_its_missing_quotes() {
+    let faults = World::default().faults("upstreams: { a: { key: ${KEY}, url: http://a } }\n");
+    assert!(faults[0].contains("put quotes around a `${…}`"), "{faults:?}");
+}
+
+#[test]
+fn a_fault_is_one_line_and_not_a_page() {
+    let long = "x".repeat(1_000);
+    let root = format!("via: \"a\\nb\"\n\"c\\nd\": 1\nworkers: {long}\n{long}: 1\n");
+    let faults = World::default().faults(&least(&root, ""));
+    assert_eq!(faults.len(), 4, "{faults:?}");
+    for fault in faults {
+        assert!(!fault.contains('\n') && fault.len() < 300, "{fault}");
+    }
+    let faults =
+        World::default().faults("upstreams: { \"a\\nb\": {} }\nroutes: [{ path: /, upstream: x }]");
+    assert!(faults[0].contains("upstreams.a\\nb: "), "{faults:?}");
 }
 
 #[test]

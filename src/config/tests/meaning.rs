@@ -81,6 +81,10 @@ fn a_route_to_a_faulty_upstream_is_not_accused_as_well() {
     let faults = World::default()
         .faults("upstreams:\n  a: { url: nonsense }\nroutes: [{ path: /, upstream: a }]\n");
     assert_eq!(faults.len(), 1, "{faults:?}");
+    let faults = World::default().faults(
+        "upstreams:\n  a: { url: http://a }\nroutes: [{ path: /, upstream: \"${NONE}\" }]\n",
+    );
+    assert_eq!(faults.len(), 1, "{faults:?}");
 }
 
 #[test]

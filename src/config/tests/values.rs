@@ -101,6 +101,7 @@ fn a_pool_that_can_t_be_is_refused() {
     let expected = "4:30: upstreams.api.pool.min_connections: 9 is more than max_connections, 4; \
                     write at most 4, or raise max_connections";
     assert!(faults[0].ends_with(expected), "{faults:?}");
+    upstream("pool: { min_connections: 4, max_connections: 4 }").unwrap();
     // The default of the other counts too.
     assert!(upstream("pool: { max_connections: 1 }").is_err());
     assert!(upstream("pool: { min_connections: 65 }").is_err());

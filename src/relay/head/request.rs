@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, COOKIE, EXPECT, Entry, FORWARDED, HOST, HeaderMap, HeaderName,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName,
     HeaderValue, TE, TRANSFER_ENCODING,
 };
 use http::request::Parts;
@@ -18,10 +18,6 @@ use crate::error::{Error, Kind};
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 const PROJECT: HeaderName = HeaderName::from_static("openai-project");
-
-/// Names that a client may not set: who forwarded what is not for it to say, and the second prefix
-/// is our own.
-const UNTRUSTED: [&str; 2] = ["x-forwarded-", "x-firstbyte-"];
 
 const TWO_HOSTS: Kind = Kind::BadRequest("The request has more than one Host header.");
 const NO_HOST: Kind = Kind::BadRequest("The request has no Host header.");
@@ -129,8 +125,7 @@ impl UpstreamHead {
         let asked = std::mem::take(&mut head.uri);
         let target = target::rewrite(&head.method, asked, prefix, &self.base_path)?;
         clean_hop_by_hop(&mut head.headers);
-        drop_untrusted(&mut head.headers);
-        self.credentials.put(&mut head.headers);
+        self.credentials.replace(&mut head.headers);
         // A compressor may hold frames back until it has a block's worth.
         head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if self.via {
@@ -189,33 +184,42 @@ impl Credentials {
         })
     }
 
-    /// Organization and project belong to a key: they go and come with it.
-    fn put(&self, headers: &mut HeaderMap) {
+    /// Takes out what the client may not say, its credentials unless they are to pass, and puts
+    /// ours in.
+    fn replace(&self, headers: &mut HeaderMap) {
+        let goes = |name: &&HeaderName| match (self, name.as_str()) {
+            (_, name) if is_untrusted(name) => true,
+            (Self::Clients, _) | (Self::Ours { .. }, "authorization") => false,
+            (_, name) => is_credential(name),
+        };
+        // Our key is inserted over the client's, so that this is nearly always empty.
+        let gone: Vec<HeaderName> = headers.keys().filter(goes).cloned().collect();
+        for name in gone {
+            headers.remove(name);
+        }
         match self {
             Self::Ours { authorization, organization, project } => {
                 headers.insert(AUTHORIZATION, authorization.clone());
-                set(headers, ORGANIZATION, organization.as_ref());
-                set(headers, PROJECT, project.as_ref());
+                put(headers, ORGANIZATION, organization.as_ref());
+                put(headers, PROJECT, project.as_ref());
             }
-            Self::Clients => {
-                if let Entry::Occupied(mut entry) = headers.entry(AUTHORIZATION) {
-                    entry.iter_mut().for_each(|value| value.set_sensitive(true));
-                }
-            }
-            Self::Nobody => {
-                set(headers, AUTHORIZATION, None);
-                set(headers, ORGANIZATION, None);
-                set(headers, PROJECT, None);
-            }
+            Self::Clients => hide(headers),
+            Self::Nobody => {}
         }
     }
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<&HeaderValue>) {
-    match value {
-        Some(value) => headers.insert(name, value.clone()),
-        None => headers.remove(name),
-    };
+fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<&HeaderValue>) {
+    if let Some(value) = value {
+        headers.insert(name, value.clone());
+    }
+}
+
+/// As with our own key: not in `Debug`, not in HPACK's table.
+fn hide(headers: &mut HeaderMap) {
+    if let Entry::Occupied(mut entry) = headers.entry(AUTHORIZATION) {
+        entry.iter_mut().for_each(|value| value.set_sensitive(true));
+    }
 }
 
 /// `host[:port]`, an IPv6 address in brackets (RFC 3986, section 3.2.2).
@@ -225,7 +229,7 @@ fn authority(host: &str, port: u16, default_port: u16) -> String {
 }
 
 /// A head that two readers could take for two different requests goes no further. hyper and `h2`
-/// see to most of this; what they let through (two lengths over HTTP/2, two Hosts) ends here.
+/// see to much of this too, though not to two Hosts; the key must not depend on which.
 fn refuse_ambiguity(head: &mut Parts) -> Result<(), Error> {
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -237,28 +241,23 @@ fn refuse_ambiguity(head: &mut Parts) -> Result<(), Error> {
         return Err(TWO_LENGTHS.into());
     }
     match coding(&head.headers) {
-        Coding::Plain => Ok(()),
-        Coding::Chunked if head.headers.contains_key(http::header::CONTENT_LENGTH) => {
-            Err(TWO_FRAMINGS.into())
-        }
-        Coding::Chunked => {
-            head.headers.remove(TRANSFER_ENCODING);
-            Ok(())
-        }
+        Coding::Chunked if head.headers.contains_key(CONTENT_LENGTH) => Err(TWO_FRAMINGS.into()),
+        Coding::Plain | Coding::Chunked => Ok(()),
         Coding::Other => Err(CODING.into()),
     }
 }
 
-/// `expect` was answered on the client's own connection.
-fn drop_untrusted(headers: &mut HeaderMap) {
-    headers.remove(EXPECT);
-    headers.remove(FORWARDED);
-    let untrusted = |name: &&HeaderName| UNTRUSTED.iter().any(|p| name.as_str().starts_with(p));
-    // Nearly always empty, which allocates nothing.
-    let names: Vec<HeaderName> = headers.keys().filter(untrusted).cloned().collect();
-    for name in names {
-        headers.remove(name);
-    }
+/// What a client may not say: who forwarded the request, and anything under our own prefix. Its
+/// `expect` was answered on its own connection.
+fn is_untrusted(name: &str) -> bool {
+    matches!(name, "expect" | "forwarded")
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("x-firstbyte-")
+}
+
+/// Organization and project belong to a key: they go and come with it.
+fn is_credential(name: &str) -> bool {
+    matches!(name, "authorization" | "openai-organization" | "openai-project")
 }
 
 /// HTTP/2 may split cookies over lines; HTTP/1.1 must see one (RFC 9113, section 8.2.3).

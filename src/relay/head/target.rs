@@ -85,6 +85,14 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_stays_is_not_copied() {
+        let uri = Uri::from_static("/v1/models?q");
+        let before = uri.path().as_ptr();
+        let after = rewrite(&Method::GET, uri, "/v1", "/v1").unwrap();
+        assert_eq!(after.path().as_ptr(), before);
+    }
+
+    #[test]
     fn the_query_is_kept_byte_for_byte() {
         for query in ["", "a=1&a=1", "%zz", "/?/?", "q=\u{e9}", "a+b%20c"] {
             let target = format!("/v1/x?{query}");

@@ -4,6 +4,7 @@ use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::error::Kind;
 
 const FAILURES: [Failure; 4] =
     [Failure::Unsent, Failure::GoAway, Failure::Refused, Failure::Unknown];
@@ -65,23 +66,25 @@ enum Peer {
 
 #[tokio::test]
 async fn what_h2_says_of_a_stream_proves_what_we_take_it_to() {
+    use Kind::{UpstreamClosed, UpstreamProtocol, UpstreamReset};
     let (no_error, internal, refused, cancel, calm) = (0, 2, 7, 8, 11);
-    for (peer, expected) in [
-        (Peer::GoAway { last: 0, code: no_error }, Failure::GoAway),
-        (Peer::GoAway { last: 0, code: internal }, Failure::GoAway),
-        (Peer::GoAway { last: 0, code: calm }, Failure::GoAway),
-        (Peer::GoAway { last: 1, code: no_error }, Failure::Unknown),
-        (Peer::GoAway { last: 1, code: internal }, Failure::Unknown),
-        (Peer::GoAway { last: 0x7fff_ffff, code: no_error }, Failure::Unknown),
-        (Peer::Reset { code: refused }, Failure::Refused),
-        (Peer::Reset { code: cancel }, Failure::Unknown),
-        (Peer::Reset { code: internal }, Failure::Unknown),
-        (Peer::Reset { code: no_error }, Failure::Unknown),
-        (Peer::Break, Failure::Unknown),
-        (Peer::Close, Failure::Unknown),
+    for (peer, proof, kind) in [
+        (Peer::GoAway { last: 0, code: no_error }, Failure::GoAway, UpstreamClosed),
+        (Peer::GoAway { last: 0, code: internal }, Failure::GoAway, UpstreamClosed),
+        (Peer::GoAway { last: 0, code: calm }, Failure::GoAway, UpstreamClosed),
+        (Peer::GoAway { last: 1, code: no_error }, Failure::Unknown, UpstreamClosed),
+        (Peer::GoAway { last: 1, code: internal }, Failure::Unknown, UpstreamClosed),
+        (Peer::GoAway { last: 0x7fff_ffff, code: no_error }, Failure::Unknown, UpstreamClosed),
+        (Peer::Reset { code: refused }, Failure::Refused, UpstreamReset),
+        (Peer::Reset { code: cancel }, Failure::Unknown, UpstreamReset),
+        (Peer::Reset { code: internal }, Failure::Unknown, UpstreamReset),
+        (Peer::Reset { code: no_error }, Failure::Unknown, UpstreamReset),
+        (Peer::Break, Failure::Unknown, UpstreamProtocol),
+        (Peer::Close, Failure::Unknown, UpstreamClosed),
     ] {
         let error = stream_error(peer).await;
-        assert_eq!(Failure::from_h2(&error), expected, "{error:?}");
+        assert_eq!(Failure::from_h2(&error), proof, "{error:?}");
+        assert_eq!(Kind::of_h2(&error), kind, "{error:?}");
     }
 }
 

@@ -1,0 +1,194 @@
+//! What is measured, each with its definition: tools use the same words for different things, so
+//! the words are never printed without it.
+
+use crate::client::Outcome;
+
+/// A measured time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Measure {
+    /// Time to first byte: the head.
+    Ttfb,
+    /// First body byte.
+    FirstBody,
+    /// First server-sent event.
+    FirstEvent,
+    /// Time to first token.
+    Ttft,
+    /// Between successive events.
+    Gap,
+    /// Time per output token.
+    Tpot,
+    /// End to end.
+    Total,
+    /// From the request handed over to the head.
+    Wait,
+    /// Opening a connection.
+    Connect,
+    /// One way, client to mock upstream.
+    LegUp,
+    /// One way, mock upstream to client, each frame.
+    LegDown,
+    /// The generator's own lag.
+    Lag,
+}
+
+impl Measure {
+    /// All, in the order of reports.
+    pub const ALL: [Self; 12] = [
+        Self::Ttfb,
+        Self::FirstBody,
+        Self::FirstEvent,
+        Self::Ttft,
+        Self::Gap,
+        Self::Tpot,
+        Self::Total,
+        Self::Wait,
+        Self::Connect,
+        Self::LegUp,
+        Self::LegDown,
+        Self::Lag,
+    ];
+
+    /// The name in reports, files and conditions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ttfb => "ttfb",
+            Self::FirstBody => "first_body",
+            Self::FirstEvent => "first_event",
+            Self::Ttft => "ttft",
+            Self::Gap => "gap",
+            Self::Tpot => "tpot",
+            Self::Total => "total",
+            Self::Wait => "wait",
+            Self::Connect => "connect",
+            Self::LegUp => "leg_up",
+            Self::LegDown => "leg_down",
+            Self::Lag => "lag",
+        }
+    }
+
+    /// The measure of that name; vLLM's names are understood too.
+    pub fn named(name: &str) -> Option<Self> {
+        let ours = match name {
+            "itl" => "gap",
+            "e2el" | "e2e" => "total",
+            other => other,
+        };
+        Self::ALL.into_iter().find(|measure| measure.name() == ours)
+    }
+
+    /// What it means, in one sentence.
+    pub fn definition(self) -> &'static str {
+        match self {
+            Self::Ttfb => "from when the request was due to when the answer's head was read",
+            Self::FirstBody => "from due to the first body byte (oha's first byte)",
+            Self::FirstEvent => "from due to the first complete server-sent event",
+            Self::Ttft => "from due to the first event with generated text in it (vLLM: TTFT)",
+            Self::Gap => {
+                "between successive events of a stream, 0 for two that one read brought; outside \
+                 event streams between reads (vLLM: ITL)"
+            }
+            Self::Tpot => {
+                "(total - ttft) / (tokens - 1), tokens as told by usage or else events with text \
+                 (vLLM: TPOT; aiperf calls it ITL)"
+            }
+            Self::Total => "from due to the complete answer (vLLM: E2EL)",
+            Self::Wait => {
+                "from the request's last byte handed to the kernel (HTTP/1.1) or the connection \
+                 (HTTP/2) to the head: free of the generator's lag and of connecting"
+            }
+            Self::Connect => "from taking a request up to its new connection, TLS included",
+            Self::LegUp => {
+                "one way: request handed over to its head read by the stamped mock upstream"
+            }
+            Self::LegDown => "one way: each frame stamped by the mock upstream to its read here",
+            Self::Lag => "the generator's own: from when a request was due to its being taken up",
+        }
+    }
+
+    /// Whether it comes with each event rather than once a request.
+    pub fn is_per_event(self) -> bool {
+        matches!(self, Self::Gap | Self::LegDown)
+    }
+
+    /// The value of a request, in nanoseconds; `None` where it has none. Failed requests have a lag
+    /// and nothing else.
+    pub fn of(self, outcome: &Outcome) -> Option<u64> {
+        let stamps = &outcome.stamps;
+        if self == Self::Lag {
+            return Some(stamps.started.since(stamps.due));
+        }
+        if !outcome.ok() {
+            return None;
+        }
+        match self {
+            Self::Ttfb => stamps.head.map(|head| head.since(stamps.due)),
+            Self::FirstBody => stamps.first_body.map(|first| first.since(stamps.due)),
+            Self::FirstEvent => stamps.first_event.map(|first| first.since(stamps.due)),
+            Self::Ttft => stamps.first_content.map(|first| first.since(stamps.due)),
+            Self::Tpot => {
+                let after = tokens(outcome).checked_sub(1).filter(|after| *after > 0)?;
+                stamps.first_content.map(|first| stamps.end.since(first) / after)
+            }
+            Self::Total => Some(stamps.end.since(stamps.due)),
+            Self::Wait => Some(stamps.head?.since(stamps.sent?)),
+            Self::Connect => stamps.connected.map(|open| open.since(stamps.started)),
+            Self::LegUp => Some(stamps.mock_received?.since(stamps.sent?)),
+            Self::Gap | Self::LegDown | Self::Lag => None,
+        }
+    }
+}
+
+/// Tokens generated: as the answer's usage tells, or else the events that carried text.
+pub fn tokens(outcome: &Outcome) -> u64 {
+    outcome.usage_tokens.unwrap_or(outcome.contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Failure, FailureKind, Mono, Stamps};
+
+    fn outcome() -> Outcome {
+        let stamps = Stamps {
+            due: Mono(100),
+            started: Mono(110),
+            sent: Some(Mono(120)),
+            head: Some(Mono(200)),
+            first_content: Some(Mono(300)),
+            end: Mono(700),
+            ..Stamps::default()
+        };
+        Outcome { stamps, contents: 5, ..Outcome::default() }
+    }
+
+    #[test]
+    fn latencies_count_from_when_the_request_was_due() {
+        let value = |measure: Measure| measure.of(&outcome());
+        assert_eq!(value(Measure::Ttfb), Some(100));
+        assert_eq!(value(Measure::Ttft), Some(200));
+        assert_eq!(value(Measure::Total), Some(600));
+        assert_eq!(value(Measure::Wait), Some(80));
+        assert_eq!(value(Measure::Lag), Some(10));
+        assert_eq!(value(Measure::Tpot), Some(100));
+        assert_eq!(value(Measure::LegUp), None);
+    }
+
+    #[test]
+    fn a_failed_request_has_a_lag_and_nothing_else() {
+        let failure = Some(Failure::new(FailureKind::Reset, "cut"));
+        let failed = Outcome { failure, ..outcome() };
+        for measure in Measure::ALL {
+            assert_eq!(measure.of(&failed).is_some(), measure == Measure::Lag);
+        }
+    }
+
+    #[test]
+    fn every_measure_is_found_by_its_name_and_by_vllms() {
+        for measure in Measure::ALL {
+            assert_eq!(Measure::named(measure.name()), Some(measure));
+        }
+        assert_eq!(Measure::named("itl"), Some(Measure::Gap));
+        assert_eq!(Measure::named("e2el"), Some(Measure::Total));
+    }
+}

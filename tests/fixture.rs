@@ -1,0 +1,154 @@
+//! A proxy in front of a scripted upstream, on ephemeral ports, in this process.
+
+use std::env::VarError;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use firstbyte::config::{AccessLog, Config, Env, from_env};
+use firstbyte::runtime::{self, Running};
+use loadtest::upstream::{Builder, Upstream};
+
+/// Long enough for anything that happens at all on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The key that the proxy sends upstream.
+pub const KEY: &str = "sk-ours-canary-0123456789";
+
+/// A proxy with one worker in front of one upstream.
+pub struct Fixture {
+    /// The scripted upstream.
+    pub upstream: Upstream,
+    /// The proxy.
+    pub proxy: Running,
+    directory: PathBuf,
+}
+
+struct Variables {
+    base_url: String,
+}
+
+impl Env for Variables {
+    fn var(&self, name: &str) -> Result<String, VarError> {
+        match name {
+            "OPENAI_API_KEY" => Ok(KEY.to_owned()),
+            "OPENAI_BASE_URL" => Ok(self.base_url.clone()),
+            _ => Err(VarError::NotPresent),
+        }
+    }
+
+    fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+}
+
+impl Fixture {
+    /// Starts both ends and waits until the proxy is ready.
+    pub fn start(upstream: Builder) -> Self {
+        Self::configured(upstream, |_| {})
+    }
+
+    /// The same with changes to the proxy's configuration.
+    pub fn configured(upstream: Builder, change: impl FnOnce(&mut Config)) -> Self {
+        let fixture = Self::unready(upstream, change);
+        assert!(fixture.proxy.wait_ready(PATIENCE), "the proxy does not become ready");
+        fixture
+    }
+
+    /// The same without waiting for readiness.
+    pub fn unready(upstream: Builder, change: impl FnOnce(&mut Config)) -> Self {
+        let upstream = upstream.start().expect("the mock upstream starts");
+        let directory = scratch();
+        let mut config = config(&upstream, &directory);
+        change(&mut config);
+        let proxy = runtime::start(config).expect("the proxy starts");
+        Self { upstream, proxy, directory }
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.proxy.addresses()[0]
+    }
+
+    /// Where SDKs are pointed.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address())
+    }
+
+    /// A raw client connection.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).expect("the proxy listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_nodelay(true).expect("nodelay can be set");
+        stream
+    }
+
+    /// A page of the admin listener: its status and body.
+    pub fn admin(&self, path: &str) -> (u16, String) {
+        let address = self.proxy.admin().expect("the admin listener is on");
+        let mut stream = TcpStream::connect(address).expect("the admin listener listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            .expect("the admin listener reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the admin listener answers");
+        let status = answer.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status, body.to_owned())
+    }
+
+    /// The value of a series, written as `/metrics` writes it; zero if it is not there.
+    pub fn metric(&self, series: &str) -> f64 {
+        let (_, page) = self.admin("/metrics");
+        page.lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or(0.0)
+    }
+
+    /// Waits until `what` holds, looking again each time something may have happened.
+    pub fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let begun = std::time::Instant::now();
+        while !holds(self) {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ends the proxy and returns its access log.
+    pub fn access_log(self) -> Vec<serde_json::Value> {
+        let Self { upstream, proxy, directory } = self;
+        drop(proxy);
+        drop(upstream);
+        let log = std::fs::read_to_string(directory.join("access.jsonl")).expect("a log");
+        log.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+    }
+}
+
+/// The configuration of a proxy without a file, at ephemeral ports and with one worker.
+pub fn config(upstream: &Upstream, directory: &Path) -> Config {
+    let mut config =
+        from_env(&Variables { base_url: upstream.base_url() }).expect("a configuration");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    config.listen = vec![any];
+    config.admin = Some(any);
+    config.workers = NonZeroUsize::MIN;
+    config.access_log = AccessLog::File(directory.join("access.jsonl"));
+    if upstream.url().starts_with("https") {
+        let file = directory.join("ca.pem");
+        upstream.write_ca(&file).expect("the certificate can be written");
+        config.upstreams[0].ca_file = Some(file);
+    }
+    config
+}
+
+/// A directory of this test's own below cargo's for tests.
+pub fn scratch() -> PathBuf {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&directory).expect("a scratch directory");
+    directory
+}
