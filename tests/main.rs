@@ -9,3 +9,4 @@ mod message;
 mod pairing;
 mod path;
 mod splits;
+mod timing;
