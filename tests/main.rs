@@ -3,3 +3,7 @@
 
 mod fixture;
 mod path;
+mod raw_http1;
+mod raw_http2;
+mod raw_upstream;
+mod truncation;
