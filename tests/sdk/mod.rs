@@ -24,8 +24,7 @@ fn for_both(check: impl Fn(Sdk) -> Option<()>) {
 #[test]
 fn applications_see_the_same_direct_and_through_the_proxy() {
     let plain = Upstream::builder().clear().http1().start().expect("an upstream");
-    let secure = Upstream::builder().tls().http2().start().expect("an upstream");
-    let proxy = Fixture::start(&secure);
+    let proxy = Fixture::start(Upstream::builder().tls().http2());
     for_both(|sdk| {
         let direct = sdk.passes(&plain.base_url(), "api", &[])?;
         let through = sdk.passes(&proxy.base_url(), "api", &[])?;
@@ -37,7 +36,7 @@ fn applications_see_the_same_direct_and_through_the_proxy() {
 #[test]
 fn applications_see_the_same_from_an_upstream_that_speaks_only_http_1() {
     let plain = Upstream::builder().clear().http1().start().expect("an upstream");
-    let proxy = Fixture::start(&plain);
+    let proxy = Fixture::start(Upstream::builder().clear().http1());
     for_both(|sdk| {
         let direct = sdk.passes(&plain.base_url(), "api", &[])?;
         let through = sdk.passes(&proxy.base_url(), "api", &[])?;

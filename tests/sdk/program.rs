@@ -97,7 +97,8 @@ impl Sdk {
 
 impl Verdict {
     fn parse(line: &str) -> Self {
-        let value: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no verdict: {line}"));
+        let value: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("no verdict: {line}"));
         Self {
             case: value["case"].as_str().expect("a name").to_owned(),
             ok: value["ok"].as_bool().expect("a judgement"),

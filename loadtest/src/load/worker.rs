@@ -11,6 +11,7 @@ use tokio::sync::{Barrier, watch};
 
 use crate::ask::Ask;
 use crate::client::{DialError, Pool, Target};
+use crate::measure::host::{ThreadTime, process_time};
 use crate::measure::{Interval, Recorder};
 
 use super::{Lane, Plan, Share, drive};
@@ -27,6 +28,8 @@ pub struct Course {
     pub ask: Arc<Ask>,
     /// A new connection for each request.
     pub cold: bool,
+    /// Processes that serve the target on this machine, to be charged with what they use.
+    pub processes: Vec<u32>,
     /// Connections opened before the first request, over all workers.
     pub connections: usize,
     /// Most requests at a time on one HTTP/2 connection.
@@ -165,13 +168,23 @@ impl Worker {
             recorder.open(leg.target, leg.slice);
             let plan = share_of(leg.plan.clone(), self.share);
             let lane = &lanes[leg.target];
+            let before = self.processes_time(leg.target);
             let driven = drive(plan, lane, self.share, &recorder, &mut self.stop).await;
             self.together.wait().await;
+            recorder.charge(self.processes_time(leg.target).since(before));
             driven.map_err(WorkError::Io)?;
         }
         ticker.abort();
         recorder.turn(Some((0, 0)));
         Ok(())
+    }
+
+    /// Time of the target's processes so far; one worker asks for all.
+    fn processes_time(&self, target: usize) -> ThreadTime {
+        let mine =
+            if self.share.nth == 0 { &self.program.courses[target].processes[..] } else { &[] };
+        let times = mine.iter().filter_map(|pid| process_time(*pid));
+        times.fold(ThreadTime::default(), ThreadTime::plus)
     }
 
     async fn open(&self) -> Result<Vec<Lane>, WorkError> {

@@ -4,14 +4,16 @@ use bytes::Bytes;
 
 use super::clock::now_ns;
 use super::intake::{BODY_LIMIT, Intake};
-use super::log::{End, Entry, KEPT_BODY, RequestSeen};
+use super::log::{End, KEPT_BODY, RequestSeen};
 use super::openai;
+use super::recorder::Entry;
 use super::run::Run;
-use super::script::{Head, Script};
+use super::script::Script;
 use super::seen::Seen;
 use super::server::Shared;
 use super::sink::{Gone, Sink};
 use super::sse::Stream;
+use super::step::Head;
 
 /// The reading side of one request.
 pub(super) trait Pump {

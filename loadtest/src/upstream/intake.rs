@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 use super::clock::now_ns;
-use super::log::{Entry, HeaderLine, KEPT_BODY};
+use super::log::{HeaderLine, KEPT_BODY};
+use super::recorder::Entry;
 use super::sse::hex;
 
 /// How much of a body that is not an upload is kept while its request lasts.

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::watch::Watch;
+
 /// How a socket is ended under the feet of whoever still reads from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,6 +57,7 @@ struct Shared {
     pending: RefCell<Option<AtBoundary>>,
     /// Of the task that drives the connection.
     driver: Cell<Option<Waker>>,
+    watch: RefCell<Option<Watch>>,
 }
 
 struct AtBoundary {
@@ -66,11 +69,13 @@ struct AtBoundary {
 const LINGER: Duration = Duration::from_secs(1);
 
 impl Wire {
-    pub(super) fn new(transport: Transport) -> Self {
+    /// `watch` sees every byte that HTTP writes.
+    pub(super) fn new(transport: Transport, watch: Option<Watch>) -> Self {
         let shared = Shared {
             transport: RefCell::new(Some(transport)),
             pending: RefCell::new(None),
             driver: Cell::new(None),
+            watch: RefCell::new(watch),
         };
         Self { shared: Rc::new(shared) }
     }
@@ -188,7 +193,11 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.with(|io| io.poll_write(cx, buf))
+        let len = ready!(self.with(|io| io.poll_write(cx, buf)))?;
+        if let Some(watch) = self.shared.watch.borrow_mut().as_mut() {
+            watch.written(&buf[..len]);
+        }
+        Poll::Ready(Ok(len))
     }
 
     /// HTTP/2 flushes only when every frame is wholly written: that is the boundary scripts wait for.

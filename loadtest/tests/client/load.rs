@@ -25,7 +25,7 @@ fn course(url: &str) -> Course {
     };
     let target = Target::new(url).unwrap().speaking(Protocol::Http2);
     let ask = Arc::new(Ask::new(ask).unwrap());
-    Course { target, ask, cold: false, connections: 1, streams: 100 }
+    Course { target, ask, cold: false, processes: Vec::new(), connections: 1, streams: 100 }
 }
 
 fn plan(schedule: Schedule, slots: usize) -> Plan {
