@@ -3,3 +3,5 @@
 
 mod fixture;
 mod path;
+mod prometheus;
+mod sdk;
