@@ -136,3 +136,34 @@ pub(super) async fn inside(ends: &Ends) -> Option<Value> {
     let outcome = fetch(&target, &Request::get("/stats").ok()?, &mut trace).await;
     outcome.ok().then(|| serde_json::from_slice(&trace.body).ok()).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loadtest::client::{Failure, FailureKind, Stamps};
+
+    fn whole() -> Outcome {
+        let stamps = Stamps { head: Some(Mono(7)), ..Stamps::default() };
+        Outcome { stamps, check: Check::Same, bytes: 10, ..Outcome::default() }
+    }
+
+    #[test]
+    fn only_a_whole_stream_whose_bytes_were_compared_counts() {
+        let mut side = nothing_of("direct").unwrap();
+        let failure = Some(Failure::new(FailureKind::Mismatch, "differs"));
+        let differs = Outcome { check: Check::Different, failure, ..whole() };
+        assert_eq!(side.note(&differs), Err("byte_mismatch: differs".to_owned()));
+        assert!(side.note(&Outcome { check: Check::Unchecked, ..whole() }).is_err());
+        assert_eq!((side.streams, side.bytes, side.first_byte.len()), (0, 0, 0));
+        assert_eq!(side.note(&whole()), Ok(()));
+        assert_eq!((side.streams, side.bytes, side.first_byte.len()), (1, 10, 1));
+    }
+
+    #[test]
+    fn one_failure_is_enough_to_fail() {
+        let mut compared = nothing().unwrap();
+        assert!(compared.passed());
+        compared.failures.push("stream 3 direct: timeout".to_owned());
+        assert!(!compared.passed());
+    }
+}
