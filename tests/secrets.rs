@@ -4,12 +4,12 @@ use std::io::{Read, Write};
 
 use loadtest::upstream::Script;
 
+use crate::child::Program;
 use crate::fixture::KEY;
 use crate::http1_client::Http1;
 use crate::http2_client::Http2;
 use crate::message::{Answer, Ask};
 use crate::pairing::{every_pairing, upstream};
-use crate::program::Program;
 
 /// The client's own key, which is nobody's business but ours.
 const THEIRS: &str = "sk-theirs-canary-9876543210";
