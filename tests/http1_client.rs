@@ -117,6 +117,11 @@ impl Http1 {
         answer
     }
 
+    /// Reads an interim answer and nothing else.
+    pub(crate) fn read_interim(&mut self, expected: u16) {
+        assert_eq!(self.one_head().0, expected);
+    }
+
     fn one_head(&mut self) -> (u16, Vec<(String, String)>) {
         let mut lines = Vec::new();
         loop {

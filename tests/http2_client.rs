@@ -81,16 +81,15 @@ impl Http2 {
     pub(crate) fn send_piece(&self, stream: &mut Stream, piece: &Bytes) {
         let mut left = piece.clone();
         self.within(async {
-            if left.is_empty() {
-                stream.sending.send_data(left, false).expect("is sent");
-                return;
-            }
             while !left.is_empty() {
                 stream.sending.reserve_capacity(left.len());
                 let room = poll_fn(|cx| stream.sending.poll_capacity(cx)).await;
-                let room = room.expect("the stream is open").expect("the stream is well");
+                // The proxy may have answered already and want no more.
+                let Some(Ok(room)) = room else { return };
                 let part = left.split_to(room.min(left.len()));
-                stream.sending.send_data(part, false).expect("is sent");
+                if stream.sending.send_data(part, false).is_err() {
+                    return;
+                }
             }
             tokio::task::yield_now().await;
         });
@@ -98,11 +97,14 @@ impl Http2 {
 
     pub(crate) fn send_end(&self, stream: &mut Stream, ask: &Ask) {
         let _within = self.runtime.enter();
-        if !ask.trailers.is_empty() {
-            stream.sending.send_trailers(map(&ask.trailers)).expect("is sent");
+        // Fails where the proxy has answered already and wants no more.
+        let _sent = if !ask.trailers.is_empty() {
+            stream.sending.send_trailers(map(&ask.trailers))
         } else if ask.length != Length::None {
-            stream.sending.send_data(Bytes::new(), true).expect("is sent");
-        }
+            stream.sending.send_data(Bytes::new(), true)
+        } else {
+            Ok(())
+        };
     }
 
     /// The answer to its end.

@@ -3,10 +3,14 @@
 
 mod bytes;
 mod fixture;
+mod hop_by_hop;
 mod http1_client;
 mod http2_client;
 mod message;
 mod pairing;
 mod path;
+mod program;
+mod secrets;
 mod splits;
 mod timing;
+mod transparency;
