@@ -2,6 +2,7 @@
 //! misbehaves.
 
 mod bytes;
+mod cli;
 mod fixture;
 mod hop_by_hop;
 mod http1_client;
@@ -10,7 +11,14 @@ mod message;
 mod pairing;
 mod path;
 mod program;
+mod prometheus;
+mod raw_http1;
+mod raw_http2;
+mod raw_upstream;
+mod sdk;
 mod secrets;
 mod splits;
+mod talking_program;
 mod timing;
 mod transparency;
+mod truncation;
