@@ -2,7 +2,6 @@
 //! misbehaves.
 
 mod bytes;
-mod child;
 mod cli;
 mod fixture;
 mod hop_by_hop;
@@ -19,6 +18,7 @@ mod raw_upstream;
 mod sdk;
 mod secrets;
 mod splits;
+mod talking_program;
 mod timing;
 mod transparency;
 mod truncation;

@@ -1,4 +1,4 @@
-//! The `firstbyte` binary as a process of its own.
+//! The `firstbyte` binary as a process of its own, logging all that it can, and all that it said.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -10,14 +10,14 @@ use loadtest::upstream::Upstream;
 use crate::fixture::{KEY, PATIENCE, scratch};
 
 /// A running binary. Dropped, it is killed.
-pub(crate) struct Program {
+pub(crate) struct TalkingProgram {
     child: Child,
     addresses: [SocketAddr; 2],
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
 }
 
-impl Program {
+impl TalkingProgram {
     /// Starts it in front of `upstream`, with one worker, logging all it can log.
     pub(crate) fn start(upstream: &Upstream) -> Self {
         let directory = scratch();
@@ -111,7 +111,7 @@ fn announced(lines: &mut impl BufRead, said: &mut String, what: &str) -> SocketA
     }
 }
 
-impl Drop for Program {
+impl Drop for TalkingProgram {
     fn drop(&mut self) {
         // Fails only where it has ended already.
         let _killed = self.child.kill();
