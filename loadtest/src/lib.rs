@@ -3,6 +3,8 @@
 
 /// What is asked: an API, a body template, prompts.
 pub mod ask;
+/// The command line.
+pub mod cli;
 /// One streaming request at a time, every byte's arrival known: the client that all else uses.
 pub mod client;
 /// Targets in rotation, and what each adds to the first.

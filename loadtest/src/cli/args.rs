@@ -1,4 +1,5 @@
 //! What both `run` and `compare` take.
+#![expect(clippy::doc_markdown, reason = "the comments are the help's text")]
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,13 +55,11 @@ pub(super) struct RequestArgs {
 impl RequestArgs {
     /// The header lines, in order.
     pub(super) fn header_map(&self) -> HeaderMap {
-        self.headers.iter().cloned().collect::<Vec<_>>().into_iter().fold(
-            HeaderMap::new(),
-            |mut map, (name, value)| {
-                map.append(name, value);
-                map
-            },
-        )
+        let mut map = HeaderMap::new();
+        for (name, value) in &self.headers {
+            map.append(name, value.clone());
+        }
+        map
     }
 }
 

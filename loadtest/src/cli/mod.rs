@@ -2,8 +2,12 @@
 
 /// What both `run` and `compare` take.
 mod args;
+/// The command line as a report shows it.
+mod command_line;
 /// `loadtest compare`.
 mod compare;
+/// From arguments to a course.
+mod course;
 /// Progress while a run goes on.
 mod live;
 /// `loadtest run`.
@@ -31,8 +35,11 @@ enum Exit {
 
 /// Measures streaming, OpenAI-compatible HTTP APIs: first bytes, gaps, one-way times.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 a condition failed the run, 2 wrong usage, \
-    3 void (the generator was late or starved), 4 the run could not be done.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 a condition failed the run, 2 wrong usage, \
+    3 void (the generator was late or starved), 4 the run could not be done."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -48,12 +55,17 @@ enum Command {
     Upstream(Box<crate::upstream::cli::Args>),
 }
 
+fn serve(args: crate::upstream::cli::Args) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(crate::upstream::cli::run(args))
+}
+
 /// Runs the command line; the exit code says how it went.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Compare(args) => compare::compare(&args),
-        Command::Upstream(args) => crate::upstream::cli::run(*args)
+        Command::Upstream(args) => serve(*args)
             .map(|()| Exit::Ok)
             .map_err(|error| session::Trouble::Broken(error.to_string())),
     };

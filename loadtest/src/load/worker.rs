@@ -31,9 +31,18 @@ pub struct Course {
     /// Processes that serve the target on this machine, to be charged with what they use.
     pub processes: Vec<u32>,
     /// Connections opened before the first request, over all workers.
-    pub connections: usize,
+    pub connections: Connections,
     /// Most requests at a time on one HTTP/2 connection.
     pub streams: usize,
+}
+
+/// How many connections are opened ahead of need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// So many.
+    Exactly(usize),
+    /// As many as so many requests at a time need, which depends on the protocol.
+    For(usize),
 }
 
 /// One pass of the loop over one target.
@@ -120,6 +129,23 @@ impl Workers {
         self.stop.send_replace(true);
     }
 
+    /// Stops at the first interrupt (Ctrl-C); a second one ends the process at once.
+    pub fn stop_on_interrupt(&self) {
+        let stop = self.stop.clone();
+        let wait = move || {
+            let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
+            runtime.block_on(async {
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    stop.send_replace(true);
+                    let _ = tokio::signal::ctrl_c().await;
+                    std::process::exit(130);
+                }
+            });
+        };
+        // Without this thread an interrupt ends the process at once: nothing worse.
+        let _ = thread::Builder::new().name("interrupt".into()).spawn(wait);
+    }
+
     /// Waits for the end; a panic of a worker goes on here.
     pub fn join(self) -> Result<(), WorkError> {
         drop(self.notes);
@@ -196,10 +222,12 @@ impl Worker {
             } else {
                 Pool::sharing(target, course.streams)
             };
-            let connections = course.connections.div_ceil(self.share.of);
-            pool.open(connections)
-                .await
-                .map_err(|error| WorkError::Dial(course.target.origin(), error))?;
+            let part = |count: usize| count.div_ceil(self.share.of);
+            let opened = match course.connections {
+                Connections::Exactly(count) => pool.open(part(count)).await,
+                Connections::For(requests) => pool.open_for(part(requests)).await,
+            };
+            opened.map_err(|error| WorkError::Dial(course.target.origin(), error))?;
             lanes.push(Lane { pool, ask: course.ask.clone() });
         }
         Ok(lanes)

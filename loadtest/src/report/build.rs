@@ -10,7 +10,7 @@ use super::model::{
 };
 
 /// The quantiles of a report, by name.
-pub const QUANTILES: [(&str, f64); 8] = [
+pub(super) const QUANTILES: [(&str, f64); 8] = [
     ("p50", 0.5),
     ("p75", 0.75),
     ("p90", 0.9),
@@ -77,7 +77,8 @@ fn process(about: &About, account: &Account) -> Option<ProcessReport> {
     if about.processes.is_empty() || cpu_ns == 0 {
         return None;
     }
-    let memory = about.processes.iter().filter_map(|pid| crate::measure::host::process_memory(*pid));
+    let memory =
+        about.processes.iter().filter_map(|pid| crate::measure::host::process_memory(*pid));
     Some(ProcessReport {
         cpu_ns,
         cpu_ns_per_request: cpu_ns as f64 / account.started.max(1) as f64,

@@ -7,7 +7,7 @@ use super::model::Report;
 
 /// Writes one line per target and measure, times in nanoseconds; a statistic that the run has too
 /// few values for is left empty.
-pub fn write(report: &Report, mut out: impl Write) -> io::Result<()> {
+pub(super) fn write(report: &Report, mut out: impl Write) -> io::Result<()> {
     write!(out, "target,measure,count,mean,stdev,min")?;
     for (name, _) in QUANTILES {
         write!(out, ",{name}")?;

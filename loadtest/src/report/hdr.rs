@@ -12,18 +12,23 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use crate::client::Mono;
 use crate::measure::{Interval, Measure, request_histogram};
 
-/// Points for each halving of the distance to 100 %, as HdrHistogram's tools print by default.
+/// Points for each halving of the distance to 100 %, as its tools print by default.
 const TICKS: u32 = 5;
 /// Nanoseconds in the unit of `.hgrm` files.
 const UNIT: f64 = 1e6;
 
 /// Writes a percentile distribution in milliseconds.
-pub fn write_hgrm(histogram: &Histogram<u64>, mut out: impl Write) -> io::Result<()> {
-    writeln!(out, "{:>12} {:>14} {:>10} {:>14}\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)")?;
+pub(super) fn write_hgrm(histogram: &Histogram<u64>, mut out: impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:>12} {:>14} {:>10} {:>14}\n",
+        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+    )?;
     let mut below = 0;
     for point in histogram.iter_quantiles(TICKS) {
         below += point.count_since_last_iteration();
-        let (value, quantile) = (point.value_iterated_to() as f64 / UNIT, point.quantile_iterated_to());
+        let (value, quantile) =
+            (point.value_iterated_to() as f64 / UNIT, point.quantile_iterated_to());
         write!(out, "{value:12.3} {quantile:14.12} {below:10}")?;
         if quantile < 1.0 {
             writeln!(out, " {:14.2}", 1.0 / (1.0 - quantile))?;
@@ -45,9 +50,12 @@ const LOGGED: [Measure; 5] =
     [Measure::Ttfb, Measure::Ttft, Measure::Gap, Measure::LegDown, Measure::Total];
 
 /// The header of an interval log that begins at `start`, with the run's command as a comment.
-pub fn begin_log(mut out: impl Write, start: SystemTime, command: &str) -> io::Result<()> {
+pub(super) fn begin_log(mut out: impl Write, start: SystemTime, command: &str) -> io::Result<()> {
     let mut serializer = V2DeflateSerializer::new();
-    let comment = format!("[Histogram log format version 1.3]\n[Logged by loadtest {}: {command}]", env!("CARGO_PKG_VERSION"));
+    let comment = format!(
+        "[Histogram log format version 1.3]\n[Logged by loadtest {}: {command}]",
+        env!("CARGO_PKG_VERSION")
+    );
     IntervalLogWriterBuilder::new()
         .add_comment(&comment)
         .with_start_time(start)
@@ -60,7 +68,7 @@ pub fn begin_log(mut out: impl Write, start: SystemTime, command: &str) -> io::R
 
 /// Adds `interval` to a log whose run began at `begin`: a line per measure that has values, tagged
 /// `target/measure`, in nanoseconds.
-pub fn log_interval(
+pub(super) fn log_interval(
     interval: &Interval,
     target: &str,
     begin: Mono,

@@ -35,7 +35,7 @@ struct Line<'a> {
 }
 
 /// Writes the requests that ended in `interval`.
-pub fn write(interval: &Interval, target: &str, mut out: impl Write) -> io::Result<()> {
+pub(super) fn write(interval: &Interval, target: &str, mut out: impl Write) -> io::Result<()> {
     for row in &interval.rows {
         serde_json::to_writer(&mut out, &line(row, target, interval.slice))?;
         out.write_all(b"\n")?;

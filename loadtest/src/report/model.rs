@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::compare::QUANTILES;
 use crate::judge::Generator;
+use crate::measure::Measure;
 use crate::measure::host::Machine;
 
 /// The format's name and version; a change that breaks readers counts up.
@@ -32,11 +34,21 @@ pub struct Report {
     /// Conditions that failed the run (`--fail-if`, `--verify`).
     pub failed_conditions: Vec<String>,
     /// What each measure means.
-    pub definitions: BTreeMap<&'static str, &'static str>,
+    pub definitions: Vec<Definition>,
     /// One per target, in the order of the command line.
     pub targets: Vec<TargetReport>,
     /// What each target adds to the first; only of a comparison.
     pub comparison: Option<Comparison>,
+}
+
+/// What a measure means.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Definition {
+    /// The measure.
+    pub name: &'static str,
+    /// Its meaning in a sentence.
+    pub means: &'static str,
 }
 
 /// What one target did.
@@ -175,6 +187,19 @@ pub struct Comparison {
     pub added: Vec<Added>,
 }
 
+impl Comparison {
+    /// What `target` adds in `measure` at a quantile (0 to 1), in nanoseconds, if that was compared.
+    pub fn added_by(&self, target: &str, measure: Measure, quantile: f64) -> Option<f64> {
+        let share = |name| QUANTILES.iter().find(|(own, _)| *own == name).map(|(_, share)| *share);
+        let fits = |added: &&Added| {
+            added.target == target
+                && added.measure == measure.name()
+                && share(added.quantile).is_some_and(|share| (share - quantile).abs() < 1e-9)
+        };
+        self.added.iter().find(fits).map(|added| added.added_ns)
+    }
+}
+
 /// What one target adds in one measure at one quantile, in nanoseconds.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -201,4 +226,21 @@ pub struct Added {
     pub median_of_rounds_ns: f64,
     /// The difference within each round.
     pub rounds_ns: Vec<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/report.schema.json");
+
+    /// Run with `BLESS=1` to write the schema anew after a change of the report.
+    #[test]
+    fn the_schema_in_the_repository_is_that_of_the_report() {
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Report)).unwrap() + "\n";
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(SCHEMA, &schema).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(SCHEMA).unwrap(), schema);
+    }
 }

@@ -14,6 +14,7 @@ use super::{csv, hdr, jsonl};
 /// Which files to write; `-` is standard output.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Output")]
+#[expect(clippy::doc_markdown, reason = "the comments are the help's text")]
 pub struct Files {
     /// The whole report as JSON (schema: loadtest/schema/report.schema.json); - for standard output
     #[arg(long, value_name = "FILE")]
@@ -137,8 +138,8 @@ impl Sink {
         let out: Box<dyn Write> = if path == Path::new("-") {
             Box::new(BufWriter::new(io::stdout()))
         } else {
-            let file = File::create(path)
-                .map_err(|source| FileError { path: path.to_owned(), source })?;
+            let file =
+                File::create(path).map_err(|source| FileError { path: path.to_owned(), source })?;
             Box::new(BufWriter::with_capacity(1 << 20, file))
         };
         Ok(Self { path: path.to_owned(), out })

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::format;
-use super::model::{Added, Comparison, MeasureReport, Report, TargetReport};
+use super::model::{Added, Comparison, Definition, MeasureReport, Report, TargetReport};
 
 /// The columns of the measures' table.
 const COLUMNS: [&str; 6] = ["p50", "p90", "p95", "p99", "p99.9", "p99.99"];
@@ -105,7 +105,14 @@ fn compared(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     writeln!(
         out,
         "  {:<14}{:<10}{:<7}{:>11}{:>11}{:>12}  {:<24}{:>16}",
-        "target", "measure", "", comparison.baseline, "its own", "added", "interval", "median of rounds"
+        "target",
+        "measure",
+        "",
+        comparison.baseline,
+        "its own",
+        "added",
+        "interval",
+        "median of rounds"
     )?;
     for added in &comparison.added {
         added_row(out, added)?;
@@ -114,8 +121,7 @@ fn compared(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
 }
 
 fn added_row(out: &mut String, added: &Added) -> std::fmt::Result {
-    let interval =
-        format!("[{}, {}]", format::added(added.low_ns), format::added(added.high_ns));
+    let interval = format!("[{}, {}]", format::added(added.low_ns), format::added(added.high_ns));
     writeln!(
         out,
         "  {:<14}{:<10}{:<7}{:>11}{:>11}{:>12}  {:<24}{:>16}{}",
@@ -133,12 +139,10 @@ fn added_row(out: &mut String, added: &Added) -> std::fmt::Result {
 
 fn closing(out: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(out, "\nWhat is measured (counts from when a request was due, failures left out)")?;
-    for (name, definition) in &report.definitions {
-        let shown = report.targets.iter().any(|target| {
-            target.measures.iter().any(|measure| measure.name == *name)
-        });
-        if shown {
-            writeln!(out, "  {name:<12}{definition}")?;
+    for Definition { name, means } in &report.definitions {
+        let measured = |target: &TargetReport| target.measures.iter().any(|own| own.name == *name);
+        if report.targets.iter().any(measured) {
+            writeln!(out, "  {name:<12}{means}")?;
         }
     }
     let generator = &report.generator;

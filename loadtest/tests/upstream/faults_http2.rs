@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
-use loadtest::upstream::{Cut, End, Goaway, Script, Step, Upstream};
+use loadtest::upstream::{ConnectionEnd, Cut, End, Goaway, Script, Step, Upstream};
 
 use crate::client::{H2Answer, H2Client, SOON};
 
@@ -107,6 +107,32 @@ async fn an_abrupt_goaway_after_a_stream_lets_it_finish_and_closes() {
 }
 
 #[tokio::test]
+async fn requests_that_cross_an_abrupt_goaway_are_disowned_and_never_answered() {
+    let script = Script::new().answer(200, &[], "ok");
+    let builder = Upstream::builder().clear().http2().goaway_abruptly_every(3).script(script);
+    let upstream = builder.start().unwrap();
+    let client = H2Client::connect(&upstream).await;
+    // All of them leave before anything can come back.
+    let mut sent = Vec::new();
+    for _ in 0..8 {
+        let mut sender = client.send.clone().ready().await.unwrap();
+        sent.push(sender.send_request(client.request("/").body(()).unwrap(), true).unwrap().0);
+    }
+    let (mut answered, mut disowned) = (0, 0);
+    for response in sent {
+        match response.await {
+            Ok(_) => answered += 1,
+            Err(error) => {
+                assert_eq!((error.is_go_away(), error.is_remote()), (true, true));
+                disowned += 1;
+            }
+        }
+    }
+    assert_eq!((answered, disowned), (3, 5));
+    assert_eq!(upstream.requests(), 3);
+}
+
+#[tokio::test]
 async fn every_hundredth_request_retires_its_connection_and_none_fails() {
     let script = Script::new().answer(200, &[], "ok");
     let upstream = Upstream::builder().http2().goaway_every(100).script(script).start().unwrap();
@@ -125,8 +151,12 @@ async fn empty_frames_are_really_sent() {
     let with = |count| Script::new().stream().step(Step::EmptyFrames(count)).body("x").finish();
     assert_eq!(ask(with(50)).await.unwrap().body(), b"x");
     // The `h2` client does not hand them out, but the 101st of a connection is too many for it.
-    let error = ask(with(150)).await.err().unwrap();
+    let upstream = upstream(with(150));
+    let client = H2Client::connect(&upstream).await;
+    let error = client.post("/", "{}").await.collect().await.err().unwrap();
     assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM));
+    let end = Some(ConnectionEnd::PeerGoaway { code: Reason::ENHANCE_YOUR_CALM.into() });
+    assert!(upstream.seen(|log| log.connections[0].closed == end, SOON).await);
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ pub(super) struct Control {
     graceful: Cell<bool>,
     /// Close once no stream is left.
     closing: Cell<bool>,
-    /// Streams above this were disowned and are ignored.
+    /// Streams above this were disowned by a GOAWAY: they are neither counted nor answered.
     last_stream: Cell<Option<u32>>,
     /// Answers that must neither be sent nor reset.
     parked: RefCell<Vec<Answer>>,
@@ -46,6 +46,10 @@ pub(super) struct Control {
 }
 
 impl Control {
+    fn disowns(&self, stream: u32) -> bool {
+        self.last_stream.get().is_some_and(|last| stream > last)
+    }
+
     /// Sends the graceful GOAWAY.
     fn retire(&self) {
         self.graceful.set(true);
@@ -80,9 +84,9 @@ pub(super) async fn drive(shared: Rc<Shared>, wire: Wire, number: u64) -> Connec
             biased;
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
-                    let stream = respond.stream_id().as_u32();
-                    if control.last_stream.get().is_some_and(|last| stream > last) {
-                        continue;
+                    // Reaped first, so that the peak below counts only what is under way.
+                    while let Some(done) = streams.try_join_next() {
+                        shared.note_panic(done);
                     }
                     let request = Incoming { request, respond, number, nth_on_connection };
                     nth_on_connection += 1;
@@ -112,10 +116,12 @@ pub(super) async fn drive(shared: Rc<Shared>, wire: Wire, number: u64) -> Connec
 /// Says why the connection ended, and lets the socket linger: whatever the peer still sends would otherwise turn
 /// our FIN into a RST, which may destroy frames that the peer has not read yet.
 fn ending(wire: &Wire, error: Option<&h2::Error>) -> ConnectionEnd {
-    let scripted = wire.is_cut();
-    wire.cut(Cut::Fin);
+    wire.close();
     match error {
-        _ if scripted => ConnectionEnd::Scripted,
+        _ if wire.is_cut() => ConnectionEnd::Scripted,
+        Some(error) if error.is_go_away() && error.is_remote() => {
+            ConnectionEnd::PeerGoaway { code: error.reason().map_or(0, u32::from) }
+        }
         Some(error) => ConnectionEnd::Failed(error.to_string()),
         None => ConnectionEnd::Closed,
     }
@@ -131,13 +137,22 @@ struct Incoming {
 async fn serve(shared: Rc<Shared>, wire: Wire, control: Rc<Control>, incoming: Incoming) {
     let Incoming { request, respond, number, nth_on_connection } = incoming;
     let head_ns = now_ns();
+    let stream = respond.stream_id().as_u32();
+    let bodyless = request.method() == http::Method::HEAD;
+    let mut answer = Answer::new(respond, wire.clone(), control.clone(), bodyless);
+    if control.disowns(stream) {
+        return control.parked.borrow_mut().push(answer);
+    }
+    if let Some(which) = shared.goaway_due(nth_on_connection) {
+        answer.goaway(which).await;
+    }
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let seen = Seen {
         nth: shared.next_request(),
         connection: number,
         nth_on_connection,
-        stream: respond.stream_id().as_u32(),
+        stream,
         method: parts.method.as_str().to_owned(),
         path: path.to_owned(),
         authority: parts.uri.authority().map(|authority| authority.as_str().to_owned()),
@@ -147,13 +162,8 @@ async fn serve(shared: Rc<Shared>, wire: Wire, control: Rc<Control>, incoming: I
         body_sha256: None,
         head_ns,
     };
-    let bodyless = parts.method == http::Method::HEAD;
-    let mut answer = Answer::new(respond, wire, control.clone(), bodyless);
-    if let Some(which) = shared.goaway_due(nth_on_connection) {
-        answer.goaway(which).await;
-    }
     let mut sink = Sink::H2(answer);
-    exchange(&shared, seen, &mut Upload(body), &mut sink).await;
+    exchange(&shared, &wire, seen, &mut Upload(body), &mut sink).await;
     if let Sink::H2(answer) = sink
         && answer.is_parked()
     {
