@@ -17,30 +17,35 @@ pub(super) fn lines(
     inside: Option<&Value>,
 ) -> Vec<String> {
     let Compared { direct, through, failures } = compared;
-    let mut lines = vec![
-        format!(
-            "{} streams direct and {} through the proxy, in turn; {} tokens, {} apart\n",
-            grouped(direct.streams),
-            grouped(through.streams),
-            wanted.tokens,
-            time(wanted.gap.as_nanos() as u64),
-        ),
-        format!("{:38}{:>12}{:>12}", "", "p50", "p99"),
-    ];
+    let mut lines = vec![format!(
+        "{} streams direct and {} through the proxy, in turn; {} tokens, {} apart\n",
+        grouped(direct.streams),
+        grouped(through.streams),
+        wanted.tokens,
+        time(wanted.gap.as_nanos() as u64),
+    )];
+    if direct.streams > 0 && through.streams > 0 {
+        lines.extend(measured(screen, direct, through));
+    }
+    lines.extend(verdict(direct, through, failures));
+    lines.extend(inside.and_then(inside_line));
+    lines.push(String::new());
+    lines.extend(caveat());
+    lines
+}
+
+fn measured(screen: &Screen, direct: &Side, through: &Side) -> Vec<String> {
+    let mut lines = vec![format!("{:38}{:>12}{:>12}", "", "p50", "p99")];
     let measures: [(&str, fn(&Side) -> &Histogram<u64>); 3] = [
         ("time to first byte", |side| &side.first_byte),
         ("upstream's write to client's read", |side| &side.on_the_way),
-        ("gap between tokens at the client", |side| &side.gap),
+        ("gap between tokens, as the client reads them", |side| &side.gap),
     ];
     for (name, of) in measures {
         let [title, direct, through, added] = rows(name, of(direct), of(through));
         lines.extend([title, direct, through, screen.styled(Style::Bold, &added)]);
     }
     lines.push(String::new());
-    lines.extend(verdict(direct, through, failures));
-    lines.extend(inside.and_then(inside_line));
-    lines.push(String::new());
-    lines.extend(caveat());
     lines
 }
 

@@ -54,6 +54,10 @@ impl Roots {
         if store.is_empty() && std::env::var_os("SSL_CERT_FILE").is_none() {
             store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
+        if store.is_empty() {
+            // Not refused: an upstream's own CA file may be all that is needed.
+            tracing::warn!("SSL_CERT_FILE holds no certificate that can be used: none is trusted");
+        }
         Self(store)
     }
 
