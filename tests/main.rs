@@ -1,6 +1,7 @@
 //! The proxy between two scripted ends, on the wire. One file per room and one per way a peer
 //! misbehaves.
 
+mod cancel;
 mod fixture;
 mod path;
 mod raw_http1;
