@@ -1,3 +1,5 @@
 //! The `loadtest` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    loadtest::cli::main()
+}

@@ -1,7 +1,7 @@
 //! The record: opened when a request's head arrives, stamped on its way, closed exactly once.
 //!
-//! A worker owns a [`Recorder`]; all that a stamp touches is of that one thread, so a stamp costs
-//! some nanoseconds and never a lock or a wake. Now and then the [`Hub`] asks each worker for what
+//! A worker owns a `Recorder`; all that a stamp touches is of that one thread, so a stamp costs
+//! some nanoseconds and never a lock or a wake. Now and then the `Hub` asks each worker for what
 //! it has recorded; the worker swaps its full set for an empty one and goes on. Adding up, the
 //! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
 

@@ -7,52 +7,45 @@ use serde_json::Value;
 
 /// Which of OpenAI's SDKs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sdk {
+pub(super) enum Sdk {
     Python,
     Node,
 }
 
+/// A group of cases, and where to run it.
+#[derive(Debug)]
+pub(super) struct Job(Vec<String>);
+
 /// What one case of a program said.
 #[derive(Debug)]
-pub struct Verdict {
-    pub case: String,
-    pub ok: bool,
-    pub detail: String,
+pub(super) struct Verdict {
+    /// The number of its job, from 0.
+    pub(super) job: usize,
+    pub(super) case: String,
+    pub(super) ok: bool,
+    pub(super) detail: String,
     /// What the application saw, without what differs from one run to the next.
-    pub seen: Value,
+    pub(super) seen: Value,
 }
 
 /// `tests/sdk/install` ends with this when the package registry can't be reached.
 const REGISTRY_OUT_OF_REACH: i32 = 75;
 
 impl Sdk {
-    pub const BOTH: [Self; 2] = [Self::Python, Self::Node];
+    pub(super) const BOTH: [Self; 2] = [Self::Python, Self::Node];
 
-    /// Runs a group of cases against `base_url` (with its `/v1`); the proxy must not see a proxy of the machine's.
-    ///
-    /// `None` when the SDK can't be fetched, which has then been said loudly. Everything else that goes wrong panics.
-    pub fn run(self, base_url: &str, group: &str, options: &[&str]) -> Option<Vec<Verdict>> {
-        let interpreter = self.install()?;
-        let output = Command::new(interpreter)
-            .arg(self.program())
-            .args([base_url, group])
-            .args(options)
-            .env("SDK_MODULE", root().join(".sdk/node/node_modules/openai"))
-            .env("NO_PROXY", "*")
-            .env_remove("OPENAI_BASE_URL")
-            .output()
-            .expect("the interpreter runs");
-        let said = String::from_utf8_lossy(&output.stdout);
-        let verdicts: Vec<Verdict> = said.lines().map(Verdict::parse).collect();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!verdicts.is_empty(), "{self:?} {group}: no case ran\n{said}{stderr}");
-        let all_ok = verdicts.iter().all(|verdict| verdict.ok);
-        assert_eq!(output.status.success(), all_ok, "{self:?} {group}: {said}{stderr}");
-        Some(verdicts)
+    /// Runs one group of cases against `base_url` (with its `/v1`); see [`Sdk::run_all`].
+    pub(super) fn run(self, base_url: &str, group: &str, options: &[&str]) -> Option<Vec<Verdict>> {
+        self.run_all(&[Job::new(base_url, group, options)])
     }
 
     /// As `run`, where every case has to pass.
-    pub fn passes(self, base_url: &str, group: &str, options: &[&str]) -> Option<Vec<Verdict>> {
+    pub(super) fn passes(
+        self,
+        base_url: &str,
+        group: &str,
+        options: &[&str],
+    ) -> Option<Vec<Verdict>> {
         let verdicts = self.run(base_url, group, options)?;
         let failed: Vec<String> = verdicts
             .iter()
@@ -60,6 +53,34 @@ impl Sdk {
             .map(|verdict| format!("{}: {}", verdict.case, verdict.detail))
             .collect();
         assert!(failed.is_empty(), "{self:?} at {base_url}, {group}:\n{}", failed.join("\n"));
+        Some(verdicts)
+    }
+
+    /// Runs the jobs one after another in one process.
+    ///
+    /// `None` when the SDK can't be fetched, which has then been said loudly. A case that fails is a verdict; everything
+    /// else that goes wrong panics.
+    pub(super) fn run_all(self, jobs: &[Job]) -> Option<Vec<Verdict>> {
+        let interpreter = self.install()?;
+        let arguments: Vec<&[String]> = jobs.iter().map(|job| job.0.as_slice()).collect();
+        let output = Command::new(interpreter)
+            .arg(self.program())
+            .args(arguments.join(&"--".to_owned()))
+            .env("SDK_MODULE", root().join(".sdk/node/node_modules/openai"))
+            // A proxy of the machine's own must not come between.
+            .env("NO_PROXY", "*")
+            .env_remove("OPENAI_BASE_URL")
+            .output()
+            .expect("the interpreter runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let verdicts: Vec<Verdict> = said.lines().map(Verdict::parse).collect();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        for job in 0..jobs.len() {
+            let answered = verdicts.iter().any(|verdict| verdict.job == job);
+            assert!(answered, "{self:?}: nothing ran for {:?}\n{said}{stderr}", jobs[job]);
+        }
+        let all_ok = verdicts.iter().all(|verdict| verdict.ok);
+        assert_eq!(output.status.success(), all_ok, "{self:?}: {said}{stderr}");
         Some(verdicts)
     }
 
@@ -95,10 +116,18 @@ impl Sdk {
     }
 }
 
+impl Job {
+    pub(super) fn new(base_url: &str, group: &str, options: &[&str]) -> Self {
+        Self([base_url, group].iter().chain(options).map(|&text| text.to_owned()).collect())
+    }
+}
+
 impl Verdict {
     fn parse(line: &str) -> Self {
-        let value: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no verdict: {line}"));
+        let value: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("no verdict: {line}"));
         Self {
+            job: value["job"].as_u64().expect("a number") as usize,
             case: value["case"].as_str().expect("a name").to_owned(),
             ok: value["ok"].as_bool().expect("a judgement"),
             detail: value["detail"].as_str().unwrap_or_default().to_owned(),

@@ -64,6 +64,18 @@ impl Pool {
         Ok(())
     }
 
+    /// Opens as many connections as `requests` at a time need, which the protocol decides.
+    pub async fn open_for(&self, requests: usize) -> Result<(), DialError> {
+        if self.cold || requests == 0 {
+            return Ok(());
+        }
+        let lease = self.dial().await?;
+        let shared = matches!(lease.connection, Connection::Http2(_));
+        self.give_back(lease);
+        let all = if shared { requests.div_ceil(self.streams) } else { requests };
+        self.open(all - 1).await
+    }
+
     /// How many connections have been opened so far.
     pub fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)

@@ -11,6 +11,7 @@ use tokio::sync::{Barrier, watch};
 
 use crate::ask::Ask;
 use crate::client::{DialError, Pool, Target};
+use crate::measure::host::{ThreadTime, process_time};
 use crate::measure::{Interval, Recorder};
 
 use super::{Lane, Plan, Share, drive};
@@ -27,10 +28,21 @@ pub struct Course {
     pub ask: Arc<Ask>,
     /// A new connection for each request.
     pub cold: bool,
+    /// Processes that serve the target on this machine, to be charged with what they use.
+    pub processes: Vec<u32>,
     /// Connections opened before the first request, over all workers.
-    pub connections: usize,
+    pub connections: Connections,
     /// Most requests at a time on one HTTP/2 connection.
     pub streams: usize,
+}
+
+/// How many connections are opened ahead of need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// So many.
+    Exactly(usize),
+    /// As many as so many requests at a time need, which depends on the protocol.
+    For(usize),
 }
 
 /// One pass of the loop over one target.
@@ -117,6 +129,23 @@ impl Workers {
         self.stop.send_replace(true);
     }
 
+    /// Stops at the first interrupt (Ctrl-C); a second one ends the process at once.
+    pub fn stop_on_interrupt(&self) {
+        let stop = self.stop.clone();
+        let wait = move || {
+            let Ok(runtime) = Builder::new_current_thread().enable_all().build() else { return };
+            runtime.block_on(async {
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    stop.send_replace(true);
+                    let _ = tokio::signal::ctrl_c().await;
+                    std::process::exit(130);
+                }
+            });
+        };
+        // Without this thread an interrupt ends the process at once: nothing worse.
+        let _ = thread::Builder::new().name("interrupt".into()).spawn(wait);
+    }
+
     /// Waits for the end; a panic of a worker goes on here.
     pub fn join(self) -> Result<(), WorkError> {
         drop(self.notes);
@@ -165,13 +194,23 @@ impl Worker {
             recorder.open(leg.target, leg.slice);
             let plan = share_of(leg.plan.clone(), self.share);
             let lane = &lanes[leg.target];
+            let before = self.processes_time(leg.target);
             let driven = drive(plan, lane, self.share, &recorder, &mut self.stop).await;
             self.together.wait().await;
+            recorder.charge(self.processes_time(leg.target).since(before));
             driven.map_err(WorkError::Io)?;
         }
         ticker.abort();
         recorder.turn(Some((0, 0)));
         Ok(())
+    }
+
+    /// Time of the target's processes so far; one worker asks for all.
+    fn processes_time(&self, target: usize) -> ThreadTime {
+        let mine =
+            if self.share.nth == 0 { &self.program.courses[target].processes[..] } else { &[] };
+        let times = mine.iter().filter_map(|pid| process_time(*pid));
+        times.fold(ThreadTime::default(), ThreadTime::plus)
     }
 
     async fn open(&self) -> Result<Vec<Lane>, WorkError> {
@@ -183,10 +222,12 @@ impl Worker {
             } else {
                 Pool::sharing(target, course.streams)
             };
-            let connections = course.connections.div_ceil(self.share.of);
-            pool.open(connections)
-                .await
-                .map_err(|error| WorkError::Dial(course.target.origin(), error))?;
+            let part = |count: usize| count.div_ceil(self.share.of);
+            let opened = match course.connections {
+                Connections::Exactly(count) => pool.open(part(count)).await,
+                Connections::For(requests) => pool.open_for(part(requests)).await,
+            };
+            opened.map_err(|error| WorkError::Dial(course.target.origin(), error))?;
             lanes.push(Lane { pool, ask: course.ask.clone() });
         }
         Ok(lanes)

@@ -70,6 +70,7 @@ fn thread_clock() -> u64 {
 
 /// Where a run was taken.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Machine {
     /// The processor's name, or `unknown`.
     pub processor: String,

@@ -65,6 +65,10 @@ pub struct Interval {
     pub in_flight: u64,
     /// Requests started in it, warm-up included.
     pub started: u64,
+    /// Events received in requests that ended in it, warm-up included.
+    pub events: u64,
+    /// What the target's process used, as far as it was charged for in it.
+    pub process: ThreadTime,
     /// Gaps between events, in nanoseconds.
     pub gap: Histogram<u64>,
     /// One-way times of stamped frames, in nanoseconds.
@@ -86,6 +90,8 @@ impl Interval {
             end: now,
             in_flight: 0,
             started: 0,
+            events: 0,
+            process: ThreadTime::default(),
             gap: event_histogram(),
             leg: event_histogram(),
             rows: Vec::new(),
@@ -140,6 +146,12 @@ impl Recorder {
         }
     }
 
+    /// Charges the present target for what its process used.
+    pub fn charge(&self, used: ThreadTime) {
+        let mut book = self.0.borrow_mut();
+        book.interval.process = book.interval.process.plus(used);
+    }
+
     /// A request starts.
     pub fn started(&self) {
         let mut book = self.0.borrow_mut();
@@ -151,6 +163,7 @@ impl Recorder {
     pub fn ended(&self, id: u64, outcome: Outcome, counted: bool) {
         let mut book = self.0.borrow_mut();
         book.in_flight -= 1;
+        book.interval.events += outcome.events;
         if counted {
             let (headers, trailers) = (http::HeaderMap::new(), None);
             book.interval.rows.push(Row { id, outcome: Outcome { headers, trailers, ..outcome } });

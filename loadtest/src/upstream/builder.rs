@@ -8,14 +8,16 @@ use std::time::Duration;
 use super::answers::Answers;
 use super::openai::Standard;
 use super::running::{Plan, Upstream};
-use super::script::{Goaway, Script};
+use super::script::Script;
 use super::seen::Seen;
 use super::server::{Protocols, Settings};
+use super::step::Goaway;
 use crate::tls::{CertificateSpec, H2, HTTP_1_1, Identity};
 
 /// Collects settings; [`Builder::start`] makes an [`Upstream`]. Without any: TLS, HTTP/2 and HTTP/1.1 by ALPN,
 /// an ephemeral port of 127.0.0.1, answers like OpenAI's.
 #[must_use]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Builder {
     tls: bool,
     certificate: CertificateSpec,

@@ -105,10 +105,10 @@ pub(super) fn opening(about: &About, nth: u64) -> Vec<Event> {
     let item = json!({"id": format!("msg_{nth:016x}"), "type": "message", "status": "in_progress",
         "role": "assistant", "content": []});
     vec![
-        event("response.created", json!({"response": begun})),
-        event("response.in_progress", json!({"response": begun})),
-        event("response.output_item.added", json!({"output_index": 0, "item": item})),
-        event("response.content_part.added", part(nth, "")),
+        event("response.created", &json!({"response": begun})),
+        event("response.in_progress", &json!({"response": begun})),
+        event("response.output_item.added", &json!({"output_index": 0, "item": item})),
+        event("response.content_part.added", &part(nth, "")),
     ]
 }
 
@@ -140,15 +140,15 @@ fn responses_closing(about: &About, nth: u64, tokens: u64, said: &str) -> Vec<Ev
         "text": said, "logprobs": []});
     let whole = response(about, nth, "completed", tokens, Some(said));
     vec![
-        event("response.output_text.done", done),
-        event("response.content_part.done", part(nth, said)),
-        event("response.output_item.done", json!({"output_index": 0, "item": item})),
-        event("response.completed", json!({"response": whole})),
+        event("response.output_text.done", &done),
+        event("response.content_part.done", &part(nth, said)),
+        event("response.output_item.done", &json!({"output_index": 0, "item": item})),
+        event("response.completed", &json!({"response": whole})),
     ]
 }
 
 /// An event of the Responses API; `sequence_number` gets a place of fixed width.
-fn event(name: &'static str, fields: Value) -> Event {
+fn event(name: &'static str, fields: &Value) -> Event {
     let text = fields.to_string();
     let fields = text.trim_start_matches('{');
     let fields = fields.strip_suffix('}').unwrap_or(fields);

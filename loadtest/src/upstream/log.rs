@@ -1,14 +1,8 @@
 //! What the upstream saw, in the order in which it saw it. All times are nanoseconds of CLOCK_MONOTONIC.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::watch;
-
-use super::clock::now_ns;
 
 /// How much of a request's body the log keeps.
 pub const KEPT_BODY: usize = 64 * 1024;
@@ -27,7 +21,7 @@ pub struct Log {
     /// Requests and connections beyond [`KEPT_ENTRIES`].
     pub not_recorded: u64,
     /// Sum of `kept` over all requests.
-    kept_bodies: usize,
+    pub(super) kept_bodies: usize,
 }
 
 /// One connection.
@@ -47,8 +41,8 @@ pub struct ConnectionSeen {
     pub http2: bool,
     /// The largest number of requests in progress at once.
     pub peak_streams: usize,
-    /// Streams that were refused because the peer exceeded the stream limit.
-    pub over_limit: u64,
+    /// RST_STREAM(REFUSED_STREAM) frames sent: by a script, or because the peer exceeded the stream limit.
+    pub refused: u64,
     /// When it ended.
     pub closed_ns: Option<u64>,
     /// Why it ended.
@@ -60,9 +54,14 @@ pub struct ConnectionSeen {
 pub enum ConnectionEnd {
     /// The peer closed it, or both agreed to.
     Closed,
-    /// A script cut it.
+    /// A script, or the test from outside, cut it.
     Scripted,
-    /// TLS or HTTP failed; the peer's GOAWAY with an error is one of these.
+    /// The peer sent GOAWAY with this error code (RFC 9113, section 7).
+    PeerGoaway {
+        /// 11 is ENHANCE_YOUR_CALM.
+        code: u32,
+    },
+    /// TLS or HTTP failed.
     Failed(String),
     /// The upstream was stopped while it was open.
     Stopped,
@@ -130,7 +129,7 @@ pub enum End {
     },
     /// The peer closed the connection first.
     PeerClosed,
-    /// The script broke it.
+    /// A script, or the test from outside, broke it.
     Scripted,
     /// What came was not HTTP.
     Malformed(String),
@@ -165,182 +164,5 @@ impl Log {
     /// Requests in progress.
     pub fn open_requests(&self) -> usize {
         self.requests.iter().filter(|request| request.end.is_none()).count()
-    }
-}
-
-/// Where the upstream's threads write and tests read.
-pub(super) struct Recorder {
-    enabled: bool,
-    /// Whatever is open from now on was not ended by its peer.
-    stopping: AtomicBool,
-    log: Mutex<Log>,
-    changed: Condvar,
-    version: watch::Sender<u64>,
-}
-
-impl Recorder {
-    pub(super) fn new(enabled: bool) -> Self {
-        Self {
-            enabled,
-            stopping: AtomicBool::new(false),
-            log: Mutex::default(),
-            changed: Condvar::new(),
-            version: watch::Sender::new(0),
-        }
-    }
-
-    pub(super) fn enabled(&self) -> bool {
-        self.enabled
-    }
-
-    pub(super) fn stopping(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn snapshot(&self) -> Log {
-        self.lock().clone()
-    }
-
-    pub(super) fn connection(&self, seen: ConnectionSeen) {
-        self.change(|log| {
-            if log.connections.len() < KEPT_ENTRIES {
-                log.connections.push(seen);
-            } else {
-                log.not_recorded += 1;
-            }
-        });
-    }
-
-    pub(super) fn update_connection(&self, number: u64, change: impl FnOnce(&mut ConnectionSeen)) {
-        self.change(|log| {
-            log.connections.get_mut(number as usize).map(change);
-        });
-    }
-
-    pub(super) fn request(&self, seen: RequestSeen) {
-        self.change(|log| {
-            if log.requests.len() < KEPT_ENTRIES {
-                log.requests.push(seen);
-            } else {
-                log.not_recorded += 1;
-            }
-        });
-    }
-
-    pub(super) fn update_request(&self, nth: u64, change: impl FnOnce(&mut RequestSeen)) {
-        self.change(|log| {
-            log.requests.get_mut(nth as usize).map(change);
-        });
-    }
-
-    /// Keeps `body` for request `nth` if there is room for it.
-    pub(super) fn keep_body(&self, nth: u64, body: Bytes, len: u64) {
-        self.change(|log| {
-            let room = KEPT_BODIES.saturating_sub(log.kept_bodies);
-            if let Some(request) = log.requests.get_mut(nth as usize) {
-                request.body_len = len;
-                let added = body.len().saturating_sub(request.body.len());
-                if added <= room {
-                    log.kept_bodies += added;
-                    request.body = body;
-                }
-            }
-        });
-    }
-
-    /// Blocks until `predicate` holds; false if it did not within `timeout`.
-    pub(super) fn wait_for(
-        &self,
-        timeout: Duration,
-        mut predicate: impl FnMut(&Log) -> bool,
-    ) -> bool {
-        let deadline = Instant::now() + timeout;
-        let mut log = self.lock();
-        while !predicate(&log) {
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                return false;
-            };
-            let woken = self.changed.wait_timeout(log, left);
-            log = woken.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
-    }
-
-    /// Waits without blocking the thread until `predicate` holds; false if it did not within `timeout`.
-    pub(super) async fn seen(
-        &self,
-        timeout: Duration,
-        mut predicate: impl FnMut(&Log) -> bool,
-    ) -> bool {
-        let mut version = self.version.subscribe();
-        let holds = async {
-            while !predicate(&self.lock()) {
-                if version.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        tokio::time::timeout(timeout, holds).await.is_ok()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Log)) {
-        if self.enabled {
-            change(&mut self.lock());
-            self.changed.notify_all();
-            self.version.send_modify(|version| *version += 1);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Closes one request's entry exactly once; dropping it unclosed means that the connection went away under it.
-pub(super) struct Entry {
-    recorder: Arc<Recorder>,
-    nth: u64,
-    closed: bool,
-}
-
-impl Entry {
-    pub(super) fn new(recorder: Arc<Recorder>, seen: RequestSeen) -> Self {
-        let nth = seen.nth;
-        if recorder.enabled() {
-            recorder.request(seen);
-        }
-        Self { recorder, nth, closed: false }
-    }
-
-    pub(super) fn update(&self, change: impl FnOnce(&mut RequestSeen)) {
-        self.recorder.update_request(self.nth, change);
-    }
-
-    pub(super) fn keep_body(&self, body: Bytes, len: u64) {
-        self.recorder.keep_body(self.nth, body, len);
-    }
-
-    pub(super) fn enabled(&self) -> bool {
-        self.recorder.enabled()
-    }
-
-    pub(super) fn close(mut self, end: End) {
-        self.close_with(end);
-    }
-
-    fn close_with(&mut self, end: End) {
-        if !std::mem::replace(&mut self.closed, true) {
-            self.recorder.update_request(self.nth, |request| {
-                request.end_ns = Some(now_ns());
-                request.end = Some(end);
-            });
-        }
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let stopping = self.recorder.stopping.load(Ordering::Relaxed);
-        self.close_with(if stopping { End::Stopped } else { End::PeerClosed });
     }
 }

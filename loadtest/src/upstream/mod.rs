@@ -11,16 +11,24 @@
 //! # Ok(()) }
 //! ```
 
+#![allow(clippy::doc_markdown, reason = "OpenAI and the constants of RFCs are names, not code")]
+
 mod answers;
 mod builder;
 mod chunk;
+/// The mock as a server of its own.
+pub mod cli;
 mod clock;
 mod exchange;
 mod http1;
 mod http2;
 mod intake;
+mod live;
 mod log;
 mod openai;
+/// An upstream without HTTP: what came, byte for byte, and scripted bytes back.
+pub mod raw;
+mod recorder;
 mod run;
 mod running;
 mod script;
@@ -30,6 +38,8 @@ mod sink;
 /// Durations as people write them.
 pub mod span;
 mod sse;
+mod step;
+mod watch;
 mod wire;
 
 pub use builder::Builder;
@@ -39,9 +49,10 @@ pub use log::{
     ConnectionEnd, ConnectionSeen, End, HeaderLine, KEPT_BODIES, KEPT_BODY, KEPT_ENTRIES, Log,
     RequestSeen,
 };
-pub use openai::Standard;
+pub use openai::{NAMED_SCRIPTS, Standard};
 pub use running::Upstream;
-pub use script::{ErrorEvent, Goaway, Head, Script, Step, Tokens};
+pub use script::Script;
 pub use seen::Seen;
 pub use sse::About;
+pub use step::{ErrorEvent, Goaway, Head, Step, Tokens};
 pub use wire::Cut;

@@ -4,10 +4,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::clock::{Clock, now_ns, ns};
 use super::intake::Intake;
-use super::log::{End, Entry};
-use super::script::{Head, Script, Step, Tokens};
+use super::log::End;
+use super::recorder::Entry;
+use super::script::Script;
 use super::sink::{Gone, Sink};
 use super::sse::Stream;
+use super::step::{Head, Step, Tokens};
 
 /// What back-to-back frames are gathered into before the connection gets to write.
 const BATCH: usize = 64 * 1024;
@@ -105,9 +107,8 @@ impl Run<'_> {
             Step::Reset(code) => self.sink.reset(*code).await,
             Step::Refuse => self.sink.refuse().await,
             Step::Goaway(which) => {
-                if !self.sink.goaway(*which).await {
-                    return Ok(Flow::On);
-                }
+                let over = self.sink.goaway(*which).await;
+                return Ok(if over { Flow::Over(End::Scripted) } else { Flow::On });
             }
             Step::Wire(bytes) => {
                 // Over HTTP/1.1 it may have been the head.
@@ -116,9 +117,7 @@ impl Run<'_> {
                 return Ok(Flow::On);
             }
             Step::EmptyFrames(count) => {
-                for _ in 0..*count {
-                    self.sink.empty_frame()?;
-                }
+                self.sink.empty_frames(*count).await;
                 return Ok(Flow::On);
             }
             _ => {}

@@ -12,13 +12,18 @@ use std::time::Duration;
 
 use rustix::thread::{CpuSet, Pid, gettid, sched_setaffinity};
 use socket2::{Domain, Socket, Type};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
 use super::builder::Builder;
 use super::clock::Clock;
-use super::log::{Log, Recorder, RequestSeen};
+use super::live::{Command, Frost, Live};
+use super::log::{Log, RequestSeen};
+use super::recorder::Recorder;
 use super::server::{PanicSlot, Settings, Shared, serve};
+use super::wire::Cut;
 
+/// Commands that may wait for a busy thread.
+const COMMANDS: usize = 64;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 
@@ -40,7 +45,9 @@ pub struct Upstream {
     requests: Arc<AtomicU64>,
     thread_id: Pid,
     panic: PanicSlot,
-    stop: Option<oneshot::Sender<()>>,
+    /// The thread ends when this is dropped.
+    commands: Option<mpsc::Sender<Command>>,
+    frost: Frost,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -56,9 +63,10 @@ impl Upstream {
         let recorder = Arc::new(Recorder::new(plan.log));
         let requests = Arc::new(AtomicU64::new(0));
         let panic = PanicSlot::default();
-        let (stop, stopped) = oneshot::channel();
+        let (commands, orders) = mpsc::channel(COMMANDS);
+        let frost = Frost::default();
         let (ready, started) = sync_channel(1);
-        let shared = (recorder.clone(), requests.clone(), panic.clone());
+        let shared = (recorder.clone(), requests.clone(), panic.clone(), frost.clone());
         let thread =
             std::thread::Builder::new().name("mock-upstream".to_owned()).spawn(move || {
                 let begun = pin(plan.cpu).and_then(|()| {
@@ -78,17 +86,17 @@ impl Upstream {
                         Err(error) => return drop(ready.send(Err(error))),
                     };
                     let _ = ready.send(Ok(gettid()));
-                    let (recorder, requests, panic) = shared;
-                    let shared =
-                        Shared { settings: plan.settings, recorder, clock, requests, panic };
-                    serve(Rc::new(shared), listener, stopped).await;
+                    let (recorder, requests, panic, frost) = shared;
+                    let live = Rc::<Live>::default();
+                    let settings = plan.settings;
+                    let shared = Shared { settings, recorder, clock, requests, panic, live, frost };
+                    serve(Rc::new(shared), listener, orders).await;
                 });
             })?;
         let thread_id =
             started.recv().map_err(|_| io::Error::other("the upstream's thread died"))??;
-        let (stop, thread) = (Some(stop), Some(thread));
-        let ca_pem = plan.ca_pem;
-        Ok(Self { addr, ca_pem, recorder, requests, thread_id, panic, stop, thread })
+        let (commands, thread, ca_pem) = (Some(commands), Some(thread), plan.ca_pem);
+        Ok(Self { addr, ca_pem, recorder, requests, thread_id, panic, commands, frost, thread })
     }
 
     /// Where it listens.
@@ -151,6 +159,35 @@ impl Upstream {
         found.then(|| self.log().requests.get(nth as usize).cloned()).flatten()
     }
 
+    /// Ends every connection that is open now, whether anything happens on it or not. New ones are accepted.
+    pub fn cut_all(&self, how: Cut) {
+        self.order(Command::Cut(how));
+    }
+
+    /// Retires every connection that is open now: HTTP/2 by a graceful GOAWAY, HTTP/1.1 by closing it if it is
+    /// idle. Requests in flight finish.
+    pub fn retire_all(&self) {
+        self.order(Command::Retire);
+    }
+
+    /// Stops answering, as a stopped process does: the kernel still acknowledges and accepts connections.
+    pub fn freeze(&self) {
+        self.frost.freeze();
+        self.order(Command::Freeze);
+    }
+
+    /// Goes on after [`Upstream::freeze`].
+    pub fn thaw(&self) {
+        self.frost.thaw();
+    }
+
+    fn order(&self, command: Command) {
+        if let Some(commands) = &self.commands {
+            // Full means that the thread is frozen under 64 earlier orders: another would change nothing.
+            let _ = commands.try_send(command);
+        }
+    }
+
     /// CPU time that the upstream's thread has used, from the scheduler's own account.
     pub fn cpu_time(&self) -> io::Result<Duration> {
         let path = format!("/proc/self/task/{}/schedstat", self.thread_id.as_raw_nonzero());
@@ -165,7 +202,8 @@ impl Upstream {
     }
 
     fn end(&mut self) {
-        drop(self.stop.take());
+        self.thaw();
+        drop(self.commands.take());
         let Some(thread) = self.thread.take() else { return };
         let mut panic = thread.join().err();
         let slot: &Mutex<_> = &self.panic;

@@ -9,14 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use super::answers::Answers;
 use super::clock::{Clock, now_ns};
-use super::log::{ConnectionEnd, ConnectionSeen, Recorder};
-use super::script::Goaway;
+use super::live::{Command, Frost, Live};
+use super::log::{ConnectionEnd, ConnectionSeen};
+use super::recorder::Recorder;
+use super::step::Goaway;
+use super::watch::Watch;
 use super::wire::{Transport, Wire};
 use super::{http1, http2};
 
@@ -52,6 +55,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) requests: Arc<AtomicU64>,
     pub(super) panic: PanicSlot,
+    pub(super) live: Rc<Live>,
+    pub(super) frost: Frost,
 }
 
 impl Shared {
@@ -66,6 +71,14 @@ impl Shared {
         (nth_on_connection + 1 == every).then_some(which)
     }
 
+    fn obey(&self, command: &Command) {
+        match command {
+            Command::Cut(how) => self.live.cut_all(*how),
+            Command::Retire => self.live.retire_all(),
+            Command::Freeze => self.frost.hold(),
+        }
+    }
+
     /// Keeps the first panic.
     pub(super) fn note_panic(&self, done: Result<(), JoinError>) {
         if let Err(error) = done
@@ -77,11 +90,11 @@ impl Shared {
     }
 }
 
-/// Accepts until `stop` fires or is dropped. Every open connection ends with it.
+/// Accepts until the sender of `commands` is dropped. Every open connection ends with it.
 pub(super) async fn serve(
     shared: Rc<Shared>,
     listener: TcpListener,
-    mut stop: oneshot::Receiver<()>,
+    mut commands: mpsc::Receiver<Command>,
 ) {
     let clock = tokio::task::spawn_local(shared.clock.clone().run());
     let mut connections = JoinSet::new();
@@ -89,7 +102,10 @@ pub(super) async fn serve(
     loop {
         tokio::select! {
             biased;
-            _ = &mut stop => break,
+            command = commands.recv() => match command {
+                Some(command) => shared.obey(&command),
+                None => break,
+            },
             Some(done) = connections.join_next(), if !connections.is_empty() => shared.note_panic(done),
             incoming = listener.accept() => match incoming {
                 Ok((tcp, peer)) => {
@@ -114,7 +130,7 @@ async fn connection(shared: Rc<Shared>, tcp: TcpStream, peer: SocketAddr, number
         alpn: None,
         http2: false,
         peak_streams: 0,
-        over_limit: 0,
+        refused: 0,
         closed_ns: None,
         closed: None,
     };
@@ -154,7 +170,11 @@ async fn begin(shared: &Shared, tcp: TcpStream, number: u64) -> io::Result<(Wire
         seen.alpn = alpn.map(|name| String::from_utf8_lossy(&name).into_owned());
         seen.http2 = http2;
     });
-    Ok((Wire::new(transport), http2))
+    let watch = (http2 && shared.recorder.enabled()).then(|| {
+        let recorder = shared.recorder.clone();
+        Watch::new(move || recorder.update_connection(number, |seen| seen.refused += 1))
+    });
+    Ok((Wire::new(transport, watch), http2))
 }
 
 /// Whether the client begins with HTTP/2's preface (RFC 9113, section 3.4); its first four bytes are no method.

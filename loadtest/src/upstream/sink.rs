@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::script::{Goaway, Head};
+use super::step::{Goaway, Head};
 use super::wire::Cut;
 use super::{http1, http2};
 
@@ -34,7 +34,10 @@ impl Sink {
     /// `end`: there will be no body.
     pub(super) fn head(&mut self, head: &Head, end: bool) -> Result<(), Gone> {
         match self {
-            Self::H1(answer) => answer.head(head, end),
+            Self::H1(answer) => {
+                answer.head(head, end);
+                Ok(())
+            }
             Self::H2(answer) => answer.head(head, end),
         }
     }
@@ -55,10 +58,10 @@ impl Sink {
         }
     }
 
-    pub(super) fn empty_frame(&mut self) -> Result<(), Gone> {
+    pub(super) async fn empty_frames(&mut self, count: u32) {
         match self {
-            Self::H1(_) => Ok(()),
-            Self::H2(answer) => answer.empty_frame(),
+            Self::H1(_) => {}
+            Self::H2(answer) => answer.empty_frames(count).await,
         }
     }
 
@@ -97,14 +100,14 @@ impl Sink {
     pub(super) async fn reset(&mut self, code: u32) {
         match self {
             Self::H1(answer) => answer.cut(Cut::Rst).await,
-            Self::H2(answer) => answer.reset(code),
+            Self::H2(answer) => answer.reset(code).await,
         }
     }
 
     pub(super) async fn refuse(&mut self) {
         match self {
             Self::H1(answer) => answer.cut(Cut::Fin).await,
-            Self::H2(answer) => answer.reset(h2::Reason::REFUSED_STREAM.into()),
+            Self::H2(answer) => answer.reset(h2::Reason::REFUSED_STREAM.into()).await,
         }
     }
 

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::watch::Watch;
+
 /// How a socket is ended under the feet of whoever still reads from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -49,12 +51,14 @@ pub(super) struct Wire {
 }
 
 struct Shared {
-    /// Gone once the socket is cut; reading and writing then fail.
+    /// Gone once the socket has ended; reading and writing then fail.
     transport: RefCell<Option<Transport>>,
+    cut: Cell<bool>,
     /// What to do at the next moment when no frame is half written.
     pending: RefCell<Option<AtBoundary>>,
     /// Of the task that drives the connection.
     driver: Cell<Option<Waker>>,
+    watch: RefCell<Option<Watch>>,
 }
 
 struct AtBoundary {
@@ -66,27 +70,39 @@ struct AtBoundary {
 const LINGER: Duration = Duration::from_secs(1);
 
 impl Wire {
-    pub(super) fn new(transport: Transport) -> Self {
+    /// `watch` sees every byte that HTTP writes.
+    pub(super) fn new(transport: Transport, watch: Option<Watch>) -> Self {
         let shared = Shared {
             transport: RefCell::new(Some(transport)),
+            cut: Cell::new(false),
             pending: RefCell::new(None),
             driver: Cell::new(None),
+            watch: RefCell::new(watch),
         };
         Self { shared: Rc::new(shared) }
     }
 
     /// Ends the socket now, whatever is half written.
     pub(super) fn cut(&self, how: Cut) {
-        let transport = self.shared.transport.borrow_mut().take();
-        if let Some(transport) = transport {
-            end(transport, how);
-        }
+        self.shared.cut.set(true);
+        self.end(how);
         self.wake_driver();
     }
 
-    /// Whether a script ended the socket.
+    /// Ends the socket after its connection has ended by itself.
+    pub(super) fn close(&self) {
+        self.end(Cut::Fin);
+    }
+
+    fn end(&self, how: Cut) {
+        if let Some(transport) = self.shared.transport.borrow_mut().take() {
+            end(transport, how);
+        }
+    }
+
+    /// Whether a script, or a test from outside, ended the socket.
     pub(super) fn is_cut(&self) -> bool {
-        self.shared.transport.borrow().is_none()
+        self.shared.cut.get()
     }
 
     /// Puts `bytes` on the wire between two frames, as soon as all earlier frames have left, and then cuts if
@@ -188,7 +204,11 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.with(|io| io.poll_write(cx, buf))
+        let len = ready!(self.with(|io| io.poll_write(cx, buf)))?;
+        if let Some(watch) = self.shared.watch.borrow_mut().as_mut() {
+            watch.written(&buf[..len]);
+        }
+        Poll::Ready(Ok(len))
     }
 
     /// HTTP/2 flushes only when every frame is wholly written: that is the boundary scripts wait for.
@@ -198,7 +218,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_cut() {
+        if self.shared.transport.borrow().is_none() {
             return Poll::Ready(Ok(()));
         }
         self.with(|io| io.poll_shutdown(cx))

@@ -8,7 +8,7 @@ use loadtest::ask::{Ask, AskSpec, Prompts};
 use loadtest::client::{Protocol, SendOptions, Target};
 use loadtest::load::Plan;
 use loadtest::load::schedule::{Arrivals, Schedule, Stage};
-use loadtest::load::worker::{Course, Leg, Program, Workers};
+use loadtest::load::worker::{Connections, Course, Leg, Program, Workers};
 use loadtest::measure::Interval;
 
 fn course(url: &str) -> Course {
@@ -25,7 +25,14 @@ fn course(url: &str) -> Course {
     };
     let target = Target::new(url).unwrap().speaking(Protocol::Http2);
     let ask = Arc::new(Ask::new(ask).unwrap());
-    Course { target, ask, cold: false, connections: 1, streams: 100 }
+    Course {
+        target,
+        ask,
+        cold: false,
+        processes: Vec::new(),
+        connections: Connections::Exactly(1),
+        streams: 100,
+    }
 }
 
 fn plan(schedule: Schedule, slots: usize) -> Plan {

@@ -1,6 +1,7 @@
 //! The load client, on the wire: small peers, real sockets.
 #![expect(clippy::unwrap_used, reason = "test code")]
 
+mod cli;
 mod exchange;
 mod load;
 mod mock;

@@ -141,6 +141,15 @@ fn series_with_fixed_labels_stand_at_zero_from_the_start() {
 }
 
 #[test]
+fn every_metric_is_described_in_the_documentation() {
+    let described = include_str!("../../../docs/metrics.md");
+    let page = local(async { hub(AccessLog::Off).metrics().await });
+    let names = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let missing: Vec<_> = names.filter(|name| !described.contains(&format!("`{name}`"))).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
 fn promtool_has_nothing_to_say() {
     let page = local(async {
         let hub = hub(AccessLog::Off);

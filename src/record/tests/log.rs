@@ -91,6 +91,10 @@ fn a_line_tells_the_whole_story() {
         record.end(Outcome::UpstreamFailed);
     });
     let line = &lines[0];
+    let described = include_str!("../../../docs/metrics.md");
+    for field in line.as_object().unwrap().keys() {
+        assert!(described.contains(&format!("`{field}")), "{field} is not described");
+    }
     for (field, value) in [
         ("id", id.as_str()),
         ("client", "127.0.0.1:4000"),

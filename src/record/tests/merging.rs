@@ -111,6 +111,20 @@ fn a_silent_worker_is_left_out_and_counted_and_heard_when_it_speaks_again() {
 }
 
 #[test]
+fn an_answer_left_by_a_scrape_that_was_given_up_is_taken_and_the_worker_asked_afresh() {
+    local_without_waiting(async {
+        let hub = hub(AccessLog::Off);
+        // Waited for first, so that the other's answer is left lying.
+        let _silent = hub.worker(0);
+        let recorder = hub.worker(1).sit();
+        one_request(&recorder, Instant::now());
+        assert!(timeout(Duration::from_millis(100), hub.stats()).await.is_err());
+        one_request(&recorder, Instant::now());
+        assert_eq!(ended(&stats(&hub).await), 2);
+    });
+}
+
+#[test]
 fn what_an_ended_worker_recorded_stays_and_its_gauges_go() {
     let hub = hub(AccessLog::Off);
     local(async {

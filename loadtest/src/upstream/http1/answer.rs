@@ -4,8 +4,8 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::AsyncWriteExt;
 
 use super::reader::RequestHead;
-use crate::upstream::script::Head;
 use crate::upstream::sink::Gone;
+use crate::upstream::step::Head;
 use crate::upstream::wire::{Cut, Wire};
 
 /// What is gathered before it is written even though the script goes on.
@@ -25,6 +25,7 @@ enum Framing {
 }
 
 /// One answer under way.
+#[expect(clippy::struct_excessive_bools, reason = "two of the request, two of the answer")]
 pub(in crate::upstream) struct Answer {
     wire: Wire,
     out: BytesMut,
@@ -64,7 +65,7 @@ impl Answer {
         self.flush().await
     }
 
-    pub(in crate::upstream) fn head(&mut self, head: &Head, end: bool) -> Result<(), Gone> {
+    pub(in crate::upstream) fn head(&mut self, head: &Head, end: bool) {
         let length = head.header("content-length").and_then(|text| text.trim().parse().ok());
         self.framing = match length {
             _ if self.head_request || matches!(head.status, 204 | 304) => Framing::Bodyless,
@@ -87,7 +88,9 @@ impl Answer {
             self.out.put_slice(b"connection: close\r\n");
         }
         self.out.put_slice(b"\r\n");
-        if end { self.end() } else { Ok(()) }
+        if end {
+            self.end();
+        }
     }
 
     pub(in crate::upstream) async fn data(&mut self, frame: &[u8], end: bool) -> Result<(), Gone> {
@@ -106,7 +109,7 @@ impl Answer {
             Framing::UntilClose | Framing::None => self.out.put_slice(frame),
         }
         if end {
-            self.end()?;
+            self.end();
         }
         if self.out.len() >= GATHER { self.flush().await } else { Ok(()) }
     }
@@ -125,7 +128,7 @@ impl Answer {
     }
 
     pub(in crate::upstream) async fn finish(&mut self) -> Result<(), Gone> {
-        self.end()?;
+        self.end();
         self.flush().await
     }
 
@@ -155,9 +158,9 @@ impl Answer {
         self.wire.flush().await.map_err(|_| Gone::Closed)
     }
 
-    fn end(&mut self) -> Result<(), Gone> {
+    fn end(&mut self) {
         if std::mem::replace(&mut self.ended, true) {
-            return Ok(());
+            return;
         }
         match self.framing {
             Framing::Chunked => self.out.put_slice(b"0\r\n\r\n"),
@@ -165,7 +168,6 @@ impl Answer {
             Framing::Length(1..) | Framing::None => self.close = true,
             Framing::Length(0) | Framing::UntilClose | Framing::Bodyless => {}
         }
-        Ok(())
     }
 
     fn status_and_lines(&mut self, head: &Head) {

@@ -3,6 +3,7 @@
 mod answer;
 mod reader;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -14,7 +15,8 @@ use reader::{BodyRead, Reader, RequestHead};
 use super::clock::now_ns;
 use super::exchange::{Pump, exchange};
 use super::intake::Intake;
-use super::log::{ConnectionEnd, Entry};
+use super::log::ConnectionEnd;
+use super::recorder::Entry;
 use super::seen::Seen;
 use super::server::Shared;
 use super::sink::{Gone, Sink};
@@ -23,6 +25,15 @@ use super::wire::{Cut, Wire};
 /// Serves one connection until it ends. Pipelined requests are answered in order.
 pub(super) async fn drive(shared: Rc<Shared>, mut wire: Wire, number: u64) -> ConnectionEnd {
     let mut reader = Reader::new(wire.clone());
+    let busy = Rc::new(Cell::new(false));
+    let _registered = shared.live.register(number, wire.clone(), {
+        let (wire, busy) = (wire.clone(), busy.clone());
+        move || {
+            if !busy.get() {
+                wire.cut(Cut::Fin);
+            }
+        }
+    });
     let mut nth_on_connection = 0;
     loop {
         let head = match reader.head().await {
@@ -32,12 +43,14 @@ pub(super) async fn drive(shared: Rc<Shared>, mut wire: Wire, number: u64) -> Co
                 // The peer learns that it was not understood; that it may not read it changes nothing.
                 let _ = wire.write_all(REFUSAL).await;
                 let _ = wire.flush().await;
-                wire.cut(Cut::Fin);
+                wire.close();
                 return ConnectionEnd::Failed(why);
             }
             Err(_) => return ended(&wire, "the connection broke within a head"),
         };
+        busy.set(true);
         let again = serve(&shared, &wire, &mut reader, &head, number, nth_on_connection).await;
+        busy.set(false);
         nth_on_connection += 1;
         if !again {
             break;
@@ -46,7 +59,7 @@ pub(super) async fn drive(shared: Rc<Shared>, mut wire: Wire, number: u64) -> Co
     if wire.is_cut() {
         return ConnectionEnd::Scripted;
     }
-    wire.cut(Cut::Fin);
+    wire.close();
     ConnectionEnd::Closed
 }
 
@@ -86,7 +99,7 @@ async fn serve(
     }
     let mut sink = Sink::H1(answer);
     let mut upload = Upload { reader, ended: false };
-    exchange(shared, seen, &mut upload, &mut sink).await;
+    exchange(shared, wire, seen, &mut upload, &mut sink).await;
     let Sink::H1(answer) = sink else { return false };
     upload.ended && answer.reusable() && head.keep_alive
 }

@@ -114,9 +114,10 @@ impl Reader {
                     self.body = Body::Over;
                     return Ok(Some(BodyRead::End(Vec::new())));
                 }
-                Body::Length(left) => return Ok(take(&mut self.buffer, left)),
                 Body::Chunk(0) => self.body = Body::ChunkEnd,
-                Body::Chunk(left) => return Ok(take(&mut self.buffer, left)),
+                Body::Length(left) | Body::Chunk(left) => {
+                    return Ok(take(&mut self.buffer, left));
+                }
                 Body::ChunkEnd => {
                     let Some(line) = line(&mut self.buffer)? else { return Ok(None) };
                     if !line.is_empty() {

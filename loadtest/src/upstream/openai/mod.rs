@@ -3,14 +3,17 @@
 mod bodies;
 mod named;
 
+pub use named::NAMED_SCRIPTS;
+
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::chunk::Shape;
-use super::script::{Head, Script, Step, Tokens};
+use super::script::Script;
 use super::seen::Seen;
 use super::sse::About;
+use super::step::{Head, Step, Tokens};
 use super::{clock, span};
 
 /// The pace and size of standard answers. A request overrides them by the headers `x-mock-tokens`,

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::{Standard, header_span, whole};
-use crate::upstream::script::{Goaway, Script, Step};
+use crate::upstream::script::Script;
 use crate::upstream::seen::Seen;
+use crate::upstream::step::{Goaway, Step};
 use crate::upstream::wire::Cut;
 
-/// Every name, for messages and for tests that go through all of them.
-pub const NAMES: [&str; 24] = [
+/// The names that the header `x-mock-script` knows; any number from 400 to 599 is one too.
+pub const NAMED_SCRIPTS: [&str; 24] = [
     "standard",
     "stall",
     "never",
@@ -60,7 +61,7 @@ pub(super) fn by_name(name: &str, pace: &Standard, seen: &Seen) -> Script {
         "no-done" => half().finish(),
         "short-length" => short_length(),
         "error-event" => half().error_event("The server had an error").finish(),
-        "empty-frames" => half().step(Step::EmptyFrames(200)).step(Step::Done).finish(),
+        "empty-frames" => half().step(Step::EmptyFrames(50)).step(Step::Done).finish(),
         "echo" => Script::new().echo(),
         "echo-sha256" => echo_sha256(),
         "429" => {
@@ -90,11 +91,9 @@ fn by_status(name: &str, seen: &Seen) -> Script {
         "404" => ("invalid_request_error", Some("model_not_found"), "The model does not exist."),
         _ => ("server_error", None, "The server had an error while processing your request."),
     };
-    match name.parse() {
-        Ok(status @ 400..600) => whole(seen, status, &super::bodies::error(kind, code, message)),
-        _ => {
-            let message = format!("no script is called {name:?}; there are: {}", NAMES.join(", "));
-            whole(seen, 400, &super::bodies::error("invalid_request_error", None, &message))
-        }
+    if let Ok(status @ 400..600) = name.parse() {
+        return whole(seen, status, &super::bodies::error(kind, code, message));
     }
+    let message = format!("no script is called {name:?}; there are: {}", NAMED_SCRIPTS.join(", "));
+    whole(seen, 400, &super::bodies::error("invalid_request_error", None, &message))
 }

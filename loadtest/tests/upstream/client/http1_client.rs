@@ -42,10 +42,9 @@ pub(crate) async fn http1_read(tcp: &mut TcpStream) -> Http1Answer {
     loop {
         if let Some(at) = find(&raw, b"\r\n\r\n") {
             let head = String::from_utf8(raw[..at + 4].to_vec()).unwrap();
-            if let Some((body, ended_cleanly)) = body(&head, &raw[at + 4..]) {
-                if ended_cleanly || error.is_some() {
-                    return Http1Answer { head, body, ended_cleanly, error };
-                }
+            let (body, ended_cleanly) = body(&head, &raw[at + 4..]).unwrap();
+            if ended_cleanly || error.is_some() {
+                return Http1Answer { head, body, ended_cleanly, error };
             }
         }
         match tcp.read_buf(&mut raw).await {

@@ -1,7 +1,5 @@
 //! A client on the `h2` crate.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
@@ -13,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// One connection.
 pub(crate) struct H2Client {
@@ -37,20 +36,39 @@ pub(crate) struct H2Answer {
 impl H2Client {
     /// Connects as the upstream wants it, by TLS or in clear.
     pub(crate) async fn connect(upstream: &Upstream) -> Self {
-        let tcp = TcpStream::connect(upstream.addr()).await.unwrap();
-        tcp.set_nodelay(true).unwrap();
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(4 << 20).initial_connection_window_size(64 << 20);
         if upstream.ca_pem().is_empty() {
+            let tcp = TcpStream::connect(upstream.addr()).await.unwrap();
             let (send, connection) = builder.handshake(tcp).await.unwrap();
-            return Self { send, connection: tokio::spawn(connection), scheme: "http" };
+            return Self::over(send, connection, "http");
         }
-        let config = tls::client_config(upstream.ca_pem(), &[tls::H2]).unwrap();
-        let connector = TlsConnector::from(Arc::clone(&config));
-        let name = ServerName::try_from("localhost").unwrap();
-        let tls = connector.connect(name, tcp).await.unwrap();
+        let tls = Self::try_tls(upstream, tls::H2).await.unwrap();
         let (send, connection) = builder.handshake(tls).await.unwrap();
-        Self { send, connection: tokio::spawn(connection), scheme: "https" }
+        Self::over(send, connection, "https")
+    }
+
+    /// Only the handshake.
+    pub(crate) async fn try_tls(
+        upstream: &Upstream,
+        alpn: &[u8],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let tcp = TcpStream::connect(upstream.addr()).await?;
+        let config = tls::client_config(upstream.ca_pem(), &[alpn])?;
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(config).connect(name, tcp).await
+    }
+
+    /// On a connection made by the caller.
+    pub(crate) fn over<T>(
+        send: SendRequest<Bytes>,
+        connection: h2::client::Connection<T, Bytes>,
+        scheme: &'static str,
+    ) -> Self
+    where
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        Self { send, connection: tokio::spawn(connection), scheme }
     }
 
     pub(crate) fn request(&self, path: &str) -> http::request::Builder {
@@ -120,6 +138,10 @@ impl H2Answer {
         let claim = body.rfind(r#""sha256":""#).unwrap();
         let start = body[..claim].rfind("\n\n").map_or(0, |at| at + 2);
         let digest = Sha256::digest(&body.as_bytes()[..start]);
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
     }
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).unwrap()
 }

@@ -1,0 +1,192 @@
+//! `loadtest compare`: two or more targets in rotation.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::compare::{Resampling, Rotation, Samples, compare as compare_samples, rotate};
+use crate::load::Plan;
+use crate::load::schedule::{Schedule, parse_span};
+use crate::measure::Ledger;
+use crate::report::{Comparison, format};
+
+use super::Exit;
+use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
+use super::course::{Common, common_settings};
+use super::session::{Named, Session, Trouble, check_conditions};
+
+/// Take two or more targets in rotation within one run; show what each adds to the first.
+///
+/// The targets take turns in slices of seconds, in an order drawn anew for each round and with the
+/// same arrivals for all of a round, so that what drifts on the machine drifts for all alike.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  loadtest compare direct=http://127.0.0.1:9000 proxy=http://127.0.0.1:8080 -q 200
+  loadtest compare direct=https://localhost:9443 ours=http://127.0.0.1:8080 nginx=http://127.0.0.1:8081 \\
+    --cacert ca.pem -q 200 --slice 3s --rounds 10 --html compare.html \\
+    --pid ours=1234 --fail-if 'ours:added_ttfb_p99>1ms'")]
+pub struct CompareArgs {
+    /// Targets; the first is the baseline
+    #[arg(required = true, num_args = 2.., value_name = "NAME=URL")]
+    targets: Vec<NamedUrl>,
+    /// Length of a slice
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = parse_span)]
+    slice: Duration,
+    /// Slices of each target
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..))]
+    rounds: u16,
+    /// Uncounted slice of each target before the first round
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_span)]
+    warm_up: Duration,
+    /// Uncounted beginning of each slice
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_span)]
+    settle: Duration,
+    /// Resamples of the bootstrap
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..))]
+    resamples: u32,
+    /// Share of resamples within an interval
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
+    confidence: f64,
+    /// Process that serves a target on this machine, to show what it uses; may be repeated
+    #[arg(long, value_name = "NAME=PID")]
+    pid: Vec<NamedPid>,
+    #[command(flatten)]
+    load: LoadArgs,
+    #[command(flatten)]
+    request: RequestArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    #[command(flatten)]
+    verdict: VerdictArgs,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+#[derive(Clone, Debug)]
+struct NamedUrl {
+    name: String,
+    url: String,
+}
+
+impl FromStr for NamedUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, url)) if !name.is_empty() && !name.contains(['/', ':', ',']) => {
+                Ok(Self { name: name.into(), url: url.into() })
+            }
+            _ => Err("a target is like direct=http://127.0.0.1:9000".into()),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct NamedPid {
+    name: String,
+    pid: u32,
+}
+
+impl FromStr for NamedPid {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "a process is like proxy=1234".to_owned();
+        let (name, pid) = text.split_once('=').ok_or_else(wrong)?;
+        Ok(Self { name: name.into(), pid: pid.parse().map_err(|_| wrong())? })
+    }
+}
+
+/// Does `loadtest compare`.
+pub(super) fn compare(args: &CompareArgs) -> Result<Exit, Trouble> {
+    let common = Common {
+        request: &args.request,
+        connect: &args.connect,
+        load: &args.load,
+        verdict: &args.verdict,
+        show: &args.show,
+    };
+    if !(args.confidence > 0.0 && args.confidence < 1.0) {
+        return Err(Trouble::usage("--confidence", &"a share is between 0 and 1"));
+    }
+    let targets = args.named()?;
+    check_conditions(&args.verdict.fail_if, &targets)?;
+    let open_loop = args.load.rate.is_some();
+    let plan = Plan {
+        schedule: Schedule::closed(None),
+        slots: common.slots(open_loop),
+        until: None,
+        warm_up: Duration::ZERO,
+        think: args.load.think,
+        options: common.options(),
+    };
+    let rotation = Rotation {
+        targets: targets.len(),
+        rounds: usize::from(args.rounds),
+        slice: args.slice,
+        warm_up: args.warm_up,
+        settle: args.settle,
+        rate: args.load.rate,
+        arrivals: args.load.arrivals,
+        seed: args.load.seed,
+    };
+    let legs = rotate(&rotation, &plan);
+    let expected = legs.iter().filter_map(|leg| leg.plan.until).sum();
+    let names: Vec<String> = targets.iter().map(|named| named.name.clone()).collect();
+    let session = Session {
+        settings: args.settings(&plan),
+        asked_rate: args.load.rate,
+        expected: Some(expected),
+        common,
+        targets,
+        legs,
+        open_loop,
+    };
+    session.execute(|ledger| Some(args.comparison(&names, ledger)))
+}
+
+impl CompareArgs {
+    fn named(&self) -> Result<Vec<Named>, Trouble> {
+        let mut targets: Vec<Named> = Vec::new();
+        for NamedUrl { name, url } in &self.targets {
+            if targets.iter().any(|target| target.name == *name) {
+                return Err(Trouble::usage(name, &"two targets have this name"));
+            }
+            targets.push(Named { name: name.clone(), url: url.clone(), processes: Vec::new() });
+        }
+        for NamedPid { name, pid } in &self.pid {
+            let target = targets.iter_mut().find(|target| target.name == *name);
+            let missing = || Trouble::usage("--pid", &format!("there is no target {name:?}"));
+            target.ok_or_else(missing)?.processes.push(*pid);
+        }
+        Ok(targets)
+    }
+
+    fn comparison(&self, names: &[String], ledger: &Ledger) -> Comparison {
+        let samples: Vec<_> = ledger
+            .accounts
+            .iter()
+            .map(|account| Samples::finish(account.samples.clone()))
+            .collect();
+        let resampling = Resampling {
+            resamples: self.resamples as usize,
+            confidence: self.confidence,
+            seed: self.load.seed,
+        };
+        compare_samples(names, &samples, self.slice.as_secs_f64(), &resampling)
+    }
+
+    fn settings(&self, plan: &Plan) -> BTreeMap<String, String> {
+        let mut settings = common_settings(&self.load, &self.connect);
+        let mode = match self.load.rate {
+            Some(rate) => format!("open loop, {rate} requests/s, {:?}", self.load.arrivals),
+            None => format!("closed loop, {} in flight", plan.slots),
+        };
+        settings.insert("mode".into(), mode.to_lowercase());
+        settings.insert("slice".into(), format::span(self.slice));
+        settings.insert("rounds".into(), self.rounds.to_string());
+        settings.insert("settle".into(), format::span(self.settle));
+        settings.insert("warm_up".into(), format::span(self.warm_up));
+        settings
+    }
+}

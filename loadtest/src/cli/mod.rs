@@ -1,0 +1,77 @@
+//! The command line.
+
+/// What both `run` and `compare` take.
+mod args;
+/// The command line as a report shows it.
+mod command_line;
+/// `loadtest compare`.
+mod compare;
+/// From arguments to a course.
+mod course;
+/// Progress while a run goes on.
+mod live;
+/// `loadtest run`.
+mod run;
+/// From arguments to a run, and from a run to its report and exit code.
+mod session;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use compare::CompareArgs;
+pub use run::RunArgs;
+
+/// Exit codes, as the help tells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Usage = 2,
+    Void = 3,
+    Broken = 4,
+}
+
+/// Measures streaming, OpenAI-compatible HTTP APIs: first bytes, gaps, one-way times.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 a condition failed the run, 2 wrong usage, \
+    3 void (the generator was late or starved), 4 the run could not be done."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load one target and measure it
+    Run(Box<RunArgs>),
+    /// Take two or more targets in rotation; show what each adds to the first
+    Compare(Box<CompareArgs>),
+    /// Serve the mock upstream
+    Upstream(Box<crate::upstream::cli::Args>),
+}
+
+fn serve(args: crate::upstream::cli::Args) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(crate::upstream::cli::run(args))
+}
+
+/// Runs the command line; the exit code says how it went.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Upstream(args) => serve(*args)
+            .map(|()| Exit::Ok)
+            .map_err(|error| session::Trouble::Broken(error.to_string())),
+    };
+    let exit = done.unwrap_or_else(|trouble| {
+        eprintln!("loadtest: {trouble}");
+        trouble.exit()
+    });
+    ExitCode::from(exit as u8)
+}

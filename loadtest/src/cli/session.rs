@@ -1,0 +1,223 @@
+//! From arguments to a run, and from a run to its report and exit code: the part that `run` and
+//! `compare` share.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use crate::client::{FailureKind, Mono};
+use crate::judge::{Condition, Generator, Verdict};
+use crate::load::worker::{Course, Leg, Program, Workers};
+use crate::measure::{Ledger, Measure, host, request_histogram};
+use crate::report::output::{self, Journal};
+use crate::report::{About, Comparison, Definition, FORMAT, Report, format, target_report, text};
+
+use super::Exit;
+use super::command_line::command_line;
+use super::course::Common;
+use super::live::Live;
+
+/// Why there is no report.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The arguments do not fit.
+    Usage(String),
+    /// The run could not be done.
+    Broken(String),
+}
+
+impl Trouble {
+    /// A usage error about `what`.
+    pub(super) fn usage(what: &str, why: &impl ToString) -> Self {
+        Self::Usage(format!("{what}: {}", why.to_string()))
+    }
+
+    /// A run that broke.
+    pub(super) fn broken(why: &impl ToString) -> Self {
+        Self::Broken(why.to_string())
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Broken(_) => Exit::Broken,
+        }
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Usage(why) | Self::Broken(why)) = self;
+        f.write_str(why)
+    }
+}
+
+/// A target as the command line names it.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) processes: Vec<u32>,
+}
+
+/// A run ready to go.
+pub(super) struct Session<'a> {
+    pub(super) common: Common<'a>,
+    pub(super) targets: Vec<Named>,
+    pub(super) legs: Vec<Leg>,
+    pub(super) open_loop: bool,
+    pub(super) asked_rate: Option<f64>,
+    /// How long it should take, where that is known.
+    pub(super) expected: Option<Duration>,
+    pub(super) settings: BTreeMap<String, String>,
+}
+
+impl Session<'_> {
+    /// Does the run, shows and writes the report, and says how it went. `compare` turns the ledger
+    /// into a comparison, where the run is one.
+    pub(super) fn execute(
+        self,
+        compare: impl FnOnce(&Ledger) -> Option<Comparison>,
+    ) -> Result<Exit, Trouble> {
+        let courses: Result<Vec<Course>, Trouble> =
+            self.targets.iter().map(|named| self.common.course(named, self.open_loop)).collect();
+        let (taken_at, command) = (SystemTime::now(), command_line(std::env::args()));
+        let names = self.targets.iter().map(|named| named.name.clone()).collect();
+        let mut journal = Journal::open(&self.common.show.files, names, &command)
+            .map_err(|error| Trouble::broken(&error))?;
+        let program = Program {
+            courses: courses?,
+            legs: self.legs.clone(),
+            threads: usize::from(self.common.load.threads),
+            interval: self.common.show.interval,
+        };
+        let ledger = self.drive(program, &mut journal)?;
+        journal.close().map_err(|error| Trouble::broken(&error))?;
+        let comparison = compare(&ledger);
+        let report = self.report(&ledger, comparison, taken_at, command);
+        output::write(&self.common.show.files, &report, &ledger.accounts)
+            .map_err(|error| Trouble::broken(&error))?;
+        if !self.common.show.quiet {
+            print!("{}", text(&report));
+        }
+        Ok(self.exit(&report))
+    }
+
+    fn drive(&self, program: Program, journal: &mut Journal) -> Result<Ledger, Trouble> {
+        let width = program.interval.as_nanos() as u64;
+        let goals = self.common.verdict.goodput.clone();
+        let mut ledger = Ledger::new(self.targets.len(), goals, Mono::now(), width);
+        let mut live = Live::new(self.common.show.quiet, self.expected);
+        let mut workers = Workers::start(program).map_err(|error| Trouble::broken(&error))?;
+        workers.stop_on_interrupt();
+        let mut written = Ok(());
+        for interval in workers.notes() {
+            ledger.add(&interval);
+            written = written.and_then(|()| journal.add(&interval));
+            live.show(&ledger, &self.targets, &interval);
+        }
+        live.end();
+        workers.join().map_err(|error| Trouble::broken(&error))?;
+        written.map_err(|error| Trouble::broken(&error))?;
+        Ok(ledger)
+    }
+
+    fn report(
+        &self,
+        ledger: &Ledger,
+        comparison: Option<Comparison>,
+        taken_at: SystemTime,
+        command: String,
+    ) -> Report {
+        let mut lag = request_histogram();
+        for account in &ledger.accounts {
+            let _ = lag.add(account.tally.histogram(Measure::Lag));
+        }
+        let bounds = self.common.verdict.bounds();
+        let targets = self.targets.iter().zip(&ledger.accounts).map(|(named, account)| {
+            let about = About {
+                name: named.name.clone(),
+                url: named.url.clone(),
+                asked_rate: self.asked_rate,
+                goals: !self.common.verdict.goodput.is_empty(),
+                processes: named.processes.clone(),
+            };
+            target_report(&about, account)
+        });
+        Report {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION"),
+            taken_at: format::moment(taken_at),
+            command,
+            machine: host::machine(),
+            settings: self.settings.clone(),
+            generator: Generator::judge(&lag, &ledger.load, self.open_loop, &bounds),
+            failed_conditions: self.failed(ledger, comparison.as_ref()),
+            definitions: Measure::ALL
+                .into_iter()
+                .map(|measure| Definition { name: measure.name(), means: measure.definition() })
+                .collect(),
+            targets: targets.collect(),
+            comparison,
+        }
+    }
+
+    /// Which conditions failed the run.
+    fn failed(&self, ledger: &Ledger, comparison: Option<&Comparison>) -> Vec<String> {
+        let mut failed = Vec::new();
+        for (place, (named, account)) in self.targets.iter().zip(&ledger.accounts).enumerate() {
+            let tally = &account.tally;
+            if self.common.verdict.verify && tally.verified == 0 {
+                failed.push(format!("verify: {} sent nothing that could be compared", named.name));
+            }
+            let mismatches = tally.failures.get(&FailureKind::Mismatch);
+            if let Some(count) = mismatches {
+                failed.push(format!("verify: {count} streams of {} differ", named.name));
+            }
+            for condition in &self.common.verdict.fail_if {
+                if condition.is_relative() && comparison.is_some() && place == 0 {
+                    continue;
+                }
+                let added = |measure: Measure, quantile: f64| {
+                    comparison.and_then(|all| all.added_by(&named.name, measure, quantile))
+                };
+                match condition.judge(&named.name, tally, added) {
+                    Verdict::Passed => {}
+                    Verdict::Failed(why) | Verdict::Unknown(why) => failed.push(why),
+                }
+            }
+        }
+        failed
+    }
+
+    fn exit(&self, report: &Report) -> Exit {
+        let served = report.targets.iter().all(|target| target.succeeded > 0);
+        if !report.generator.void.is_empty() {
+            for reason in &report.generator.void {
+                eprintln!("loadtest: void: {reason}");
+            }
+            if !self.common.verdict.allow_void {
+                return Exit::Void;
+            }
+        }
+        if !report.failed_conditions.is_empty() {
+            return Exit::Failed;
+        }
+        if served { Exit::Ok } else { Exit::Broken }
+    }
+}
+
+/// Refuses conditions on targets that are not there: they would pass for ever.
+pub(super) fn check_conditions(conditions: &[Condition], targets: &[Named]) -> Result<(), Trouble> {
+    for condition in conditions {
+        if let Some(name) = condition.target()
+            && !targets.iter().any(|target| target.name == name)
+        {
+            return Err(Trouble::usage("--fail-if", &format!("there is no target {name:?}")));
+        }
+        if condition.is_relative() && targets.len() < 2 {
+            let why = "added_… compares with a baseline: use `loadtest compare`";
+            return Err(Trouble::usage("--fail-if", &why));
+        }
+    }
+    Ok(())
+}

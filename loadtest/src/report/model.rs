@@ -1,0 +1,246 @@
+//! The report as data: what `--json` writes and `schema/report.schema.json` describes. All times
+//! are nanoseconds.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::compare::QUANTILES;
+use crate::judge::Generator;
+use crate::measure::Measure;
+use crate::measure::host::Machine;
+
+/// The format's name and version; a change that breaks readers counts up.
+pub const FORMAT: &str = "firstbyte-loadtest/1";
+
+/// All that a run came to.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Report {
+    /// `firstbyte-loadtest/1`
+    pub format: &'static str,
+    /// Version of `loadtest`.
+    pub version: &'static str,
+    /// When the run began, in UTC (RFC 3339).
+    pub taken_at: String,
+    /// The command line, secrets left out.
+    pub command: String,
+    /// Where the generator ran.
+    pub machine: Machine,
+    /// What was asked of the run, name to value, for people.
+    pub settings: BTreeMap<String, String>,
+    /// How the generator did; `void` says whether the figures can be stood behind.
+    pub generator: Generator,
+    /// Conditions that failed the run (`--fail-if`, `--verify`).
+    pub failed_conditions: Vec<String>,
+    /// What each measure means.
+    pub definitions: Vec<Definition>,
+    /// One per target, in the order of the command line.
+    pub targets: Vec<TargetReport>,
+    /// What each target adds to the first; only of a comparison.
+    pub comparison: Option<Comparison>,
+}
+
+/// What a measure means.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Definition {
+    /// The measure.
+    pub name: &'static str,
+    /// Its meaning in a sentence.
+    pub means: &'static str,
+}
+
+/// What one target did.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TargetReport {
+    /// Its name, or `target` where it has none.
+    pub name: String,
+    /// Its URL.
+    pub url: String,
+    /// Seconds in which requests were counted.
+    pub seconds: f64,
+    /// Requests counted.
+    pub requests: u64,
+    /// Requests without failure.
+    pub succeeded: u64,
+    /// Requests within every goal, where goals are set.
+    pub good: Option<u64>,
+    /// Failures by kind.
+    pub failures: BTreeMap<&'static str, FailureReport>,
+    /// Answers by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests per second asked for, in an open loop.
+    pub asked_rate: Option<f64>,
+    /// Requests counted, per second.
+    pub rate: f64,
+    /// Tokens per second.
+    pub token_rate: f64,
+    /// Events per second.
+    pub event_rate: f64,
+    /// Body bytes per second.
+    pub byte_rate: f64,
+    /// Answers found to be, byte for byte, what the mock upstream sent.
+    pub verified: u64,
+    /// Requests that had to open a connection.
+    pub connects: u64,
+    /// What the target's process used, where its id was given.
+    pub process: Option<ProcessReport>,
+    /// The measures that have values.
+    pub measures: Vec<MeasureReport>,
+    /// The run over time.
+    pub series: SeriesReport,
+}
+
+/// Failures of one kind.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct FailureReport {
+    /// How many.
+    pub count: u64,
+    /// Some of them in words.
+    pub examples: Vec<String>,
+}
+
+/// What a target's process used while its slices ran, by the scheduler's account.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ProcessReport {
+    /// Processor time in nanoseconds.
+    pub cpu_ns: u64,
+    /// Per request.
+    pub cpu_ns_per_request: f64,
+    /// Per event received.
+    pub cpu_ns_per_event: f64,
+    /// Proportional set size at the end, in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// The distribution of one measure, in nanoseconds.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MeasureReport {
+    /// Its name.
+    pub name: &'static str,
+    /// How many values.
+    pub count: u64,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub stdev: f64,
+    /// Least value.
+    pub min: u64,
+    /// Quantiles by name: `p50` to `p99.99`.
+    pub quantiles: BTreeMap<&'static str, u64>,
+    /// Greatest value.
+    pub max: u64,
+    /// The whole spectrum: quantile (0 to 1) and value.
+    pub spectrum: Vec<(f64, u64)>,
+}
+
+/// A run over time, in columns of equal width.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SeriesReport {
+    /// Width of a column in seconds.
+    pub width_seconds: f64,
+    /// Columns that have any request or gap.
+    pub columns: Vec<ColumnReport>,
+    /// Least gap, in nanoseconds, of each row of the heat map.
+    pub gap_floors: Vec<f64>,
+}
+
+/// One column.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ColumnReport {
+    /// Its number; it begins that many widths after the run did.
+    pub at: usize,
+    /// Requests due in it that succeeded.
+    pub succeeded: u64,
+    /// Requests due in it that failed.
+    pub failed: u64,
+    /// Most requests in flight.
+    pub in_flight: u64,
+    /// Time to first byte: p50, p90, p99 and greatest; absent without requests.
+    pub ttfb: Option<[u64; 4]>,
+    /// Rows of the gap heat map that have any: row and count.
+    pub gaps: Vec<(usize, u64)>,
+}
+
+/// What each target adds to the baseline.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Comparison {
+    /// Name of the first target.
+    pub baseline: String,
+    /// Rounds in which every target had a slice.
+    pub rounds: usize,
+    /// Length of a slice in seconds.
+    pub slice_seconds: f64,
+    /// Share of the bootstrap's resamples within each interval.
+    pub confidence: f64,
+    /// Resamples drawn.
+    pub resamples: usize,
+    /// One per target but the baseline, measure and quantile.
+    pub added: Vec<Added>,
+}
+
+impl Comparison {
+    /// What `target` adds in `measure` at a quantile (0 to 1), in nanoseconds, if that was compared.
+    pub fn added_by(&self, target: &str, measure: Measure, quantile: f64) -> Option<f64> {
+        let share = |name| QUANTILES.iter().find(|(own, _)| *own == name).map(|(_, share)| *share);
+        let fits = |added: &&Added| {
+            added.target == target
+                && added.measure == measure.name()
+                && share(added.quantile).is_some_and(|share| (share - quantile).abs() < 1e-9)
+        };
+        self.added.iter().find(fits).map(|added| added.added_ns)
+    }
+}
+
+/// What one target adds in one measure at one quantile, in nanoseconds.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Added {
+    /// The target's name.
+    pub target: String,
+    /// The measure's name.
+    pub measure: &'static str,
+    /// The quantile's name.
+    pub quantile: &'static str,
+    /// The baseline's own value, all slices together.
+    pub baseline_ns: f64,
+    /// The target's own value, all slices together.
+    pub target_ns: f64,
+    /// Their difference.
+    pub added_ns: f64,
+    /// Lower end of its confidence interval.
+    pub low_ns: f64,
+    /// Upper end of its confidence interval.
+    pub high_ns: f64,
+    /// Whether 0 is within the interval: then nothing was shown either way.
+    pub within_noise: bool,
+    /// Median over the rounds of the difference within a round.
+    pub median_of_rounds_ns: f64,
+    /// The difference within each round.
+    pub rounds_ns: Vec<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/report.schema.json");
+
+    /// Run with `BLESS=1` to write the schema anew after a change of the report.
+    #[test]
+    fn the_schema_in_the_repository_is_that_of_the_report() {
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Report)).unwrap() + "\n";
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(SCHEMA, &schema).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(SCHEMA).unwrap(), schema);
+    }
+}

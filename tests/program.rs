@@ -1,0 +1,268 @@
+<<<<<<< HEAD
+//! The `firstbyte` binary as a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use loadtest::upstream::Upstream;
+
+use crate::fixture::{KEY, PATIENCE, scratch};
+
+/// A running binary. Dropped, it is killed.
+pub(crate) struct Program {
+    child: Child,
+    addresses: [SocketAddr; 2],
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Program {
+    /// Starts it in front of `upstream`, with one worker, logging all it can log.
+    pub(crate) fn start(upstream: &Upstream) -> Self {
+        let directory = scratch();
+        let ca = directory.join("ca.pem");
+        let mut file = format!(
+            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\nupstreams:\n  mock:\n    \
+             url: {}\n    key: ${{CANARY}}\nroutes:\n  - path: /v1\n    upstream: mock\n",
+            upstream.base_url()
+        );
+        if upstream.url().starts_with("https") {
+            upstream.write_ca(&ca).expect("the certificate can be written");
+            file = file.replace("    key:", &format!("    ca_file: {}\n    key:", ca.display()));
+        }
+        let path = directory.join("firstbyte.yaml");
+        std::fs::write(&path, file).expect("the configuration can be written");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_firstbyte"))
+            .arg("-c")
+            .arg(path)
+            .env("CANARY", KEY)
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut said = String::new();
+        let addresses = ["listening on http://", "admin on http://"]
+            .map(|what| announced(&mut stderr, &mut said, what));
+        let stderr = std::thread::spawn(move || {
+            stderr.read_to_string(&mut said).expect("text");
+            said
+        });
+        let mut out = child.stdout.take().expect("a pipe");
+        let stdout = std::thread::spawn(move || {
+            let mut text = String::new();
+            out.read_to_string(&mut text).expect("text");
+            text
+        });
+        Self { child, addresses, stdout: Some(stdout), stderr: Some(stderr) }
+    }
+
+    /// Where clients connect.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// A raw client connection.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address()).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream
+    }
+
+    /// A connection to the admin listener.
+    pub(crate) fn connect_admin(&self) -> TcpStream {
+        TcpStream::connect(self.addresses[1]).expect("it listens")
+    }
+
+    /// The most memory that it ever had, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+        kib.expect("a figure") * 1024
+    }
+
+    /// Ends it by SIGTERM and returns all that it said on stdout and stderr.
+    pub(crate) fn terminate(mut self) -> (String, String) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        let ended = self.child.wait().expect("it ends");
+        assert!(ended.success(), "{ended}");
+        let said = |reader: Option<JoinHandle<String>>| {
+            reader.expect("read once").join().expect("a reader does not panic")
+        };
+        (said(self.stdout.take()), said(self.stderr.take()))
+    }
+}
+
+fn announced(lines: &mut impl BufRead, said: &mut String, what: &str) -> SocketAddr {
+    loop {
+        let mut line = String::new();
+        assert!(lines.read_line(&mut line).expect("text") > 0, "it ended: {said}");
+        said.push_str(&line);
+        if let Some((_, address)) = line.split_once(what) {
+            let address = address.split_whitespace().next().unwrap_or_default();
+            return address.parse().expect("an address");
+        }
+    }
+=======
+//! The program itself as a child process: what it says, where it listens, how it ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use loadtest::upstream::Upstream;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fixture::{PATIENCE, scratch};
+
+/// The program with nothing of this process's environment that it would heed.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firstbyte"));
+    for name in ["OPENAI_API_KEY", "OPENAI_BASE_URL", "RUST_LOG", "SSL_CERT_FILE"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Exit code, stdout and stderr of a run that ends by itself.
+pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        program().args(arguments).output().expect("the program runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// A configuration file of one worker at ephemeral ports in front of `upstream`.
+pub(crate) fn file_for(upstream: &Upstream) -> PathBuf {
+    let directory = scratch();
+    upstream.write_ca(directory.join("ca.pem")).expect("the certificate can be written");
+    let file = directory.join("firstbyte.yaml");
+    let text = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\naccess_log: off\n\
+         upstreams:\n  mock:\n    url: {}\n    ca_file: ca.pem\n\
+         routes:\n  - path: /v1\n    upstream: mock\n\
+         client:\n  drain: 1h\n",
+        upstream.base_url()
+    );
+    fs::write(&file, text).expect("the file can be written");
+    file
+}
+
+/// A running proxy. Dropped, it is killed.
+pub(crate) struct Program {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    /// Where clients connect, as the start lines say.
+    pub(crate) address: SocketAddr,
+    /// Where the admin listener is, as the start lines say.
+    pub(crate) admin: SocketAddr,
+}
+
+impl Program {
+    /// Starts the proxy and waits until it has named both addresses.
+    pub(crate) fn start(config: &PathBuf) -> Self {
+        let mut child = program()
+            .arg("-c")
+            .arg(config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let mut named = |before: &str| {
+            let mut line = String::new();
+            while stderr.read_line(&mut line).expect("stderr is text") > 0 {
+                if let Some((_, after)) = line.split_once(before) {
+                    let address = after.split_whitespace().next().expect("an address");
+                    return address.parse().expect("an address");
+                }
+                line.clear();
+            }
+            panic!("the program ended before it said {before:?}");
+        };
+        let address = named("listening on http://");
+        let admin = named("admin on http://");
+        Self { child, stderr, address, admin }
+    }
+
+    /// A request whose body is announced and begun; the rest is the caller's.
+    pub(crate) fn ask(&self, begun: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).expect("the proxy listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        write!(
+            stream,
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+             {:x}\r\n{begun}\r\n",
+            begun.len()
+        )
+        .expect("the proxy reads");
+        stream
+    }
+
+    /// The status of an admin page.
+    pub(crate) fn status(&self, path: &str) -> u16 {
+        let mut stream = TcpStream::connect(self.admin).expect("the admin listener listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            .expect("the admin listener reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the admin listener answers");
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    /// Waits until what is asked again and again holds.
+    pub(crate) fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let begun = Instant::now();
+        while !holds(self) {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("the program runs");
+    }
+
+    /// Waits for its end; the status, and what it said on stderr since the start.
+    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                break status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the program does not end");
+            std::thread::park_timeout(Duration::from_millis(5));
+        };
+        let mut said = String::new();
+        self.stderr.read_to_string(&mut said).expect("stderr is text");
+        (status, said)
+    }
+>>>>>>> 1c88b90641fa122fb0bc4792d7bd269cd874991f
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+<<<<<<< HEAD
+        // Fails only where it has ended already.
+        let _killed = self.child.kill();
+        let _ended = self.child.wait();
+=======
+        // Fails where it has ended already.
+        let _killed = self.child.kill();
+        let _reaped = self.child.wait();
+>>>>>>> 1c88b90641fa122fb0bc4792d7bd269cd874991f
+    }
+}
