@@ -2,6 +2,7 @@
 //! misbehaves.
 
 mod bytes;
+mod cancel;
 mod cli;
 mod fixture;
 mod hop_by_hop;
