@@ -67,7 +67,7 @@ impl Run<'_> {
     async fn step(&mut self, step: &Step, last: bool) -> Result<Flow, Gone> {
         match step {
             Step::Wait(time) => {
-                self.cursor += ns(*time);
+                self.cursor = self.cursor.saturating_add(ns(*time));
                 self.wait_until(self.cursor).await?;
             }
             Step::AwaitBody => {
@@ -134,7 +134,7 @@ impl Run<'_> {
         let mut sent = 0;
         let mut now = now_ns();
         while sent < tokens.count {
-            let due = start + sent * every;
+            let due = start.saturating_add(sent.saturating_mul(every));
             if now < due {
                 self.wait_until(due).await?;
             }
@@ -147,7 +147,8 @@ impl Run<'_> {
             sent += batch;
             self.batch(tokens, batch, now, last && sent == tokens.count).await?;
         }
-        self.cursor = start + tokens.count.saturating_sub(1) * every;
+        let last = tokens.count.saturating_sub(1);
+        self.cursor = start.saturating_add(last.saturating_mul(every));
         Ok(())
     }
 
