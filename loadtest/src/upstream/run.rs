@@ -12,7 +12,7 @@ use super::sse::Stream;
 use super::step::{Head, Step, Tokens};
 
 /// What back-to-back frames are gathered into before the connection gets to write.
-const BATCH: usize = 64 * 1024;
+const BATCH: usize = 16 * 1024;
 const FILLER_FRAME: u64 = 16 * 1024;
 
 /// One script being carried out.
@@ -142,10 +142,14 @@ impl Run<'_> {
             let left = tokens.count - sent;
             let ready =
                 now.saturating_sub(due).checked_div(every).map_or(left, |n| left.min(n + 1));
-            let most = (BATCH / tokens.bytes.max(300)).max(tokens.pack) as u64;
-            let batch = ready.min(most.max(1));
+            let pack = tokens.pack.max(1);
+            let most = (BATCH / tokens.bytes.max(300) / pack).max(1) * pack;
+            let batch = ready.min(most as u64);
             sent += batch;
             self.batch(tokens, batch, now, last && sent == tokens.count).await?;
+            if sent < tokens.count {
+                self.sink.breathe().await;
+            }
         }
         let last = tokens.count.saturating_sub(1);
         self.cursor = start.saturating_add(last.saturating_mul(every));
