@@ -10,13 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{HeaderValue, Request, Response, Version, request};
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
+use http::{HeaderValue, Method, Request, Response, Version, request};
 use hyper::body::Incoming;
 
 use crate::accept::Client;
 use crate::admit::{Bound, Permit};
-use crate::config::Config;
+use crate::config::{Config, UpstreamId};
 use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
 use crate::relay::head::UpstreamHead;
@@ -59,9 +60,17 @@ impl Proxy {
         });
         let id = record.id().header_value();
         let version = request.version();
+        let bodyless = request.method() == Method::HEAD;
         match self.forward(client, request, &record, &id).await {
             Ok(answer) => answer,
-            Err(error) => refuse(&error, version, &record, &id),
+            Err(error) => {
+                let mut answer = refuse(&error, version, &record, &id);
+                if bodyless {
+                    // Over HTTP/2 hyper would send it, and the client reset the stream for that.
+                    *answer.body_mut() = RelayBody::own(Bytes::new());
+                }
+                answer
+            }
         }
     }
 
@@ -72,17 +81,39 @@ impl Proxy {
         record: &Rc<Record>,
         id: &HeaderValue,
     ) -> Result<Response<RelayBody>, Error> {
-        let permit = self.streams.enter()?;
         let (head, body) = request.into_parts();
-        let path = head.uri.path().to_owned();
-        let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
-        record.routed(route.route.0, route.upstream.0);
+        // A client that waits to be told to send its body sends none after a refusal.
+        let sends = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
         let limits = &self.config.limits;
         let idle = self.config.client.body_idle;
         let mut upload = Upload::new(body, limits.replay_bytes, idle, Instant::now(), record);
+        match self.reach(head, &mut upload, record).await {
+            Ok((permit, upstream, answer)) => {
+                self.relay(client, upstream, answer, upload, record, id, permit)
+            }
+            Err(error) => {
+                if sends && is_understood(error.kind()) {
+                    upload.let_by().await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// From a place under the bound to an answer that began.
+    async fn reach(
+        &self,
+        head: request::Parts,
+        upload: &mut Upload,
+        record: &Rc<Record>,
+    ) -> Result<(Permit, UpstreamId, Answer), Error> {
+        let permit = self.streams.enter()?;
+        let path = head.uri.path().to_owned();
+        let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
+        record.routed(route.route.0, route.upstream.0);
         upload.gather().await;
-        let answer = self.attempt(head, route, &mut upload, record).await?;
-        self.relay(client, route, answer, upload, record, id, permit)
+        let answer = self.attempt(head, route, upload, record).await?;
+        Ok((permit, route.upstream, answer))
     }
 
     /// Sends the request until an answer begins or a failure must be told: at most twice, and the
@@ -119,7 +150,7 @@ impl Proxy {
     fn relay(
         &self,
         client: &Client,
-        route: Match<'_>,
+        upstream: UpstreamId,
         answer: Answer,
         upload: Upload,
         record: &Rc<Record>,
@@ -128,7 +159,7 @@ impl Proxy {
     ) -> Result<Response<RelayBody>, Error> {
         let Answer { mut head, source, sink } = answer;
         relay::head::answer(&mut head, id, self.config.via)?;
-        let settings = self.upstreams[route.upstream.0].pool.settings();
+        let settings = self.upstreams[upstream.0].pool.settings();
         let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
         record.upstream_head(source.read_at(), head.status, request_id);
         record.status(head.status);
@@ -144,6 +175,11 @@ impl Proxy {
         let flow = Flow::new(source, rest, bounds, &client.wire, record, permit);
         Ok(Response::from_parts(head, RelayBody::relayed(flow, length)))
     }
+}
+
+/// Whether the rest of a refused request is worth reading: it is a body, and somebody sends it.
+fn is_understood(kind: Kind) -> bool {
+    !matches!(kind, Kind::BadRequest(_) | Kind::BodyIdle | Kind::ClientGone)
 }
 
 /// The answer to a request that could not be forwarded, or whose upstream failed before its head.

@@ -29,11 +29,6 @@ impl Http1 {
         Self { stream, buffer: BytesMut::new(), framing: Framing::Ended, reads: 0 }
     }
 
-    /// The socket, for half-closes and writes of any bytes.
-    pub(crate) fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the proxy reads");
     }
@@ -190,6 +185,14 @@ impl Http1 {
     /// Bytes that were read and are not part of anything yet.
     pub(crate) fn unread(&self) -> &[u8] {
         &self.buffer
+    }
+
+    /// Whether anything has come that was not read.
+    pub(crate) fn has_more(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("can be set");
+        let came = self.stream.peek(&mut [0]).is_ok();
+        self.stream.set_nonblocking(false).expect("can be set");
+        came || !self.buffer.is_empty()
     }
 
     fn line(&mut self) -> String {

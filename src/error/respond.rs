@@ -21,7 +21,7 @@ impl Error {
     /// The whole answer. The cause (`source`) stays out of it: it may name hosts and files.
     ///
     /// `x-request-id` is set too, since no upstream's is there to be kept and the SDKs show only
-    /// that one. An answer to HEAD must leave the body out; hyper's server does.
+    /// that one. An answer to HEAD must leave the body out.
     pub fn response_parts(&self, request_id: &HeaderValue) -> (StatusCode, HeaderMap, Bytes) {
         let kind = self.kind();
         let body = body(kind);

@@ -16,6 +16,13 @@ use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::upstream::Sink;
 
+/// What is read at most of a refused request's body. Chats with long context fit, and it is read as
+/// fast as it comes: no copy of it is made.
+const LET_BY: usize = 1024 * 1024;
+
+/// And for how long at most: the refusal waits for it.
+const LET_BY_WITHIN: Duration = Duration::from_millis(500);
+
 /// What is left to send of a request's body.
 pub struct Upload {
     body: Incoming,
@@ -105,6 +112,27 @@ impl Upload {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Lets the rest of a refused request's body go by, within bounds. HTTP/1.1 would otherwise close
+    /// under a client that is still sending, which then may see a reset instead of the refusal.
+    pub async fn let_by(&mut self) {
+        let mut left = LET_BY;
+        let reading = std::future::poll_fn(|cx| {
+            while !self.ended && left > 0 {
+                match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                    Some(Ok(frame)) => {
+                        let len = frame.data_ref().map_or(0, Bytes::len);
+                        left = left.saturating_sub(len);
+                    }
+                    None | Some(Err(_)) => break,
+                }
+                self.ended = self.body.is_end_stream();
+            }
+            Poll::Ready(())
+        });
+        // A client that sends more, or more slowly, finds the connection closed after the answer.
+        let _too_slow = tokio::time::timeout(LET_BY_WITHIN, reading).await;
     }
 
     /// Moves what it can from the client to `sink`; ready when all of it was given, or when the

@@ -1,0 +1,204 @@
+//! Each error of our own, on the wire: of the client's making, and of an upstream that answers badly.
+
+use std::time::Duration;
+
+use loadtest::upstream::{Cut, Script, Upstream};
+
+use crate::fixture::Fixture;
+use crate::http1_client::Http1;
+use crate::http2_client::Http2;
+use crate::message::{Ask, Length};
+use crate::pairing::{CLIENTS, ORIGINS, Origin, every_pairing, upstream};
+use crate::refusal::assert_refused;
+
+#[test]
+fn a_path_without_a_route_is_404() {
+    every_pairing(upstream, |fixture, client, _| {
+        for path in ["/", "/v2/models", "/v1beta", "/V1/models", "/v1/../admin", "/v1/%2e%2e/x"] {
+            assert_refused(&client.ask(&Ask::get(path)), 404, "no_route");
+            assert_refused(&client.ask(&Ask::post(path, "{}")), 404, "no_route");
+        }
+        let head = client.ask(&Ask::get("/nowhere").method("HEAD"));
+        assert_eq!((head.status, head.body().len()), (404, 0));
+        assert_eq!(fixture.upstream.requests(), 0);
+    });
+}
+
+/// A client that sends its body in its own time must not find the connection reset before it has read
+/// why, and can ask again on it.
+#[test]
+fn a_refused_request_may_send_its_body_after_the_head_and_ask_again() {
+    let fixture = Fixture::start(upstream());
+    let mut client = Http1::new(fixture.connect());
+    for length in [Length::Known, Length::Unknown] {
+        let piece = bytes::Bytes::from(vec![b'x'; 4096]);
+        let ask = Ask::post("/nowhere", "").body(vec![piece; 100], length);
+        assert_refused(&client.ask(&ask), 404, "no_route");
+        assert_eq!(client.ask(&Ask::get("/v1/models")).status, 200);
+    }
+}
+
+#[test]
+fn a_refused_client_that_expects_100_continue_is_not_asked_for_its_body() {
+    let fixture = Fixture::start(upstream());
+    let mut client = Http1::new(fixture.connect());
+    let ask = Ask::post("/nowhere", "body").header("expect", "100-continue");
+    client.send_head(&ask);
+    let answer = client.answer(&ask);
+    assert_refused(&answer, 404, "no_route");
+    assert!(answer.interim.is_empty());
+}
+
+#[test]
+fn a_method_that_would_tunnel_or_show_the_key_is_405() {
+    let fixture = Fixture::start(upstream());
+    for speaks in CLIENTS {
+        let came = speaks.connect(&fixture).ask(&Ask::get("/v1/models").method("TRACE"));
+        assert_refused(&came, 405, "method_refused");
+        assert!(came.header("allow").is_some_and(|allow| allow.contains("POST")));
+    }
+    let mut client = Http1::new(fixture.connect());
+    client.write(b"CONNECT proxy.test:443 HTTP/1.1\r\nhost: proxy.test\r\n\r\n");
+    let status = client.head(&Ask::get("")).status;
+    assert!(matches!(status, 400 | 404 | 405), "{status}");
+    assert_eq!(fixture.upstream.requests(), 0);
+}
+
+/// Two readings of where a request ends: the upstream sees neither.
+#[test]
+fn framing_that_can_be_read_in_two_ways_is_400_and_a_close() {
+    let fixture = Fixture::start(upstream());
+    for lines in [
+        "host: a\r\ncontent-length: 5\r\ncontent-length: 6",
+        "host: a\r\ncontent-length: 5, 6",
+        "host: a\r\ncontent-length: +5",
+        "host: a\r\ncontent-length: 0x5",
+        "host: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding: identity",
+        "host: a\r\ntransfer-encoding: gzip",
+        "host: a\r\ntransfer-encoding: xchunked",
+        "host: a\r\nhost: b",
+        "x-no-host: 1",
+        "host: a\r\nx y: space in a name",
+        "host: a\r\nx-space : before the colon",
+        "host: a\r\n folded: line",
+        "host: a\r\nx-bare: cr\rhere",
+    ] {
+        let mut client = Http1::new(fixture.connect());
+        let smuggled = "hello\r\n\r\nGET /v1/smuggled HTTP/1.1\r\nhost: a\r\n\r\n";
+        client.write(format!("POST /v1/files HTTP/1.1\r\n{lines}\r\n\r\n{smuggled}").as_bytes());
+        let answer = client.answer(&Ask::get("/v1/files"));
+        assert_eq!(answer.status, 400, "{lines}");
+        client.assert_closed();
+    }
+    assert_eq!(fixture.upstream.requests(), 0);
+}
+
+/// Hyper answers this itself: a head that was not read whole cannot be understood either.
+#[test]
+fn a_head_beyond_its_bounds_is_431_and_a_close() {
+    let fixture = Fixture::start(upstream());
+    let long = format!("x-long: {}\r\n", "a".repeat(70_000));
+    let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
+    for lines in [long, many] {
+        let mut client = Http1::new(fixture.connect());
+        client.write(format!("GET /v1/models HTTP/1.1\r\nhost: a\r\n{lines}\r\n").as_bytes());
+        assert_eq!(client.head(&Ask::get("")).status, 431);
+        client.assert_closed();
+    }
+    let long = Ask::get("/v1/models").header("x-long", &"a".repeat(70_000));
+    assert_eq!(Http2::connect(fixture.address()).ask(&long).status, 431);
+    assert_eq!(fixture.upstream.requests(), 0);
+}
+
+#[test]
+fn an_upstream_that_breaks_off_before_its_head_is_502() {
+    let scripts: [(&str, fn() -> Script); 4] = [
+        ("/v1/rst", || Script::new().cut(Cut::Rst)),
+        ("/v1/fin", || Script::new().cut(Cut::Fin)),
+        ("/v1/reset", || Script::new().reset(2)),
+        ("/v1/interim", || Script::new().informational(103).cut(Cut::Rst)),
+    ];
+    every_pairing(
+        || {
+            upstream().respond(move |seen| {
+                let named = scripts.iter().find(|(path, _)| *path == seen.path);
+                named.map(|(_, script)| script()).expect("a script")
+            })
+        },
+        |fixture, client, origin| {
+            for (path, _) in scripts {
+                let before = fixture.upstream.requests();
+                let reset = path == "/v1/reset" && origin.is_http2();
+                let code = if reset { "upstream_reset" } else { "upstream_closed" };
+                assert_refused(&client.ask(&Ask::post(path, "{}")), 502, code);
+                assert_eq!(fixture.upstream.requests(), before + 1, "{path} is not replayed");
+            }
+        },
+    );
+}
+
+#[test]
+fn an_answer_that_is_not_http_is_502() {
+    for wire in [
+        "garbage\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nab",
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
+    ] {
+        let script = Script::new().step(loadtest::upstream::Step::Wire(wire.into()));
+        let fixture = Origin::ClearHttp1.fixture(upstream().script(script.finish()));
+        let mut client = Http1::new(fixture.connect());
+        assert_refused(&client.ask(&Ask::get("/v1/models")), 502, "upstream_protocol");
+        assert_eq!(fixture.upstream.requests(), 1);
+    }
+}
+
+#[test]
+fn an_upstream_without_a_head_in_time_is_504() {
+    for origin in ORIGINS {
+        let fixture = origin.configured(upstream().script(Script::new().stall()), |config| {
+            config.upstreams[0].deadlines.response_head = Duration::from_millis(150);
+        });
+        for speaks in CLIENTS {
+            let came = speaks.connect(&fixture).ask(&Ask::post("/v1/chat/completions", "{}"));
+            assert_refused(&came, 504, "head_timeout");
+        }
+        assert!(fixture.upstream.wait_for_cancel(0, crate::fixture::PATIENCE).is_some());
+    }
+}
+
+#[test]
+fn a_clients_body_that_falls_silent_is_408() {
+    let fixture = Fixture::configured(upstream(), |config| {
+        config.client.body_idle = Duration::from_millis(150);
+    });
+    let ask = Ask::post("/v1/chat/completions", "").body(Vec::new(), Length::Unknown);
+    for speaks in CLIENTS {
+        let mut client = speaks.connect(&fixture);
+        let mut exchange = client.begin(&ask);
+        exchange.send(&"{".into());
+        let mut answer = exchange.head();
+        while let Some(piece) = exchange.piece(&mut answer) {
+            answer.pieces.push(piece);
+        }
+        assert_refused(&answer, 408, "body_idle");
+    }
+}
+
+/// Each error is in the log under its code, once, beside the id that the client was told.
+#[test]
+fn a_refusal_is_in_the_access_log_under_its_code_and_id() {
+    let fixture = Fixture::start(Upstream::builder().script(Script::new().reset(2)));
+    let mut client = Http1::new(fixture.connect());
+    let asks = [Ask::get("/nowhere"), Ask::post("/v1/chat/completions", "{}")];
+    let ids = asks.map(|ask| {
+        let answer = client.ask(&ask);
+        answer.header("x-firstbyte-request-id").map(ToOwned::to_owned).expect("an id")
+    });
+    drop(client);
+    let log = fixture.access_log();
+    let lines: Vec<_> = log.iter().map(|l| (l["id"].as_str(), l["error"].as_str())).collect();
+    let expected = [Some("no_route"), Some("upstream_reset")];
+    let ids = ids.iter().map(|id| Some(id.as_str()));
+    assert_eq!(lines, ids.zip(expected).collect::<Vec<_>>());
+}
