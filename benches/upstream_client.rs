@@ -91,9 +91,10 @@ struct Hyper {
 
 impl Hyper {
     async fn connect(io: DuplexStream, go: Rc<Notify>, polls: &Polls) -> hyper::Result<Self> {
-        let (sender, connection) = hyper::client::conn::http2::Builder::new(Local(Rc::clone(polls)))
-            .handshake(hyper_util::rt::TokioIo::new(io))
-            .await?;
+        let (sender, connection) =
+            hyper::client::conn::http2::Builder::new(Local(Rc::clone(polls)))
+                .handshake(hyper_util::rt::TokioIo::new(io))
+                .await?;
         tokio::task::spawn_local(counted(Rc::clone(polls), connection));
         Ok(Self { sender, go })
     }
@@ -120,11 +121,7 @@ struct Direct {
 }
 
 impl Direct {
-    async fn connect(
-        io: DuplexStream,
-        go: Rc<Notify>,
-        polls: &Polls,
-    ) -> Result<Self, h2::Error> {
+    async fn connect(io: DuplexStream, go: Rc<Notify>, polls: &Polls) -> Result<Self, h2::Error> {
         let (sender, connection) = h2::client::handshake(io).await?;
         tokio::task::spawn_local(counted(Rc::clone(polls), connection));
         Ok(Self { sender, go })
@@ -164,8 +161,7 @@ impl Client {
 }
 
 fn start(name: &str) -> (LocalRuntime, Client, Polls) {
-    let runtime =
-        Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     let runtime = runtime.expect("a runtime");
     let polls = Polls::default();
     let client = runtime.block_on(async {

@@ -30,11 +30,7 @@ pub(super) enum Transport {
 
 /// A connection that is ready for its first request.
 pub(super) enum Connected {
-    Http2(
-        h2::client::SendRequest<Bytes>,
-        h2::client::Connection<Transport, Bytes>,
-        h2::PingPong,
-    ),
+    Http2(h2::client::SendRequest<Bytes>, h2::client::Connection<Transport, Bytes>, h2::PingPong),
     Http1(
         hyper::client::conn::http1::SendRequest<SlotBody>,
         hyper::client::conn::http1::Connection<hyper_util::rt::TokioIo<Transport>, SlotBody>,

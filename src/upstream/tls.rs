@@ -67,8 +67,7 @@ impl Roots {
         let certificates = CertificateDer::pem_file_iter(path)
             .map_err(|error| TlsError::Pem(path.to_owned(), error))?;
         for certificate in certificates {
-            let certificate =
-                certificate.map_err(|error| TlsError::Pem(path.to_owned(), error))?;
+            let certificate = certificate.map_err(|error| TlsError::Pem(path.to_owned(), error))?;
             store.add(certificate).map_err(TlsError::Rustls)?;
             any = true;
         }
