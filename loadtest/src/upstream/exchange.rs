@@ -14,6 +14,7 @@ use super::server::Shared;
 use super::sink::{Gone, Sink};
 use super::sse::Stream;
 use super::step::Head;
+use super::wire::Wire;
 
 /// The reading side of one request.
 pub(super) trait Pump {
@@ -27,6 +28,7 @@ pub(super) trait Pump {
 /// Serves one request. Dropping it counts as the peer's connection having closed.
 pub(super) async fn exchange(
     shared: &Shared,
+    wire: &Wire,
     mut seen: Seen,
     pump: &mut impl Pump,
     sink: &mut Sink,
@@ -34,7 +36,7 @@ pub(super) async fn exchange(
     let upload = openai::is_upload(&seen);
     let limit = if upload { KEPT_BODY } else { BODY_LIMIT };
     let intake = Intake::new(limit, upload || shared.settings.hash);
-    let entry = Entry::new(shared.recorder.clone(), entry_of(&seen));
+    let entry = Entry::new(shared.recorder.clone(), wire.clone(), seen.nth, || entry_of(&seen));
 
     let early = shared.settings.answers.at_head(&seen);
     let whole = early.is_none();

@@ -28,6 +28,8 @@ struct State {
     len: u64,
     hash: Option<Sha256>,
     kept: BytesMut,
+    /// What was kept, once the body has ended.
+    whole: Bytes,
     digest: Option<String>,
     ended: bool,
     echo: Option<VecDeque<Bytes>>,
@@ -41,6 +43,7 @@ impl Intake {
             len: 0,
             hash: hash.then(Sha256::new),
             kept: BytesMut::new(),
+            whole: Bytes::new(),
             digest: None,
             ended: false,
             echo: None,
@@ -52,7 +55,8 @@ impl Intake {
     /// From now on whatever arrives is queued for [`Intake::next_echo`], and so is what was kept so far.
     pub(super) fn start_echo(&self) {
         let mut state = self.state.borrow_mut();
-        let kept = Bytes::copy_from_slice(&state.kept);
+        let kept =
+            if state.ended { state.whole.clone() } else { Bytes::copy_from_slice(&state.kept) };
         state.echo = Some(VecDeque::from([kept]));
     }
 
@@ -83,9 +87,10 @@ impl Intake {
         let mut state = self.state.borrow_mut();
         state.ended = true;
         state.digest = state.hash.take().map(|hash| hex(&hash.finalize()));
+        state.whole = state.kept.split().freeze();
         if entry.enabled() {
             let digest = state.digest.clone();
-            entry.keep_body(kept(&state.kept), state.len);
+            entry.keep_body(logged(&state.whole), state.len);
             entry.update(|request| {
                 request.body_sha256 = digest;
                 request.body_end_ns = Some(now_ns());
@@ -98,7 +103,7 @@ impl Intake {
     /// The body broke off: what came is still logged.
     pub(super) fn fail(&self, entry: &Entry) {
         let state = self.state.borrow();
-        entry.keep_body(kept(&state.kept), state.len);
+        entry.keep_body(logged(&state.kept), state.len);
     }
 
     /// Completes when the whole body has arrived.
@@ -126,13 +131,14 @@ impl Intake {
         }
     }
 
-    /// What was kept, the length so far, and the hash if the body has ended.
+    /// Of a body that has ended: what was kept, the true length, the hash.
     pub(super) fn summary(&self) -> (Bytes, u64, Option<String>) {
         let state = self.state.borrow();
-        (Bytes::copy_from_slice(&state.kept), state.len, state.digest.clone())
+        (state.whole.clone(), state.len, state.digest.clone())
     }
 }
 
-fn kept(all: &BytesMut) -> Bytes {
+/// A copy, so that the log does not hold on to all of it.
+fn logged(all: &[u8]) -> Bytes {
     Bytes::copy_from_slice(&all[..all.len().min(KEPT_BODY)])
 }

@@ -54,9 +54,14 @@ pub struct ConnectionSeen {
 pub enum ConnectionEnd {
     /// The peer closed it, or both agreed to.
     Closed,
-    /// A script cut it.
+    /// A script, or the test from outside, cut it.
     Scripted,
-    /// TLS or HTTP failed; the peer's GOAWAY with an error is one of these.
+    /// The peer sent GOAWAY with this error code (RFC 9113, section 7).
+    PeerGoaway {
+        /// 11 is ENHANCE_YOUR_CALM.
+        code: u32,
+    },
+    /// TLS or HTTP failed.
     Failed(String),
     /// The upstream was stopped while it was open.
     Stopped,
@@ -124,7 +129,7 @@ pub enum End {
     },
     /// The peer closed the connection first.
     PeerClosed,
-    /// The script broke it.
+    /// A script, or the test from outside, broke it.
     Scripted,
     /// What came was not HTTP.
     Malformed(String),

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::clock::now_ns;
 use super::log::{ConnectionSeen, End, KEPT_BODIES, KEPT_ENTRIES, Log, RequestSeen};
+use super::wire::Wire;
 
 /// Where the upstream's threads write and tests read.
 pub(super) struct Recorder {
@@ -141,17 +142,24 @@ impl Recorder {
 /// Closes one request's entry exactly once; dropping it unclosed means that the connection went away under it.
 pub(super) struct Entry {
     recorder: Arc<Recorder>,
+    /// Knows whether it was us who ended the connection.
+    wire: Wire,
     nth: u64,
     closed: bool,
 }
 
 impl Entry {
-    pub(super) fn new(recorder: Arc<Recorder>, seen: RequestSeen) -> Self {
-        let nth = seen.nth;
+    /// `nth` must be the next number, and nothing may be awaited between taking it and this.
+    pub(super) fn new(
+        recorder: Arc<Recorder>,
+        wire: Wire,
+        nth: u64,
+        seen: impl FnOnce() -> RequestSeen,
+    ) -> Self {
         if recorder.enabled() {
-            recorder.request(seen);
+            recorder.request(seen());
         }
-        Self { recorder, nth, closed: false }
+        Self { recorder, wire, nth, closed: false }
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut RequestSeen)) {
@@ -171,6 +179,8 @@ impl Entry {
     }
 
     fn close_with(&mut self, end: End) {
+        let ours = end == End::PeerClosed && self.wire.is_cut();
+        let end = if ours { End::Scripted } else { end };
         if !std::mem::replace(&mut self.closed, true) {
             self.recorder.update_request(self.nth, |request| {
                 request.end_ns = Some(now_ns());

@@ -51,8 +51,9 @@ pub(super) struct Wire {
 }
 
 struct Shared {
-    /// Gone once the socket is cut; reading and writing then fail.
+    /// Gone once the socket has ended; reading and writing then fail.
     transport: RefCell<Option<Transport>>,
+    cut: Cell<bool>,
     /// What to do at the next moment when no frame is half written.
     pending: RefCell<Option<AtBoundary>>,
     /// Of the task that drives the connection.
@@ -73,6 +74,7 @@ impl Wire {
     pub(super) fn new(transport: Transport, watch: Option<Watch>) -> Self {
         let shared = Shared {
             transport: RefCell::new(Some(transport)),
+            cut: Cell::new(false),
             pending: RefCell::new(None),
             driver: Cell::new(None),
             watch: RefCell::new(watch),
@@ -82,16 +84,25 @@ impl Wire {
 
     /// Ends the socket now, whatever is half written.
     pub(super) fn cut(&self, how: Cut) {
-        let transport = self.shared.transport.borrow_mut().take();
-        if let Some(transport) = transport {
-            end(transport, how);
-        }
+        self.shared.cut.set(true);
+        self.end(how);
         self.wake_driver();
     }
 
-    /// Whether a script ended the socket.
+    /// Ends the socket after its connection has ended by itself.
+    pub(super) fn close(&self) {
+        self.end(Cut::Fin);
+    }
+
+    fn end(&self, how: Cut) {
+        if let Some(transport) = self.shared.transport.borrow_mut().take() {
+            end(transport, how);
+        }
+    }
+
+    /// Whether a script, or a test from outside, ended the socket.
     pub(super) fn is_cut(&self) -> bool {
-        self.shared.transport.borrow().is_none()
+        self.shared.cut.get()
     }
 
     /// Puts `bytes` on the wire between two frames, as soon as all earlier frames have left, and then cuts if
@@ -207,7 +218,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_cut() {
+        if self.shared.transport.borrow().is_none() {
             return Poll::Ready(Ok(()));
         }
         self.with(|io| io.poll_shutdown(cx))

@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use loadtest::tls::HTTP_1_1;
 use loadtest::upstream::{Cut, Goaway, Head, Script, Step, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::client::{Http1Answer, SOON, http1_connect, http1_read, http1_request};
+use crate::client::{H2Client, Http1Answer, SOON, http1_connect, http1_read, http1_request};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -30,6 +31,22 @@ async fn no_cut_ever_looks_like_an_end() {
         let expected =
             if how == Cut::Rst { ErrorKind::ConnectionReset } else { ErrorKind::UnexpectedEof };
         assert_eq!(answer.error, Some(expected), "{how:?}");
+    }
+}
+
+#[tokio::test]
+async fn under_tls_an_end_can_lack_its_close_notify() {
+    let head = Head { until_close: true, ..Head::new(200) };
+    let begun = Script::new().step(Step::Head(head)).body("half");
+    for (how, honest) in [(Cut::Fin, true), (Cut::NoCloseNotify, false)] {
+        let script = begun.clone().cut(how);
+        let upstream = Upstream::builder().tls().http1().script(script).start().unwrap();
+        let mut tls = H2Client::try_tls(&upstream, HTTP_1_1).await.unwrap();
+        tls.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let read = tls.read_to_end(&mut answer).await;
+        assert!(answer.ends_with(b"half"));
+        assert_eq!(read.is_ok(), honest, "{how:?}");
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
-use loadtest::upstream::{Cut, End, Goaway, Script, Step, Upstream};
+use loadtest::upstream::{ConnectionEnd, Cut, End, Goaway, Log, Script, Step, Upstream};
+use tokio::io::AsyncWriteExt;
 
 use crate::client::{H2Answer, H2Client, SOON};
 
@@ -102,8 +103,34 @@ async fn an_abrupt_goaway_after_a_stream_lets_it_finish_and_closes() {
     let client = H2Client::connect(&upstream).await;
     let answer = client.post("/", "{}").await.collect().await.unwrap();
     assert!(answer.ends_with_done());
-    let closed = |log: &loadtest::upstream::Log| log.open_connections() == 0;
+    let closed = |log: &Log| log.open_connections() == 0;
     assert!(upstream.seen(closed, SOON).await);
+}
+
+#[tokio::test]
+async fn requests_that_cross_an_abrupt_goaway_are_disowned_and_never_answered() {
+    let script = Script::new().answer(200, &[], "ok");
+    let builder = Upstream::builder().clear().http2().goaway_abruptly_every(3).script(script);
+    let upstream = builder.start().unwrap();
+    let client = H2Client::connect(&upstream).await;
+    // All of them leave before anything can come back.
+    let mut sent = Vec::new();
+    for _ in 0..8 {
+        let mut sender = client.send.clone().ready().await.unwrap();
+        sent.push(sender.send_request(client.request("/").body(()).unwrap(), true).unwrap().0);
+    }
+    let (mut answered, mut disowned) = (0, 0);
+    for response in sent {
+        match response.await {
+            Ok(_) => answered += 1,
+            Err(error) => {
+                assert_eq!((error.is_go_away(), error.is_remote()), (true, true));
+                disowned += 1;
+            }
+        }
+    }
+    assert_eq!((answered, disowned), (3, 5));
+    assert_eq!(upstream.requests(), 3);
 }
 
 #[tokio::test]
@@ -127,6 +154,19 @@ async fn empty_frames_are_really_sent() {
     // The `h2` client does not hand them out, but the 101st of a connection is too many for it.
     let error = ask(with(150)).await.err().unwrap();
     assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
+async fn a_goaway_from_the_peer_is_logged_with_its_code() {
+    let upstream = Upstream::builder().clear().http2().start().unwrap();
+    let mut tcp = tokio::net::TcpStream::connect(upstream.addr()).await.unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
+    let bytes = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..], &goaway[..]].concat();
+    tcp.write_all(&bytes).await.unwrap();
+    let end = Some(ConnectionEnd::PeerGoaway { code: Reason::ENHANCE_YOUR_CALM.into() });
+    let logged = |log: &Log| log.connections.first().is_some_and(|seen| seen.closed == end);
+    assert!(upstream.seen(logged, SOON).await);
 }
 
 #[tokio::test]
@@ -169,7 +209,7 @@ async fn a_client_that_resets_is_seen_with_its_code_at_every_moment() {
         let (pending, mut upload) = client.start(client.request("/")).await;
         assert!(upstream.seen(|log| log.requests.len() == 1, SOON).await);
         upload.send_reset(Reason::CANCEL);
-        let cancelled = |log: &loadtest::upstream::Log| log.requests[0].was_cancelled();
+        let cancelled = |log: &Log| log.requests[0].was_cancelled();
         assert!(upstream.seen(cancelled, SOON).await);
         assert_eq!(upstream.log().requests[0].end, Some(End::Reset { code: CANCEL }));
         drop(pending);

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use loadtest::tls::CertificateSpec;
-use loadtest::upstream::{ConnectionEnd, Cut, Log, Script, Upstream};
+use loadtest::tls::{CertificateSpec, H2};
+use loadtest::upstream::{ConnectionEnd, Cut, End, Log, Script, Seen, Upstream};
+
+use tokio::io::AsyncWriteExt;
 
 use crate::client::{H2Client, SOON, http1_connect, http1_request};
 
@@ -12,14 +14,19 @@ fn ok() -> Script {
 }
 
 #[tokio::test]
-async fn idle_connections_can_be_cut_and_new_ones_are_served() {
-    let upstream = Upstream::builder().script(ok()).start().unwrap();
+async fn connections_can_be_cut_from_outside_and_new_ones_are_served() {
+    let decide = |seen: &Seen| if seen.path == "/stall" { Script::new().stall() } else { ok() };
+    let upstream = Upstream::builder().respond(decide).start().unwrap();
     let client = H2Client::connect(&upstream).await;
     client.post("/", "").await.collect().await.unwrap();
+    let stalled = client.post("/stall", "").await;
+    assert!(upstream.seen(|log| log.requests.len() == 2, SOON).await);
     upstream.cut_all(Cut::Rst);
+    assert!(stalled.collect().await.is_err());
     assert!(client.connection.await.unwrap().is_err());
     assert!(upstream.seen(|log| log.open_connections() == 0, SOON).await);
     assert_eq!(upstream.log().connections[0].closed, Some(ConnectionEnd::Scripted));
+    assert_eq!(upstream.log().requests[1].end, Some(End::Scripted));
     let again = H2Client::connect(&upstream).await;
     assert_eq!(again.post("/", "").await.collect().await.unwrap().status, 200);
 }
@@ -91,7 +98,7 @@ async fn odd_certificates_are_refused_by_clients_that_check() {
     let expired = CertificateSpec { names: None, expired: true };
     for spec in [names, expired] {
         let upstream = Upstream::builder().certificate(spec).start().unwrap();
-        assert!(H2Client::try_tls(&upstream).await.is_err());
+        assert!(H2Client::try_tls(&upstream, H2).await.is_err());
         let failed = |log: &Log| {
             matches!(
                 log.connections.first().and_then(|c| c.closed.as_ref()),
@@ -106,7 +113,7 @@ async fn odd_certificates_are_refused_by_clients_that_check() {
 async fn a_silent_upstream_accepts_and_never_shakes_hands() {
     let upstream = Upstream::builder().silent_handshake().start().unwrap();
     let patience = Duration::from_millis(200);
-    assert!(tokio::time::timeout(patience, H2Client::try_tls(&upstream)).await.is_err());
+    assert!(tokio::time::timeout(patience, H2Client::try_tls(&upstream, H2)).await.is_err());
     assert_eq!(upstream.log().connections.len(), 1);
 }
 
@@ -124,4 +131,35 @@ async fn the_clear_port_tells_both_versions_apart() {
 fn the_upstream_accounts_for_its_own_cpu_time() {
     let upstream = Upstream::builder().clear().start().unwrap();
     assert!(upstream.cpu_time().unwrap() > Duration::ZERO);
+}
+
+#[tokio::test]
+async fn rubbish_of_any_kind_never_makes_it_panic() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let beginnings: [&[u8]; 4] = [
+        b"",
+        b"POST /v1/chat/completions HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        b"POST / HTTP/1.1\r\ncontent-length: 100\r\n\r\n",
+    ];
+    let upstream = Upstream::builder().clear().start().unwrap();
+    for round in 0..200 {
+        let mut bytes = beginnings[round % 4].to_vec();
+        let len = random() % 300;
+        bytes.extend((0..len).map(|_| random().to_le_bytes()[0]));
+        let mut tcp = http1_connect(&upstream).await;
+        // It may have hung up on us half-way.
+        let _ = tcp.write_all(&bytes).await;
+        let _ = tcp.shutdown().await;
+    }
+    let over_1 = http1_request(&upstream, "GET", "/health", "").await;
+    assert!(over_1.head.starts_with("HTTP/1.1 200 "));
+    assert!(upstream.seen(|log| log.connections.len() == 201, SOON).await);
+    upstream.join();
 }

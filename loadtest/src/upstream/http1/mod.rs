@@ -43,7 +43,7 @@ pub(super) async fn drive(shared: Rc<Shared>, mut wire: Wire, number: u64) -> Co
                 // The peer learns that it was not understood; that it may not read it changes nothing.
                 let _ = wire.write_all(REFUSAL).await;
                 let _ = wire.flush().await;
-                wire.cut(Cut::Fin);
+                wire.close();
                 return ConnectionEnd::Failed(why);
             }
             Err(_) => return ended(&wire, "the connection broke within a head"),
@@ -59,7 +59,7 @@ pub(super) async fn drive(shared: Rc<Shared>, mut wire: Wire, number: u64) -> Co
     if wire.is_cut() {
         return ConnectionEnd::Scripted;
     }
-    wire.cut(Cut::Fin);
+    wire.close();
     ConnectionEnd::Closed
 }
 
@@ -99,7 +99,7 @@ async fn serve(
     }
     let mut sink = Sink::H1(answer);
     let mut upload = Upload { reader, ended: false };
-    exchange(shared, seen, &mut upload, &mut sink).await;
+    exchange(shared, wire, seen, &mut upload, &mut sink).await;
     let Sink::H1(answer) = sink else { return false };
     upload.ended && answer.reusable() && head.keep_alive
 }

@@ -142,9 +142,10 @@ impl Answer {
             Goaway::Error => (self.stream, Reason::INTERNAL_ERROR),
             Goaway::BelowThis => (self.stream.saturating_sub(2), Reason::NO_ERROR),
         };
-        self.raw(goaway_frame(last, reason.into())).await;
+        // Before anything else runs: a stream that begins meanwhile is disowned already.
         self.control.last_stream.set(Some(last));
         self.control.closing.set(true);
+        self.raw(goaway_frame(last, reason.into())).await;
         self.parked = which == Goaway::BelowThis;
         self.parked
     }

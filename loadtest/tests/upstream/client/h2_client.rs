@@ -43,15 +43,18 @@ impl H2Client {
             let (send, connection) = builder.handshake(tcp).await.unwrap();
             return Self::over(send, connection, "http");
         }
-        let tls = Self::try_tls(upstream).await.unwrap();
+        let tls = Self::try_tls(upstream, tls::H2).await.unwrap();
         let (send, connection) = builder.handshake(tls).await.unwrap();
         Self::over(send, connection, "https")
     }
 
     /// Only the handshake.
-    pub(crate) async fn try_tls(upstream: &Upstream) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn try_tls(
+        upstream: &Upstream,
+        alpn: &[u8],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let tcp = TcpStream::connect(upstream.addr()).await?;
-        let config = tls::client_config(upstream.ca_pem(), &[tls::H2])?;
+        let config = tls::client_config(upstream.ca_pem(), &[alpn])?;
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(config).connect(name, tcp).await
     }
