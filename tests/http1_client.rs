@@ -29,6 +29,10 @@ impl Http1 {
         Self { stream, buffer: BytesMut::new(), framing: Framing::Ended, reads: 0 }
     }
 
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the proxy reads");
     }
@@ -51,11 +55,13 @@ impl Http1 {
     pub(crate) fn send_head(&mut self, ask: &Ask) {
         let mut head = format!("{} {} HTTP/1.1\r\nhost: proxy.test\r\n", ask.method, ask.target);
         for (name, value) in &ask.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         match ask.length {
             Length::None => {}
-            Length::Known => head.push_str(&format!("content-length: {}\r\n", ask.body_len())),
+            Length::Known => {
+                head.extend(["content-length: ", &ask.body_len().to_string(), "\r\n"]);
+            }
             Length::Unknown => head.push_str("transfer-encoding: chunked\r\n"),
         }
         head.push_str("\r\n");
@@ -73,9 +79,11 @@ impl Http1 {
 
     pub(crate) fn send_end(&mut self, ask: &Ask) {
         if ask.length == Length::Unknown {
-            let lines: String =
-                ask.trailers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-            self.write(format!("0\r\n{lines}\r\n").as_bytes());
+            let mut end = "0\r\n".to_owned();
+            for (name, value) in &ask.trailers {
+                end.extend([name, ": ", value, "\r\n"]);
+            }
+            self.write(format!("{end}\r\n").as_bytes());
         }
     }
 

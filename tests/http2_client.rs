@@ -19,6 +19,8 @@ const WINDOW: u32 = 16 * 1024 * 1024;
 pub(crate) struct Http2 {
     runtime: Runtime,
     sender: SendRequest<Bytes>,
+    /// Our end of the connection.
+    pub(crate) local: SocketAddr,
 }
 
 /// A request under way.
@@ -31,9 +33,10 @@ pub(crate) struct Stream {
 impl Http2 {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let sender = runtime.block_on(async {
+        let (sender, local) = runtime.block_on(async {
             let socket = tokio::net::TcpStream::connect(address).await.expect("the proxy listens");
             socket.set_nodelay(true).expect("nodelay can be set");
+            let local = socket.local_addr().expect("an address");
             let (sender, connection) = h2::client::Builder::new()
                 .initial_window_size(WINDOW)
                 .initial_connection_window_size(WINDOW)
@@ -44,9 +47,9 @@ impl Http2 {
                 // Its streams tell how it ended.
                 let _ended = connection.await;
             });
-            sender
+            (sender, local)
         });
-        Self { runtime, sender }
+        Self { runtime, sender, local }
     }
 
     /// One request and its answer.
