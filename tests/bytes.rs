@@ -35,13 +35,13 @@ fn up(seed: u64) -> Vec<Bytes> {
     pieces(&mut Random::new(!seed), FRAMES)
 }
 
-fn seed_of(seen: &Seen) -> u64 {
-    seen.header("x-seed").and_then(|seed| seed.parse().ok()).expect("a seed")
+fn seed_of(request: &Seen) -> u64 {
+    request.header("x-seed").and_then(|seed| seed.parse().ok()).expect("a seed")
 }
 
 /// Some frames leave together, some alone; some answers know their length; some frames are empty.
-fn answer(seen: &Seen) -> Script {
-    let seed = seed_of(seen);
+fn answer(request: &Seen) -> Script {
+    let seed = seed_of(request);
     let mut random = Random::new(seed ^ 0x5eed);
     let pieces = down(seed);
     let length: usize = pieces.iter().map(Bytes::len).sum();
@@ -53,7 +53,7 @@ fn answer(seen: &Seen) -> Script {
         if random.below(8) == 0 {
             script = script.wait(Duration::from_micros(50));
         }
-        if at == FRAMES / 2 && seen.nth_on_connection < EMPTY_FRAMES {
+        if at == FRAMES / 2 && request.nth_on_connection < EMPTY_FRAMES {
             script = script.step(Step::EmptyFrames(1));
         }
         script = script.body(piece);

@@ -20,6 +20,15 @@ pub(crate) struct TalkingProgram {
 impl TalkingProgram {
     /// Starts it in front of `upstream`, with one worker, logging all it can log.
     pub(crate) fn start(upstream: &Upstream) -> Self {
+        Self::logging(upstream, "trace")
+    }
+
+    /// The same, logging what it usually does.
+    pub(crate) fn quiet(upstream: &Upstream) -> Self {
+        Self::logging(upstream, "firstbyte=info")
+    }
+
+    fn logging(upstream: &Upstream, level: &str) -> Self {
         let directory = scratch();
         let ca = directory.join("ca.pem");
         let mut file = format!(
@@ -37,7 +46,7 @@ impl TalkingProgram {
             .arg("-c")
             .arg(path)
             .env("CANARY", KEY)
-            .env("RUST_LOG", "trace")
+            .env("RUST_LOG", level)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
