@@ -19,6 +19,7 @@ mod raw_upstream;
 mod sdk;
 mod secrets;
 mod splits;
+mod talking_program;
 mod timing;
 mod transparency;
 mod truncation;

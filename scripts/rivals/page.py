@@ -41,7 +41,9 @@ def markdown(raw):
     lines.append(f"| idle | {raw['idle_streams']} streams that have had their first token and wait for the next |")
     for placement, measured in raw["placements"].items():
         lines += ["", f"## {measured['what']}", ""] + _table(raw, summary.rows(measured["slices"], measured["idle"]))
-        lines += _failures(measured["idle"])
+        doubts = summary.doubts(measured["slices"]) + [
+            f"idle streams of {name}: {idle['error']}" for name, idle in measured["idle"].items() if "error" in idle]
+        lines += ["", "Doubtful:", *(f"- {each}" for each in doubts)] if doubts else []
     lines += ["", "## Versions", ""] + [f"- {name}: {version}" for name, version in raw["versions"].items()]
     lines += [f"- not here, so not measured: {name}" for name in raw["absent"]]
     return "\n".join(lines) + "\n"
@@ -56,6 +58,8 @@ def _table(raw, rows):
         cells = [_cell(row.get(key), decimals) for key, _, decimals, _ in summary.COLUMNS]
         lines.append(f"| {raw['what'].get(name, name)} | " + " | ".join(cells) + " |")
     lost = summary.losses(rows, "firstbyte", "relay")
+    if not rows.get("firstbyte"):
+        return lines
     return lines + ["", "Where we lose:" if lost else "No rival is ahead of us in any column of this table."] + [f"- {each}" for each in lost]
 
 
@@ -65,6 +69,3 @@ def _cell(value, decimals):
     median, low, high = (f"{value[key]:,.{decimals}f}" for key in ("median", "low", "high"))
     return median if low == high else f"{median} ({low}–{high})"
 
-
-def _failures(idles):
-    return [f"- idle streams of {name}: {idle['error']}" for name, idle in idles.items() if "error" in idle]

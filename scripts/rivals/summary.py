@@ -8,6 +8,7 @@ COLUMNS = [
     ("added_p99_us", "added first byte p99, µs", 0, True),
     ("cpu_per_request_us", "CPU µs per request", 0, True),
     ("cpu_per_frame_us", "CPU µs per frame at 5,000/s", 1, True),
+    ("added_leg_p50_us", "added one way per frame p50, µs", 0, True),
     ("added_gap_p99_us", "gap p99 over direct, µs", 0, True),
     ("frames_per_s", "frames/s at saturation", 0, False),
     ("idle_kib", "idle stream, KiB", 1, True),
@@ -40,6 +41,20 @@ def losses(table, ours, floor):
     return told
 
 
+def doubts(slices):
+    """Sentences for what makes a figure doubtful: requests that failed, and what the load client says against itself."""
+    told = []
+    for load, target in dict.fromkeys((each["load"], each["target"]) for each in slices):
+        mine = [each["figures"] for each in slices if (each["load"], each["target"]) == (load, target)]
+        failed = sum(each["failed"] for each in mine)
+        if failed:
+            told.append(f"{load}, {target}: {failed} of {failed + sum(each['requests'] for each in mine)} requests failed")
+        void = [reason for each in mine for reason in each["void"]]
+        if void:
+            told.append(f"{load}, {target}: {len(void)} of {len(mine)} slices marked void by the client, e.g. {void[0]}")
+    return told
+
+
 def _columns(mine, everyone, idle):
     direct = {(each["load"], each["round"]): each["figures"] for each in everyone if each["target"] == "direct"}
 
@@ -58,6 +73,7 @@ def _columns(mine, everyone, idle):
         "added_p99_us": over_direct("latency", "ttfb_p99_us"),
         "cpu_per_request_us": ratio("latency", "cpu_ns", "requests", 1e-3),
         "cpu_per_frame_us": ratio("frames", "cpu_ns", "frames", 1e-3),
+        "added_leg_p50_us": over_direct("frames", "leg_down_p50_us"),
         "added_gap_p99_us": over_direct("frames", "gap_p99_us"),
         "frames_per_s": ratio("saturation", "frames", "seconds", 1),
         "idle_kib": _spread([idle["per_stream_kib"]]) if idle and "per_stream_kib" in idle else None,

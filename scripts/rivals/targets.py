@@ -84,12 +84,12 @@ def start_upstream(where, core):
     """The mock twice, so that either can be asked: in clear (for direct and the floor) and over TLS (for the proxies)."""
     where.clear_port, where.tls_port = processes.free_port(), processes.free_port()
     where.authority = where.directory / "authority.pem"
-    mock = [where.binaries / "loadtest", "upstream", "--no-log", "--no-hash"]
+    mock = [where.binaries / "loadtest", "upstream", "--no-hash"]
     clear = processes.start(
         "upstream-clear", [*mock, "--listen", f"127.0.0.1:{where.clear_port}"], core, where.directory)
     secret = processes.start(
         "upstream-tls",
-        [*mock, "--listen", f"127.0.0.1:{where.tls_port}", "--tls", "--alpn-both", "--ca-out", where.authority],
+        [*mock, "--listen", f"127.0.0.1:{where.tls_port}", "--tls", "--ca-out", where.authority],
         core, where.directory)
     direct = Target("direct", "no proxy; client to upstream in clear", where.clear_port)
     processes.wait_until_serving(clear, direct.url + "/v1/models")

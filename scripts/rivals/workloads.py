@@ -32,13 +32,14 @@ def slice_of(load, target, seconds, where, core):
     """One slice: `loadtest run` on `core` for some seconds, with the target's CPU account before and after."""
     command = [
         "taskset", "-c", str(core), str(where.binaries / "loadtest"), "run", target.url + PATH, *load.arguments,
-        "-z", f"{seconds}s", "--warmup", "0s", "-H", f"x-mock-tokens: {load.tokens}", "-H", f"x-mock-gap-us: {load.gap_us}", "--json", "-",
+        "-z", f"{seconds}s", "--warm-up", "0s", "-H", f"x-mock-tokens: {load.tokens}", "-H", f"x-mock-gap-us: {load.gap_us}",
+        "--quiet", "--allow-void", "--json", "-",
     ]
     before = account.cpu_ns(target.pid) if target.pid else 0
     woken = account.switches(target.pid) if target.pid else 0
     ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 10 + 60)
     if ran.returncode:
-        sys.exit(f"{' '.join(command)}\nfailed on {target.name} with {ran.returncode}:\n{ran.stderr[-3000:]}")
+        sys.exit(f"{' '.join(command)}\nfailed on {target.name} with {ran.returncode}:\n{ran.stdout[-1000:]}{ran.stderr[-3000:]}")
     figures = figures_of(json.loads(ran.stdout))
     if target.pid:
         figures["cpu_ns"] = account.cpu_ns(target.pid) - before
@@ -47,8 +48,18 @@ def slice_of(load, target, seconds, where, core):
 
 
 def figures_of(report):
-    """What we take from the client's report; its own schema says what each figure means."""
-    return report
+    """What we take from the client's report (loadtest/schema/report.schema.json): times in µs, frames as SSE events."""
+    target = report["targets"][0]
+    measures = {each["name"]: each["quantiles"] for each in target["measures"]}
+    figures = {
+        "requests": target["succeeded"], "failed": target["requests"] - target["succeeded"], "seconds": target["seconds"],
+        "frames": round(target["event_rate"] * target["seconds"]), "void": report["generator"]["void"],
+    }
+    for measure in ("ttfb", "gap", "leg_up", "leg_down"):
+        for quantile in ("p50", "p99"):
+            if measure in measures:
+                figures[f"{measure}_{quantile}_us"] = measures[measure][quantile] / 1000
+    return figures
 
 
 def idle(target, count, where, core):

@@ -8,6 +8,8 @@ mod csv;
 pub mod format;
 /// HdrHistogram's own formats.
 mod hdr;
+/// One self-contained page.
+mod html;
 /// One JSON object per request.
 mod jsonl;
 /// The report as data.

@@ -9,7 +9,7 @@ use crate::client::Mono;
 use crate::measure::{Account, Interval, Measure};
 
 use super::model::Report;
-use super::{csv, hdr, jsonl};
+use super::{csv, hdr, html, jsonl};
 
 /// Which files to write; `-` is standard output.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -25,6 +25,9 @@ pub struct Files {
     /// A JSON object per request, as it ends; - for standard output
     #[arg(long, value_name = "FILE")]
     pub jsonl: Option<PathBuf>,
+    /// One self-contained page with charts
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// HdrHistogram percentile distributions in ms: DIR/TARGET.MEASURE.hgrm
     #[arg(long, value_name = "DIR")]
     pub hgrm: Option<PathBuf>,
@@ -98,6 +101,9 @@ pub fn write(files: &Files, report: &Report, accounts: &[Account]) -> Result<(),
     }
     if let Some(path) = &files.csv {
         whole(path, |out| csv::write(report, out))?;
+    }
+    if let Some(path) = &files.html {
+        whole(path, |out| html::write(report, out))?;
     }
     if let Some(directory) = &files.hgrm {
         let created = std::fs::create_dir_all(directory);
