@@ -21,6 +21,7 @@ mod sdk;
 mod secrets;
 mod slow_reader;
 mod splits;
+mod stream_limit;
 mod talking_program;
 mod timing;
 mod transparency;
