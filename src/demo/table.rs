@@ -34,9 +34,12 @@ pub(super) fn lines(
     lines
 }
 
+/// One of the things that are measured on both sides.
+type Measure = fn(&Side) -> &Histogram<u64>;
+
 fn measured(screen: &Screen, direct: &Side, through: &Side) -> Vec<String> {
     let mut lines = vec![format!("{:38}{:>12}{:>12}", "", "p50", "p99")];
-    let measures: [(&str, fn(&Side) -> &Histogram<u64>); 3] = [
+    let measures: [(&str, Measure); 3] = [
         ("time to first byte", |side| &side.first_byte),
         ("upstream's write to client's read", |side| &side.on_the_way),
         ("gap between tokens at the client", |side| &side.gap),
