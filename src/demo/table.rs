@@ -34,7 +34,7 @@ pub(super) fn lines(
     lines
 }
 
-/// One of the things that are measured on both sides.
+/// What is taken of a side.
 type Measure = fn(&Side) -> &Histogram<u64>;
 
 fn measured(screen: &Screen, direct: &Side, through: &Side) -> Vec<String> {

@@ -29,6 +29,7 @@ pub(super) enum Transport {
 }
 
 /// A connection that is ready for its first request.
+#[expect(clippy::large_enum_variant, reason = "made and taken apart once per connection")]
 pub(super) enum Connected {
     Http2(h2::client::SendRequest<Bytes>, h2::client::Connection<Transport, Bytes>, h2::PingPong),
     Http1(
