@@ -6,11 +6,10 @@
 //! tasks are polled per request, which repeats exactly.
 
 use std::cell::Cell;
-use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group};
@@ -91,9 +90,10 @@ struct Hyper {
 
 impl Hyper {
     async fn connect(io: DuplexStream, go: Rc<Notify>, polls: &Polls) -> hyper::Result<Self> {
-        let (sender, connection) = hyper::client::conn::http2::Builder::new(Local(Rc::clone(polls)))
-            .handshake(hyper_util::rt::TokioIo::new(io))
-            .await?;
+        let (sender, connection) =
+            hyper::client::conn::http2::Builder::new(Local(Rc::clone(polls)))
+                .handshake(hyper_util::rt::TokioIo::new(io))
+                .await?;
         tokio::task::spawn_local(counted(Rc::clone(polls), connection));
         Ok(Self { sender, go })
     }
@@ -120,11 +120,7 @@ struct Direct {
 }
 
 impl Direct {
-    async fn connect(
-        io: DuplexStream,
-        go: Rc<Notify>,
-        polls: &Polls,
-    ) -> Result<Self, h2::Error> {
+    async fn connect(io: DuplexStream, go: Rc<Notify>, polls: &Polls) -> Result<Self, h2::Error> {
         let (sender, connection) = h2::client::handshake(io).await?;
         tokio::task::spawn_local(counted(Rc::clone(polls), connection));
         Ok(Self { sender, go })
@@ -163,28 +159,26 @@ impl Client {
     }
 }
 
-fn start(name: &str) -> (LocalRuntime, Client, Polls) {
-    let runtime =
-        Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-    let runtime = runtime.expect("a runtime");
+fn start(name: &str) -> Result<(LocalRuntime, Client, Polls), Box<dyn Error>> {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let polls = Polls::default();
     let client = runtime.block_on(async {
         let (near, far) = tokio::io::duplex(256 * 1024);
         let go = Rc::new(Notify::new());
         tokio::task::spawn_local(serve(far, Rc::clone(&go)));
-        if name == "hyper" {
-            Client::Hyper(Hyper::connect(near, go, &polls).await.expect("a connection"))
+        Ok::<_, Box<dyn Error>>(if name == "hyper" {
+            Client::Hyper(Hyper::connect(near, go, &polls).await?)
         } else {
-            Client::Direct(Direct::connect(near, go, &polls).await.expect("a connection"))
-        }
-    });
-    (runtime, client, polls)
+            Client::Direct(Direct::connect(near, go, &polls).await?)
+        })
+    })?;
+    Ok((runtime, client, polls))
 }
 
 fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("upstream_client");
     for name in ["hyper", "h2"] {
-        let (runtime, mut client, _polls) = start(name);
+        let Ok((runtime, mut client, _polls)) = start(name) else { continue };
         assert_eq!(runtime.block_on(client.ask()), FRAMES * FRAME.len());
         group.bench_function(name, |bencher| {
             bencher.iter(|| runtime.block_on(client.ask()));
@@ -193,10 +187,10 @@ fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn count() -> Result<(), Infallible> {
+fn count() -> Result<(), Box<dyn Error>> {
     const REQUESTS: u64 = 1000;
     for name in ["hyper", "h2"] {
-        let (runtime, mut client, polls) = start(name);
+        let (runtime, mut client, polls) = start(name)?;
         runtime.block_on(client.ask());
         polls.set(0);
         runtime.block_on(async {
@@ -214,11 +208,11 @@ fn count() -> Result<(), Infallible> {
 
 criterion_group!(benches, bench);
 
-fn main() -> Result<(), Infallible> {
+fn main() -> Result<(), Box<dyn Error>> {
     // `--solo NAME N` runs one of the two N times and nothing else: for callgrind.
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|a| a == "--solo") {
-        let (runtime, mut client, _polls) = start(arguments.get(at + 1).map_or("h2", |n| n));
+        let (runtime, mut client, _polls) = start(arguments.get(at + 1).map_or("h2", |n| n))?;
         let times = arguments.get(at + 2).and_then(|n| n.parse().ok()).unwrap_or(1);
         for _ in 0..times {
             runtime.block_on(client.ask());

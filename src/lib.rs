@@ -37,7 +37,7 @@ pub mod config;
 /// `firstbyte demo`: everything at once, on a mock upstream of its own.
 pub mod demo;
 /// What is asked of the kernel before the first thread exists.
-mod descriptors;
+mod kernel;
 /// What the process says of itself, on stderr.
 pub mod log;
 /// Worker threads: pinned, each with a runtime of its own.

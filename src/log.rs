@@ -17,11 +17,12 @@ pub fn start() -> Result<(), String> {
         Ok(wanted) if !wanted.is_empty() => wanted.parse::<Targets>().map_err(|error| {
             format!("RUST_LOG={wanted:?}: {error}; write a level such as debug, or firstbyte=debug")
         })?,
-        _ => Targets::new().with_default(LevelFilter::WARN).with_target("firstbyte", LevelFilter::INFO),
+        _ => Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("firstbyte", LevelFilter::INFO),
     };
     let colours = std::env::var_os("NO_COLOR").is_none() && std::io::stderr().is_terminal();
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     let _already_started = tracing_subscriber::registry().with(lines).with(filter).try_init();
     Ok(())
 }

@@ -49,11 +49,7 @@ pub struct Upstream {
 
 impl Proxy {
     /// Answers a request, whatever happens.
-    pub async fn serve(
-        &self,
-        client: &Client,
-        request: Request<Incoming>,
-    ) -> Response<RelayBody> {
+    pub async fn serve(&self, client: &Client, request: Request<Incoming>) -> Response<RelayBody> {
         let record = self.recorder.open(Opened {
             at: client.wire.read_at(),
             client: client.address,

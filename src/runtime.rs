@@ -15,7 +15,7 @@ use crate::accept::{self, Door, Drain, Inbox, Loads};
 use crate::admin::{self, Readiness};
 use crate::admit::Bound;
 use crate::config::{Config, Scheme};
-use crate::descriptors;
+use crate::kernel;
 use crate::proxy::{Proxy, Upstream};
 use crate::record::{Hub, Recorder, Setup, WorkerSeat};
 use crate::relay::head::{BadUpstream, UpstreamHead};
@@ -108,7 +108,7 @@ struct Luggage {
 /// See [`StartError`].
 pub fn start(config: Config) -> Result<Running, StartError> {
     let workers = config.workers.get();
-    descriptors::reserve(config.limits.connections);
+    kernel::prepare(config.limits.connections);
     let config = Arc::new(config);
     let tls = tls(&config)?;
     for upstream in &config.upstreams {
@@ -240,7 +240,7 @@ fn start_admin(
 
 /// A worker's thread. The number of connections that had to be cut is its result.
 fn work(luggage: Luggage) -> usize {
-    descriptors::pin(luggage.index);
+    kernel::pin(luggage.index);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     match runtime {
         Ok(runtime) => runtime.block_on(serve(luggage)),

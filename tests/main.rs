@@ -2,6 +2,7 @@
 //! misbehaves.
 
 mod bytes;
+mod cancel;
 mod cli;
 mod fixture;
 mod hop_by_hop;
@@ -18,6 +19,7 @@ mod raw_upstream;
 mod sdk;
 mod secrets;
 mod splits;
+mod talking_program;
 mod timing;
 mod transparency;
 mod truncation;

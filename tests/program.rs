@@ -1,116 +1,3 @@
-<<<<<<< HEAD
-//! The `firstbyte` binary as a process of its own.
-
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
-
-use loadtest::upstream::Upstream;
-
-use crate::fixture::{KEY, PATIENCE, scratch};
-
-/// A running binary. Dropped, it is killed.
-pub(crate) struct Program {
-    child: Child,
-    addresses: [SocketAddr; 2],
-    stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
-}
-
-impl Program {
-    /// Starts it in front of `upstream`, with one worker, logging all it can log.
-    pub(crate) fn start(upstream: &Upstream) -> Self {
-        let directory = scratch();
-        let ca = directory.join("ca.pem");
-        let mut file = format!(
-            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\nupstreams:\n  mock:\n    \
-             url: {}\n    key: ${{CANARY}}\nroutes:\n  - path: /v1\n    upstream: mock\n",
-            upstream.base_url()
-        );
-        if upstream.url().starts_with("https") {
-            upstream.write_ca(&ca).expect("the certificate can be written");
-            file = file.replace("    key:", &format!("    ca_file: {}\n    key:", ca.display()));
-        }
-        let path = directory.join("firstbyte.yaml");
-        std::fs::write(&path, file).expect("the configuration can be written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_firstbyte"))
-            .arg("-c")
-            .arg(path)
-            .env("CANARY", KEY)
-            .env("RUST_LOG", "trace")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
-        let mut said = String::new();
-        let addresses = ["listening on http://", "admin on http://"]
-            .map(|what| announced(&mut stderr, &mut said, what));
-        let stderr = std::thread::spawn(move || {
-            stderr.read_to_string(&mut said).expect("text");
-            said
-        });
-        let mut out = child.stdout.take().expect("a pipe");
-        let stdout = std::thread::spawn(move || {
-            let mut text = String::new();
-            out.read_to_string(&mut text).expect("text");
-            text
-        });
-        Self { child, addresses, stdout: Some(stdout), stderr: Some(stderr) }
-    }
-
-    /// Where clients connect.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.addresses[0]
-    }
-
-    /// A raw client connection.
-    pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address()).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        stream
-    }
-
-    /// A connection to the admin listener.
-    pub(crate) fn connect_admin(&self) -> TcpStream {
-        TcpStream::connect(self.addresses[1]).expect("it listens")
-    }
-
-    /// The most memory that it ever had, in bytes.
-    pub(crate) fn peak_memory(&self) -> usize {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
-        kib.expect("a figure") * 1024
-    }
-
-    /// Ends it by SIGTERM and returns all that it said on stdout and stderr.
-    pub(crate) fn terminate(mut self) -> (String, String) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
-        let ended = self.child.wait().expect("it ends");
-        assert!(ended.success(), "{ended}");
-        let said = |reader: Option<JoinHandle<String>>| {
-            reader.expect("read once").join().expect("a reader does not panic")
-        };
-        (said(self.stdout.take()), said(self.stderr.take()))
-    }
-}
-
-fn announced(lines: &mut impl BufRead, said: &mut String, what: &str) -> SocketAddr {
-    loop {
-        let mut line = String::new();
-        assert!(lines.read_line(&mut line).expect("text") > 0, "it ended: {said}");
-        said.push_str(&line);
-        if let Some((_, address)) = line.split_once(what) {
-            let address = address.split_whitespace().next().unwrap_or_default();
-            return address.parse().expect("an address");
-        }
-    }
-=======
 //! The program itself as a child process: what it says, where it listens, how it ends.
 
 use std::fs;
@@ -250,19 +137,12 @@ impl Program {
         self.stderr.read_to_string(&mut said).expect("stderr is text");
         (status, said)
     }
->>>>>>> 1c88b90641fa122fb0bc4792d7bd269cd874991f
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-<<<<<<< HEAD
-        // Fails only where it has ended already.
-        let _killed = self.child.kill();
-        let _ended = self.child.wait();
-=======
         // Fails where it has ended already.
         let _killed = self.child.kill();
         let _reaped = self.child.wait();
->>>>>>> 1c88b90641fa122fb0bc4792d7bd269cd874991f
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request};
 
 use crate::fixture::PATIENCE;
@@ -57,19 +57,45 @@ impl Client {
 
     /// Sends a request with a body; `GET` where that is empty.
     pub(crate) async fn send(&self, path: &str, body: &[u8]) -> ResponseFuture {
-        let mut sender = self.0.clone().ready().await.expect("the connection is open");
         let method = if body.is_empty() { "GET" } else { "POST" };
+        let (answer, mut upload) = self.open(method, path, body.is_empty()).await;
+        if !body.is_empty() {
+            upload.send_data(Bytes::copy_from_slice(body), true).expect("the stream is open");
+        }
+        answer
+    }
+
+    /// Sends a request of whose body this is only the beginning.
+    pub(crate) async fn begin(
+        &self,
+        path: &str,
+        body: &[u8],
+    ) -> (ResponseFuture, SendStream<Bytes>) {
+        let (answer, mut upload) = self.open("POST", path, false).await;
+        upload.send_data(Bytes::copy_from_slice(body), false).expect("the stream is open");
+        (answer, upload)
+    }
+
+    async fn open(
+        &self,
+        method: &str,
+        path: &str,
+        end: bool,
+    ) -> (ResponseFuture, SendStream<Bytes>) {
+        let mut sender = self.0.clone().ready().await.expect("the connection is open");
         let request = Request::builder()
             .method(method)
             .uri(format!("http://proxy{path}"))
             .body(())
             .expect("a request");
-        let (answer, mut upload) =
-            sender.send_request(request, body.is_empty()).expect("the connection is open");
-        if !body.is_empty() {
-            upload.send_data(Bytes::copy_from_slice(body), true).expect("the stream is open");
+        sender.send_request(request, end).expect("the connection is open")
+    }
+
+    /// Gives the connection's task turns enough to write what was queued.
+    pub(crate) async fn flushed(&self) {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
         }
-        answer
     }
 
     /// Sends a request and reads its answer as far as it comes.

@@ -9,7 +9,7 @@ use crate::http1_client::Http1;
 use crate::http2_client::Http2;
 use crate::message::{Answer, Ask};
 use crate::pairing::{every_pairing, upstream};
-use crate::program::Program;
+use crate::talking_program::TalkingProgram;
 
 /// The client's own key, which is nobody's business but ours.
 const THEIRS: &str = "sk-theirs-canary-9876543210";
@@ -78,7 +78,7 @@ fn no_key_is_in_anything_that_the_process_says() {
             _ => Script::new().stream().body("data: [DONE]\n\n").finish(),
         });
         let upstream = upstream.start().expect("the mock upstream starts");
-        let program = Program::start(&upstream);
+        let program = TalkingProgram::start(&upstream);
         let mut http2 = Http2::connect(program.address());
         for path in ["/v1/chat/completions?key=none", "/nowhere", "/v1/refused"] {
             assert_answer_clean(&Http1::new(program.connect()).ask(&asking(path)));

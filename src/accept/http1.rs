@@ -145,9 +145,8 @@ impl Waiting {
         } else {
             (self.since + self.idle, End::Closed)
         };
-        let sleep = self.sleep.get_or_insert_with(|| {
-            Box::pin(tokio::time::sleep_until(due.into()))
-        });
+        let sleep =
+            self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
         sleep.as_mut().poll(cx).map(|()| end)
     }
 }

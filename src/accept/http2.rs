@@ -56,8 +56,7 @@ pub(super) async fn serve<S>(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(header_bytes);
-    let mut connection =
-        std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
     std::future::poll_fn(|cx| {
         if member.poll_told(cx) {
             connection.as_mut().graceful_shutdown();

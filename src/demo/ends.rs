@@ -83,7 +83,7 @@ fn config(upstream: &Upstream, ca_file: &Path) -> Result<Config, Box<dyn Error>>
     // It would drown what is shown.
     config.access_log = AccessLog::Off;
     for upstream in &mut config.upstreams {
-        upstream.name = "mock".to_owned();
+        "mock".clone_into(&mut upstream.name);
         upstream.ca_file = Some(ca_file.to_owned());
     }
     Ok(config)

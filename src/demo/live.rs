@@ -56,15 +56,18 @@ impl Watch for Words<'_> {
 
 impl Words<'_> {
     fn show(&mut self, at: Mono, word: &str) -> io::Result<()> {
-        if self.column == 0 || self.column + word.trim_end().len() > WIDTH {
+        // A word brings the space after it; shown with the next one, no line ends in it.
+        let (word, space) = (word.trim_end(), " ");
+        if self.column == 0 || self.column + space.len() + word.len() > WIDTH {
             let before = if self.column == 0 { "" } else { "\n" };
             let seconds = format!("{:>8.3}  ", at.since(self.begun) as f64 / 1e9);
             let seconds = self.screen.styled(Style::Dim, &seconds);
             self.screen.part(&format!("{before}{seconds}"))?;
-            self.column = 0;
+            self.column = word.len();
+            return self.screen.part(word);
         }
-        self.column += word.len();
-        self.screen.part(word)
+        self.column += space.len() + word.len();
+        self.screen.part(&format!("{space}{word}"))
     }
 }
 

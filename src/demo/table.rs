@@ -17,17 +17,29 @@ pub(super) fn lines(
     inside: Option<&Value>,
 ) -> Vec<String> {
     let Compared { direct, through, failures } = compared;
-    let mut lines = vec![
-        format!(
-            "{} streams direct and {} through the proxy, in turn; {} tokens, {} apart\n",
-            grouped(direct.streams),
-            grouped(through.streams),
-            wanted.tokens,
-            time(wanted.gap.as_nanos() as u64),
-        ),
-        format!("{:38}{:>12}{:>12}", "", "p50", "p99"),
-    ];
-    let measures: [(&str, fn(&Side) -> &Histogram<u64>); 3] = [
+    let mut lines = vec![format!(
+        "{} streams direct and {} through the proxy, in turn; {} tokens, {} apart\n",
+        grouped(direct.streams),
+        grouped(through.streams),
+        wanted.tokens,
+        time(wanted.gap.as_nanos() as u64),
+    )];
+    if direct.streams > 0 && through.streams > 0 {
+        lines.extend(measured(screen, direct, through));
+    }
+    lines.extend(verdict(direct, through, failures));
+    lines.extend(inside.and_then(inside_lines).into_iter().flatten());
+    lines.push(String::new());
+    lines.extend(caveat());
+    lines
+}
+
+/// What is taken of a side.
+type Measure = fn(&Side) -> &Histogram<u64>;
+
+fn measured(screen: &Screen, direct: &Side, through: &Side) -> Vec<String> {
+    let mut lines = vec![format!("{:38}{:>12}{:>12}", "", "p50", "p99")];
+    let measures: [(&str, Measure); 3] = [
         ("time to first byte", |side| &side.first_byte),
         ("upstream's write to client's read", |side| &side.on_the_way),
         ("gap between tokens at the client", |side| &side.gap),
@@ -37,10 +49,6 @@ pub(super) fn lines(
         lines.extend([title, direct, through, screen.styled(Style::Bold, &added)]);
     }
     lines.push(String::new());
-    lines.extend(verdict(direct, through, failures));
-    lines.extend(inside.and_then(inside_line));
-    lines.push(String::new());
-    lines.extend(caveat());
     lines
 }
 
@@ -76,7 +84,7 @@ fn verdict(direct: &Side, through: &Side, failures: &[String]) -> Vec<String> {
 }
 
 /// What the proxy says of itself: its own time per phase, without the kernel's.
-fn inside_line(stats: &Value) -> Option<String> {
+fn inside_lines(stats: &Value) -> Option<[String; 2]> {
     let overhead = stats.pointer("/latency_us/overhead")?;
     let phase = |name: &str| {
         let of = |quantile: &str| overhead.get(name)?.get(quantile)?.as_f64();
@@ -84,7 +92,10 @@ fn inside_line(stats: &Value) -> Option<String> {
         Some(format!("{name} {} / {}", time(nanos(of("p50")?)), time(nanos(of("p99")?))))
     };
     let phases = [phase("request")?, phase("head")?, phase("chunk")?];
-    Some(format!("inside  the proxy, by its own account (p50 / p99): {}", phases.join(", ")))
+    Some([
+        "inside  the proxy, by its own account, p50 / p99 of each request's phases".to_owned(),
+        format!("        {}", phases.join(", ")),
+    ])
 }
 
 /// What these figures are not.

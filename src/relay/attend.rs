@@ -39,7 +39,7 @@ impl Seat {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<T>> {
-        self.with_flow(|flow| flow.begin_poll());
+        self.with_flow(super::Flow::begin_poll);
         let before = POLLED.replace(Some(self.clone()));
         let polled = poll(cx);
         POLLED.set(before);

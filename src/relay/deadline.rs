@@ -16,9 +16,8 @@ pub(super) struct Deadline {
 impl Deadline {
     /// Ready once `due` has passed; until then the task is woken in time to look again.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
-        let (sleep, at) = self
-            .armed
-            .get_or_insert_with(|| (Box::pin(tokio::time::sleep_until(due.into())), due));
+        let (sleep, at) =
+            self.armed.get_or_insert_with(|| (Box::pin(tokio::time::sleep_until(due.into())), due));
         if due < *at {
             sleep.as_mut().reset(due.into());
             *at = due;

@@ -244,10 +244,7 @@ impl Flow {
     }
 
     /// No bytes are left to give: the end, the failure, or waiting.
-    fn poll_end(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &self.state {
             State::Open => {
                 if self.deadline.poll(cx, self.heard + self.bounds.gap).is_pending() {

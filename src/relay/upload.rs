@@ -36,7 +36,13 @@ pub struct Upload {
 
 impl Upload {
     /// `keep` bytes are kept for a replay; a client silent for `idle` inside its body fails it.
-    pub fn new(body: Incoming, keep: usize, idle: Duration, now: Instant, record: &Rc<Record>) -> Self {
+    pub fn new(
+        body: Incoming,
+        keep: usize,
+        idle: Duration,
+        now: Instant,
+        record: &Rc<Record>,
+    ) -> Self {
         Self {
             ended: body.is_end_stream(),
             body,

@@ -29,12 +29,9 @@ pub(super) enum Transport {
 }
 
 /// A connection that is ready for its first request.
+#[expect(clippy::large_enum_variant, reason = "made and taken apart once per connection")]
 pub(super) enum Connected {
-    Http2(
-        h2::client::SendRequest<Bytes>,
-        h2::client::Connection<Transport, Bytes>,
-        h2::PingPong,
-    ),
+    Http2(h2::client::SendRequest<Bytes>, h2::client::Connection<Transport, Bytes>, h2::PingPong),
     Http1(
         hyper::client::conn::http1::SendRequest<SlotBody>,
         hyper::client::conn::http1::Connection<hyper_util::rt::TokioIo<Transport>, SlotBody>,

@@ -88,7 +88,7 @@ pub(super) fn stream_cap(ours: usize, peer: usize) -> usize {
 pub(super) fn retire_at(now: Instant, max_age: Duration, seed: u64) -> Instant {
     // A multiplicative hash (Knuth, TAOCP 6.4) spreads consecutive seeds over the interval.
     let spread = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as u32;
-    now + (max_age - max_age / 10 * spread / 65_536)
+    now + max_age.saturating_sub(max_age / 10 * spread / 65_536)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::record::{GaugeGuard, Record};
 use crate::wire::Wire;
 
 /// The right to one stream on one connection. Given back when dropped; if the stream was opened and
-/// not finished, the upstream is told at once (HTTP/2: RST_STREAM, HTTP/1.1: the connection closes).
+/// not finished, the upstream is told at once (HTTP/2: `RST_STREAM`, HTTP/1.1: the connection closes).
 pub struct Lease {
     conn: Rc<Conn>,
     pool: Rc<Pool>,

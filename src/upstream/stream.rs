@@ -241,10 +241,7 @@ fn poll_http2(
     })
 }
 
-fn poll_http1(
-    body: &mut Incoming,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Chunk, Broken>>> {
+fn poll_http1(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Broken>>> {
     loop {
         return Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             None => None,

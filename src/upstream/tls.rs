@@ -54,6 +54,10 @@ impl Roots {
         if store.is_empty() && std::env::var_os("SSL_CERT_FILE").is_none() {
             store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
+        if store.is_empty() {
+            // Not refused: an upstream's own CA file may be all that is needed.
+            tracing::warn!("SSL_CERT_FILE holds no certificate that can be used: none is trusted");
+        }
         Self(store)
     }
 
@@ -63,8 +67,7 @@ impl Roots {
         let certificates = CertificateDer::pem_file_iter(path)
             .map_err(|error| TlsError::Pem(path.to_owned(), error))?;
         for certificate in certificates {
-            let certificate =
-                certificate.map_err(|error| TlsError::Pem(path.to_owned(), error))?;
+            let certificate = certificate.map_err(|error| TlsError::Pem(path.to_owned(), error))?;
             store.add(certificate).map_err(TlsError::Rustls)?;
             any = true;
         }

@@ -140,5 +140,6 @@ pub(super) fn common_settings(load: &LoadArgs, connect: &ConnectArgs) -> BTreeMa
         ("threads", load.threads.to_string()),
         ("seed", load.seed.to_string()),
     ];
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_lowercase())).collect()
+    let told = pairs.into_iter().filter(|(_, value)| value != "0 ns");
+    told.map(|(name, value)| (name.to_owned(), value.to_lowercase())).collect()
 }

@@ -52,9 +52,10 @@ impl Live {
         }
         self.last = Some(Instant::now());
         let line = self.line(ledger, targets, interval);
+        // Drawn without line wrap: a narrow terminal shows the beginning.
         // Progress that cannot be shown is no reason to stop measuring.
         let _ = match self.mode {
-            Mode::Drawn => write!(stderr(), "\r\x1b[K{line}"),
+            Mode::Drawn => write!(stderr(), "\r\x1b[K\x1b[?7l{line}\x1b[?7h"),
             _ => writeln!(stderr(), "{line}"),
         };
     }
@@ -78,6 +79,10 @@ impl Live {
             format::nanos(histogram.value_at_quantile(quantile) as f64)
         };
         let name = targets.get(interval.target).map_or("", |named| named.name.as_str());
+        if tally.requests == 0 {
+            let in_flight = interval.in_flight;
+            return format!("{}{name}: warming up, {in_flight} in flight", self.bar(elapsed));
+        }
         let slice = if interval.slice > 0 { format!(" {}", interval.slice) } else { String::new() };
         format!(
             "{}{name}{slice}: {} requests, {}, {} in flight, {} failed; ttfb p50 {} p99 \

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::client::{FailureKind, Mono};
 use crate::judge::{Condition, Generator, Verdict};
 use crate::load::worker::{Course, Leg, Program, Workers};
+use crate::measure::series::{Axis, Series};
 use crate::measure::{Ledger, Measure, host, request_histogram};
 use crate::report::output::{self, Journal};
 use crate::report::{About, Comparison, Definition, FORMAT, Report, format, target_report, text};
@@ -103,9 +104,13 @@ impl Session<'_> {
     }
 
     fn drive(&self, program: Program, journal: &mut Journal) -> Result<Ledger, Trouble> {
-        let width = program.interval.as_nanos() as u64;
+        let series = if self.targets.len() > 1 {
+            Series::new(Axis::Rounds, 1)
+        } else {
+            Series::new(Axis::Time(Mono::now()), program.interval.as_nanos() as u64)
+        };
         let goals = self.common.verdict.goodput.clone();
-        let mut ledger = Ledger::new(self.targets.len(), goals, Mono::now(), width);
+        let mut ledger = Ledger::new(self.targets.len(), goals, &series);
         let mut live = Live::new(self.common.show.quiet, self.expected);
         let mut workers = Workers::start(program).map_err(|error| Trouble::broken(&error))?;
         workers.stop_on_interrupt();

@@ -1,6 +1,5 @@
 //! Where all workers' notes come together, off the data path.
 
-use crate::client::Mono;
 use crate::compare::Samples;
 use crate::judge::GeneratorLoad;
 
@@ -38,12 +37,11 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Accounts for so many targets; the series begin at `begin` with columns of `width`
-    /// nanoseconds.
-    pub fn new(targets: usize, goals: Goals, begin: Mono, width: u64) -> Self {
+    /// Accounts for so many targets, each with a copy of the empty `series`.
+    pub fn new(targets: usize, goals: Goals, series: &Series) -> Self {
         let account = Account {
             tally: Tally::default(),
-            series: Series::new(begin, width),
+            series: series.clone(),
             samples: Samples::default(),
             started: 0,
             events: 0,

@@ -1,4 +1,5 @@
-//! A run over time, in a bounded number of columns: when there are too many, each two become one.
+//! A run over time, or a comparison round by round, in a bounded number of columns: when there are
+//! too many, each two become one.
 
 use hdrhistogram::Histogram;
 
@@ -44,23 +45,36 @@ impl Column {
     }
 }
 
+/// What the columns stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// Nanoseconds since this moment.
+    Time(Mono),
+    /// The slices of a rotation, from 1.
+    Rounds,
+}
+
 /// A target's run over time.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// When column 0 begins.
-    begin: Mono,
-    /// Nanoseconds that a column spans.
+    axis: Axis,
+    /// Nanoseconds, or rounds, that a column spans.
     width: u64,
     columns: Vec<Column>,
 }
 
 impl Series {
-    /// Columns of `width` nanoseconds, at first, from `begin` on.
-    pub fn new(begin: Mono, width: u64) -> Self {
-        Self { begin, width: width.max(1), columns: Vec::new() }
+    /// Columns along `axis`, of `width` nanoseconds or rounds at first.
+    pub fn new(axis: Axis, width: u64) -> Self {
+        Self { axis, width: width.max(1), columns: Vec::new() }
     }
 
-    /// Nanoseconds that a column spans.
+    /// What the columns stand for.
+    pub fn axis(&self) -> Axis {
+        self.axis
+    }
+
+    /// Nanoseconds, or rounds, that a column spans.
     pub fn width(&self) -> u64 {
         self.width
     }
@@ -72,14 +86,23 @@ impl Series {
 
     /// Adds what a worker noted.
     pub fn add(&mut self, interval: &Interval) {
-        let middle = Mono(interval.begin.0.midpoint(interval.end.0));
+        let place = |at: Mono| match self.axis {
+            Axis::Time(begin) => at.since(begin),
+            Axis::Rounds => interval.slice.saturating_sub(1) as u64,
+        };
+        let middle = place(Mono(interval.begin.0.midpoint(interval.end.0)));
+        let places: Vec<u64> =
+            interval.rows.iter().map(|row| place(row.outcome.stamps.due)).collect();
+        if self.axis == Axis::Rounds && interval.slice == 0 {
+            return;
+        }
         let column = self.column(middle);
         column.in_flight = column.in_flight.max(interval.in_flight);
         for value in interval.gap.iter_recorded() {
             column.gaps[heat_row(value.value_iterated_to())] += value.count_at_value();
         }
-        for row in &interval.rows {
-            let column = self.column(row.outcome.stamps.due);
+        for (row, place) in interval.rows.iter().zip(places) {
+            let column = self.column(place);
             if let Some(ttfb) = Measure::Ttfb.of(&row.outcome) {
                 let _ = column.ttfb.record(ttfb);
                 column.succeeded += 1;
@@ -89,8 +112,8 @@ impl Series {
         }
     }
 
-    fn column(&mut self, at: Mono) -> &mut Column {
-        while at.since(self.begin) / self.width >= COLUMNS_MAX as u64 {
+    fn column(&mut self, place: u64) -> &mut Column {
+        while place / self.width >= COLUMNS_MAX as u64 {
             let halves = self.columns.chunks(2).map(|pair| {
                 let mut joined = pair[0].clone();
                 pair.iter().skip(1).for_each(|later| joined.join(later));
@@ -99,7 +122,7 @@ impl Series {
             self.columns = halves.collect();
             self.width *= 2;
         }
-        let index = (at.since(self.begin) / self.width) as usize;
+        let index = (place / self.width) as usize;
         if self.columns.len() <= index {
             self.columns.resize_with(index + 1, Column::default);
         }
@@ -137,9 +160,9 @@ mod tests {
 
     #[test]
     fn columns_stay_bounded_and_lose_nothing() {
-        let mut series = Series::new(Mono(0), 10);
+        let mut series = Series::new(Axis::Time(Mono(0)), 10);
         for at in 0..100_000 {
-            series.column(Mono(at)).succeeded += 1;
+            series.column(at).succeeded += 1;
         }
         assert!(series.columns().len() <= COLUMNS_MAX);
         let kept: u64 = series.columns().iter().map(|column| column.succeeded).sum();

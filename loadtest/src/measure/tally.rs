@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use crate::client::{Check, FailureKind, Mono, Outcome};
+use crate::client::{Check, FailureKind, Mono, Outcome, Stamps};
 
 use super::goal::Goals;
 use super::kinds::{Measure, tokens};
@@ -39,9 +39,55 @@ pub struct Tally {
     pub verified: u64,
     /// Requests that had to open a connection.
     pub connects: u64,
-    /// Time in which requests were counted, in nanoseconds; slices added up.
-    pub span: u64,
-    present: Option<(usize, Mono, Mono)>,
+    /// Time of the slices before the present one.
+    closed: Span,
+    present: Option<Slice>,
+}
+
+/// Time in which requests were counted, in nanoseconds, and between their starts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    whole: u64,
+    starts: u64,
+    /// Gaps between starts: one less than there were requests.
+    start_gaps: u64,
+}
+
+/// The slice being added up.
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    number: usize,
+    due: Mono,
+    end: Mono,
+    first_start: Mono,
+    last_start: Mono,
+    requests: u64,
+}
+
+impl Slice {
+    fn of(number: usize, stamps: &Stamps) -> Self {
+        let Stamps { due, started, end, .. } = *stamps;
+        Self { number, due, end, first_start: started, last_start: started, requests: 1 }
+    }
+
+    fn stretch(&mut self, stamps: &Stamps) {
+        self.due = self.due.min(stamps.due);
+        self.end = self.end.max(stamps.end);
+        self.first_start = self.first_start.min(stamps.started);
+        self.last_start = self.last_start.max(stamps.started);
+        self.requests += 1;
+    }
+}
+
+impl Span {
+    fn with(self, slice: Option<Slice>) -> Self {
+        let Some(slice) = slice else { return self };
+        Self {
+            whole: self.whole + slice.end.since(slice.due),
+            starts: self.starts + slice.last_start.since(slice.first_start),
+            start_gaps: self.start_gaps + slice.requests - 1,
+        }
+    }
 }
 
 impl Default for Tally {
@@ -62,7 +108,7 @@ impl Default for Tally {
             tokens: 0,
             verified: 0,
             connects: 0,
-            span: 0,
+            closed: Span::default(),
             present: None,
         }
     }
@@ -79,7 +125,7 @@ impl Tally {
         }
         for row in &interval.rows {
             self.add_outcome(&row.outcome, goals);
-            self.stretch(interval.slice, row.outcome.stamps.due, row.outcome.stamps.end);
+            self.stretch(interval.slice, &row.outcome.stamps);
         }
     }
 
@@ -90,8 +136,13 @@ impl Tally {
 
     /// Seconds in which requests were counted.
     pub fn seconds(&self) -> f64 {
-        let present = self.present.map_or(0, |(_, begin, end)| end.since(begin));
-        (self.span + present) as f64 / 1e9
+        self.closed.with(self.present).whole as f64 / 1e9
+    }
+
+    /// Requests started per second, free of the time that the last ones took to end.
+    pub fn started_rate(&self) -> f64 {
+        let span = self.closed.with(self.present);
+        if span.starts == 0 { 0.0 } else { span.start_gaps as f64 * 1e9 / span.starts as f64 }
     }
 
     /// `count` per second; 0 before anything was counted.
@@ -136,15 +187,14 @@ impl Tally {
     }
 
     /// Widens the present slice's span; slices of a target are apart from each other in time.
-    fn stretch(&mut self, slice: usize, due: Mono, end: Mono) {
-        let (begin, last) = match self.present {
-            Some((same, begin, last)) if same == slice => (begin.min(due), last.max(end)),
+    fn stretch(&mut self, number: usize, stamps: &Stamps) {
+        match &mut self.present {
+            Some(slice) if slice.number == number => slice.stretch(stamps),
             earlier => {
-                self.span += earlier.map_or(0, |(_, begin, last)| last.since(begin));
-                (due, end)
+                self.closed = self.closed.with(*earlier);
+                *earlier = Some(Slice::of(number, stamps));
             }
-        };
-        self.present = Some((slice, begin, last));
+        }
     }
 }
 
@@ -152,7 +202,7 @@ impl Tally {
 mod tests {
     use super::super::recorder::Recorder;
     use super::*;
-    use crate::client::{Failure, Stamps, Watch};
+    use crate::client::{Failure, Watch};
 
     fn outcome(due: u64, head: u64, end: u64) -> Outcome {
         let stamps = Stamps {

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use crate::measure::series::{Column, HEAT_ROWS, Series, heat_floor};
+use crate::measure::series::{Axis, Column, HEAT_ROWS, Series, heat_floor};
 use crate::measure::{Account, Measure};
 
 use super::model::{
@@ -56,6 +56,7 @@ pub fn target_report(about: &About, account: &Account) -> TargetReport {
         failures: failures.collect(),
         statuses: tally.statuses.clone(),
         asked_rate: about.asked_rate,
+        started_rate: about.asked_rate.map(|_| tally.started_rate()),
         rate: tally.per_second(tally.requests),
         token_rate: tally.per_second(tally.tokens),
         event_rate: tally.per_second(tally.events),
@@ -108,8 +109,14 @@ fn measure_report(measure: Measure, histogram: &Histogram<u64>) -> MeasureReport
 
 fn series_report(series: &Series) -> SeriesReport {
     let columns = series.columns().iter().enumerate();
+    let width = series.width() as f64;
+    let (axis, width) = match series.axis() {
+        Axis::Time(_) => ("seconds", width / 1e9),
+        Axis::Rounds => ("round", width),
+    };
     SeriesReport {
-        width_seconds: series.width() as f64 / 1e9,
+        axis,
+        width,
         columns: columns.filter_map(|(at, column)| column_report(at, column)).collect(),
         gap_floors: (0..HEAT_ROWS).map(heat_floor).collect(),
     }

@@ -73,7 +73,9 @@ pub struct TargetReport {
     pub statuses: BTreeMap<u16, u64>,
     /// Requests per second asked for, in an open loop.
     pub asked_rate: Option<f64>,
-    /// Requests counted, per second.
+    /// Requests per second that were in fact started, in an open loop.
+    pub started_rate: Option<f64>,
+    /// Requests counted per second, from the first one due to the last one ended.
     pub rate: f64,
     /// Tokens per second.
     pub token_rate: f64,
@@ -139,12 +141,14 @@ pub struct MeasureReport {
     pub spectrum: Vec<(f64, u64)>,
 }
 
-/// A run over time, in columns of equal width.
+/// A run over time, or a comparison by its rounds, in columns of equal width.
 #[derive(Clone, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SeriesReport {
-    /// Width of a column in seconds.
-    pub width_seconds: f64,
+    /// What the columns stand for: `seconds` since the run began, or the `round` of a comparison.
+    pub axis: &'static str,
+    /// Width of a column on that axis.
+    pub width: f64,
     /// Columns that have any request or gap.
     pub columns: Vec<ColumnReport>,
     /// Least gap, in nanoseconds, of each row of the heat map.

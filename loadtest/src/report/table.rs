@@ -35,8 +35,9 @@ fn summary(out: &mut String, target: &TargetReport) -> std::fmt::Result {
         target.seconds,
         format::rate(target.rate)
     )?;
-    if let Some(asked) = target.asked_rate {
-        write!(out, " (asked for {})", format::rate(asked))?;
+    if let (Some(asked), Some(started)) = (target.asked_rate, target.started_rate) {
+        let (asked, started) = (format::rate(asked), format::rate(started));
+        write!(out, " (started {started} of {asked} asked for)")?;
     }
     writeln!(
         out,

@@ -178,7 +178,7 @@ pub(super) fn response(
     let usage = said.map(|_| {
         json!({"input_tokens": about.prompt_tokens, "input_tokens_details": {"cached_tokens": 0},
             "output_tokens": tokens, "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": about.prompt_tokens + tokens})
+            "total_tokens": about.prompt_tokens.saturating_add(tokens)})
     });
     json!({"id": format!("resp_{nth:016x}"), "object": "response", "created_at": CREATED, "status": status,
         "background": false, "error": null, "incomplete_details": null, "instructions": null,
@@ -190,7 +190,7 @@ pub(super) fn response(
 
 /// The usage object of the chat and completions APIs.
 pub(super) fn usage(prompt: u64, completion: u64) -> Value {
-    json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
+    json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt.saturating_add(completion),
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0,
             "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}})

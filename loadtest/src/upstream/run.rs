@@ -12,7 +12,7 @@ use super::sse::Stream;
 use super::step::{Head, Step, Tokens};
 
 /// What back-to-back frames are gathered into before the connection gets to write.
-const BATCH: usize = 64 * 1024;
+const BATCH: usize = 16 * 1024;
 const FILLER_FRAME: u64 = 16 * 1024;
 
 /// One script being carried out.
@@ -67,7 +67,7 @@ impl Run<'_> {
     async fn step(&mut self, step: &Step, last: bool) -> Result<Flow, Gone> {
         match step {
             Step::Wait(time) => {
-                self.cursor += ns(*time);
+                self.cursor = self.cursor.saturating_add(ns(*time));
                 self.wait_until(self.cursor).await?;
             }
             Step::AwaitBody => {
@@ -134,7 +134,7 @@ impl Run<'_> {
         let mut sent = 0;
         let mut now = now_ns();
         while sent < tokens.count {
-            let due = start + sent * every;
+            let due = start.saturating_add(sent.saturating_mul(every));
             if now < due {
                 self.wait_until(due).await?;
             }
@@ -142,12 +142,17 @@ impl Run<'_> {
             let left = tokens.count - sent;
             let ready =
                 now.saturating_sub(due).checked_div(every).map_or(left, |n| left.min(n + 1));
-            let most = (BATCH / tokens.bytes.max(300)).max(tokens.pack) as u64;
-            let batch = ready.min(most.max(1));
+            let pack = tokens.pack.max(1);
+            let most = (BATCH / tokens.bytes.max(300) / pack).max(1) * pack;
+            let batch = ready.min(most as u64);
             sent += batch;
             self.batch(tokens, batch, now, last && sent == tokens.count).await?;
+            if sent < tokens.count {
+                self.sink.breathe().await;
+            }
         }
-        self.cursor = start + tokens.count.saturating_sub(1) * every;
+        let last = tokens.count.saturating_sub(1);
+        self.cursor = start.saturating_add(last.saturating_mul(every));
         Ok(())
     }
 

@@ -50,6 +50,13 @@ impl Sink {
         }
     }
 
+    /// Gives the connection a turn to write, where that is not the answer's own business.
+    pub(super) async fn breathe(&mut self) {
+        if let Self::H2(_) = self {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Lets everything so far leave.
     pub(super) async fn flush(&mut self) -> Result<(), Gone> {
         match self {

@@ -127,6 +127,27 @@ async fn a_request_sets_its_own_pace_by_headers() {
 }
 
 #[tokio::test]
+async fn absurd_wishes_are_survived() {
+    let upstream = openai();
+    let client = H2Client::connect(&upstream).await;
+    let most = u64::MAX.to_string();
+    for (name, stream) in [
+        ("x-mock-tokens", false),
+        ("x-mock-gap-us", true),
+        ("x-mock-gap-us", false),
+        ("x-mock-first-ms", true),
+    ] {
+        let request = client.request("/v1/chat/completions").header(name, &most);
+        let (pending, mut upload) = client.start(request).await;
+        upload.send_data(format!(r#"{{"stream":{stream},"n":9}}"#).into(), true).unwrap();
+        // Some of them would take for ever.
+        let patience = std::time::Duration::from_millis(100);
+        let _ = tokio::time::timeout(patience, pending.collect()).await;
+    }
+    upstream.join();
+}
+
+#[tokio::test]
 async fn every_named_script_does_something_of_its_own() {
     let ends_well =
         ["standard", "no-done", "error-event", "empty-frames", "echo", "echo-sha256", "goaway"];

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
-use loadtest::upstream::{ConnectionEnd, Cut, End, Goaway, Script, Step, Upstream};
+use loadtest::upstream::{ConnectionEnd, Cut, End, Goaway, Log, Script, Step, Upstream};
+use tokio::io::AsyncWriteExt;
 
 use crate::client::{H2Answer, H2Client, SOON};
 
@@ -102,7 +103,7 @@ async fn an_abrupt_goaway_after_a_stream_lets_it_finish_and_closes() {
     let client = H2Client::connect(&upstream).await;
     let answer = client.post("/", "{}").await.collect().await.unwrap();
     assert!(answer.ends_with_done());
-    let closed = |log: &loadtest::upstream::Log| log.open_connections() == 0;
+    let closed = |log: &Log| log.open_connections() == 0;
     assert!(upstream.seen(closed, SOON).await);
 }
 
@@ -151,12 +152,21 @@ async fn empty_frames_are_really_sent() {
     let with = |count| Script::new().stream().step(Step::EmptyFrames(count)).body("x").finish();
     assert_eq!(ask(with(50)).await.unwrap().body(), b"x");
     // The `h2` client does not hand them out, but the 101st of a connection is too many for it.
-    let upstream = upstream(with(150));
-    let client = H2Client::connect(&upstream).await;
-    let error = client.post("/", "{}").await.collect().await.err().unwrap();
+    let error = ask(with(150)).await.err().unwrap();
     assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
+async fn a_goaway_from_the_peer_is_logged_with_its_code() {
+    let upstream = Upstream::builder().clear().http2().start().unwrap();
+    let mut tcp = tokio::net::TcpStream::connect(upstream.addr()).await.unwrap();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11];
+    let bytes = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..], &goaway[..]].concat();
+    tcp.write_all(&bytes).await.unwrap();
     let end = Some(ConnectionEnd::PeerGoaway { code: Reason::ENHANCE_YOUR_CALM.into() });
-    assert!(upstream.seen(|log| log.connections[0].closed == end, SOON).await);
+    let logged = |log: &Log| log.connections.first().is_some_and(|seen| seen.closed == end);
+    assert!(upstream.seen(logged, SOON).await);
 }
 
 #[tokio::test]
@@ -199,7 +209,7 @@ async fn a_client_that_resets_is_seen_with_its_code_at_every_moment() {
         let (pending, mut upload) = client.start(client.request("/")).await;
         assert!(upstream.seen(|log| log.requests.len() == 1, SOON).await);
         upload.send_reset(Reason::CANCEL);
-        let cancelled = |log: &loadtest::upstream::Log| log.requests[0].was_cancelled();
+        let cancelled = |log: &Log| log.requests[0].was_cancelled();
         assert!(upstream.seen(cancelled, SOON).await);
         assert_eq!(upstream.log().requests[0].end, Some(End::Reset { code: CANCEL }));
         drop(pending);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName,
-    HeaderValue, TE, TRANSFER_ENCODING,
+    HeaderValue, TE,
 };
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};

@@ -37,18 +37,22 @@ function addedChart(measure) {
   return svg;
 }
 
+/* Rounds are counted from 1 and drawn around their number; seconds from 0. */
+const from = (target) => (target.series.axis === 'round' ? 0.5 : 0);
+const at = (place) => (report.targets[0].series.axis === 'round' ? `round ${Math.floor(place + 0.5)}` : `${place.toFixed(1)} s`);
+
 /* Time to first byte over time: the median's line in the band from p50 to p99, the worst as dots. */
 function overTime() {
   const series = report.targets.map((target) => target.series.columns
     .filter((column) => column.ttfb)
-    .map((column) => ({ ...column, time: column.at * target.series.width_seconds })));
+    .map((column) => ({ ...column, time: column.at * target.series.width + from(target) })));
   const all = series.flat();
   if (!all.length) return node('p', { class: 'soft' }, 'No request succeeded.');
-  const width = report.targets[0].series.width_seconds;
+  const { width, axis } = report.targets[0].series;
   const low = Math.min(...all.map((column) => column.ttfb[0])) * 0.8, high = Math.max(...all.map((column) => column.ttfb[3])) * 1.2;
   const times = all.map((column) => column.time);
   const chart = frame({
-    height: 280, xLabel: 'seconds', xText: (value) => `${+value.toFixed(2)}`,
+    height: 280, xLabel: axis, xText: (value) => `${+value.toFixed(2)}`,
     x: (range) => linear([Math.min(...times), Math.max(...times) + width], range, 10),
     y: (range) => logarithmic([Math.max(low, 1), high], range),
   });
@@ -66,13 +70,13 @@ function overTime() {
       svg.append(shape('circle', { cx: middle(column), cy: y.at(column.ttfb[3]), r: 1.8, fill: color(n), opacity: 0.75 }));
   });
   report.targets.forEach((target) => target.series.columns.filter((column) => column.failed).forEach((column) =>
-    svg.append(shape('text', { x: x.at((column.at + 0.5) * width), y: 18, 'text-anchor': 'middle', style: 'fill:var(--bad)' }, '×'))));
+    svg.append(shape('text', { x: x.at((column.at + 0.5) * width + from(target)), y: 18, 'text-anchor': 'middle', style: 'fill:var(--bad)' }, '×'))));
   follow(svg, (place) => {
     const near = series.map((columns) => columns.find((column) => Math.abs(middle(column) - place) <= Math.max(4, (x.at(width) - x.at(0)) / 2)));
     const lines = near.flatMap((column, n) => column ? [`${report.targets[n].name}: p50 ${nanos(column.ttfb[0])}  p90 ${nanos(column.ttfb[1])}  p99 ${nanos(column.ttfb[2])}  max ${nanos(column.ttfb[3])}`
       + (column.failed ? `  ${column.failed} failed` : '') + `  in flight ${column.in_flight}`] : []);
     const some = near.find(Boolean);
-    return some && `${some.time.toFixed(1)} s\n${lines.join('\n')}`;
+    return some && `${at(some.time)}\n${lines.join('\n')}`;
   });
   return svg;
 }
@@ -117,15 +121,15 @@ function spectrum(name) {
 
 /* Gaps over time: how many of a column's gaps fell into each row, darker for more. */
 function heatMap(target) {
-  const { columns, width_seconds: width, gap_floors: floors } = target.series;
+  const { columns, width, axis, gap_floors: floors } = target.series, offset = from(target);
   const filled = columns.filter((column) => column.gaps.length);
   if (!filled.length) return node('p', { class: 'soft' }, 'No gap: no stream had two events.');
   const rows = filled.flatMap((column) => column.gaps.map(([row]) => row));
   const first = Math.max(1, Math.min(...rows.filter((row) => row > 0), floors.length - 2)), last = Math.min(floors.length - 2, Math.max(...rows, first + 4) + 1);
-  const together = rows.includes(0), height = Math.max(170, (last - first + 1) * 9 + 50);
+  const together = rows.includes(0), height = Math.max(170, (last - first + 1) * (report.targets.length > 1 ? 6 : 9) + 50);
   const chart = frame({
-    height, bottom: together ? 44 : 26, xText: (value) => `${+value.toFixed(2)}`,
-    x: (range) => linear([filled[0].at * width, (filled.at(-1).at + 1) * width], range, 10),
+    height, bottom: together ? 44 : 26, xLabel: together ? null : axis, xText: (value) => `${+value.toFixed(2)}`,
+    x: (range) => linear([filled[0].at * width + offset, (filled.at(-1).at + 1) * width + offset], range, 10),
     y: (range) => logarithmic([floors[first], floors[last + 1]], range),
   });
   const { svg, x, y, area } = chart;
@@ -133,7 +137,7 @@ function heatMap(target) {
   const most = Math.max(...filled.flatMap((column) => { const sum = column.gaps.reduce((all, [, n]) => all + n, 0); return column.gaps.map(([, n]) => n / sum); }));
   for (const column of filled) {
     const sum = column.gaps.reduce((all, [, n]) => all + n, 0);
-    const left = x.at(column.at * width), wide = Math.max(1, x.at((column.at + 1) * width) - left - 0.4);
+    const left = x.at(column.at * width + offset), wide = Math.max(1, x.at((column.at + 1) * width + offset) - left - 0.4);
     for (const [row, n] of column.gaps) {
       const [top, bottom] = row === 0 ? [area.bottom + 5, area.bottom + 17] : [y.at(floors[row + 1] ?? floors[row]), y.at(floors[row])];
       svg.append(shape('rect', { x: left, width: wide, y: top, height: Math.max(1, bottom - top - 0.4), fill: 'var(--heat)', opacity: (0.08 + 0.92 * Math.sqrt(n / sum / most)).toFixed(3) }));
@@ -141,11 +145,11 @@ function heatMap(target) {
   }
   if (together) svg.append(shape('text', { x: area.left - 8, y: area.bottom + 15, 'text-anchor': 'end' }, 'together'));
   follow(svg, (px, py) => {
-    const column = filled.find((one) => px >= x.at(one.at * width) && px < x.at((one.at + 1) * width));
+    const column = filled.find((one) => px >= x.at(one.at * width + offset) && px < x.at((one.at + 1) * width + offset));
     if (!column) return null;
     const cell = column.gaps.find(([row]) => row === 0 ? py > area.bottom + 4 : py <= y.at(floors[row]) && py > y.at(floors[row + 1]));
     const sum = column.gaps.reduce((all, [, n]) => all + n, 0);
-    return cell && `${(column.at * width).toFixed(1)} s\n${cell[0] === 0 ? 'in one read (under 1 µs)' : `${tick(floors[cell[0]])} to ${tick(floors[cell[0] + 1])}`}\n${count(cell[1])} gaps, ${(100 * cell[1] / sum).toFixed(1)} %`;
+    return cell && `${at(column.at * width + offset)}\n${cell[0] === 0 ? 'in one read (under 1 µs)' : `${tick(floors[cell[0]])} to ${tick(floors[cell[0] + 1])}`}\n${count(cell[1])} gaps, ${(100 * cell[1] / sum).toFixed(1)} %`;
   });
   return svg;
 }

@@ -31,7 +31,7 @@ function tiles() {
     first && one('first byte, median', nanos(first.quantiles.p50 ?? first.max)),
     first && one('first byte, p99', first.quantiles.p99 ? nanos(first.quantiles.p99) : '–'),
     gap && one('gap, p99', gap.quantiles.p99 ? nanos(gap.quantiles.p99) : '–'),
-    one('requests', rate(target.rate)), one('tokens', rate(target.token_rate)),
+    one('requests', rate(target.started_rate ?? target.rate)), one('tokens', rate(target.token_rate)),
     one('failed', `${count(target.requests - target.succeeded)} of ${count(target.requests)}`));
 }
 
@@ -39,9 +39,9 @@ function requests() {
   const process = report.targets.some((target) => target.process);
   const header = ['target', 'requests', 'failed', 'rate', 'tokens', 'events', 'bytes', 'verified', 'connects', ...(process ? ['cpu/request', 'cpu/event', 'memory'] : [])];
   const row = (target, n) => node('tr', {},
-    node('td', {}, node('span', { class: 'key' }, node('i', { style: `background:${color(n)}` }), target.name), node('span', { class: 'soft mono' }, target.url)),
+    node('td', {}, report.targets.length > 1 ? node('span', { class: 'key' }, node('i', { style: `background:${color(n)}` }), target.name) : null, node('span', { class: 'soft mono' }, target.url)),
     ...[count(target.requests), count(target.requests - target.succeeded),
-      rate(target.rate) + (target.asked_rate ? ` of ${rate(target.asked_rate)}` : ''), rate(target.token_rate), rate(target.event_rate), `${bytes(target.byte_rate)}/s`,
+      target.started_rate ? `${rate(target.started_rate)} of ${rate(target.asked_rate)}` : rate(target.rate), rate(target.token_rate), rate(target.event_rate), `${bytes(target.byte_rate)}/s`,
       target.verified ? count(target.verified) : '–', count(target.connects),
       ...(process ? target.process ? [nanos(target.process.cpu_ns_per_request), nanos(target.process.cpu_ns_per_event), target.process.memory_bytes ? bytes(target.process.memory_bytes) : '–'] : ['–', '–', '–'] : []),
     ].map((text) => node('td', {}, text)));
@@ -69,7 +69,7 @@ function figures() {
   const rows = names.flatMap((name) => report.targets.flatMap((target, n) => {
     const measure = target.measures.find((one) => one.name === name);
     if (!measure) return [];
-    const key = node('span', { class: 'key' }, node('i', { style: `background:${color(n)}` }), report.targets.length > 1 ? `${name} ${target.name}` : name);
+    const key = report.targets.length > 1 ? node('span', { class: 'key' }, node('i', { style: `background:${color(n)}` }), `${name} ${target.name}`) : name;
     return [node('tr', {}, node('td', {}, key), ...[...QUANTILES.map((at) => at in measure.quantiles ? nanos(measure.quantiles[at]) : '–'), nanos(measure.max), nanos(measure.mean), count(measure.count)].map((text) => node('td', {}, text)))];
   }));
   return card('Figures', 'Failed requests left out. A quantile is told only if at least one value lies beyond it.', scroll(table(['measure', ...QUANTILES, 'max', 'mean', 'count'], rows)));
@@ -80,16 +80,17 @@ function definitions() {
   return card('What is measured', null, table(['measure', 'definition'], rows.map((row) => row)));
 }
 
+const byRound = report.targets[0].series.axis === 'round';
 const measured = ['ttfb', 'ttft', 'gap', 'leg_down', 'tpot', 'total', 'lag'].filter((name) => report.targets.some((target) => target.measures.some((measure) => measure.name === name)));
 main.replaceChildren(...[
   ...head(),
   report.comparison ? null : tiles(),
   comparison(),
   requests(),
-  card('Time to first byte over time', 'Line: median. Band: from the median to p99. Dots: the worst. ×: requests failed.', report.targets.length > 1 ? keys() : null, overTime()),
+  card(byRound ? 'Time to first byte by round' : 'Time to first byte over time', 'Line: median. Band: from the median to p99. Dots: the worst. ×: requests failed.', report.targets.length > 1 ? keys() : null, overTime()),
   card('Distribution', 'Share of values at or below; each step of the axis is one more nine.', report.targets.length > 1 ? keys() : null,
     ...choice(measured, (name) => { const place = node('div'); place.append(node('p', { class: 'soft' }, `${name}: ${means(name)}`), spectrum(name)); return place; })),
-  card('Gaps between events over time', 'Darker: a greater share of the column’s gaps. “together”: several events came in one read.',
+  card(byRound ? 'Gaps between events by round' : 'Gaps between events over time', 'Darker: a greater share of the column’s gaps. “together”: several events came in one read.',
     ...report.targets.flatMap((target) => [report.targets.length > 1 ? node('h3', {}, target.name) : null, heatMap(target)])),
   figures(),
   definitions(),

@@ -25,7 +25,9 @@ use super::wire::{Cut, Wire};
 pub(super) use answer::Answer;
 use answer::gone;
 
-/// What one stream may have queued in h2 before it has to wait: large enough for a burst, small enough for a cache.
+/// What one stream may have queued in `h2` before it has to wait. Streams let it drain after every batch, for a
+/// queue that outgrows the cache costs a quarter more per frame; only a socket that takes no more fills this, and
+/// only then (or when the peer's window ends) is a frame split.
 const SEND_BUFFER: usize = 256 * 1024;
 /// Windows for request bodies: the mock is never the bottleneck of an upload.
 const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -77,38 +79,73 @@ pub(super) async fn drive(shared: Rc<Shared>, wire: Wire, number: u64) -> Connec
     let control = Rc::new(Control::default());
     let retired = control.clone();
     let _registered = shared.live.register(number, wire.clone(), move || retired.retire());
-    let mut streams = JoinSet::new();
-    let mut nth_on_connection = 0;
-    loop {
-        tokio::select! {
-            biased;
-            accepted = connection.accept() => match accepted {
-                Some(Ok((request, respond))) => {
-                    // Reaped first, so that the peak below counts only what is under way.
-                    while let Some(done) = streams.try_join_next() {
-                        shared.note_panic(done);
+    let mut driver = Driver { shared, wire, number, control, streams: JoinSet::new() };
+    let end = driver.accept(&mut connection).await;
+    driver.abandon().await;
+    end
+}
+
+/// One connection's requests.
+struct Driver {
+    shared: Rc<Shared>,
+    wire: Wire,
+    number: u64,
+    control: Rc<Control>,
+    streams: JoinSet<()>,
+}
+
+impl Driver {
+    /// Starts a task per request, and drives the connection meanwhile.
+    async fn accept(
+        &mut self,
+        connection: &mut h2::server::Connection<Wire, Bytes>,
+    ) -> ConnectionEnd {
+        let mut nth_on_connection = 0;
+        loop {
+            tokio::select! {
+                biased;
+                accepted = connection.accept() => match accepted {
+                    Some(Ok((request, respond))) => {
+                        let number = self.number;
+                        self.begin(Incoming { request, respond, number, nth_on_connection });
+                        nth_on_connection += 1;
                     }
-                    let request = Incoming { request, respond, number, nth_on_connection };
-                    nth_on_connection += 1;
-                    streams.spawn_local(serve(shared.clone(), wire.clone(), control.clone(), request));
-                    shared.recorder.update_connection(number, |seen| {
-                        seen.peak_streams = seen.peak_streams.max(streams.len());
-                    });
+                    Some(Err(error)) => return ending(&self.wire, Some(&error)),
+                    None => return ending(&self.wire, None),
+                },
+                Some(done) = self.streams.join_next(), if !self.streams.is_empty() => {
+                    self.shared.note_panic(done);
+                    if self.control.closing.get() && self.streams.is_empty() {
+                        self.wire.at_boundary(Bytes::new(), Some(Cut::Fin));
+                    }
                 }
-                Some(Err(error)) => return ending(&wire, Some(&error)),
-                None => return ending(&wire, None),
-            },
-            Some(done) = streams.join_next(), if !streams.is_empty() => {
-                shared.note_panic(done);
-                if control.closing.get() && streams.is_empty() {
-                    wire.at_boundary(Bytes::new(), Some(Cut::Fin));
-                }
-            }
-            () = control.changed.notified() => {
-                if control.graceful.take() {
-                    connection.graceful_shutdown();
+                () = self.control.changed.notified() => {
+                    if self.control.graceful.take() {
+                        connection.graceful_shutdown();
+                    }
                 }
             }
+        }
+    }
+
+    fn begin(&mut self, incoming: Incoming) {
+        // Reaped first, so that the peak below counts only what is under way.
+        while let Some(done) = self.streams.try_join_next() {
+            self.shared.note_panic(done);
+        }
+        let (shared, wire) = (self.shared.clone(), self.wire.clone());
+        self.streams.spawn_local(serve(shared, wire, self.control.clone(), incoming));
+        let now = self.streams.len();
+        self.shared.recorder.update_connection(self.number, |seen| {
+            seen.peak_streams = seen.peak_streams.max(now);
+        });
+    }
+
+    /// Ends the requests of a connection that has ended, so that the log closes them before it.
+    async fn abandon(&mut self) {
+        self.streams.abort_all();
+        while let Some(done) = self.streams.join_next().await {
+            self.shared.note_panic(done);
         }
     }
 }

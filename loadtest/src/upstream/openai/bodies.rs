@@ -18,7 +18,7 @@ const MOST_INPUTS: usize = 2048;
 pub(super) fn generation(about: &About, seen: &Seen, tokens: u64, choices: u64) -> Value {
     let text = prose(tokens.min(1 << 16));
     let nth = seen.nth;
-    let usage = usage(about.prompt_tokens, tokens * choices);
+    let usage = usage(about.prompt_tokens, tokens.saturating_mul(choices));
     let mut body = match about.shape {
         Shape::Responses => response(about, nth, "completed", tokens, Some(&text)),
         Shape::Chat => {

@@ -108,7 +108,8 @@ impl Standard {
         if asked.stream {
             return self.stream_of(script, seen);
         }
-        let all = self.every * u32::try_from(self.tokens.saturating_sub(1)).unwrap_or(u32::MAX);
+        let pauses = u32::try_from(self.tokens.saturating_sub(1)).unwrap_or(u32::MAX);
+        let all = self.every.saturating_mul(pauses);
         let body = bodies::generation(&about, seen, self.tokens, asked.n.unwrap_or(1).clamp(1, 16));
         let mut script = script.wait(all);
         script.steps.extend(whole(seen, 200, &body).steps);

@@ -1,5 +1,5 @@
-//! What is asked of the kernel before the first thread exists: room for descriptors; and of each
-//! thread at its start: a core of its own.
+//! What is asked of the kernel before the first thread exists: small pages, room for descriptors;
+//! and of each thread at its start: a core of its own.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -7,11 +7,20 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// Descriptors beside client connections: upstream connections, listeners, logs.
 const BESIDE: u64 = 8192;
 
+/// What is best asked before any thread is started. A refusal is not an error: what holds instead
+/// shows when it is met.
+pub(crate) fn prepare(connections: usize) {
+    // The allocator asks for huge pages, and then a connection's first kilobyte costs two
+    // megabytes: tens of them at rest.
+    let _kept = rustix::thread::disable_transparent_huge_pages(true);
+    reserve(connections);
+}
+
 /// Raises the soft limit as far as the hard one allows and grows the process's descriptor table to
 /// what `connections` may need. To be called before any thread is started: growing the table later,
 /// shared by threads, waits for an RCU grace period and can hold up `accept` for tens of
 /// milliseconds. A refusal is not an error: the limit that holds shows when it is met.
-pub(crate) fn reserve(connections: usize) {
+fn reserve(connections: usize) {
     let limit = getrlimit(Resource::Nofile);
     let hard = limit.maximum.unwrap_or(u64::MAX);
     let wanted = (connections as u64 * 2 + BESIDE).min(hard);
