@@ -125,6 +125,23 @@ fn the_demo_compares_bytes_and_leaves_no_file() {
 }
 
 #[test]
+fn a_dead_upstream_is_told_now_and_then_and_not_with_every_request() {
+    let upstream = held();
+    let file = file_for(&upstream);
+    drop(upstream);
+    let proxy = Program::start(&file);
+    for _ in 0..64 {
+        let mut client = TcpStream::connect(proxy.address).unwrap();
+        client.write_all(b"GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        assert!(read_to(&mut client, "\r\n\r\n").starts_with("HTTP/1.1 502 "));
+    }
+    proxy.terminate();
+    let (_, said) = proxy.ended();
+    let told = said.matches("cannot connect").count();
+    assert!((1..16).contains(&told), "{told} times:\n{said}");
+}
+
+#[test]
 fn sigterm_lets_what_is_in_flight_finish_and_takes_nothing_new() {
     let upstream = held();
     let proxy = Program::start(&file_for(&upstream));

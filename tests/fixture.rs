@@ -116,6 +116,15 @@ impl Fixture {
         }
     }
 
+    /// The same while a client's runtime goes on.
+    pub(crate) async fn wait_until_async(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let begun = std::time::Instant::now();
+        while !holds(self) {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Ends the proxy and returns its access log.
     pub(crate) fn access_log(self) -> Vec<serde_json::Value> {
         let Self { upstream, proxy, directory } = self;

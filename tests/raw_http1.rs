@@ -2,7 +2,7 @@
 //! cut.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 use crate::fixture::{Fixture, PATIENCE};
 
@@ -35,10 +35,15 @@ impl Client {
 
     /// With a receive buffer of a few kilobytes, so that a client that does not read is soon felt.
     pub(crate) fn narrow(fixture: &Fixture) -> Self {
+        Self::narrow_to(fixture.address())
+    }
+
+    /// The same to any address.
+    pub(crate) fn narrow_to(address: SocketAddr) -> Self {
         use socket2::{Domain, Socket, Type};
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a buffer's size can be set");
-        socket.connect(&fixture.address().into()).expect("the proxy listens");
+        socket.connect(&address.into()).expect("the proxy listens");
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         Self { stream, ahead: Vec::new() }

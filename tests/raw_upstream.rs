@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use firstbyte::config::{Config, Protocol};
 
@@ -32,23 +34,33 @@ pub(crate) fn http1(reply: impl Fn(&str) -> Reply + Clone + Send + 'static) -> S
 /// Serves HTTP/2 in clear: `reply` says what answers the n-th request (from 0), given its stream.
 /// Runs until the test process ends.
 pub(crate) fn http2(reply: impl Fn(usize, u32) -> Reply + Clone + Send + 'static) -> SocketAddr {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     let asked = Arc::new(AtomicUsize::new(0));
+    http2_frames(&frame(4, 0, 0, b""), move |kind, flags, stream, payload| {
+        match (kind, flags & 1) {
+            (4, 0) => Reply { bytes: frame(4, 1, 0, b""), close: false },
+            (6, 0) => Reply { bytes: frame(6, 1, 0, payload), close: false },
+            (0 | 1, 1) => reply(asked.fetch_add(1, Ordering::Relaxed), stream),
+            _ => Reply { bytes: Vec::new(), close: false },
+        }
+    })
+}
+
+/// Serves HTTP/2 in clear, frame by frame: `hello` comes first on each connection, and `reply`, of
+/// which each connection has its own, is given each frame's type, flags, stream and payload. Runs
+/// until the test process ends.
+pub(crate) fn http2_frames(
+    hello: &[u8],
+    reply: impl FnMut(u8, u8, u32, &[u8]) -> Reply + Clone + Send + 'static,
+) -> SocketAddr {
+    let hello = hello.to_owned();
     serve(move |stream| {
+        let mut reply = reply.clone();
         let mut preface = [0; 24];
-        if stream.read_exact(&mut preface).is_err()
-            || stream.write_all(&frame(4, 0, 0, b"")).is_err()
-        {
+        if stream.read_exact(&mut preface).is_err() || stream.write_all(&hello).is_err() {
             return;
         }
         while let Some((kind, flags, number, payload)) = read_frame(stream) {
-            let reply = match (kind, flags & 1) {
-                (4, 0) => Reply { bytes: frame(4, 1, 0, b""), close: false },
-                (6, 0) => Reply { bytes: frame(6, 1, 0, &payload), close: false },
-                (0 | 1, 1) => reply(asked.fetch_add(1, Ordering::Relaxed), number),
-                _ => continue,
-            };
+            let reply = reply(kind, flags, number, &payload);
             if stream.write_all(&reply.bytes).is_err() || reply.close {
                 return;
             }

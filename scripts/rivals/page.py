@@ -8,6 +8,9 @@ from pathlib import Path
 from . import summary
 
 
+BUSY = ", so that others were at work as well and no figure below means much"
+
+
 def machine():
     """What the figures were taken on."""
     model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
@@ -15,7 +18,7 @@ def machine():
     return {
         "cpu": model[1].strip() if model else platform.machine(), "cores": os.cpu_count(),
         "memory_gib": round(memory / 2**20), "kernel": platform.release(),
-        "virtual": "hypervisor" in Path("/proc/cpuinfo").read_text(),
+        "virtual": "hypervisor" in Path("/proc/cpuinfo").read_text(), "load_before": round(os.getloadavg()[0], 2),
     }
 
 
@@ -29,7 +32,8 @@ def markdown(raw):
     lines = [
         f"# {raw['date']}: firstbyte and its rivals, side by side", "",
         f"Taken by `{raw['command']}` at commit {raw['commit']} on {facts['cpu']}, {facts['cores']} cores"
-        f"{' (virtual machine)' if facts['virtual'] else ''}, {facts['memory_gib']} GiB, Linux {facts['kernel']}.", "",
+        f"{' (virtual machine)' if facts['virtual'] else ''}, {facts['memory_gib']} GiB, Linux {facts['kernel']}. "
+        f"Load average of the minute before: {facts['load_before']}{BUSY if facts['load_before'] > 0.5 else ''}.", "",
         f"Every target in turn, in slices of {raw['seconds']} s, {raw['rounds']} rounds, each round beginning with another one. "
         "A cell is the median over rounds, in brackets the lowest and the highest. "
         "*Added* is the target minus direct in the same round. Machines drift: compare the cells of one table, not of two. "

@@ -22,7 +22,7 @@ def free_port():
 
 def start(name, command, core, directory):
     """Runs `command` on one core; its output goes to a file in `directory`."""
-    output = open(directory / f"{name}.log", "ab")
+    output = open(directory / f"{name}.log", "wb")
     process = subprocess.Popen(
         ["taskset", "-c", str(core), *map(str, command)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
         preexec_fn=_die_with_us)
@@ -46,19 +46,32 @@ def stop(process):
         process.wait()
 
 
-def wait_until_serving(process, url, seconds=15):
-    """Returns once `url` answers; a process that ended instead is told with the end of what it said."""
+def wait_until_serving(process, url):
+    """Returns once `url` answers."""
+    def answers():
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            answer.read()
+        return True
+    _wait_until(process, f"answers at {url}", answers)
+
+
+def wait_until_said(process, text):
+    """Returns once the process has printed `text`."""
+    _wait_until(process, f"says {text!r}", lambda: text in process.log.read_text(errors="replace"))
+
+
+def _wait_until(process, what, holds, seconds=15):
+    """A process that ends instead, or takes too long, ends the script with the last of what it said."""
     deadline = time.monotonic() + seconds
-    while True:
+    trouble = ""
+    while process.poll() is None and time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                answer.read()
+            if holds():
                 return
         except OSError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                tail = process.log.read_text(errors="replace")[-2000:]
-                sys.exit(f"{process.name} does not answer at {url}: {error}\n{tail}")
-            time.sleep(0.05)
+            trouble = error
+        time.sleep(0.05)
+    sys.exit(f"{process.name} never {what}: {trouble}\n{process.log.read_text(errors='replace')[-2000:]}")
 
 
 def _die_with_us():

@@ -92,7 +92,8 @@ def start_upstream(where, core):
         [*mock, "--listen", f"127.0.0.1:{where.tls_port}", "--tls", "--ca-out", where.authority],
         core, where.directory)
     direct = Target("direct", "no proxy; client to upstream in clear", where.clear_port)
-    processes.wait_until_serving(clear, direct.url + "/v1/models")
+    for each in (clear, secret):
+        processes.wait_until_said(each, "listening")
     return direct, [clear, secret]
 
 

@@ -38,9 +38,13 @@ def slice_of(load, target, seconds, where, core):
     before = account.cpu_ns(target.pid) if target.pid else 0
     woken = account.switches(target.pid) if target.pid else 0
     ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 10 + 60)
-    if ran.returncode:
-        sys.exit(f"{' '.join(command)}\nfailed on {target.name} with {ran.returncode}:\n{ran.stdout[-1000:]}{ran.stderr[-3000:]}")
-    figures = figures_of(json.loads(ran.stdout))
+    report = json.loads(ran.stdout) if ran.stdout.startswith("{") else None
+    if ran.returncode or not report:
+        why = report["targets"][0]["failures"] if report else ran.stdout + ran.stderr
+        print(f"!! {load.name} on {target.name}: exit {ran.returncode}: {why}", file=sys.stderr)
+    if not report:
+        sys.exit(f"could not be run: {' '.join(command)}")
+    figures = figures_of(report)
     if target.pid:
         figures["cpu_ns"] = account.cpu_ns(target.pid) - before
         figures["wakes"] = account.switches(target.pid) - woken
@@ -57,7 +61,8 @@ def figures_of(report):
     }
     for measure in ("ttfb", "gap", "leg_up", "leg_down"):
         for quantile in ("p50", "p99"):
-            if measure in measures:
+            # A quantile that too few requests were seen for is not told.
+            if quantile in measures.get(measure, {}):
                 figures[f"{measure}_{quantile}_us"] = measures[measure][quantile] / 1000
     return figures
 

@@ -315,14 +315,18 @@ impl Pool {
 
     fn connect_failed(&self, error: Error) -> Duration {
         self.meters().connect_failed();
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::warn!(
-            upstream = self.settings.name,
-            error = error.kind().code(),
-            cause,
-            "cannot connect"
-        );
         let failures = self.failures.replace(self.failures.get().saturating_add(1));
+        if failures.saturating_add(1).is_power_of_two() {
+            // Not each: with a dead upstream every request is a failure, and the metric counts them.
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(
+                upstream = self.settings.name,
+                error = error.kind().code(),
+                cause,
+                failures = failures.saturating_add(1),
+                "cannot connect"
+            );
+        }
         if self.conns.borrow().is_empty() && self.connecting.get() == 0 {
             // Nothing is open and nothing is on the way: waiting longer would only hide it.
             let kind = error.kind();
@@ -352,7 +356,9 @@ async fn connect(pool: Rc<Pool>) {
     pool.publish();
     match connected {
         Ok((connected, wire)) => {
-            pool.failures.set(0);
+            if pool.failures.take() > 0 {
+                tracing::info!(upstream = pool.settings.name, "connected again");
+            }
             pool.backoff_until.set(None);
             pool.meters().connected(began.elapsed());
             pool.join(connected, wire);

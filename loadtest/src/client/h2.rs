@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -122,18 +122,24 @@ fn drain<W: Watch>(
     cx: &mut Context<'_>,
     progress: &mut Progress<'_, W>,
 ) -> Poll<Result<(), Failure>> {
-    let mut now = None;
-    loop {
-        match ready!(body.poll_data(cx)) {
-            None => return Poll::Ready(Ok(())),
-            Some(Err(error)) => return Poll::Ready(Err(broken(progress, &error))),
-            Some(Ok(bytes)) => {
+    let (mut now, mut taken) = (None, 0);
+    let end = loop {
+        match body.poll_data(cx) {
+            Poll::Pending => break Poll::Pending,
+            Poll::Ready(None) => break Poll::Ready(Ok(())),
+            Poll::Ready(Some(Err(error))) => {
+                break Poll::Ready(Err(broken(progress, &error)));
+            }
+            Poll::Ready(Some(Ok(bytes))) => {
                 progress.body(*now.get_or_insert_with(Mono::now), &bytes);
-                // Fails only on a stream that is gone, which the next poll reports.
-                let _ = body.flow_control().release_capacity(bytes.len());
+                taken += bytes.len();
             }
         }
-    }
+    };
+    // Once for all: each release takes the connection's lock. It fails only on a stream that is
+    // gone, which polling reports.
+    let _ = body.flow_control().release_capacity(taken);
+    end
 }
 
 fn broken<W: Watch>(progress: &Progress<'_, W>, error: &h2::Error) -> Failure {

@@ -1,6 +1,8 @@
 //! Server-sent events, found by scanning bytes: at a million events a second nothing may be parsed
 //! that need not be, and nothing copied but an event that two reads share.
 
+use std::cell::Cell;
+
 use memchr::{memchr_iter, memmem};
 
 /// Events longer than this are passed on in parts (each part as an event of its own), so that a
@@ -70,31 +72,54 @@ pub(super) enum Kind {
     Error,
 }
 
+/// A word to find. Events of a stream are much alike: where it stood last is looked at first.
+#[derive(Debug)]
+struct Needle {
+    finder: memmem::Finder<'static>,
+    last: Cell<usize>,
+}
+
+impl Needle {
+    fn new(word: &'static str) -> Self {
+        Self { finder: memmem::Finder::new(word.as_bytes()), last: Cell::new(0) }
+    }
+
+    /// What follows an occurrence: the one where the last was found, or else the first.
+    fn after<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let word = self.finder.needle();
+        let last = bytes.get(self.last.get()..).and_then(|rest| rest.strip_prefix(word));
+        last.or_else(|| {
+            let place = self.finder.find(bytes)?;
+            self.last.set(place);
+            bytes.get(place + word.len()..)
+        })
+    }
+}
+
 /// Needles prepared once per thread of use; finding does not allocate.
 #[derive(Debug)]
 pub(super) struct Needles {
-    content: memmem::Finder<'static>,
-    delta: memmem::Finder<'static>,
-    text: memmem::Finder<'static>,
-    sent: memmem::Finder<'static>,
-    received: memmem::Finder<'static>,
-    digest: memmem::Finder<'static>,
-    completion: memmem::Finder<'static>,
-    output: memmem::Finder<'static>,
+    content: Needle,
+    delta: Needle,
+    text: Needle,
+    sent: Needle,
+    received: Needle,
+    digest: Needle,
+    completion: Needle,
+    output: Needle,
 }
 
 impl Needles {
     pub(super) fn new() -> Self {
-        let find = |needle: &'static str| memmem::Finder::new(needle.as_bytes());
         Self {
-            content: find("\"content\":"),
-            delta: find("\"delta\":"),
-            text: find("\"text\":"),
-            sent: find("\"sent_ns\":"),
-            received: find("\"recv_ns\":"),
-            digest: find("\"sha256\":\""),
-            completion: find("\"completion_tokens\":"),
-            output: find("\"output_tokens\":"),
+            content: Needle::new("\"content\":"),
+            delta: Needle::new("\"delta\":"),
+            text: Needle::new("\"text\":"),
+            sent: Needle::new("\"sent_ns\":"),
+            received: Needle::new("\"recv_ns\":"),
+            digest: Needle::new("\"sha256\":\""),
+            completion: Needle::new("\"completion_tokens\":"),
+            output: Needle::new("\"output_tokens\":"),
         }
     }
 
@@ -136,8 +161,7 @@ impl Needles {
 
     /// The mock's digest of all bytes before this event, if the event carries one.
     pub(super) fn digest<'a>(&self, event: &'a [u8]) -> Option<&'a [u8]> {
-        let start = self.digest.find(event)? + self.digest.needle().len();
-        event.get(start..start + 64)
+        self.digest.after(event)?.get(..64)
     }
 
     /// Tokens generated, where the bytes hold a `usage` object.
@@ -162,24 +186,28 @@ fn fields(event: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Whether some `needle` in `data` is followed by a string that is not empty.
-fn filled(needle: &memmem::Finder<'_>, data: &[u8]) -> bool {
-    needle.find_iter(data).any(|at| {
-        let value = data[at + needle.needle().len()..].trim_ascii_start();
-        matches!(value, [b'"', next, ..] if *next != b'"')
-    })
+fn filled(needle: &Needle, data: &[u8]) -> bool {
+    let full = |after: &[u8]| matches!(after.trim_ascii_start(), [b'"', next, ..] if *next != b'"');
+    let Some(after) = needle.after(data) else { return false };
+    let (finder, word) = (&needle.finder, needle.finder.needle());
+    full(after) || finder.find_iter(data).any(|place| full(&data[place + word.len()..]))
 }
 
 /// The number, bare or in quotes, after the first `needle`.
-fn number(needle: &memmem::Finder<'_>, bytes: &[u8]) -> Option<u64> {
-    let after = bytes[needle.find(bytes)? + needle.needle().len()..].trim_ascii_start();
+fn number(needle: &Needle, bytes: &[u8]) -> Option<u64> {
+    let after = needle.after(bytes)?.trim_ascii_start();
     let after = after.strip_prefix(b"\"").unwrap_or(after);
-    let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if digits == 0 {
-        return None;
+    let (mut sum, mut digits) = (0_u64, 0);
+    for digit in after.iter().map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {
+        digits += 1;
+        // So many digits always fit.
+        sum = if digits <= 19 {
+            sum * 10 + u64::from(digit)
+        } else {
+            sum.checked_mul(10)?.checked_add(u64::from(digit))?
+        };
     }
-    after[..digits]
-        .iter()
-        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+    (digits > 0).then_some(sum)
 }
 
 #[cfg(test)]

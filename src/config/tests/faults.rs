@@ -141,7 +141,7 @@ fn a_value_of_the_wrong_shape_is_refused() {
     for (root, expected) in [
         ("via: [true]\n", "7:6: via: is not a single value"),
         ("via:\n", "via: has no value; write one, or remove the line"),
-        ("client: 5s\n", "7:9: client: is not a section; write its keys: head, body_idle"),
+        ("client: 5s\n", "7:9: client: is not a section; write its keys: head, idle, body_idle"),
         ("listen: []\n", "7:9: listen: is an empty list"),
         ("listen: [{}]\n", "7:10: listen: is not a single value"),
         ("? [a]\n: b\n", "is a key that is not text"),
