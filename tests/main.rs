@@ -4,6 +4,7 @@
 mod bytes;
 mod cancel;
 mod cli;
+mod deadlines;
 mod fixture;
 mod goaway;
 mod hop_by_hop;
