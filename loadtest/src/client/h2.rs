@@ -67,6 +67,11 @@ impl H2 {
         !matches!(self.send.poll_ready(&mut context), Poll::Ready(Err(_)))
     }
 
+    /// Streams that the peer allows at a time, as far as its SETTINGS have come.
+    pub(super) fn stream_limit(&self) -> usize {
+        self.send.current_max_send_streams()
+    }
+
     pub(super) async fn exchange<W: Watch>(
         &mut self,
         request: &Request,
