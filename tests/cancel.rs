@@ -201,8 +201,8 @@ fn leave_the_queue(upstream: Builder) {
     assert!(holder.wait_for("data: 1"));
     for (nth, way) in WAYS.into_iter().enumerate() {
         let path = format!("/v1/queued/{nth}");
-        let queued = |fixture: &Fixture| fixture.metric(waiting) > 0.0;
-        let empty = |fixture: &Fixture| fixture.metric(waiting) == 0.0;
+        let queued = |fixture: &Fixture| fixture.count(waiting) > 0;
+        let empty = |fixture: &Fixture| fixture.count(waiting) == 0;
         let gone = format!("{way:?} frees the place in the queue");
         match way {
             Way::Fin { spare } | Way::Rst { spare } => {
@@ -327,7 +327,7 @@ fn two_thousand_cancels_end_neither_the_connection_nor_a_neighbour() {
         }
     });
     let gone = r#"firstbyte_stream_end_total{outcome="client_gone"}"#;
-    fixture.wait_until("all cancels are recorded", |f| f.metric(gone) == CANCELS as f64);
+    fixture.wait_until("all cancels are recorded", |f| f.count(gone) == CANCELS as u64);
     let log = fixture.upstream.log();
     assert_eq!(log.connections.len(), 1, "the connection was never replaced");
     assert_eq!(log.connections[0].closed, None);

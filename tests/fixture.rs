@@ -107,6 +107,11 @@ impl Fixture {
             .unwrap_or(0.0)
     }
 
+    /// The same of what is counted in whole numbers.
+    pub(crate) fn count(&self, series: &str) -> u64 {
+        self.metric(series) as u64
+    }
+
     /// Waits until `what` holds, looking again each time something may have happened.
     pub(crate) fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let begun = std::time::Instant::now();

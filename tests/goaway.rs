@@ -98,15 +98,15 @@ fn streams_under_a_goaway_go_on_to_their_end() {
         config.upstreams[0].pool.min_connections = 1;
         config.upstreams[0].pool.max_connections = 1;
     });
-    let mut long = Client::connect(&fixture);
-    long.ask("/v1/long", b"{}");
-    assert!(long.head().is_some());
+    let mut lasting = Client::connect(&fixture);
+    lasting.ask("/v1/long", b"{}");
+    assert!(lasting.head().is_some());
     for path in ["/v1/last", "/v1/first-of-the-next"] {
         let mut short = Client::connect(&fixture);
         short.ask(path, b"{}");
         assert!(short.answer().expect("an answer").whole, "{path}");
     }
-    assert!(long.wait_for("data: [DONE]\n\n\r\n0\r\n\r\n"), "the long stream ends");
+    assert!(lasting.wait_for("data: [DONE]\n\n\r\n0\r\n\r\n"), "the long stream ends");
     let log = fixture.upstream.log();
     let connections: Vec<_> = log.requests.iter().map(|seen| seen.connection).collect();
     assert_eq!(connections, [0, 0, 1], "a new request goes to a new connection");
@@ -135,7 +135,7 @@ fn ok() -> Script {
 
 /// Bytes that no two places share.
 fn body(len: usize) -> Vec<u8> {
-    (0..len / 8 + 1).flat_map(|n| format!("{n:08x}").into_bytes()).take(len).collect()
+    (0..=len / 8).flat_map(|n| format!("{n:08x}").into_bytes()).take(len).collect()
 }
 
 fn replayed_whole(first: &Script, reason: &str) {

@@ -42,7 +42,7 @@ fn two_connections_are_warm_before_the_proxy_is_ready() {
     assert_eq!(fixture.admin("/readyz").0, 200);
     assert_eq!(ask(&fixture, "/v1/chat/completions").status, 200);
     assert_eq!(fixture.upstream.log().connections.len(), 2, "the first request finds them");
-    assert_eq!(fixture.metric(COLD), 0.0);
+    assert_eq!(fixture.count(COLD), 0);
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn no_request_waits_for_a_connect_while_one_connection_is_open() {
         assert!(fixture.upstream.wait_for(open(2), PATIENCE), "what was lost is replaced");
         // The pool has it too: it warms the connection before it counts it.
         let ready = r#"firstbyte_upstream_connections{upstream="openai",state="ready"}"#;
-        fixture.wait_until("two are ready", |fixture| fixture.metric(ready) == 2.0);
+        fixture.wait_until("two are ready", |fixture| fixture.count(ready) == 2);
     }
-    assert_eq!(fixture.metric(COLD), 0.0);
+    assert_eq!(fixture.count(COLD), 0);
     for line in fixture.access_log() {
         assert_eq!(line["cold"], false, "{line}");
     }
@@ -91,7 +91,7 @@ fn the_pool_grows_before_its_last_stream_is_taken() {
     for connections in [2, 3, 4, 5] {
         assert!(fixture.upstream.wait_for(open(connections), PATIENCE), "{connections} are open");
         let ready = r#"firstbyte_upstream_connections{upstream="openai",state="ready"}"#;
-        fixture.wait_until("it is ready", |fixture| fixture.metric(ready) == connections as f64);
+        fixture.wait_until("it is ready", |fixture| fixture.count(ready) == connections as u64);
         while holders.len() * 4 <= connections * 4 * 3 {
             let mut holder = Client::connect(&fixture);
             holder.ask("/v1/x", b"{}");
@@ -99,7 +99,7 @@ fn the_pool_grows_before_its_last_stream_is_taken() {
             holders.push(holder);
         }
     }
-    assert_eq!(fixture.metric(COLD), 0.0, "nobody waited for it");
+    assert_eq!(fixture.count(COLD), 0, "nobody waited for it");
     let peak = fixture.upstream.log().connections.iter().map(|c| c.peak_streams).max();
     assert!(peak <= Some(4), "{peak:?}");
 }
@@ -110,9 +110,9 @@ fn replaced(change: impl FnOnce(&mut Config), most_each: usize) -> (Fixture, Cli
         .http2()
         .respond(|seen: &Seen| if seen.path == "/v1/long" { held() } else { ok() });
     let fixture = Fixture::configured(upstream, change);
-    let mut long = Client::connect(&fixture);
-    long.ask("/v1/long", b"{}");
-    assert!(long.wait_for("data: x"));
+    let mut lasting = Client::connect(&fixture);
+    lasting.ask("/v1/long", b"{}");
+    assert!(lasting.wait_for("data: x"));
     let mut client = Client::connect(&fixture);
     fixture.wait_until("eight connections have been used", |fixture| {
         client.ask("/v1/x", b"{}");
@@ -120,7 +120,7 @@ fn replaced(change: impl FnOnce(&mut Config), most_each: usize) -> (Fixture, Cli
         assert_eq!((answer.status, answer.text().as_str()), (200, "{}"));
         fixture.upstream.log().connections.len() >= 8
     });
-    assert_eq!(fixture.metric(COLD), 0.0, "a replacement is there before the old one goes");
+    assert_eq!(fixture.count(COLD), 0, "a replacement is there before the old one goes");
     let log = fixture.upstream.log();
     let on = |number: u64| log.requests.iter().filter(move |seen| seen.connection == number);
     let long_on = log.requests[0].connection;
@@ -130,7 +130,7 @@ fn replaced(change: impl FnOnce(&mut Config), most_each: usize) -> (Fixture, Cli
     }
     assert_eq!(log.connections[long_on as usize].closed, None, "the long stream goes on");
     assert_eq!(log.requests[0].end, None);
-    (fixture, long)
+    (fixture, lasting)
 }
 
 #[test]
@@ -146,8 +146,8 @@ fn a_connection_that_is_old_is_replaced_ahead_and_goes_with_its_last_stream() {
         pool.max_age = Duration::from_millis(300);
         pool.ping_interval = Duration::from_millis(50);
     };
-    let (fixture, long) = replaced(old, usize::MAX);
-    drop(long);
+    let (fixture, lasting) = replaced(old, usize::MAX);
+    drop(lasting);
     let gone = |log: &Log| log.connections[log.requests[0].connection as usize].closed.is_some();
     assert!(fixture.upstream.wait_for(gone, PATIENCE));
 }
@@ -164,12 +164,12 @@ fn an_upstream_that_does_not_answer_pings_is_given_up() {
         .http2()
         .respond(|seen: &Seen| if seen.path == "/v1/long" { held() } else { ok() });
     let fixture = Fixture::configured(upstream, quick_pings);
-    let mut long = Client::connect(&fixture);
-    long.ask("/v1/long", b"{}");
-    assert!(long.wait_for("data: x"));
+    let mut lasting = Client::connect(&fixture);
+    lasting.ask("/v1/long", b"{}");
+    assert!(lasting.wait_for("data: x"));
     fixture.upstream.freeze();
     // The gap's deadline is ten minutes: only the PING can have noticed.
-    let cut = long.answer().expect("a head");
+    let cut = lasting.answer().expect("a head");
     assert!(!cut.whole);
     fixture.upstream.thaw();
     fixture.wait_until("it serves again", |fixture| ask(fixture, "/v1/x").status == 200);
@@ -200,7 +200,7 @@ fn http1_connections_are_used_again() {
         }
         let log = fixture.upstream.log();
         assert!(log.connections.len() <= 3, "{} connections", log.connections.len());
-        assert_eq!(fixture.metric(COLD), 0.0);
+        assert_eq!(fixture.count(COLD), 0);
     }
 }
 

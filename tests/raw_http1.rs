@@ -10,7 +10,6 @@ use crate::fixture::{Fixture, PATIENCE};
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
     /// Its framing was kept to the end.
     pub(crate) whole: bool,
@@ -75,7 +74,7 @@ impl Client {
         } else {
             self.rest(&mut body)
         };
-        Some(Answer { status, head, body, whole })
+        Some(Answer { status, body, whole })
     }
 
     /// A head with its empty line; interim ones are passed over.

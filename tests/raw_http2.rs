@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, Request};
+use http::Request;
 
 use crate::fixture::PATIENCE;
 
@@ -14,7 +14,6 @@ use crate::fixture::PATIENCE;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     /// Why it was cut; `None` if it ended.
     pub(crate) cut: Option<Reason>,
@@ -116,7 +115,7 @@ pub(crate) async fn read(answer: http::Response<RecvStream>) -> Answer {
             Err(error) => break Some(error.reason().unwrap_or(Reason::NO_ERROR)),
         }
     };
-    Answer { status: head.status.as_u16(), headers: head.headers, body, cut }
+    Answer { status: head.status.as_u16(), body, cut }
 }
 
 /// The next bytes, whose window is opened again.

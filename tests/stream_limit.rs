@@ -39,8 +39,8 @@ async fn ask_at_once(fixture: &Fixture, count: usize) -> usize {
 
 /// All of `STREAMS` are served with at most `limit` at once on a connection; the log.
 fn serve_all(limit: u32, connections: usize) -> Log {
-    let long = Script::new().stream().tokens(10, Duration::from_millis(10)).done();
-    let upstream = Upstream::builder().http2().stream_limit(limit).script(long);
+    let script = Script::new().stream().tokens(10, Duration::from_millis(10)).done();
+    let upstream = Upstream::builder().http2().stream_limit(limit).script(script);
     let fixture = Fixture::configured(upstream, |config| {
         patient(config);
         config.upstreams[0].pool.max_connections = connections;
@@ -78,7 +78,7 @@ fn a_limit_of_one_serves_one_after_the_other() {
     assert!(log.connections.iter().any(|connection| connection.peak_streams == 1));
 }
 
-/// SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113, section 6.5.2).
+/// `SETTINGS_MAX_CONCURRENT_STREAMS` (RFC 9113, section 6.5.2).
 fn limit(streams: u32) -> Vec<u8> {
     frame(4, 0, 0, &[&[0, 3], &streams.to_be_bytes()[..]].concat())
 }
@@ -132,7 +132,7 @@ fn a_limit_that_shrinks_is_kept_and_one_that_grows_is_used() {
             // Two are open and five are answered; the others wait with us, where waiting is bounded,
             // and not inside of h2.
             let waiting = r#"firstbyte_pool_waiting{upstream="openai"}"#;
-            fixture.wait_until_async("three wait", |f| f.metric(waiting) == 3.0).await;
+            fixture.wait_until_async("three wait", |f| f.count(waiting) == 3).await;
             raise.store(true, Ordering::Relaxed);
         };
         tokio::join!(asked, watch).0
