@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use firstbyte::config::{self, Config};
 use loadtest::client::{Mono, Pool, Protocol, Request, SendOptions, Target, Trace};
-use loadtest::upstream::{Goaway, Log, Script, Seen, Upstream};
+use loadtest::upstream::{Builder, Goaway, Log, Script, Seen, Upstream};
+use serde_json::Value;
 
 use crate::fixture::{Fixture, PATIENCE};
 use crate::raw_http1::{Answer, Client};
@@ -55,31 +56,41 @@ fn load(fixture: &Fixture, protocol: Protocol) -> Vec<String> {
     })
 }
 
-/// Each request that the clients sent was answered once, whatever the upstream saw of it.
-fn no_client_sees_it(upstream: loadtest::upstream::Builder, protocol: Protocol) {
+/// What the clients saw fail, and the log.
+fn under_load(upstream: Builder, protocol: Protocol) -> (Vec<String>, Vec<Value>) {
     let fixture = Fixture::configured(upstream.tokens(3), never_ahead);
     let failures = load(&fixture, protocol);
-    assert!(failures.is_empty(), "{} failed, the first: {}", failures.len(), failures[0]);
     // The pool learns when it is sent away and then leaves a little earlier by itself.
     let connections = fixture.upstream.log().connections.len();
     assert!(connections >= REQUESTS / 150, "only {connections}: nothing was tested");
-    for line in fixture.access_log() {
-        assert_eq!(
-            (&line["outcome"], &line["status"]),
-            (&"complete".into(), &200.into()),
-            "{line}"
-        );
-    }
+    let lines = fixture.access_log();
+    assert_eq!(lines.len(), REQUESTS);
+    (failures, lines)
 }
 
 #[test]
 fn a_graceful_goaway_every_hundred_requests_is_seen_by_no_client() {
-    no_client_sees_it(Upstream::builder().http2().goaway_every(100), Protocol::Http1);
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let upstream = Upstream::builder().http2().goaway_every(100);
+        let (failures, lines) = under_load(upstream, protocol);
+        assert!(failures.is_empty(), "{} failed, the first: {}", failures.len(), failures[0]);
+        assert!(lines.iter().all(|line| line["outcome"] == "complete"));
+    }
 }
 
+/// Without warning, requests cross the GOAWAY. Whoever was disowned is sent again; whoever is
+/// disowned a second time, by a connection whose hundred was full in the same moment, is told so.
 #[test]
-fn an_abrupt_goaway_every_hundred_requests_is_seen_by_no_client() {
-    no_client_sees_it(Upstream::builder().http2().goaway_abruptly_every(100), Protocol::Http2);
+fn an_abrupt_goaway_every_hundred_requests_fails_nobody_who_was_not_disowned_twice() {
+    let upstream = Upstream::builder().http2().goaway_abruptly_every(100);
+    let (failures, lines) = under_load(upstream, Protocol::Http2);
+    let failed: Vec<_> = lines.iter().filter(|line| line["outcome"] != "complete").collect();
+    assert_eq!(failed.len(), failures.len());
+    for line in failed {
+        let told = (&line["status"], &line["error"], &line["replays"]);
+        assert_eq!(told, (&502.into(), &"upstream_closed".into(), &1.into()), "{line}");
+    }
+    assert!(lines.iter().any(|line| line["replays"] == 1), "nobody was disowned");
 }
 
 #[test]
@@ -114,7 +125,7 @@ fn streams_under_a_goaway_go_on_to_their_end() {
 }
 
 /// A first attempt that fails as `first` says, before its answer, and a second as `second` says.
-fn attempts(first: Script, second: Script, body: &[u8]) -> (Answer, Log, Vec<serde_json::Value>) {
+fn attempts(first: Script, second: Script, body: &[u8]) -> (Answer, Log, Vec<Value>) {
     // Decided at the body's end, so that it is whole in the log.
     let upstream = Upstream::builder()
         .http2()
