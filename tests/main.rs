@@ -6,6 +6,7 @@
 mod bytes;
 mod cancel;
 mod cli;
+mod deadlines;
 mod errors;
 mod fixture;
 mod goaway;
