@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use hyper::body::Frame;
 
+use super::attend;
 use super::deadline::Deadline;
 use super::tail::Tail;
 use super::upload::Upload;
@@ -231,7 +232,11 @@ impl Flow {
         let Some((upload, sink)) = &mut self.upload else { return };
         match upload.poll(cx, sink) {
             Poll::Pending => {}
-            Poll::Ready(Ok(())) => self.upload = None,
+            Poll::Ready(Ok(())) => {
+                if let Some((rest, _closed)) = self.upload.take() {
+                    attend::let_by(rest);
+                }
+            }
             Poll::Ready(Err(error)) => {
                 self.upload = None;
                 if matches!(self.state, State::Open) {
@@ -306,6 +311,10 @@ pub(crate) fn outcome(blame: Blame) -> Outcome {
 
 impl Drop for Flow {
     fn drop(&mut self) {
+        let whole = matches!(self.state, State::Ended) || self.remaining == Some(0);
+        if whole && let Some((rest, _unwanted)) = self.upload.take() {
+            attend::let_by(rest);
+        }
         if let State::Failed(error) = &self.state {
             self.record.fault(error.kind().code());
             self.record.end(outcome(error.kind().outcome()));
