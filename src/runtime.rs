@@ -15,6 +15,7 @@ use crate::accept::{self, Door, Drain, Inbox, Loads};
 use crate::admin::{self, Readiness};
 use crate::admit::Bound;
 use crate::config::{Config, Scheme};
+use crate::error::Kind;
 use crate::kernel;
 use crate::proxy::{Proxy, Upstream};
 use crate::record::{Hub, Recorder, Setup, WorkerSeat};
@@ -263,6 +264,7 @@ async fn serve(luggage: Luggage) -> usize {
         warmed.one_more.notify_all();
     });
     let drain = Drain::default();
+    let records = recorder.clone();
     let door = Rc::new(Door {
         proxy: Rc::new(proxy),
         config: Arc::clone(&config),
@@ -290,6 +292,7 @@ async fn serve(luggage: Luggage) -> usize {
         () = tokio::time::sleep(deadline) => {}
         () = told_to_stop(&mut orders) => {}
     }
+    records.cut_rest(Kind::Draining.code());
     drain.open()
 }
 

@@ -171,23 +171,26 @@ fn a_chunked_answer_is_understood_wherever_its_framing_is_cut() {
 /// sides understood it alike.
 #[test]
 fn answers_without_a_byte_of_body_leave_the_connection_in_step() {
-    let scripts: [(&str, u16, fn() -> Script); 7] = [
-        ("HEAD", 200, || Script::new().head(200, &[("content-length", "1234")]).finish()),
-        ("HEAD", 200, || Script::new().head(200, &[]).finish()),
-        ("GET", 204, || Script::new().head(204, &[]).finish()),
-        ("GET", 304, || Script::new().head(304, &[("etag", "\"a\"")]).finish()),
-        ("GET", 304, || Script::new().head(304, &[("content-length", "1234")]).finish()),
-        ("GET", 200, || Script::new().head(200, &[("content-length", "0")]).finish()),
-        ("GET", 200, || {
-            let separately = Script::new().head(200, &[]).wait(Duration::from_micros(200));
-            separately.step(Step::FinishSeparately)
-        }),
+    let pause = Duration::from_micros(200);
+    let separately = Script::new().head(200, &[]).wait(pause).step(Step::FinishSeparately);
+    let scripts: [(&str, u16, Script); 7] = [
+        ("HEAD", 200, Script::new().head(200, &[("content-length", "1234")]).finish()),
+        ("HEAD", 200, Script::new().head(200, &[]).finish()),
+        ("GET", 204, Script::new().head(204, &[]).finish()),
+        ("GET", 304, Script::new().head(304, &[("etag", "\"a\"")]).finish()),
+        ("GET", 304, Script::new().head(304, &[("content-length", "1234")]).finish()),
+        ("GET", 200, Script::new().head(200, &[("content-length", "0")]).finish()),
+        ("GET", 200, separately),
     ];
     every_pairing(
         || {
+            let scripts = scripts.clone();
             upstream().respond(move |seen| {
                 let which = seen.header("x-which").and_then(|which| which.parse::<usize>().ok());
-                which.map_or_else(|| Script::new().answer(200, &[], "after"), |at| scripts[at].2())
+                which.map_or_else(
+                    || Script::new().answer(200, &[], "after"),
+                    |at| scripts[at].2.clone(),
+                )
             })
         },
         |_, client, _| {

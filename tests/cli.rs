@@ -1,13 +1,15 @@
 //! The program on the command line: exit codes, what it says, and how signals end it.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 
 use loadtest::upstream::{Script, Upstream};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fixture::scratch;
-use crate::program::{Program, file_for, program, run};
+use crate::program::{Guarded, Program, file_for, program, run};
 
 /// Upstream's head and first token come at once, the rest when the request's body has ended: so a
 /// stream is in flight for as long as the test wants.
@@ -122,6 +124,28 @@ fn the_demo_compares_bytes_and_leaves_no_file() {
     }
     assert!(!shown.contains('\x1b'), "no terminal, no colours");
     assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demo_that_is_kept_answers_the_line_it_invites_to_try() {
+    let arguments = ["demo", "--keep", "--requests", "1", "--tokens", "1"];
+    let child = program().args(arguments).stdout(Stdio::piped()).spawn();
+    let mut child = Guarded(child.unwrap());
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let curl = lines.find(|line| line.contains("curl -N http://")).unwrap();
+    let address = curl.split('/').nth(2).unwrap();
+    lines.find(|line| line.starts_with("and look at http://")).unwrap();
+    let body = r#"{"model":"gpt-mock","stream":true,"messages":[]}"#;
+    let mut client = TcpStream::connect(address).unwrap();
+    write!(
+        client,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    assert!(read_to(&mut client, "\r\n0\r\n\r\n").contains("data: [DONE]\n\n"));
+    kill_process(Pid::from_child(&child.0), Signal::INT).unwrap();
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -114,23 +114,24 @@ fn a_head_beyond_its_bounds_is_431_and_a_close() {
 
 #[test]
 fn an_upstream_that_breaks_off_before_its_head_is_502() {
-    let scripts: [(&str, fn() -> Script); 4] = [
-        ("/v1/rst", || Script::new().cut(Cut::Rst)),
-        ("/v1/fin", || Script::new().cut(Cut::Fin)),
-        ("/v1/reset", || Script::new().reset(2)),
-        ("/v1/interim", || Script::new().informational(103).cut(Cut::Rst)),
+    let scripts: [(&str, Script); 4] = [
+        ("/v1/rst", Script::new().cut(Cut::Rst)),
+        ("/v1/fin", Script::new().cut(Cut::Fin)),
+        ("/v1/reset", Script::new().reset(2)),
+        ("/v1/interim", Script::new().informational(103).cut(Cut::Rst)),
     ];
     every_pairing(
         || {
+            let scripts = scripts.clone();
             upstream().respond(move |seen| {
                 let named = scripts.iter().find(|(path, _)| *path == seen.path);
-                named.map(|(_, script)| script()).expect("a script")
+                named.map(|(_, script)| script.clone()).expect("a script")
             })
         },
         |fixture, client, origin| {
-            for (path, _) in scripts {
+            for (path, _) in &scripts {
                 let before = fixture.upstream.requests();
-                let reset = path == "/v1/reset" && origin.is_http2();
+                let reset = *path == "/v1/reset" && origin.is_http2();
                 let code = if reset { "upstream_reset" } else { "upstream_closed" };
                 assert_refused(&client.ask(&Ask::post(path, "{}")), 502, code);
                 assert_eq!(fixture.upstream.requests(), before + 1, "{path} is not replayed");

@@ -12,17 +12,17 @@ use firstbyte::runtime::{self, Running};
 use loadtest::upstream::{Builder, Upstream};
 
 /// Long enough for anything that happens at all on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The key that the proxy sends upstream.
-pub const KEY: &str = "sk-ours-canary-0123456789";
+pub(crate) const KEY: &str = "sk-ours-canary-0123456789";
 
 /// A proxy with one worker in front of one upstream.
-pub struct Fixture {
+pub(crate) struct Fixture {
     /// The scripted upstream.
-    pub upstream: Upstream,
+    pub(crate) upstream: Upstream,
     /// The proxy.
-    pub proxy: Running,
+    pub(crate) proxy: Running,
     directory: PathBuf,
 }
 
@@ -46,19 +46,19 @@ impl Env for Variables {
 
 impl Fixture {
     /// Starts both ends and waits until the proxy is ready.
-    pub fn start(upstream: Builder) -> Self {
+    pub(crate) fn start(upstream: Builder) -> Self {
         Self::configured(upstream, |_| {})
     }
 
     /// The same with changes to the proxy's configuration.
-    pub fn configured(upstream: Builder, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn configured(upstream: Builder, change: impl FnOnce(&mut Config)) -> Self {
         let fixture = Self::unready(upstream, change);
         assert!(fixture.proxy.wait_ready(PATIENCE), "the proxy does not become ready");
         fixture
     }
 
     /// The same without waiting for readiness.
-    pub fn unready(upstream: Builder, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn unready(upstream: Builder, change: impl FnOnce(&mut Config)) -> Self {
         let upstream = upstream.start().expect("the mock upstream starts");
         let directory = scratch();
         let mut config = config(&upstream, &directory);
@@ -68,17 +68,17 @@ impl Fixture {
     }
 
     /// Where clients connect.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.proxy.addresses()[0]
     }
 
     /// Where SDKs are pointed.
-    pub fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address())
     }
 
     /// A raw client connection.
-    pub fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address()).expect("the proxy listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_nodelay(true).expect("nodelay can be set");
@@ -86,7 +86,7 @@ impl Fixture {
     }
 
     /// A page of the admin listener: its status and body.
-    pub fn admin(&self, path: &str) -> (u16, String) {
+    pub(crate) fn admin(&self, path: &str) -> (u16, String) {
         let address = self.proxy.admin().expect("the admin listener is on");
         let mut stream = TcpStream::connect(address).expect("the admin listener listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
@@ -100,7 +100,7 @@ impl Fixture {
     }
 
     /// The value of a series, written as `/metrics` writes it; zero if it is not there.
-    pub fn metric(&self, series: &str) -> f64 {
+    pub(crate) fn metric(&self, series: &str) -> f64 {
         let (_, page) = self.admin("/metrics");
         page.lines()
             .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
@@ -108,7 +108,7 @@ impl Fixture {
     }
 
     /// Waits until `what` holds, looking again each time something may have happened.
-    pub fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+    pub(crate) fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let begun = std::time::Instant::now();
         while !holds(self) {
             assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}");
@@ -126,7 +126,7 @@ impl Fixture {
     }
 
     /// Ends the proxy and returns its access log.
-    pub fn access_log(self) -> Vec<serde_json::Value> {
+    pub(crate) fn access_log(self) -> Vec<serde_json::Value> {
         let Self { upstream, proxy, directory } = self;
         drop(proxy);
         drop(upstream);
@@ -136,7 +136,7 @@ impl Fixture {
 }
 
 /// The configuration of a proxy without a file, at ephemeral ports and with one worker.
-pub fn config(upstream: &Upstream, directory: &Path) -> Config {
+pub(crate) fn config(upstream: &Upstream, directory: &Path) -> Config {
     let mut config =
         from_env(&Variables { base_url: upstream.base_url() }).expect("a configuration");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -153,7 +153,7 @@ pub fn config(upstream: &Upstream, directory: &Path) -> Config {
 }
 
 /// A directory of this test's own below cargo's for tests.
-pub fn scratch() -> PathBuf {
+pub(crate) fn scratch() -> PathBuf {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

@@ -1,9 +1,12 @@
 //! The proxy between two scripted ends, on the wire. One file per room and one per way a peer
 //! misbehaves.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on says where and why")]
+
 mod bytes;
 mod cancel;
 mod cli;
+mod deadlines;
 mod errors;
 mod fixture;
 mod goaway;

@@ -155,3 +155,14 @@ impl Drop for Program {
         let _reaped = self.child.wait();
     }
 }
+
+/// A child that is killed when a test fails half-way.
+pub(crate) struct Guarded(pub(crate) Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // Fails where it has ended already.
+        let _killed = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}

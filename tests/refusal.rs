@@ -2,7 +2,7 @@
 
 use crate::message::Answer;
 
-/// Asserts that an answer is ours and says `code`: in OpenAI's shape for the SDKs, in `Proxy-Status`
+/// Asserts that an answer is ours and says `code`: in the API's shape for the SDKs, in `Proxy-Status`
 /// (RFC 9209) for everybody else, with an id, and with advice on trying again that fits.
 pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.status, status, "{answer:?}");

@@ -82,7 +82,9 @@ fn sockets_on_both_sides_send_at_once_and_notice_a_dead_peer() {
             assert_tuned(&facing_client, "toward the client");
             let facing_upstream = upstream_sockets(&fixture);
             assert!(facing_upstream.len() >= 2, "warm connections");
-            facing_upstream.iter().for_each(|socket| assert_tuned(socket, "toward the upstream"));
+            for socket in &facing_upstream {
+                assert_tuned(socket, "toward the upstream");
+            }
         }
     }
 }

@@ -41,5 +41,5 @@ pub(crate) fn sha256(pieces: &[Bytes]) -> String {
     for piece in pieces {
         hash.update(piece);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -1,6 +1,6 @@
 //! What one worker writes its records into.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,8 @@ pub(super) struct Ledger {
     /// `None` where no access log is wanted: then no entry is made at all.
     pub(super) log: Option<Outbox>,
     left_behind: LeftBehind,
+    /// Why we end what is still open ourselves, once we do.
+    cutting: Cell<Option<&'static str>>,
 }
 
 impl Ledger {
@@ -42,7 +44,13 @@ impl Ledger {
             clients: Gauge::default(),
             log,
             left_behind,
+            cutting: Cell::new(None),
         }
+    }
+
+    /// From now on a record that nobody ended was cut by us, for `fault`.
+    pub(super) fn cut_rest(&self, fault: &'static str) {
+        self.cutting.set(Some(fault));
     }
 
     /// Puts an empty set in place and gives the one that was filled: two pointers change hands,
@@ -64,7 +72,13 @@ impl Ledger {
     pub(super) fn close(&self, record: &mut Record, now: Instant) {
         let (id, opened) = (record.id(), record.opened.at);
         let story = record.story.get_mut();
-        let outcome = story.outcome.unwrap_or(Outcome::ClientGone);
+        let outcome = story.outcome.unwrap_or_else(|| match self.cutting.get() {
+            Some(fault) => {
+                story.fault.get_or_insert(fault);
+                Outcome::TimedOut
+            }
+            None => Outcome::ClientGone,
+        });
         let duration = now.saturating_duration_since(opened);
         let mut active = self.active.borrow_mut();
         story.settle(&mut active);

@@ -206,7 +206,8 @@ impl Record {
         self.story.borrow_mut().fault.get_or_insert(kind);
     }
 
-    /// How it ended; the first call wins. Without one it counts as [`Outcome::ClientGone`].
+    /// How it ended; the first call wins. Without one it counts as [`Outcome::ClientGone`],
+    /// or as [`Outcome::TimedOut`] once the worker cuts what is left.
     pub fn end(&self, outcome: Outcome) {
         self.story.borrow_mut().outcome.get_or_insert(outcome);
     }

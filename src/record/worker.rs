@@ -83,6 +83,11 @@ impl Recorder {
         &self.0.upstreams[id.min(last)]
     }
 
+    /// From now on whatever ends without a word was cut by us, for `fault`: the worker leaves.
+    pub fn cut_rest(&self, fault: &'static str) {
+        self.0.cut_rest(fault);
+    }
+
     /// Counts an open client connection until the guard is dropped.
     pub fn client_connection(&self) -> ConnectionGuard {
         self.0.clients.enter()

@@ -83,6 +83,9 @@ pub(super) struct ConnectArgs {
     /// Most requests at a time on one HTTP/2 connection
     #[arg(long, default_value_t = STREAMS_PER_CONNECTION, value_name = "N")]
     pub(super) streams: usize,
+    /// Take the kernel's receive stamp of each read (Linux), to show the client's own delay
+    #[arg(long)]
+    pub(super) kernel_stamps: bool,
     /// Bound on connecting, TLS included
     #[arg(long, default_value = "10s", value_parser = parse_span, value_name = "TIME")]
     pub(super) connect_timeout: Duration,

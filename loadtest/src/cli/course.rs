@@ -56,6 +56,7 @@ impl Common<'_> {
         let target = target
             .map_err(|error| Trouble::usage(url, &error))?
             .speaking(self.connect.http)
+            .with_kernel_stamps(self.connect.kernel_stamps)
             .connecting_within(self.connect.connect_timeout);
         let ask = Ask::new(self.ask(&target)?).map_err(|error| Trouble::usage(url, &error))?;
         let (ahead, most) = CONNECTIONS_AHEAD;

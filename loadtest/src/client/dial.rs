@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connection::Connection;
+use super::stamped::Stamped;
 use super::target::{Protocol, Target};
 use super::{h1::H1, h2::H2};
 
@@ -54,6 +55,12 @@ async fn open(target: &Target) -> Result<Connection, DialError> {
     let address = (target.host.as_str(), target.port);
     let tcp = TcpStream::connect(address).await.map_err(DialError::Tcp)?;
     tcp.set_nodelay(true).map_err(DialError::Tcp)?;
+    let tcp = if target.kernel_stamps {
+        Stamped::stamping(tcp).map_err(DialError::Tcp)?
+    } else {
+        Stamped::plain(tcp)
+    };
+    let stamp = tcp.stamp();
     let (io, negotiated) = match &target.tls {
         None => (Io::Tcp(tcp), target.protocol == Protocol::Http2),
         Some((config, name)) => secure(tcp, config.clone(), name.clone()).await?,
@@ -63,15 +70,17 @@ async fn open(target: &Target) -> Result<Connection, DialError> {
     }
     if negotiated {
         let scheme = if target.tls.is_some() { "https" } else { "http" };
-        let h2 = H2::open(io, scheme, target.authority.clone()).await.map_err(DialError::Http2)?;
+        let h2 = H2::open(io, scheme, target.authority.clone(), stamp)
+            .await
+            .map_err(DialError::Http2)?;
         Ok(Connection::Http2(h2))
     } else {
-        Ok(Connection::Http1(H1::new(io, &target.authority)))
+        Ok(Connection::Http1(H1::new(io, &target.authority, stamp)))
     }
 }
 
 async fn secure(
-    tcp: TcpStream,
+    tcp: Stamped,
     config: std::sync::Arc<rustls::ClientConfig>,
     name: ServerName<'static>,
 ) -> Result<(Io, bool), DialError> {
@@ -83,8 +92,8 @@ async fn secure(
 /// An open socket, clear or under TLS.
 #[derive(Debug)]
 pub(super) enum Io {
-    Tcp(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tcp(Stamped),
+    Tls(Box<TlsStream<Stamped>>),
 }
 
 impl AsyncRead for Io {

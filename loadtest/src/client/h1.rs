@@ -17,6 +17,7 @@ use super::outcome::{Failure, FailureKind};
 use super::progress::{Progress, Watch};
 use super::reply::Reply;
 use super::request::Request;
+use super::stamped::KernelStamp;
 
 /// What one read takes at most, in bytes: a saturated stream is read in few calls.
 const READ_SIZE: usize = 128 * 1024;
@@ -33,6 +34,7 @@ thread_local! {
 #[derive(Debug)]
 pub struct H1 {
     io: Io,
+    stamp: KernelStamp,
     host: String,
     /// The request's head, and its body where that is small.
     out: Vec<u8>,
@@ -40,8 +42,8 @@ pub struct H1 {
 }
 
 impl H1 {
-    pub(super) fn new(io: Io, authority: &Authority) -> Self {
-        Self { io, host: authority.to_string(), out: Vec::new(), reusable: true }
+    pub(super) fn new(io: Io, authority: &Authority, stamp: KernelStamp) -> Self {
+        Self { io, stamp, host: authority.to_string(), out: Vec::new(), reusable: true }
     }
 
     /// Whether the last answer left it reusable and the peer has neither closed nor spoken since.
@@ -91,7 +93,7 @@ impl H1 {
                     progress.sent(Mono::now());
                 }
             }
-            read(&mut self.io, cx, &mut reply, progress)
+            read(&mut self.io, &self.stamp, cx, &mut reply, progress)
         })
         .await?;
         self.reusable = reply.is_reusable() && flushed;
@@ -102,6 +104,7 @@ impl H1 {
 /// Reads until the socket has no more or the answer is complete.
 fn read<W: Watch>(
     io: &mut Io,
+    stamp: &KernelStamp,
     cx: &mut Context<'_>,
     reply: &mut Reply,
     progress: &mut Progress<'_, W>,
@@ -115,7 +118,11 @@ fn read<W: Watch>(
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     return Poll::Ready(reply.closed());
                 }
-                Poll::Ready(Ok(())) => reply.feed(Mono::now(), buffer.filled(), progress)?,
+                Poll::Ready(Ok(())) => {
+                    let now = Mono::now();
+                    progress.woke(now, stamp);
+                    reply.feed(now, buffer.filled(), progress)?;
+                }
             }
         }
         Poll::Ready(Ok(()))

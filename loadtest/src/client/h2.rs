@@ -18,6 +18,7 @@ use super::dial::Io;
 use super::outcome::{Failure, FailureKind};
 use super::progress::{Progress, Watch};
 use super::request::Request;
+use super::stamped::KernelStamp;
 
 /// Receive window of a stream, in bytes: more than a client that always reads can have unread.
 const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -32,6 +33,7 @@ pub struct H2 {
     scheme: &'static str,
     authority: Authority,
     closed: Arc<AtomicBool>,
+    stamp: KernelStamp,
 }
 
 impl H2 {
@@ -39,6 +41,7 @@ impl H2 {
         io: Io,
         scheme: &'static str,
         authority: Authority,
+        stamp: KernelStamp,
     ) -> Result<Self, h2::Error> {
         let (send, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -53,7 +56,7 @@ impl H2 {
             let _ = connection.await;
             driven.store(true, Ordering::Relaxed);
         });
-        Ok(Self { send, scheme, authority, closed })
+        Ok(Self { send, scheme, authority, closed, stamp })
     }
 
     pub(super) fn is_open(&mut self) -> bool {
@@ -62,6 +65,11 @@ impl H2 {
         }
         let mut context = Context::from_waker(std::task::Waker::noop());
         !matches!(self.send.poll_ready(&mut context), Poll::Ready(Err(_)))
+    }
+
+    /// Streams that the peer allows at a time, as far as its SETTINGS have come.
+    pub(super) fn stream_limit(&self) -> usize {
+        self.send.current_max_send_streams()
     }
 
     pub(super) async fn exchange<W: Watch>(
@@ -79,7 +87,7 @@ impl H2 {
             body.send_data(request.body.clone(), true).map_err(|error| broken(progress, &error))?;
         }
         progress.sent(Mono::now());
-        read(answer, progress).await
+        read(answer, &self.stamp, progress).await
     }
 
     fn head(&self, request: &Request) -> Result<http::Request<()>, Failure> {
@@ -103,12 +111,13 @@ impl H2 {
 
 async fn read<W: Watch>(
     answer: ResponseFuture,
+    stamp: &KernelStamp,
     progress: &mut Progress<'_, W>,
 ) -> Result<(), Failure> {
     let response = answer.await.map_err(|error| broken(progress, &error))?;
     let (head, mut body) = response.into_parts();
     progress.head(Mono::now(), head.status, head.headers);
-    poll_fn(|cx| drain(&mut body, cx, progress)).await?;
+    poll_fn(|cx| drain(&mut body, stamp, cx, progress)).await?;
     let trailers = poll_fn(|cx| body.poll_trailers(cx)).await;
     if let Some(trailers) = trailers.map_err(|error| broken(progress, &error))? {
         progress.trailers(trailers);
@@ -119,6 +128,7 @@ async fn read<W: Watch>(
 /// Takes every frame that is there; those of one poll share one stamp, as those of one read do.
 fn drain<W: Watch>(
     body: &mut RecvStream,
+    stamp: &KernelStamp,
     cx: &mut Context<'_>,
     progress: &mut Progress<'_, W>,
 ) -> Poll<Result<(), Failure>> {
@@ -131,7 +141,12 @@ fn drain<W: Watch>(
                 break Poll::Ready(Err(broken(progress, &error)));
             }
             Poll::Ready(Some(Ok(bytes))) => {
-                progress.body(*now.get_or_insert_with(Mono::now), &bytes);
+                let now = *now.get_or_insert_with(|| {
+                    let now = Mono::now();
+                    progress.woke(now, stamp);
+                    now
+                });
+                progress.body(now, &bytes);
                 taken += bytes.len();
             }
         }

@@ -34,6 +34,8 @@ mod reply;
 mod request;
 /// Server-sent events, found by scanning bytes.
 mod sse;
+/// A socket that tells when the kernel received.
+mod stamped;
 /// Where requests go, and how.
 mod target;
 

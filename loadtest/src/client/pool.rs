@@ -127,7 +127,7 @@ impl Pool {
         idle.http2.retain_mut(|(h2, _)| h2.is_open());
         let least = idle.http2.iter_mut().min_by_key(|(_, share)| Arc::strong_count(share));
         let (h2, share) = least?;
-        if Arc::strong_count(share) > self.streams {
+        if Arc::strong_count(share) > self.streams.min(h2.stream_limit()) {
             return None;
         }
         Some(Lease { connection: Connection::Http2(h2.clone()), share: share.clone() })

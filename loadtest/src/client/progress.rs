@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::clock::Mono;
 use super::outcome::{Check, Failure, FailureKind, Outcome, Stamps};
 use super::sse::{Kind, Needles, Splitter};
+use super::stamped::KernelStamp;
 
 /// Told of a stream as it comes. Called on the data path: must not block.
 pub trait Watch {
@@ -17,6 +18,11 @@ pub trait Watch {
     /// An event (or, outside an event stream, a read) came `nanos` after the one before; 0 for two
     /// that came in one read.
     fn gap(&mut self, at: Mono, nanos: u64) {
+        let _ = (at, nanos);
+    }
+    /// The kernel had received what was read now `nanos` ago: this client's own delay. Told only
+    /// with kernel stamps; over HTTP/2 of what the connection, not the stream, read last.
+    fn wake(&mut self, at: Mono, nanos: u64) {
         let _ = (at, nanos);
     }
     /// A frame that the mock upstream stamped was `nanos` on its way.
@@ -48,6 +54,8 @@ pub struct Trace {
     pub gaps: Vec<u64>,
     /// One-way times of stamped frames in nanoseconds.
     pub legs: Vec<u64>,
+    /// This client's own delays in nanoseconds, with kernel stamps.
+    pub wakes: Vec<u64>,
 }
 
 impl Watch for Trace {
@@ -60,6 +68,9 @@ impl Watch for Trace {
     }
     fn leg(&mut self, _at: Mono, nanos: u64) {
         self.legs.push(nanos);
+    }
+    fn wake(&mut self, _at: Mono, nanos: u64) {
+        self.wakes.push(nanos);
     }
 }
 
@@ -96,6 +107,13 @@ impl<'a, W: Watch> Progress<'a, W> {
             .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
         self.events = stream.then(Splitter::default);
         self.outcome.headers = headers;
+    }
+
+    /// Something was read at `at`.
+    pub(super) fn woke(&mut self, at: Mono, stamp: &KernelStamp) {
+        if let Some(received) = stamp.last() {
+            self.watch.wake(at, at.since(received));
+        }
     }
 
     /// Whether the answer's head has come.

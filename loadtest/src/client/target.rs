@@ -34,6 +34,7 @@ pub struct Target {
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pub(super) protocol: Protocol,
     pub(super) connect_timeout: Duration,
+    pub(super) kernel_stamps: bool,
     path: String,
 }
 
@@ -87,6 +88,14 @@ impl Target {
         self
     }
 
+    /// The same target, with the kernel's receive stamps taken at each read (Linux; elsewhere
+    /// connecting fails). See [`Watch::wake`](super::Watch::wake).
+    #[must_use]
+    pub fn with_kernel_stamps(mut self, stamps: bool) -> Self {
+        self.kernel_stamps = stamps;
+        self
+    }
+
     /// The URL's path and query, `/` if it had none.
     pub fn path(&self) -> &str {
         &self.path
@@ -119,6 +128,7 @@ impl Target {
             path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
             connect_timeout: CONNECT_TIMEOUT,
             protocol: Protocol::Auto,
+            kernel_stamps: false,
             authority,
             host,
             tls,

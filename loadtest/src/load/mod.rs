@@ -16,11 +16,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::ask::Ask;
-use crate::client::{Mono, Pool, SendOptions};
+use crate::client::{FailureKind, Mono, Pool, SendOptions};
 use crate::measure::Recorder;
 
 use alarm::Alarm;
 use schedule::{Schedule, Start};
+
+/// Pause of a slot that could not connect: a closed loop would spin against a port where nobody
+/// listens.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What one pass of the loop does.
 #[derive(Clone, Debug)]
@@ -142,9 +146,11 @@ impl Pass {
         let request = self.lane.ask.request(id);
         let mut watch = self.recorder.watch(counted);
         let outcome = self.lane.pool.send(&request, due, &self.options, &mut watch).await;
+        let unconnected = outcome.failed() == Some(FailureKind::Connect);
         self.recorder.ended(id, outcome, counted);
-        if !self.think.is_zero() {
-            tokio::time::sleep(self.think).await;
+        let pause = if unconnected { self.think.max(RECONNECT_PAUSE) } else { self.think };
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
         drop(slot);
     }

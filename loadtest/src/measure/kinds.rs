@@ -28,13 +28,15 @@ pub enum Measure {
     LegUp,
     /// One way, mock upstream to client, each frame.
     LegDown,
+    /// From the kernel's receipt to the client's read.
+    Wake,
     /// The generator's own lag.
     Lag,
 }
 
 impl Measure {
     /// All, in the order of reports.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ttfb,
         Self::FirstBody,
         Self::FirstEvent,
@@ -46,6 +48,7 @@ impl Measure {
         Self::Connect,
         Self::LegUp,
         Self::LegDown,
+        Self::Wake,
         Self::Lag,
     ];
 
@@ -63,6 +66,7 @@ impl Measure {
             Self::Connect => "connect",
             Self::LegUp => "leg_up",
             Self::LegDown => "leg_down",
+            Self::Wake => "wake",
             Self::Lag => "lag",
         }
     }
@@ -102,13 +106,17 @@ impl Measure {
                 "one way: request handed over to its head read by the stamped mock upstream"
             }
             Self::LegDown => "one way: each frame stamped by the mock upstream to its read here",
+            Self::Wake => {
+                "the client's own delay: from the kernel's receipt of a read's last byte to the \
+                 read (--kernel-stamps)"
+            }
             Self::Lag => "the generator's own: from when a request was due to its being taken up",
         }
     }
 
     /// Whether it comes with each event rather than once a request.
     pub fn is_per_event(self) -> bool {
-        matches!(self, Self::Gap | Self::LegDown)
+        matches!(self, Self::Gap | Self::LegDown | Self::Wake)
     }
 
     /// The value of a request, in nanoseconds; `None` where it has none. Failed requests have a lag
@@ -134,7 +142,7 @@ impl Measure {
             Self::Wait => Some(stamps.head?.since(stamps.sent?)),
             Self::Connect => stamps.connected.map(|open| open.since(stamps.started)),
             Self::LegUp => Some(stamps.mock_received?.since(stamps.sent?)),
-            Self::Gap | Self::LegDown | Self::Lag => None,
+            Self::Gap | Self::LegDown | Self::Wake | Self::Lag => None,
         }
     }
 }

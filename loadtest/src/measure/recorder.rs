@@ -73,6 +73,8 @@ pub struct Interval {
     pub gap: Histogram<u64>,
     /// One-way times of stamped frames, in nanoseconds.
     pub leg: Histogram<u64>,
+    /// The client's own delays, in nanoseconds, with kernel stamps.
+    pub wake: Histogram<u64>,
     /// Requests that ended in it, warm-up left out.
     pub rows: Vec<Row>,
     /// The worker's own time on the processor, and waiting for one.
@@ -94,6 +96,7 @@ impl Interval {
             process: ThreadTime::default(),
             gap: event_histogram(),
             leg: event_histogram(),
+            wake: event_histogram(),
             rows: Vec::new(),
             cpu: ThreadTime::default(),
         }
@@ -187,6 +190,12 @@ impl Watch for StreamWatch {
         if let Some(recorder) = &self.recorder {
             // A histogram that resizes itself refuses no value of ours: at most a request's bound.
             let _ = recorder.0.borrow_mut().interval.gap.record(nanos);
+        }
+    }
+
+    fn wake(&mut self, _at: Mono, nanos: u64) {
+        if let Some(recorder) = &self.recorder {
+            let _ = recorder.0.borrow_mut().interval.wake.record(nanos);
         }
     }
 

@@ -117,9 +117,11 @@ impl Default for Tally {
 impl Tally {
     /// Adds what a worker noted.
     pub fn add(&mut self, interval: &Interval, goals: &Goals) {
-        for (measure, histogram) in
-            [(Measure::Gap, &interval.gap), (Measure::LegDown, &interval.leg)]
-        {
+        for (measure, histogram) in [
+            (Measure::Gap, &interval.gap),
+            (Measure::LegDown, &interval.leg),
+            (Measure::Wake, &interval.wake),
+        ] {
             // Cannot fail: both resize themselves.
             let _ = self.histograms[measure as usize].add(histogram);
         }

@@ -233,8 +233,37 @@ pub struct Added {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A report of nothing, of one target named `name`.
+    pub(crate) fn report(name: &str) -> Report {
+        use crate::judge::{Bounds, GeneratorLoad};
+        use crate::measure::series::{Axis, Series};
+        let (lag, load) = (crate::measure::request_histogram(), GeneratorLoad::default());
+        let series = Series::new(Axis::Rounds, 1);
+        let ledger = crate::measure::Ledger::new(1, crate::measure::Goals::default(), &series);
+        let about = crate::report::About {
+            name: name.into(),
+            url: "http://127.0.0.1:1".into(),
+            asked_rate: None,
+            goals: false,
+            processes: Vec::new(),
+        };
+        Report {
+            format: FORMAT,
+            version: "0",
+            taken_at: String::new(),
+            command: String::new(),
+            machine: crate::measure::host::machine(),
+            settings: BTreeMap::new(),
+            generator: Generator::judge(&lag, &load, true, &Bounds::default()),
+            failed_conditions: Vec::new(),
+            definitions: Vec::new(),
+            targets: vec![crate::report::target_report(&about, &ledger.accounts[0])],
+            comparison: None,
+        }
+    }
 
     const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/report.schema.json");
 

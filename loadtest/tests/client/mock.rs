@@ -22,12 +22,13 @@ async fn legs_are_exact_and_bytes_are_checked_in_every_protocol() {
         let builder = if tls { builder.tls() } else { builder.clear() };
         let builder = if protocol == Protocol::Http1 { builder.http1() } else { builder.http2() };
         let mock = builder.start().unwrap();
+        let kernel = cfg!(target_os = "linux");
         let target = if tls {
             Target::trusting(&mock.url(), mock.ca_pem()).unwrap()
         } else {
             Target::new(&mock.url()).unwrap()
         };
-        let pool = Pool::warm(target.speaking(protocol));
+        let pool = Pool::warm(target.speaking(protocol).with_kernel_stamps(kernel));
         let options = SendOptions { hash: true, ..SendOptions::default() };
         let mut trace = Trace::default();
         let outcome = pool.send(&ask(), Mono::now(), &options, &mut trace).await;
@@ -39,6 +40,8 @@ async fn legs_are_exact_and_bytes_are_checked_in_every_protocol() {
         let stamps = outcome.stamps;
         let (received, sent) = (stamps.mock_received.unwrap(), stamps.mock_sent.unwrap());
         assert!(stamps.due < received && received <= sent && sent < stamps.end);
+        assert_eq!(trace.wakes.is_empty(), !kernel, "{protocol:?}");
+        assert!(trace.wakes.iter().all(|wake| *wake < stamps.end.since(stamps.due)));
         // One process, one clock: a leg is shorter than the request it is part of.
         assert!(trace.legs.iter().all(|leg| *leg < stamps.end.since(stamps.due)));
     }

@@ -24,3 +24,21 @@ pub(super) fn write(report: &Report, mut out: impl Write) -> io::Result<()> {
     }
     out.write_all(rest.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::tests::report;
+    use super::*;
+
+    #[test]
+    fn the_page_holds_the_report_and_asks_nobody_for_anything() {
+        let mut page = Vec::new();
+        write(&report("</script><img src=http://evil>"), &mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        assert!(!page.contains("{{") && !page.contains("<img"), "the data stays data");
+        assert!(page.contains(r"\u003c/script>\u003cimg"));
+        let without_data = [PAGE, STYLE, &SCRIPTS.concat()].concat();
+        let urls = without_data.matches("http").count();
+        assert_eq!(urls, without_data.matches("'http://www.w3.org/2000/svg'").count());
+    }
+}

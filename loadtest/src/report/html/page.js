@@ -81,7 +81,7 @@ function definitions() {
 }
 
 const byRound = report.targets[0].series.axis === 'round';
-const measured = ['ttfb', 'ttft', 'gap', 'leg_down', 'tpot', 'total', 'lag'].filter((name) => report.targets.some((target) => target.measures.some((measure) => measure.name === name)));
+const measured = ['ttfb', 'ttft', 'gap', 'leg_down', 'tpot', 'total', 'wake', 'lag'].filter((name) => report.targets.some((target) => target.measures.some((measure) => measure.name === name)));
 main.replaceChildren(...[
   ...head(),
   report.comparison ? null : tiles(),

@@ -1,0 +1,301 @@
+//! Every deadline: what its end looks like from outside and in the log, and that whoever is slow
+//! but within it is served.
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use firstbyte::config::Config;
+use loadtest::upstream::{Builder, Log, Script, Upstream};
+use serde_json::Value;
+
+use crate::fixture::{Fixture, PATIENCE};
+use crate::raw_http1::{Answer, Client};
+use crate::raw_http2;
+
+/// The deadline under test: long beside what a busy machine adds to a step of `ALIVE`.
+const SHORT: Duration = Duration::from_millis(800);
+
+/// How often somebody slow shows life.
+const ALIVE: Duration = Duration::from_millis(200);
+
+/// So often that it takes longer than `SHORT` as a whole.
+const TIMES: u32 = 6;
+
+/// Waits without doing anything: here the passing of time is what is tested.
+fn pause(time: Duration) {
+    let until = Instant::now() + time;
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        std::thread::park_timeout(left);
+    }
+}
+
+fn start(upstream: Builder, change: impl FnOnce(&mut Config)) -> Fixture {
+    Fixture::configured(upstream, change)
+}
+
+fn ok() -> Script {
+    Script::new().answer(200, &[], "{}")
+}
+
+/// The one line of the log.
+fn only_line(fixture: Fixture) -> Value {
+    let mut lines = fixture.access_log();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    lines.remove(0)
+}
+
+fn assert_told(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert!(answer.whole, "our own answer is whole");
+    let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(body["error"]["code"], code);
+}
+
+fn assert_recorded(line: &Value, outcome: &str, code: &str) {
+    assert_eq!((&line["outcome"], &line["error"]), (&outcome.into(), &code.into()), "{line}");
+}
+
+#[test]
+fn an_upstream_that_never_finishes_its_handshake_is_a_connect_timeout() {
+    let fixture = Fixture::unready(Upstream::builder().silent_handshake(), |config| {
+        config.upstreams[0].deadlines.connect = SHORT;
+    });
+    let mut client = Client::connect(&fixture);
+    client.ask("/v1/x", b"{}");
+    assert_told(&client.answer().expect("an answer"), 504, "connect_timeout");
+    assert_recorded(&only_line(fixture), "timed_out", "connect_timeout");
+}
+
+fn head_due(config: &mut Config) {
+    config.upstreams[0].deadlines.response_head = SHORT;
+}
+
+#[test]
+fn a_head_that_does_not_come_is_a_head_timeout_and_the_upstream_is_told() {
+    for upstream in [Upstream::builder().http2(), Upstream::builder().clear().http1()] {
+        let fixture = start(upstream.script(Script::new().stall()), head_due);
+        let mut client = Client::connect(&fixture);
+        client.ask("/v1/x", b"{}");
+        assert_told(&client.answer().expect("an answer"), 504, "head_timeout");
+        assert!(fixture.upstream.wait_for_cancel(0, PATIENCE).is_some());
+        assert_recorded(&only_line(fixture), "timed_out", "head_timeout");
+    }
+}
+
+#[test]
+fn a_head_is_due_only_from_the_last_progress_of_the_body() {
+    let fixture = start(Upstream::builder().script(ok()), head_due);
+    let mut client = Client::connect(&fixture);
+    write!(client.stream, "POST /v1/x HTTP/1.1\r\nhost: p\r\ncontent-length: {TIMES}\r\n\r\n")
+        .expect("the proxy reads");
+    for _ in 0..TIMES {
+        pause(ALIVE);
+        client.stream.write_all(b"x").expect("the proxy reads");
+    }
+    assert_eq!(client.answer().expect("an answer").status, 200);
+}
+
+fn gap_due(config: &mut Config) {
+    config.upstreams[0].deadlines.frame_gap = SHORT;
+}
+
+#[test]
+fn an_upstream_that_falls_silent_is_a_gap_timeout_after_all_that_it_sent() {
+    for upstream in [Upstream::builder().http2(), Upstream::builder().clear().http1()] {
+        // Slow first, for longer than the deadline as a whole; then silent.
+        let script = (0..TIMES)
+            .fold(Script::new().stream(), |script, _| script.wait(ALIVE).body("data: x\n\n"));
+        let fixture = start(upstream.script(script.stall()), gap_due);
+        let all = "data: x\n\n".repeat(TIMES as usize);
+        let mut client = Client::connect(&fixture);
+        client.ask("/v1/x", b"{}");
+        let answer = client.answer().expect("a head");
+        assert_eq!((answer.status, answer.text(), answer.whole), (200, all.clone(), false));
+        assert!(fixture.upstream.wait_for_cancel(0, PATIENCE).is_some());
+        let answer = raw_http2::block_on(async {
+            let client = raw_http2::Client::connect(fixture.address()).await;
+            client.ask("/v1/x", b"{}").await.expect("a head")
+        });
+        assert_eq!(String::from_utf8_lossy(&answer.body), all);
+        assert!(answer.cut.is_some());
+        assert!(fixture.upstream.wait_for_cancel(1, PATIENCE).is_some());
+        for line in fixture.access_log() {
+            assert_recorded(&line, "timed_out", "gap_timeout");
+        }
+    }
+}
+
+fn client_head_due(config: &mut Config) {
+    config.client.head = SHORT;
+}
+
+#[test]
+fn a_request_head_that_stops_arriving_is_answered_408() {
+    let fixture = start(Upstream::builder().script(ok()), client_head_due);
+    for begun in ["P", "POST /v1/x HTT", "POST /v1/x HTTP/1.1\r\nhost: p\r\n"] {
+        let mut client = Client::connect(&fixture);
+        client.stream.write_all(begun.as_bytes()).expect("the proxy reads");
+        let answer = client.answer();
+        if begun.len() > 1 {
+            assert_told(&answer.expect("an answer"), 408, "head_slow");
+        }
+        assert!(client.is_closed(), "{begun}");
+    }
+    // Nor on a connection that was good once.
+    let mut client = Client::connect(&fixture);
+    client.ask("/v1/x", b"{}");
+    assert_eq!(client.answer().expect("an answer").status, 200);
+    client.stream.write_all(b"POST /v1/x HT").expect("the proxy reads");
+    assert_told(&client.answer().expect("an answer"), 408, "head_slow");
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_client_that_says_nothing_is_closed_without_a_word() {
+    let fixture = start(Upstream::builder().script(ok()), client_head_due);
+    assert!(Client::connect(&fixture).is_closed());
+}
+
+#[test]
+fn a_request_head_in_pieces_is_served_within_its_deadline() {
+    let fixture = start(Upstream::builder().script(ok()), client_head_due);
+    let mut client = Client::connect(&fixture);
+    for piece in ["GET /v1/", "x HTTP/1.1\r\nhost", ": p\r\n\r\n"] {
+        client.stream.write_all(piece.as_bytes()).expect("the proxy reads");
+        pause(ALIVE / 2);
+    }
+    assert_eq!(client.answer().expect("an answer").status, 200);
+}
+
+fn body_due(config: &mut Config) {
+    config.client.body_idle = SHORT;
+}
+
+#[test]
+fn a_request_body_that_stops_arriving_is_answered_408_and_the_upstream_told() {
+    for upstream in [Upstream::builder().http2(), Upstream::builder().clear().http1()] {
+        let fixture = start(
+            upstream.script(Script::new().early().await_body().answer(200, &[], "{}")),
+            body_due,
+        );
+        let begun =
+            ["content-length: 9\r\n\r\nabc", "transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"];
+        for begun in begun {
+            let mut client = Client::connect(&fixture);
+            write!(client.stream, "POST /v1/x HTTP/1.1\r\nhost: p\r\n{begun}")
+                .expect("the proxy reads");
+            assert_told(&client.answer().expect("an answer"), 408, "body_idle");
+            assert!(client.is_closed(), "what else comes cannot be told apart from the body");
+        }
+        let answer = raw_http2::block_on(async {
+            let client = raw_http2::Client::connect(fixture.address()).await;
+            let (answer, _upload) = client.begin("/v1/x", b"abc").await;
+            raw_http2::read(answer.await.expect("a head")).await
+        });
+        assert_eq!(answer.status, 408);
+        for nth in 0..3 {
+            assert!(fixture.upstream.wait_for_cancel(nth, PATIENCE).is_some());
+        }
+        for line in fixture.access_log() {
+            assert_recorded(&line, "timed_out", "body_idle");
+        }
+    }
+}
+
+#[test]
+fn a_request_body_that_trickles_is_served() {
+    let fixture = start(Upstream::builder().script(ok()), body_due);
+    let mut client = Client::connect(&fixture);
+    write!(client.stream, "POST /v1/x HTTP/1.1\r\nhost: p\r\ncontent-length: {TIMES}\r\n\r\n")
+        .expect("the proxy reads");
+    for _ in 0..TIMES {
+        pause(ALIVE);
+        client.stream.write_all(b"x").expect("the proxy reads");
+    }
+    assert_eq!(client.answer().expect("an answer").status, 200);
+}
+
+#[test]
+fn a_client_whose_body_the_upstream_does_not_take_is_not_at_fault() {
+    let late = Script::new().unread_body().wait(SHORT * 2).answer(200, &[], "{}");
+    let fixture = start(Upstream::builder().http2().script(late), body_due);
+    let mut client = Client::connect(&fixture);
+    let body = vec![b'x'; 16 * 1024 * 1024];
+    let mut sending = client.stream.try_clone().expect("a second handle");
+    let sender = std::thread::spawn(move || {
+        let head =
+            format!("POST /v1/x HTTP/1.1\r\nhost: p\r\ncontent-length: {}\r\n\r\n", body.len());
+        // Cut short once the answer is there.
+        let _cut = sending.write_all(head.as_bytes()).and_then(|()| sending.write_all(&body));
+    });
+    assert_eq!(client.answer().expect("an answer").status, 200);
+    client.stream.shutdown(Shutdown::Both).expect("the connection was open");
+    sender.join().expect("no panic");
+}
+
+fn idle_due(config: &mut Config) {
+    config.client.idle = SHORT;
+}
+
+#[test]
+fn a_kept_connection_that_asks_nothing_is_closed_without_a_word() {
+    let fixture = start(Upstream::builder().script(ok()), idle_due);
+    let mut client = Client::connect(&fixture);
+    client.ask("/v1/x", b"{}");
+    assert_eq!(client.answer().expect("an answer").status, 200);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_kept_connection_that_asks_or_streams_is_not_idle() {
+    let long = (0..TIMES).fold(Script::new().stream(), |script, _| script.wait(ALIVE).body("x"));
+    let upstream = Upstream::builder()
+        .respond(move |seen| if seen.path == "/v1/long" { long.clone().finish() } else { ok() });
+    let fixture = start(upstream, idle_due);
+    let mut client = Client::connect(&fixture);
+    for _ in 0..TIMES {
+        client.ask("/v1/x", b"{}");
+        assert_eq!(client.answer().expect("the connection is open").status, 200);
+        pause(ALIVE);
+    }
+    client.ask("/v1/long", b"{}");
+    assert!(client.answer().expect("the connection is open").whole);
+    client.ask("/v1/x", b"{}");
+    assert_eq!(client.answer().expect("the connection is open").status, 200);
+}
+
+#[test]
+fn a_drain_lets_streams_finish_and_cuts_what_is_left_at_its_deadline() {
+    let upstream = Upstream::builder().respond(|seen| {
+        let begun = Script::new().stream().body("data: x\n\n");
+        if seen.path == "/v1/long" {
+            begun.stall()
+        } else {
+            begun.wait(SHORT / 4).step(loadtest::upstream::Step::Done).finish()
+        }
+    });
+    let fixture = start(upstream, |config| config.client.drain = SHORT * 2);
+    let (mut short, mut long) = (Client::connect(&fixture), Client::connect(&fixture));
+    let mut idle = Client::connect(&fixture);
+    idle.ask("/v1/short", b"{}");
+    assert!(idle.answer().expect("an answer").whole);
+    long.ask("/v1/long", b"{}");
+    assert!(long.wait_for("data: x"));
+    short.ask("/v1/short", b"{}");
+    assert!(short.wait_for("data: x"));
+    fixture.proxy.drain();
+    assert!(idle.is_closed(), "nothing is asked on it");
+    assert!(short.answer().expect("an answer").whole, "it finishes within the deadline");
+    assert!(short.is_closed(), "and its connection with it");
+    let cut = long.answer().expect("a head");
+    assert!(!cut.whole, "what is left is cut");
+    assert!(fixture.upstream.wait_for(|log: &Log| log.open_requests() == 0, PATIENCE));
+    for line in fixture.access_log() {
+        if line["path"] == "/v1/long" {
+            assert_recorded(&line, "timed_out", "draining");
+        } else {
+            assert_eq!(line["outcome"], "complete", "{line}");
+        }
+    }
+}
