@@ -2,15 +2,18 @@
 //! unless the first was provably not processed.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use firstbyte::config::Config;
+use firstbyte::config::{self, Config};
 use loadtest::client::{Mono, Pool, Protocol, Request, SendOptions, Target, Trace};
 use loadtest::upstream::{Goaway, Log, Script, Seen, Upstream};
 
 use crate::fixture::{Fixture, PATIENCE};
 use crate::raw_http1::{Answer, Client};
 use crate::raw_http2;
+use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
 
 /// Requests over all clients.
 const REQUESTS: usize = 3_000;
@@ -186,6 +189,56 @@ fn a_body_that_was_only_begun_is_replayed_with_its_rest() {
     assert_eq!(log.requests.len(), 2);
     assert_eq!(log.requests[1].body_len, 200_000);
     assert!(body.starts_with(&log.requests[1].body));
+}
+
+/// The window of a stream unless told otherwise (RFC 9113, section 6.9.2).
+const WINDOW: usize = 65_535;
+
+/// The window is full, and a part of the body that was taken from the client stands before it, when
+/// the upstream refuses: that part must be sent again, and once.
+#[test]
+fn a_body_that_stood_before_a_full_window_is_replayed_without_a_gap_or_an_echo() {
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let second = Arc::clone(&received);
+    let refused = Arc::new(AtomicBool::new(false));
+    let mut taken = 0;
+    let upstream = http2_frames(&frame(4, 0, 0, b""), move |kind, flags, stream, payload| {
+        let more = |stream| frame(8, 0, stream, &(payload.len() as u32).to_be_bytes());
+        let bytes = match (kind, flags & 1) {
+            (4, 0) => frame(4, 1, 0, b""),
+            (6, 0) => frame(6, 1, 0, payload),
+            (0, _) if !refused.load(Ordering::Relaxed) => {
+                taken += payload.len();
+                if taken == WINDOW {
+                    refused.store(true, Ordering::Relaxed);
+                    let refused = u32::from(h2::Reason::REFUSED_STREAM).to_be_bytes();
+                    let window = u32::try_from(WINDOW).expect("a window").to_be_bytes();
+                    // The connection's window is not the stream's to keep.
+                    [frame(3, 0, stream, &refused), frame(8, 0, 0, &window)].concat()
+                } else {
+                    Vec::new()
+                }
+            }
+            (0, end) => {
+                second.lock().expect("no panic").extend_from_slice(payload);
+                let window =
+                    if payload.is_empty() { Vec::new() } else { [more(0), more(stream)].concat() };
+                let answer = if end == 1 { frame(1, 5, stream, &[0x88]) } else { Vec::new() };
+                [window, answer].concat()
+            }
+            _ => Vec::new(),
+        };
+        Reply { bytes, close: false }
+    });
+    let fixture = Fixture::configured(Upstream::builder().clear(), |config| {
+        lead_to(config, upstream, config::Protocol::Http2);
+    });
+    let body = body(200_000);
+    let mut client = Client::connect(&fixture);
+    client.ask("/v1/x", &body);
+    assert_eq!(client.answer().expect("an answer").status, 200);
+    assert!(*received.lock().expect("no panic") == body, "the body came as it was");
+    assert_eq!(fixture.access_log()[0]["replays"], 1);
 }
 
 #[test]

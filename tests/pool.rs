@@ -283,7 +283,7 @@ fn the_protocol_is_what_the_upstream_offers_and_the_operator_allows() {
         let log = fixture.upstream.log();
         let http2 = alpn == Some("h2") || (alpn.is_none() && protocol == Protocol::Http2);
         let ready = |connection: &&ConnectionSeen| connection.ready_ns.is_some();
-        assert!(log.connections.iter().filter(ready).count() >= 2);
+        assert!(log.connections.iter().any(|connection| ready(&connection)));
         for connection in log.connections.iter().filter(ready) {
             assert_eq!(
                 (connection.alpn.as_deref(), connection.http2),
