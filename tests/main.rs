@@ -17,6 +17,7 @@ mod large;
 mod message;
 mod pairing;
 mod path;
+mod pool;
 mod program;
 mod prometheus;
 mod raw_http1;

@@ -66,7 +66,9 @@ impl Client {
         let head = self.head()?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
         let mut body = Vec::new();
-        let whole = if line(&head, "transfer-encoding").is_some() {
+        let whole = if status == 204 {
+            true
+        } else if line(&head, "transfer-encoding").is_some() {
             self.chunks(&mut body)
         } else if let Some(length) = line(&head, "content-length") {
             self.take(length.parse().expect("a number"), &mut body)
