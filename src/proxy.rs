@@ -86,14 +86,15 @@ impl Proxy {
         let sends = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
         let limits = &self.config.limits;
         let idle = self.config.client.body_idle;
-        let mut upload = Upload::new(body, limits.replay_bytes, idle, Instant::now(), record);
+        let mut upload =
+            Upload::new(body, sends, limits.replay_bytes, idle, Instant::now(), record);
         match self.reach(head, &mut upload, record).await {
             Ok((permit, upstream, answer)) => {
                 self.relay(client, upstream, answer, upload, record, id, permit)
             }
             Err(error) => {
-                if sends && is_understood(error.kind()) {
-                    upload.let_by().await;
+                if is_understood(error.kind()) {
+                    relay::attend::let_by(upload);
                 }
                 Err(error)
             }
@@ -171,7 +172,12 @@ impl Proxy {
             held: settings.pool.stream_window as usize,
             length,
         };
-        let rest = (!sink.is_closed()).then_some((upload, sink));
+        let rest = if sink.is_closed() {
+            relay::attend::let_by(upload);
+            None
+        } else {
+            Some((upload, sink))
+        };
         let flow = Flow::new(source, rest, bounds, &client.wire, record, permit);
         Ok(Response::from_parts(head, RelayBody::relayed(flow, length)))
     }

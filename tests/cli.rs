@@ -127,6 +127,15 @@ fn the_demo_compares_bytes_and_leaves_no_file() {
 }
 
 #[test]
+fn a_demo_without_a_folder_for_temporary_files_says_which_one() {
+    let folder = scratch().join("missing");
+    let output = program().arg("demo").env("TMPDIR", &folder).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(folder.to_str().unwrap()), "{said}");
+}
+
+#[test]
 fn a_demo_that_is_kept_answers_the_line_it_invites_to_try() {
     let arguments = ["demo", "--keep", "--requests", "1", "--tokens", "1"];
     let child = program().args(arguments).stdout(Stdio::piped()).spawn();

@@ -205,3 +205,30 @@ fn a_refusal_is_in_the_access_log_under_its_code_and_id() {
     let ids = ids.iter().map(|id| Some(id.as_str()));
     assert_eq!(lines, ids.zip(expected).collect::<Vec<_>>());
 }
+
+/// The same where the upstream answers early and wants no more: its answer is whole, and the client
+/// is still sending.
+#[test]
+fn an_upstream_that_answers_early_does_not_cost_the_client_its_connection() {
+    for origin in ORIGINS {
+        let early = || Script::new().early().answer(401, &[], "no");
+        let fixture =
+            origin.fixture(upstream().respond_early(move |seen| match seen.path_only() {
+                "/v1/files" => early(),
+                _ => Script::new().answer(200, &[], "ok"),
+            }));
+        let mut client = Http1::new(fixture.connect());
+        for length in [Length::Known, Length::Unknown] {
+            let piece = bytes::Bytes::from(vec![b'x'; 4096]);
+            let ask = Ask::post("/v1/files", "").body(vec![piece; 100], length);
+            client.send_head(&ask);
+            client.send_piece(&ask, &ask.pieces[0]);
+            assert_eq!(client.answer(&ask).status, 401, "{origin:?}");
+            for piece in &ask.pieces[1..] {
+                client.send_piece(&ask, piece);
+            }
+            client.send_end(&ask);
+            assert_eq!(client.ask(&Ask::get("/v1/models")).status, 200, "{origin:?}");
+        }
+    }
+}

@@ -31,8 +31,12 @@ pub(super) struct Ends {
 impl Ends {
     /// Starts both and waits until the proxy's connections are warm.
     pub(super) fn start(wanted: &Demo) -> Result<Self, Box<dyn Error>> {
-        let upstream = upstream::start(wanted)?;
-        let authority = Authority::write(&upstream)?;
+        let upstream = upstream::start(wanted)
+            .map_err(|error| format!("the mock upstream cannot start: {error}"))?;
+        let authority = Authority::write(&upstream).map_err(|error| {
+            let folder = std::env::temp_dir();
+            format!("no certificate can be written below {}: {error}", folder.display())
+        })?;
         let proxy = runtime::start(config(&upstream, &authority.file)?)?;
         // It was read at the start; so nothing is left behind even if the demo is killed.
         drop(authority);

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::body::Shared;
+use super::upload::Upload;
 
 thread_local! {
     static POLLED: RefCell<Option<Seat>> = const { RefCell::new(None) };
@@ -20,15 +21,35 @@ thread_local! {
 /// The place in a task where the flow of the moment sits; at most one, since HTTP/1.1 answers one
 /// request at a time and HTTP/2 has a task for each stream.
 #[derive(Clone, Default)]
-pub struct Seat(Rc<RefCell<Option<Shared>>>);
+pub struct Seat(Rc<Places>);
+
+#[derive(Default)]
+struct Places {
+    flow: RefCell<Option<Shared>>,
+    /// A request's body that nobody takes any more; see [`let_by`].
+    rest: RefCell<Option<Upload>>,
+}
 
 /// Puts a flow into the seat of the task that is being polled.
 pub(super) fn sit(flow: &Shared) {
     POLLED.with_borrow(|polled| {
         if let Some(seat) = polled {
-            seat.0.replace(Some(Rc::clone(flow)));
+            seat.0.flow.replace(Some(Rc::clone(flow)));
         }
     });
+}
+
+/// Lets the rest of a request's body go by that nobody takes any more, within bounds, in the task that
+/// is being polled. HTTP/1.1 would otherwise close after the answer under a client that is still
+/// sending, which then may see a reset in the answer's place.
+pub fn let_by(rest: Upload) {
+    if rest.is_coming() {
+        POLLED.with_borrow(|polled| {
+            if let Some(seat) = polled {
+                seat.0.rest.replace(Some(rest));
+            }
+        });
+    }
 }
 
 impl Seat {
@@ -42,23 +63,33 @@ impl Seat {
         self.with_flow(super::Flow::begin_poll);
         let before = POLLED.replace(Some(self.clone()));
         let polled = poll(cx);
+        let attended =
+            if polled.is_pending() { self.with_flow(|flow| flow.attend(cx)) } else { None };
         POLLED.set(before);
         if let Poll::Ready(done) = polled {
             return Poll::Ready(Some(done));
         }
-        match self.with_flow(|flow| flow.attend(cx)) {
+        self.poll_rest(cx);
+        match attended {
             Some(Poll::Ready(())) => Poll::Ready(None),
             _ => Poll::Pending,
         }
     }
 
-    /// A flow is under way.
+    /// A flow is under way, or what is left of its request.
     pub fn is_taken(&self) -> bool {
-        self.with_flow(|_| ()).is_some()
+        self.with_flow(|_| ()).is_some() || self.0.rest.borrow().is_some()
+    }
+
+    fn poll_rest(&self, cx: &mut Context<'_>) {
+        let mut rest = self.0.rest.borrow_mut();
+        if rest.as_mut().is_some_and(|rest| rest.poll_let_by(cx).is_ready()) {
+            *rest = None;
+        }
     }
 
     fn with_flow<T>(&self, with: impl FnOnce(&mut super::Flow) -> T) -> Option<T> {
-        let seat = self.0.borrow();
+        let seat = self.0.flow.borrow();
         let mut flow = seat.as_ref()?.borrow_mut();
         flow.as_mut().map(with)
     }

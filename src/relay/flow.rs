@@ -14,7 +14,9 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use hyper::body::Frame;
 
+use super::attend;
 use super::deadline::Deadline;
+use super::tail::Tail;
 use super::upload::Upload;
 use crate::admit::Permit;
 use crate::error::{Blame, Error, Kind};
@@ -25,9 +27,6 @@ use crate::wire::Wire;
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
 /// HTTP/2 frame still holds (RFC 9113, section 4.2). A frame this large travels alone, uncopied.
 const JOIN: usize = 8 * 1024;
-
-/// How a stream of events says that it is complete. SDKs close as soon as they read it.
-const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// Time and space that a body may take.
 #[derive(Debug, Clone, Copy)]
@@ -233,7 +232,11 @@ impl Flow {
         let Some((upload, sink)) = &mut self.upload else { return };
         match upload.poll(cx, sink) {
             Poll::Pending => {}
-            Poll::Ready(Ok(())) => self.upload = None,
+            Poll::Ready(Ok(())) => {
+                if let Some((rest, _closed)) = self.upload.take() {
+                    attend::let_by(rest);
+                }
+            }
             Poll::Ready(Err(error)) => {
                 self.upload = None;
                 if matches!(self.state, State::Open) {
@@ -308,6 +311,10 @@ pub(crate) fn outcome(blame: Blame) -> Outcome {
 
 impl Drop for Flow {
     fn drop(&mut self) {
+        let whole = matches!(self.state, State::Ended) || self.remaining == Some(0);
+        if whole && let Some((rest, _unwanted)) = self.upload.take() {
+            attend::let_by(rest);
+        }
         if let State::Failed(error) = &self.state {
             self.record.fault(error.kind().code());
             self.record.end(outcome(error.kind().outcome()));
@@ -318,48 +325,5 @@ impl Drop for Flow {
             // SDKs close once they have read this: the stream was complete to its reader.
             self.record.end(Outcome::Complete);
         }
-    }
-}
-
-/// The last bytes that were handed over.
-#[derive(Debug, Default)]
-struct Tail {
-    bytes: [u8; DONE.len()],
-}
-
-impl Tail {
-    fn push(&mut self, chunk: &[u8]) {
-        let keep = self.bytes.len();
-        if chunk.len() >= keep {
-            self.bytes.copy_from_slice(&chunk[chunk.len() - keep..]);
-        } else {
-            self.bytes.copy_within(chunk.len().., 0);
-            self.bytes[keep - chunk.len()..].copy_from_slice(chunk);
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        self.bytes == DONE
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn done_is_seen_however_it_was_split() {
-        let stream = b"data: {}\n\ndata: [DONE]\n\n";
-        for size in 1..=stream.len() {
-            let mut tail = Tail::default();
-            for chunk in stream.chunks(size) {
-                assert!(!tail.is_done());
-                tail.push(chunk);
-            }
-            assert!(tail.is_done(), "in chunks of {size}");
-        }
-        let mut tail = Tail::default();
-        tail.push(b"data: [DONE]\n");
-        assert!(!tail.is_done(), "the frame has not ended");
     }
 }

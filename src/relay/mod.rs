@@ -11,6 +11,7 @@ mod exchange;
 mod flow;
 pub mod head;
 pub mod replay;
+mod tail;
 mod upload;
 
 pub use body::RelayBody;

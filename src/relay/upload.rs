@@ -16,12 +16,12 @@ use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::upstream::Sink;
 
-/// What is read at most of a refused request's body. Chats with long context fit, and it is read as
+/// What is read at most of a body that nobody takes. Chats with long context fit, and it is read as
 /// fast as it comes: no copy of it is made.
 const LET_BY: usize = 1024 * 1024;
 
-/// And for how long at most: the refusal waits for it.
-const LET_BY_WITHIN: Duration = Duration::from_millis(500);
+/// And for how long at most: as long as a slow client needs for it.
+const LET_BY_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is left to send of a request's body.
 pub struct Upload {
@@ -33,6 +33,10 @@ pub struct Upload {
     trailers: Option<HeaderMap>,
     /// The client's body was read to its end.
     ended: bool,
+    /// Its sender finds the connection closed if it is not read; so it is in HTTP/1.1.
+    lingers: bool,
+    let_by: usize,
+    let_by_since: Option<Instant>,
     idle: Duration,
     silent_since: Option<Instant>,
     deadline: Deadline,
@@ -42,9 +46,11 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// `keep` bytes are kept for a replay; a client silent for `idle` inside its body fails it.
+    /// `keep` bytes are kept for a replay; a client silent for `idle` inside its body fails it. One
+    /// that `lingers` is let finish sending also where nobody takes it any more.
     pub fn new(
         body: Incoming,
+        lingers: bool,
         keep: usize,
         idle: Duration,
         now: Instant,
@@ -57,6 +63,9 @@ impl Upload {
             again: Vec::new().into_iter(),
             chunk: Bytes::new(),
             trailers: None,
+            lingers,
+            let_by: LET_BY,
+            let_by_since: None,
             idle,
             silent_since: None,
             deadline: Deadline::default(),
@@ -114,25 +123,26 @@ impl Upload {
         .await;
     }
 
-    /// Lets the rest of a refused request's body go by, within bounds. HTTP/1.1 would otherwise close
-    /// under a client that is still sending, which then may see a reset instead of the refusal.
-    pub async fn let_by(&mut self) {
-        let mut left = LET_BY;
-        let reading = std::future::poll_fn(|cx| {
-            while !self.ended && left > 0 {
-                match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                    Some(Ok(frame)) => {
-                        let len = frame.data_ref().map_or(0, Bytes::len);
-                        left = left.saturating_sub(len);
-                    }
-                    None | Some(Err(_)) => break,
+    /// A client is still sending it, and must be let finish; see [`super::attend::let_by`].
+    pub(super) fn is_coming(&self) -> bool {
+        self.lingers && !self.ended
+    }
+
+    /// Reads and forgets; ready when all has come, or as much or as long as it may.
+    pub(super) fn poll_let_by(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let since = *self.let_by_since.get_or_insert_with(Instant::now);
+        while !self.ended && self.let_by > 0 {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Pending => return self.deadline.poll(cx, since + LET_BY_WITHIN),
+                Poll::Ready(Some(Ok(frame))) => {
+                    let len = frame.data_ref().map_or(0, Bytes::len);
+                    self.let_by = self.let_by.saturating_sub(len);
+                    self.ended = self.body.is_end_stream();
                 }
-                self.ended = self.body.is_end_stream();
+                Poll::Ready(None | Some(Err(_))) => self.ended = true,
             }
-            Poll::Ready(())
-        });
-        // A client that sends more, or more slowly, finds the connection closed after the answer.
-        let _too_slow = tokio::time::timeout(LET_BY_WITHIN, reading).await;
+        }
+        Poll::Ready(())
     }
 
     /// Moves what it can from the client to `sink`; ready when all of it was given, or when the

@@ -1,135 +1,21 @@
-//! A socket that remembers when it last read and wrote, tells records when what was handed to the
-//! protocol layer has left, and notices peers that stopped reading or left.
+//! A socket that stamps what it reads and writes, and notices peers that stopped reading or left.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::record::{Outcome, Record};
+use super::stamps::Wire;
 
 /// Bytes that may be read ahead of the protocol layer while a request is in flight. One pipelined
 /// request fits; a client that sends more is no longer watched for leaving until we read again.
 const READ_AHEAD: usize = 16 * 1024;
-
-/// What is known of one connection's socket. Shared by everything that lives on the connection;
-/// all of one thread.
-pub struct Wire {
-    read_at: Cell<Instant>,
-    written_at: Cell<Instant>,
-    bytes_read: Cell<u64>,
-    flushes: Cell<u64>,
-    handed: RefCell<Vec<Handed>>,
-    flush_waiters: RefCell<Vec<Waker>>,
-    stalled: Cell<bool>,
-}
-
-/// Something given to the protocol layer whose departure a record waits for.
-enum Handed {
-    RequestHead(Rc<Record>),
-    Answer(Rc<Record>),
-    Last(Rc<Record>),
-    Cancel(Rc<Record>, Instant),
-}
-
-impl Wire {
-    fn new(now: Instant) -> Self {
-        Self {
-            read_at: Cell::new(now),
-            written_at: Cell::new(now),
-            bytes_read: Cell::new(0),
-            flushes: Cell::new(0),
-            handed: RefCell::default(),
-            flush_waiters: RefCell::default(),
-            stalled: Cell::new(false),
-        }
-    }
-
-    /// When the socket last gave bytes.
-    pub fn read_at(&self) -> Instant {
-        self.read_at.get()
-    }
-
-    /// Bytes that the socket has given so far.
-    pub fn bytes_read(&self) -> u64 {
-        self.bytes_read.get()
-    }
-
-    /// How often everything that was handed down had left for the kernel.
-    pub fn flushes(&self) -> u64 {
-        self.flushes.get()
-    }
-
-    /// Whether the connection ended because the peer took no byte for the write-stall deadline.
-    pub fn stalled(&self) -> bool {
-        self.stalled.get()
-    }
-
-    /// A request's head was handed to the protocol layer toward the upstream.
-    pub fn handed_request_head(&self, record: &Rc<Record>) {
-        self.handed.borrow_mut().push(Handed::RequestHead(Rc::clone(record)));
-    }
-
-    /// A stream's reset was handed to the protocol layer toward the upstream.
-    pub fn handed_cancel(&self, record: &Rc<Record>, at: Instant) {
-        self.handed.borrow_mut().push(Handed::Cancel(Rc::clone(record), at));
-    }
-
-    /// A part of an answer was handed to the protocol layer toward the client.
-    pub fn handed_answer(&self, record: &Rc<Record>) {
-        let mut handed = self.handed.borrow_mut();
-        // Frames that leave in one write belong to one mark.
-        if !matches!(handed.last(), Some(Handed::Answer(last)) if Rc::ptr_eq(last, record)) {
-            handed.push(Handed::Answer(Rc::clone(record)));
-        }
-    }
-
-    /// The last part of an answer was handed to the protocol layer: once it has left, the request is
-    /// complete.
-    pub fn handed_last(&self, record: &Rc<Record>) {
-        self.handed.borrow_mut().push(Handed::Last(Rc::clone(record)));
-    }
-
-    /// Wakes `waker` once everything handed down so far has left for the kernel, or never if the
-    /// connection ends first (its task is dropped then).
-    pub fn wake_on_flush(&self, waker: &Waker) {
-        let mut waiters = self.flush_waiters.borrow_mut();
-        if !waiters.iter().any(|known| known.will_wake(waker)) {
-            waiters.push(waker.clone());
-        }
-    }
-
-    fn flushed(&self) {
-        self.flushes.set(self.flushes.get() + 1);
-        if !self.handed.borrow().is_empty() {
-            let at = self.written_at.get();
-            // The records are closed outside the borrow: closing one may hand down nothing more,
-            // but must not be able to find the list borrowed.
-            for handed in self.handed.take() {
-                match handed {
-                    Handed::RequestHead(record) => record.head_sent(at),
-                    Handed::Answer(record) => record.written(at),
-                    Handed::Last(record) => {
-                        record.written(at);
-                        record.end(Outcome::Complete);
-                    }
-                    Handed::Cancel(record, since) => record.cancelled(at - since),
-                }
-            }
-        }
-        if !self.flush_waiters.borrow().is_empty() {
-            for waker in self.flush_waiters.take() {
-                waker.wake();
-            }
-        }
-    }
-}
 
 /// A stream with its [`Wire`]. Clones share the socket: one is given to the protocol layer, one
 /// stays with whoever watches the connection.
@@ -229,8 +115,7 @@ impl<S: AsyncRead + Unpin> Stamped<S> {
         ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buf))?;
         let got = buf.filled().len() - before;
         if got > 0 {
-            self.0.wire.read_at.set(Instant::now());
-            self.0.wire.bytes_read.set(self.0.wire.bytes_read.get() + got as u64);
+            self.0.wire.read(Instant::now(), got);
         }
         Poll::Ready(Ok(()))
     }
@@ -244,7 +129,7 @@ impl<S: AsyncWrite + Unpin> Stamped<S> {
     ) -> Poll<io::Result<usize>> {
         match wrote {
             Poll::Ready(Ok(n)) => {
-                self.0.wire.written_at.set(Instant::now());
+                self.0.wire.wrote(Instant::now());
                 if self.0.stall_after.is_some() && self.0.stall.borrow().is_some() {
                     *self.0.stall.borrow_mut() = None;
                 }
@@ -260,7 +145,7 @@ impl<S: AsyncWrite + Unpin> Stamped<S> {
         let mut stall = self.0.stall.borrow_mut();
         let sleep = stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
         ready!(sleep.as_mut().poll(cx));
-        self.0.wire.stalled.set(true);
+        self.0.wire.stall();
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no bytes")))
     }
 }

@@ -3,6 +3,8 @@
 
 mod io;
 mod socket;
+mod stamps;
 
-pub use io::{Peer, Stamped, Wire};
+pub use io::{Peer, Stamped};
 pub use socket::{SocketOptions, tune};
+pub use stamps::Wire;

@@ -1,4 +1,4 @@
-//! What an application sees through OpenAI's own SDKs, in Python and in Node.
+//! What an application sees through the API vendor's own SDKs, in Python and in Node.
 //!
 //! The programs in `python/` and `node/` hold the cases; `install` fetches the SDKs at pinned versions.
 

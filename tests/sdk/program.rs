@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// Which of OpenAI's SDKs.
+/// Which of the two SDKs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sdk {
     Python,
@@ -75,9 +75,9 @@ impl Sdk {
         let said = String::from_utf8_lossy(&output.stdout);
         let verdicts: Vec<Verdict> = said.lines().map(Verdict::parse).collect();
         let stderr = String::from_utf8_lossy(&output.stderr);
-        for job in 0..jobs.len() {
-            let answered = verdicts.iter().any(|verdict| verdict.job == job);
-            assert!(answered, "{self:?}: nothing ran for {:?}\n{said}{stderr}", jobs[job]);
+        for (number, job) in jobs.iter().enumerate() {
+            let answered = verdicts.iter().any(|verdict| verdict.job == number);
+            assert!(answered, "{self:?}: nothing ran for {job:?}\n{said}{stderr}");
         }
         let all_ok = verdicts.iter().all(|verdict| verdict.ok);
         assert_eq!(output.status.success(), all_ok, "{self:?}: {said}{stderr}");

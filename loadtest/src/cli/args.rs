@@ -76,8 +76,8 @@ pub(super) struct ConnectArgs {
     /// A new connection for each request
     #[arg(long)]
     pub(super) cold: bool,
-    /// Connections opened before the first request; by default as many as HTTP/1.1 slots need, at
-    /// most 64
+    /// Connections opened before the first request; by default as many as a closed loop's slots
+    /// need, which the protocol decides, or as 16 requests at a time do in an open loop
     #[arg(long, value_name = "N")]
     pub(super) connections: Option<usize>,
     /// Most requests at a time on one HTTP/2 connection

@@ -20,11 +20,14 @@ use super::session::{Named, Session, Trouble, check_conditions};
 /// The targets take turns in slices of seconds, in an order drawn anew for each round and with the
 /// same arrivals for all of a round, so that what drifts on the machine drifts for all alike.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    args_override_self = true,
+    after_help = "Examples:
   loadtest compare direct=http://127.0.0.1:9000 proxy=http://127.0.0.1:8080 -q 200
   loadtest compare direct=https://localhost:9443 ours=http://127.0.0.1:8080 nginx=http://127.0.0.1:8081 \\
     --cacert ca.pem -q 200 --slice 3s --rounds 10 --html compare.html \\
-    --pid ours=1234 --fail-if 'ours:added_ttfb_p99>1ms'")]
+    --pid ours=1234 --fail-if 'ours:added_ttfb_p99>1ms'"
+)]
 pub struct CompareArgs {
     /// Targets; the first is the baseline
     #[arg(required = true, num_args = 2.., value_name = "NAME=URL")]

@@ -14,8 +14,8 @@ use crate::report::format;
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
 use super::session::{Named, Trouble};
 
-/// HTTP/1.1 connections that an open loop opens ahead, and the most that a closed loop does.
-const CONNECTIONS_AHEAD: (usize, usize) = (16, 64);
+/// Requests at a time for which an open loop opens connections ahead; a closed loop knows.
+const EXPECTED_IN_FLIGHT: usize = 16;
 /// Most requests in flight of an open loop, unless said otherwise.
 const OPEN_SLOTS: usize = 10_000;
 /// Requests in flight of a closed loop, unless said otherwise.
@@ -59,8 +59,7 @@ impl Common<'_> {
             .with_kernel_stamps(self.connect.kernel_stamps)
             .connecting_within(self.connect.connect_timeout);
         let ask = Ask::new(self.ask(&target)?).map_err(|error| Trouble::usage(url, &error))?;
-        let (ahead, most) = CONNECTIONS_AHEAD;
-        let usual = if open_loop { ahead } else { self.slots(false).min(most) };
+        let usual = if open_loop { EXPECTED_IN_FLIGHT } else { self.slots(false) };
         Ok(Course {
             target,
             ask: Arc::new(ask),

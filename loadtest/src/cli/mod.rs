@@ -8,10 +8,14 @@ mod command_line;
 mod compare;
 /// From arguments to a course.
 mod course;
+/// File descriptors.
+mod files;
 /// Progress while a run goes on.
 mod live;
 /// `loadtest run`.
 mod run;
+/// Options kept in files.
+mod scenario;
 /// From arguments to a run, and from a run to its report and exit code.
 mod session;
 
@@ -38,7 +42,8 @@ enum Exit {
 #[command(
     version,
     after_help = "Exit codes: 0 done, 1 a condition failed the run, 2 wrong usage, \
-    3 void (the generator was late or starved), 4 the run could not be done."
+    3 void (the generator was late or starved), 4 the run could not be done.\n\n\
+    --scenario FILE, anywhere, stands for the options in FILE, one to a line; later ones win."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -62,16 +67,28 @@ fn serve(args: crate::upstream::cli::Args) -> std::io::Result<()> {
 
 /// Runs the command line; the exit code says how it went.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Run(args) => run::run(&args),
-        Command::Compare(args) => compare::compare(&args),
-        Command::Upstream(args) => serve(*args)
-            .map(|()| Exit::Ok)
-            .map_err(|error| session::Trouble::Broken(error.to_string())),
-    };
+    let expanded = scenario::expand(std::env::args());
+    let done = expanded.and_then(|args| {
+        let cli = Cli::parse_from(args);
+        files::prepare();
+        cli.command.run()
+    });
     let exit = done.unwrap_or_else(|trouble| {
         eprintln!("loadtest: {trouble}");
         trouble.exit()
     });
     ExitCode::from(exit as u8)
+}
+
+impl Command {
+    fn run(self) -> Result<Exit, session::Trouble> {
+        match self {
+            Self::Run(args) => run::run(&args),
+            Self::Compare(args) => compare::compare(&args),
+            Self::Upstream(args) => {
+                let served = serve(*args).map(|()| Exit::Ok);
+                served.map_err(|error| session::Trouble::broken(&error))
+            }
+        }
+    }
 }

@@ -22,12 +22,15 @@ const WARM_UP: Duration = Duration::from_secs(1);
 ///
 /// URL is an endpoint, an API base (…/v1) or an origin.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    args_override_self = true,
+    after_help = "Examples:
   loadtest run http://127.0.0.1:8080 -c 16 -z 10s
   loadtest run http://127.0.0.1:8080/v1 -q 200 --arrivals poisson -z 30s --html report.html
   loadtest run https://localhost:9443 --cacert ca.pem --stages 10s@10..200,30s@200 --verify
   loadtest run https://api.openai.com/v1 --api-key-env --model gpt-4.1-nano -q 1 -n 20
-  loadtest run http://127.0.0.1:8080 -q 100 -z 10s --fail-if 'ttfb_p99>5ms' --fail-if 'errors>0'")]
+  loadtest run http://127.0.0.1:8080 -q 100 -z 10s --fail-if 'ttfb_p99>5ms' --fail-if 'errors>0'"
+)]
 pub struct RunArgs {
     /// Where to send requests
     url: String,
@@ -85,11 +88,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
         think: args.load.think,
         options: common.options(),
     };
-    let expected = if open_loop && args.duration.is_none() {
-        Some(stages.iter().map(|stage| stage.span).sum())
-    } else {
-        args.until()
-    };
+    let expected = args.expected();
     let asked_rate = match stages[..] {
         [only] if only.from.to_bits() == only.to.to_bits() => Some(only.to),
         _ => None,
@@ -111,6 +110,19 @@ impl RunArgs {
         let bounded = self.requests.is_some() || !self.stages.is_empty();
         let duration = self.duration.or((!bounded).then_some(DURATION));
         duration.map(|duration| duration + self.warm_up())
+    }
+
+    /// How long the run should take, drain not included, where that can be told.
+    fn expected(&self) -> Option<Duration> {
+        let counted = self.requests.zip(self.load.rate);
+        let by_count =
+            counted.and_then(|(count, rate)| Duration::try_from_secs_f64(count as f64 / rate).ok());
+        let staged: Duration = self.stages.iter().map(|stage| stage.span).sum();
+        let by_time = self.until().or((!staged.is_zero()).then_some(staged));
+        match (by_count, by_time) {
+            (Some(count), Some(time)) => Some(count.min(time)),
+            (count, time) => count.or(time),
+        }
     }
 
     /// The open loop's stages; none for a closed loop.

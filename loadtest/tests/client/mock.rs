@@ -2,33 +2,45 @@
 
 use std::time::Duration;
 
-use loadtest::client::{Check, Mono, Pool, Protocol, Request, SendOptions, Target, Trace};
-use loadtest::upstream::Upstream;
+use loadtest::client::{
+    Check, FailureKind, Mono, Pool, Protocol, Request, SendOptions, Target, Trace,
+};
+use loadtest::upstream::{Builder, Upstream};
 
 fn ask() -> Request {
     let body = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
     Request::post("/v1/chat/completions", body).unwrap()
 }
 
-#[tokio::test]
-async fn legs_are_exact_and_bytes_are_checked_in_every_protocol() {
-    for (tls, protocol) in [
+/// The mock in each pairing of TLS and protocol, and the way to it.
+fn everywhere(build: impl Fn(Builder) -> Builder) -> Vec<(Upstream, Target, Protocol)> {
+    let all = [
         (false, Protocol::Http1),
         (false, Protocol::Http2),
         (true, Protocol::Http1),
         (true, Protocol::Http2),
-    ] {
-        let builder = Upstream::builder().tokens(7).token_every(Duration::from_millis(2));
+    ];
+    let start = |(tls, protocol)| {
+        let builder = build(Upstream::builder());
         let builder = if tls { builder.tls() } else { builder.clear() };
         let builder = if protocol == Protocol::Http1 { builder.http1() } else { builder.http2() };
         let mock = builder.start().unwrap();
-        let kernel = cfg!(target_os = "linux");
         let target = if tls {
             Target::trusting(&mock.url(), mock.ca_pem()).unwrap()
         } else {
             Target::new(&mock.url()).unwrap()
         };
-        let pool = Pool::warm(target.speaking(protocol).with_kernel_stamps(kernel));
+        (mock, target.speaking(protocol), protocol)
+    };
+    all.into_iter().map(start).collect()
+}
+
+#[tokio::test]
+async fn legs_are_exact_and_bytes_are_checked_in_every_protocol() {
+    let kernel = cfg!(target_os = "linux");
+    let pace = |builder: Builder| builder.tokens(7).token_every(Duration::from_millis(2));
+    for (_mock, target, protocol) in everywhere(pace) {
+        let pool = Pool::warm(target.with_kernel_stamps(kernel));
         let options = SendOptions { hash: true, ..SendOptions::default() };
         let mut trace = Trace::default();
         let outcome = pool.send(&ask(), Mono::now(), &options, &mut trace).await;
@@ -44,5 +56,37 @@ async fn legs_are_exact_and_bytes_are_checked_in_every_protocol() {
         assert!(trace.wakes.iter().all(|wake| *wake < stamps.end.since(stamps.due)));
         // One process, one clock: a leg is shorter than the request it is part of.
         assert!(trace.legs.iter().all(|leg| *leg < stamps.end.since(stamps.due)));
+    }
+}
+
+#[tokio::test]
+async fn every_way_of_breaking_an_answer_is_told_apart_in_every_protocol() {
+    use FailureKind::{ErrorEvent, NoDone, NoHead, Reset, Status, Timeout};
+    let faults: [(&str, &[FailureKind]); 13] = [
+        ("never", &[Timeout]),
+        ("stall", &[Timeout]),
+        ("cut-before-head", &[NoHead]),
+        ("reset-before-head", &[NoHead]),
+        ("reset-mid-stream", &[Reset]),
+        ("truncate", &[Reset]),
+        ("cut-fin", &[Reset]),
+        ("cut-rst", &[Reset]),
+        ("no-close-notify", &[Reset]),
+        ("short-length", &[Reset, FailureKind::Protocol]),
+        ("no-done", &[NoDone]),
+        ("error-event", &[ErrorEvent]),
+        ("429", &[Status]),
+    ];
+    let options = SendOptions { timeout: Duration::from_millis(400), ..SendOptions::default() };
+    for (_mock, target, protocol) in everywhere(|builder| builder.tokens(6)) {
+        let pool = Pool::warm(target);
+        for (script, kinds) in faults {
+            let broken = ask().header("x-mock-script", script).unwrap();
+            let outcome = pool.send(&broken, Mono::now(), &options, &mut ()).await;
+            let kind = outcome.failed().unwrap_or_else(|| panic!("{script} {protocol:?}"));
+            assert!(kinds.contains(&kind), "{script} {protocol:?}: {outcome:?}");
+        }
+        let whole = pool.send(&ask(), Mono::now(), &options, &mut ()).await;
+        assert!(whole.ok(), "the pool is well again: {whole:?}");
     }
 }

@@ -1,0 +1,48 @@
+//! Whether a stream of events was complete to its reader when it was left.
+
+/// How a stream of events says that it is complete. SDKs close as soon as they read it.
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// The last bytes that were handed over.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    bytes: [u8; DONE.len()],
+}
+
+impl Tail {
+    pub(super) fn push(&mut self, chunk: &[u8]) {
+        let keep = self.bytes.len();
+        if chunk.len() >= keep {
+            self.bytes.copy_from_slice(&chunk[chunk.len() - keep..]);
+        } else {
+            self.bytes.copy_within(chunk.len().., 0);
+            self.bytes[keep - chunk.len()..].copy_from_slice(chunk);
+        }
+    }
+
+    /// They are the end of a complete stream of events.
+    pub(super) fn is_done(&self) -> bool {
+        self.bytes == DONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn done_is_seen_however_it_was_split() {
+        let stream = b"data: {}\n\ndata: [DONE]\n\n";
+        for size in 1..=stream.len() {
+            let mut tail = Tail::default();
+            for chunk in stream.chunks(size) {
+                assert!(!tail.is_done());
+                tail.push(chunk);
+            }
+            assert!(tail.is_done(), "in chunks of {size}");
+        }
+        let mut tail = Tail::default();
+        tail.push(b"data: [DONE]\n");
+        assert!(!tail.is_done(), "the frame has not ended");
+    }
+}

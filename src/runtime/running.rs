@@ -1,0 +1,123 @@
+//! A proxy that runs: where it is, whether it is ready, how it ends.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::Order;
+use crate::admin::Readiness;
+use crate::record::Hub;
+
+/// A running proxy. Dropped, it stops at once and its threads are joined.
+pub struct Running {
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) admin: Option<SocketAddr>,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) orders: watch::Sender<Order>,
+    pub(super) workers: Vec<JoinHandle<usize>>,
+    pub(super) admin_thread: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
+    pub(super) warmed: Arc<Warmed>,
+}
+
+/// How many workers have warmed their pools, for those who wait without polling.
+#[derive(Default)]
+pub(super) struct Warmed {
+    workers: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Warmed {
+    /// One worker more has its minimum of connections to every upstream.
+    pub(super) fn one_more(&self) {
+        // Poisoned only if a thread panicked while it counted; the count still stands.
+        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits for `all` of them, at most `within`; `false` if that passed.
+    fn wait(&self, all: usize, within: Duration) -> bool {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(workers, within, |n| *n < all);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 >= all
+    }
+}
+
+impl Running {
+    /// Where clients connect, in the configuration's order, with the ports that the kernel chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where `/readyz` and `/metrics` answer.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Whether every worker has its minimum of warm connections to every upstream.
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready()
+    }
+
+    /// Waits until [`Running::is_ready`], at most `within`; `false` if that passed.
+    pub fn wait_ready(&self, within: Duration) -> bool {
+        self.warmed.wait(self.workers.len(), within)
+    }
+
+    /// Turns readiness off, closes the listeners and lets connections finish until the drain
+    /// deadline. [`Running::join`] waits for it.
+    pub fn drain(&self) {
+        self.readiness.drain();
+        let _told = self.orders.send(Order::Drain);
+    }
+
+    /// Ends everything now.
+    pub fn stop(&self) {
+        let _told = self.orders.send(Order::Stop);
+    }
+
+    /// [`Running::stop`] for somebody else's hands, while another waits in [`Running::join`].
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.orders.clone())
+    }
+
+    /// Waits for the workers to end and flushes the access log. The number of connections that were
+    /// cut.
+    pub fn join(mut self) -> usize {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> usize {
+        let mut cut = 0;
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has said so; its streams are gone already.
+            cut += worker.join().unwrap_or(0);
+        }
+        self.hub.finish(Duration::from_secs(2));
+        if let Some((thread, stop)) = self.admin_thread.take() {
+            drop(stop);
+            let _ended = thread.join();
+        }
+        cut
+    }
+}
+
+/// Ends a proxy now.
+pub struct Stopper(watch::Sender<Order>);
+
+impl Stopper {
+    /// See [`Running::stop`].
+    pub fn stop(&self) {
+        let _told = self.0.send(Order::Stop);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+        self.finish();
+    }
+}

@@ -1,0 +1,139 @@
+//! What is known of one connection's socket: when it last read and wrote, and what that was handed to
+//! the protocol layer has not left yet.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::record::{Outcome, Record};
+
+/// What is known of one connection's socket. Shared by everything that lives on the connection;
+/// all of one thread.
+pub struct Wire {
+    read_at: Cell<Instant>,
+    written_at: Cell<Instant>,
+    bytes_read: Cell<u64>,
+    flushes: Cell<u64>,
+    handed: RefCell<Vec<Handed>>,
+    flush_waiters: RefCell<Vec<Waker>>,
+    stalled: Cell<bool>,
+}
+
+/// Something given to the protocol layer whose departure a record waits for.
+enum Handed {
+    RequestHead(Rc<Record>),
+    Answer(Rc<Record>),
+    Last(Rc<Record>),
+    Cancel(Rc<Record>, Instant),
+}
+
+impl Wire {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            read_at: Cell::new(now),
+            written_at: Cell::new(now),
+            bytes_read: Cell::new(0),
+            flushes: Cell::new(0),
+            handed: RefCell::default(),
+            flush_waiters: RefCell::default(),
+            stalled: Cell::new(false),
+        }
+    }
+
+    /// The socket gave `bytes`.
+    pub(super) fn read(&self, at: Instant, bytes: usize) {
+        self.read_at.set(at);
+        self.bytes_read.set(self.bytes_read.get() + bytes as u64);
+    }
+
+    /// The socket took something.
+    pub(super) fn wrote(&self, at: Instant) {
+        self.written_at.set(at);
+    }
+
+    /// The peer took nothing for the write-stall deadline.
+    pub(super) fn stall(&self) {
+        self.stalled.set(true);
+    }
+
+    /// When the socket last gave bytes.
+    pub fn read_at(&self) -> Instant {
+        self.read_at.get()
+    }
+
+    /// Bytes that the socket has given so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.get()
+    }
+
+    /// How often everything that was handed down had left for the kernel.
+    pub fn flushes(&self) -> u64 {
+        self.flushes.get()
+    }
+
+    /// Whether the connection ended because the peer took no byte for the write-stall deadline.
+    pub fn stalled(&self) -> bool {
+        self.stalled.get()
+    }
+
+    /// A request's head was handed to the protocol layer toward the upstream.
+    pub fn handed_request_head(&self, record: &Rc<Record>) {
+        self.handed.borrow_mut().push(Handed::RequestHead(Rc::clone(record)));
+    }
+
+    /// A stream's reset was handed to the protocol layer toward the upstream.
+    pub fn handed_cancel(&self, record: &Rc<Record>, at: Instant) {
+        self.handed.borrow_mut().push(Handed::Cancel(Rc::clone(record), at));
+    }
+
+    /// A part of an answer was handed to the protocol layer toward the client.
+    pub fn handed_answer(&self, record: &Rc<Record>) {
+        let mut handed = self.handed.borrow_mut();
+        // Frames that leave in one write belong to one mark.
+        if !matches!(handed.last(), Some(Handed::Answer(last)) if Rc::ptr_eq(last, record)) {
+            handed.push(Handed::Answer(Rc::clone(record)));
+        }
+    }
+
+    /// The last part of an answer was handed to the protocol layer: once it has left, the request is
+    /// complete.
+    pub fn handed_last(&self, record: &Rc<Record>) {
+        self.handed.borrow_mut().push(Handed::Last(Rc::clone(record)));
+    }
+
+    /// Wakes `waker` once everything handed down so far has left for the kernel, or never if the
+    /// connection ends first (its task is dropped then).
+    pub fn wake_on_flush(&self, waker: &Waker) {
+        let mut waiters = self.flush_waiters.borrow_mut();
+        if !waiters.iter().any(|known| known.will_wake(waker)) {
+            waiters.push(waker.clone());
+        }
+    }
+
+    /// Everything that was handed down has left for the kernel.
+    pub(super) fn flushed(&self) {
+        self.flushes.set(self.flushes.get() + 1);
+        if !self.handed.borrow().is_empty() {
+            let at = self.written_at.get();
+            // The records are closed outside the borrow: closing one may hand down nothing more,
+            // but must not be able to find the list borrowed.
+            for handed in self.handed.take() {
+                match handed {
+                    Handed::RequestHead(record) => record.head_sent(at),
+                    Handed::Answer(record) => record.written(at),
+                    Handed::Last(record) => {
+                        record.written(at);
+                        record.end(Outcome::Complete);
+                    }
+                    Handed::Cancel(record, since) => record.cancelled(at - since),
+                }
+            }
+        }
+        if !self.flush_waiters.borrow().is_empty() {
+            for waker in self.flush_waiters.take() {
+                waker.wake();
+            }
+        }
+    }
+}
