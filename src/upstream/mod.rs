@@ -1,6 +1,6 @@
 //! Warm connections to the upstreams, and the right to one stream on one of them.
 //!
-//! One [`Pool`] per worker and upstream. A [`Lease`] is the right to one stream; it is given back
+//! One `Pool` per worker and upstream. A `Lease` is the right to one stream; it is given back
 //! when dropped, and an unfinished stream is reset with it.
 
 mod connect;
