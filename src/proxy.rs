@@ -128,12 +128,10 @@ impl Proxy {
     ) -> Result<Answer, Error> {
         let upstream = &self.upstreams[route.upstream.0];
         let limits = relay::Limits { head: upstream.pool.settings().deadlines.response_head };
-        let mut head = Some(head);
         let mut replays = 0;
         loop {
             let lease = upstream.pool.lease(record).await?;
-            let parts = head.clone().ok_or(Kind::Internal)?;
-            let request = upstream.head.request(parts, route.prefix, lease.version())?;
+            let request = upstream.head.request(head.clone(), route.prefix, lease.version())?;
             let attempt = match exchange(lease, request, upload, limits, record).await {
                 Ok(answer) => return Ok(answer),
                 Err(attempt) => attempt,
@@ -143,7 +141,6 @@ impl Proxy {
                 _ => return Err(attempt.error),
             }
             replays += 1;
-            head = head.take();
         }
     }
 

@@ -58,10 +58,11 @@ impl Door {
         };
         match protocol {
             Some(Ok(Ok(Some(Protocol::Http1)))) => {
-                http1::serve(&self, socket, client, &mut member).await;
+                // Boxed, so that a task has room for the protocol that it speaks and no other.
+                Box::pin(http1::serve(&self, socket, client, &mut member)).await;
             }
             Some(Ok(Ok(Some(Protocol::Http2)))) => {
-                http2::serve(&self, socket, client, &mut member).await;
+                Box::pin(http2::serve(&self, socket, client, &mut member)).await;
             }
             // Left, failed, or silent for the whole deadline: nobody waits for an answer.
             _ => {}

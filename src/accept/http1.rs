@@ -37,11 +37,13 @@ pub(super) async fn serve<S>(
     let service = service_fn(|request: Request<Incoming>| {
         let (proxy, client) = (Rc::clone(&door.proxy), Rc::clone(&client));
         let busy = Busy::new(&busy);
-        async move {
+        // In a box of its own, which is gone once the answer begins: hyper would keep the room for
+        // it in every connection, also while a stream runs for minutes.
+        Box::pin(async move {
             let answer = proxy.serve(&client, request).await;
             drop(busy);
             Ok::<_, Infallible>(answer)
-        }
+        })
     });
     let limits = &door.config.limits;
     let mut builder = server::conn::http1::Builder::new();
