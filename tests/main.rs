@@ -5,6 +5,7 @@
 
 mod bytes;
 mod cancel;
+mod cancel_storm;
 mod cli;
 mod deadlines;
 mod errors;
