@@ -117,8 +117,8 @@ impl Proxy {
         Ok((permit, route.upstream, answer))
     }
 
-    /// Sends the request until an answer begins or a failure must be told: at most twice, and the
-    /// second time only if the first provably was not processed.
+    /// Sends the request until an answer begins or a failure must be told: again only if it provably
+    /// was not processed.
     async fn attempt(
         &self,
         head: request::Parts,

@@ -78,18 +78,14 @@ fn a_graceful_goaway_every_hundred_requests_is_seen_by_no_client() {
     }
 }
 
-/// Without warning, requests cross the GOAWAY. Whoever was disowned is sent again; whoever is
-/// disowned a second time, by a connection whose hundred was full in the same moment, is told so.
+/// Without warning, requests cross the GOAWAY, and some are disowned by two connections in a row
+/// whose hundreds were full in the same moment. They go out again until one takes them.
 #[test]
-fn an_abrupt_goaway_every_hundred_requests_fails_nobody_who_was_not_disowned_twice() {
+fn an_abrupt_goaway_every_hundred_requests_is_seen_by_no_client() {
     let upstream = Upstream::builder().http2().goaway_abruptly_every(100);
     let (failures, lines) = under_load(upstream, Protocol::Http2);
-    let failed: Vec<_> = lines.iter().filter(|line| line["outcome"] != "complete").collect();
-    assert_eq!(failed.len(), failures.len());
-    for line in failed {
-        let told = (&line["status"], &line["error"], &line["replays"]);
-        assert_eq!(told, (&502.into(), &"upstream_closed".into(), &1.into()), "{line}");
-    }
+    assert!(failures.is_empty(), "{failures:?}");
+    assert!(lines.iter().all(|line| line["outcome"] == "complete"));
     assert!(lines.iter().any(|line| line["replays"] == 1), "nobody was disowned");
 }
 

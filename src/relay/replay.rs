@@ -1,4 +1,4 @@
-//! Whether a failed request may be sent a second time, and the bytes to do it with.
+//! Whether a failed request may be sent again, and the bytes to do it with.
 //!
 //! A model request costs money and may act: it goes out again only if the upstream provably did not
 //! process it. Three proofs exist (RFC 9113, sections 6.8 and 8.7): it was never written; the
@@ -15,8 +15,13 @@ use h2::Reason;
 
 use crate::record::ReplayReason;
 
-/// How often one request may be sent again. The second upstream that refuses has a reason.
-pub const MAX_REPLAYS: u8 = 1;
+/// How often a refused request may be sent again. The second upstream that refuses has a reason.
+pub const MAX_REFUSALS: u8 = 1;
+
+/// How often one may be that a connection going away disowned or never took. Connections opened
+/// together fill up together, and one request can meet several ends in a row; each time it is as
+/// unprocessed as the first. Bounded, so that a peer that only says GOAWAY is told of.
+pub const MAX_GOAWAYS: u8 = 3;
 
 /// How an attempt failed, as far as the proof goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,16 +104,16 @@ impl Failure {
 
 /// Whether to send a request again that was already sent again `replays` times.
 pub fn decide(failure: Failure, seen: Seen, body: BodyKept, replays: u8) -> Replay {
-    let reason = match failure {
-        Failure::Unsent => ReplayReason::Unsent,
-        Failure::GoAway => ReplayReason::Goaway,
-        Failure::Refused => ReplayReason::RefusedStream,
+    let (reason, most) = match failure {
+        Failure::Unsent => (ReplayReason::Unsent, MAX_GOAWAYS),
+        Failure::GoAway => (ReplayReason::Goaway, MAX_GOAWAYS),
+        Failure::Refused => (ReplayReason::RefusedStream, MAX_REFUSALS),
         Failure::Unknown => return Replay::No(NoReplay::MaybeProcessed),
     };
     match (seen, body) {
         (Seen::Answer, _) => Replay::No(NoReplay::AnswerSeen),
         (Seen::Nothing, BodyKept::Spoiled) => Replay::No(NoReplay::BodySpoiled),
-        (Seen::Nothing, _) if replays >= MAX_REPLAYS => Replay::No(NoReplay::Spent),
+        (Seen::Nothing, _) if replays >= most => Replay::No(NoReplay::Spent),
         (Seen::Nothing, BodyKept::NotBegun | BodyKept::Whole) => Replay::Yes(reason),
     }
 }

@@ -91,8 +91,7 @@ impl Upload {
 
     /// Begins again from the first byte; `false` where that is gone.
     pub fn rewind(&mut self) -> bool {
-        let kept = std::mem::replace(&mut self.kept, ReplayBuffer::new(0));
-        let Some(again) = kept.into_replay() else { return false };
+        let Some(again) = self.kept.replay() else { return false };
         self.again = again;
         // It is among what was kept.
         self.chunk = Bytes::new();

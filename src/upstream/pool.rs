@@ -200,10 +200,10 @@ impl Pool {
             view.free += conn.free();
             view.capacity += conn.cap.get();
             view.per_connection = conn.cap.get();
-        }
-        if view.per_connection == 1 {
-            // HTTP/1.1 needs a connection for each stream; the bound is on streams either way.
-            view.max = ours.max_connections.saturating_mul(ours.streams_per_connection);
+            if conn.version() == http::Version::HTTP_11 {
+                // It needs a connection for each stream; the bound is on streams either way.
+                view.max = ours.max_connections.saturating_mul(ours.streams_per_connection);
+            }
         }
         view
     }

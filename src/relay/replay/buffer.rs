@@ -1,4 +1,4 @@
-//! The part of a request's body that is kept for its one replay.
+//! The part of a request's body that is kept for a replay.
 
 use std::mem::size_of;
 
@@ -52,11 +52,11 @@ impl ReplayBuffer {
         self.state
     }
 
-    /// Takes the frames to be sent first on the second attempt, in order; what the client still has
-    /// follows them. `None` once spoiled. Consuming, since there is no third attempt.
-    pub fn into_replay(self) -> Option<std::vec::IntoIter<Bytes>> {
+    /// The frames to be sent first on the next attempt, in order; what the client still has follows
+    /// them. `None` once spoiled. References, not copies: they stay kept for one more attempt.
+    pub fn replay(&self) -> Option<std::vec::IntoIter<Bytes>> {
         match self.state {
-            BodyKept::NotBegun | BodyKept::Whole => Some(self.frames.into_iter()),
+            BodyKept::NotBegun | BodyKept::Whole => Some(self.frames.clone().into_iter()),
             BodyKept::Spoiled => None,
         }
     }
@@ -77,7 +77,7 @@ mod tests {
             buffer.push(frame);
         }
         assert_eq!(buffer.kept(), BodyKept::Whole);
-        let kept: Vec<_> = buffer.into_replay().unwrap().collect();
+        let kept: Vec<_> = buffer.replay().unwrap().collect();
         assert_eq!(kept, [frames[0].clone(), frames[2].clone()]);
         assert_eq!(kept[0].as_ptr(), frames[0].as_ptr());
     }
@@ -89,7 +89,7 @@ mod tests {
             let mut buffer = ReplayBuffer::new(bound);
             buffer.push(&Bytes::from(vec![0; len]));
             assert_eq!(buffer.kept(), kept);
-            assert_eq!(buffer.into_replay().is_some(), kept == BodyKept::Whole);
+            assert_eq!(buffer.replay().is_some(), kept == BodyKept::Whole);
         }
     }
 
@@ -122,6 +122,6 @@ mod tests {
         let mut buffer = ReplayBuffer::new(0);
         buffer.push(&Bytes::new());
         assert_eq!(buffer.kept(), BodyKept::NotBegun);
-        assert_eq!(buffer.into_replay().unwrap().count(), 0);
+        assert_eq!(buffer.replay().unwrap().count(), 0);
     }
 }
