@@ -232,3 +232,33 @@ fn a_slow_client_gets_every_byte_before_the_cut_of_an_http1_upstream() {
 fn a_slow_client_gets_every_byte_before_the_reset_of_an_http2_stream() {
     slow_client(Upstream::builder().http2(), Step::Reset(2));
 }
+
+/// A client whose window is closed when the upstream breaks off: what hyper has taken from us and
+/// could not send yet must not be dropped with the failure.
+fn windowed_client(upstream: loadtest::upstream::Builder, cut: Step) {
+    let script = Script::new().stream().step(Step::Filler(FILLER as u64));
+    let script = script.wait(Duration::from_millis(20)).step(cut);
+    let fixture = Fixture::start(upstream.script(script));
+    let broken_off = |log: &Log| log.requests.first().is_some_and(|seen| seen.end.is_some());
+    let got = raw_http2::block_on(async {
+        let client = raw_http2::Client::windowed(fixture.address(), 1000).await;
+        let answer = client.send("/v1/x", b"").await;
+        assert!(fixture.upstream.seen(broken_off, PATIENCE).await, "the upstream breaks off");
+        raw_http2::read(answer.await.expect("a head")).await
+    });
+    assert_eq!(got.body.len(), FILLER);
+    assert!(got.cut.is_some(), "a cut looked like an end");
+    for line in fixture.access_log() {
+        assert_eq!(line["outcome"], "upstream_failed", "{line}");
+    }
+}
+
+#[test]
+fn a_client_whose_window_was_closed_gets_every_byte_before_the_reset_of_an_http2_stream() {
+    windowed_client(Upstream::builder().http2(), Step::Reset(2));
+}
+
+#[test]
+fn a_client_whose_window_was_closed_gets_every_byte_before_the_cut_of_an_http1_upstream() {
+    windowed_client(Upstream::builder().http1(), Step::Cut(Cut::Fin));
+}

@@ -30,7 +30,8 @@ struct Local;
 
 impl<F: Future + 'static> Executor<F> for Local {
     fn execute(&self, stream: F) {
-        tokio::task::spawn_local(attended(stream));
+        // Boxed before it is wrapped: a future that pins its argument keeps room for it twice.
+        tokio::task::spawn_local(attended(Box::pin(stream)));
     }
 }
 
@@ -46,7 +47,8 @@ pub(super) async fn serve<S>(
     let proxy = Rc::clone(&door.proxy);
     let service = service_fn(move |request: Request<Incoming>| {
         let (proxy, client) = (Rc::clone(&proxy), Rc::clone(&client));
-        async move { Ok::<_, Infallible>(proxy.serve(&client, request).await) }
+        // In a box of its own, which is gone once the answer begins.
+        Box::pin(async move { Ok::<_, Infallible>(proxy.serve(&client, request).await) })
     });
     let header_bytes = u32::try_from(door.config.limits.header_bytes).unwrap_or(u32::MAX);
     let mut builder = server::conn::http2::Builder::new(Local);

@@ -10,6 +10,7 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::attend;
 use super::flow::Flow;
+use super::piece::Piece;
 use crate::error::Error;
 
 /// Where a flow stands so that both hyper, through [`RelayBody`], and whoever attends the client's
@@ -51,16 +52,16 @@ impl Drop for RelayBody {
 }
 
 impl Body for RelayBody {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         match &mut self.0 {
             Inner::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Inner::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Inner::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes).into())))),
             Inner::Relayed { flow, .. } => match &mut *flow.borrow_mut() {
                 Some(flow) => flow.poll_frame(cx),
                 None => Poll::Ready(None),

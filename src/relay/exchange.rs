@@ -71,7 +71,8 @@ pub async fn exchange(
     })
     .await?;
     upload.settle();
-    Ok(Answer { head, source: Source::new(body, lease), sink })
+    let source = Source::new(body, lease, sink.is_closed());
+    Ok(Answer { head, source, sink })
 }
 
 fn unproven(error: Error) -> Attempt {

@@ -6,6 +6,7 @@
 //! window is opened again only as the client takes. So a slow client costs its window and nobody
 //! else anything.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use hyper::body::Frame;
 
 use super::attend;
 use super::deadline::Deadline;
+use super::piece::{Held, Piece};
 use super::tail::Tail;
 use super::upload::Upload;
 use crate::admit::Permit;
@@ -71,7 +73,9 @@ pub struct Flow {
     /// What is left of the answer's `content-length`, where it has one.
     remaining: Option<u64>,
     /// The client's flush count when something was last handed over.
-    handed_at: u64,
+    handed_at: Cell<u64>,
+    /// What hyper holds of this answer.
+    out: Rc<Held>,
     tail: Tail,
     wire: Rc<Wire>,
     record: Rc<Record>,
@@ -103,7 +107,8 @@ impl Flow {
             registered: false,
             hungry: false,
             remaining: bounds.length,
-            handed_at: wire.flushes(),
+            handed_at: Cell::new(wire.flushes()),
+            out: Rc::default(),
             tail: Tail::default(),
             wire: Rc::clone(wire),
             record: Rc::clone(record),
@@ -123,20 +128,24 @@ impl Flow {
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.behind_since = None;
+    ) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         self.poll_upload(cx);
         let chunk = if self.held.is_empty() { self.gather(cx) } else { self.take_held() };
         if chunk.is_empty() {
             let polled = self.poll_end(cx);
-            self.hungry = polled.is_pending();
+            // A failure that waits for the client to take what came before is the client's to end.
+            self.hungry = polled.is_pending() && matches!(self.state, State::Open);
+            if self.hungry {
+                self.behind_since = None;
+            }
             return polled;
         }
+        self.behind_since = None;
         self.source.release(chunk.len());
         self.tail.push(&chunk);
         self.remaining = self.remaining.map(|left| left.saturating_sub(chunk.len() as u64));
         self.hand();
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
+        Poll::Ready(Some(Ok(Frame::data(self.out.piece(chunk)))))
     }
 
     /// Hyper's poll of the client's task begins: whether it will ask is not known yet.
@@ -247,7 +256,7 @@ impl Flow {
     }
 
     /// No bytes are left to give: the end, the failure, or waiting.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         match &self.state {
             State::Open => {
                 if self.deadline.poll(cx, self.heard + self.bounds.gap).is_pending() {
@@ -263,15 +272,26 @@ impl Flow {
             }
             // An error makes hyper drop what it has not written, even the head: what came before
             // the cut leaves first.
-            State::Failed(_) if self.wire.flushes() == self.handed_at => {
-                self.wire.wake_on_flush(cx.waker());
-                Poll::Pending
-            }
+            State::Failed(_) if !self.has_left(cx) => Poll::Pending,
             State::Failed(_) | State::Told => self.tell(),
         }
     }
 
-    fn tell(&mut self) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    /// All that was handed over is out of hyper's hands, and flushed since. Otherwise the task is woken
+    /// to look again.
+    fn has_left(&self, cx: &Context<'_>) -> bool {
+        if !self.out.is_free(cx.waker()) {
+            self.handed_at.set(self.wire.flushes());
+            return false;
+        }
+        if self.wire.flushes() == self.handed_at.get() {
+            self.wire.wake_on_flush(cx.waker());
+            return false;
+        }
+        true
+    }
+
+    fn tell(&mut self) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         let State::Failed(error) = std::mem::replace(&mut self.state, State::Told) else {
             return Poll::Ready(None);
         };
@@ -282,7 +302,7 @@ impl Flow {
 
     /// The head or a chunk goes over to hyper.
     fn hand(&mut self) {
-        self.handed_at = self.wire.flushes();
+        self.handed_at.set(self.wire.flushes());
         if self.is_end() || self.remaining == Some(0) {
             self.wire.handed_last(&self.record);
         } else {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::http1::SlotBody;
+use super::http1::{SharedIo, SlotBody};
 use crate::record::GaugeGuard;
 use crate::wire::Wire;
 
@@ -24,7 +24,7 @@ pub(super) enum State {
 /// The protocol's own handle for new streams.
 pub(super) enum Sender {
     Http2(RefCell<h2::client::SendRequest<Bytes>>),
-    Http1(RefCell<hyper::client::conn::http1::SendRequest<SlotBody>>),
+    Http1(RefCell<hyper::client::conn::http1::SendRequest<SlotBody>>, Rc<SharedIo>),
 }
 
 /// One connection. Its task owns the socket; the pool and every lease hold this.
@@ -71,7 +71,7 @@ impl Conn {
     pub(super) fn version(&self) -> http::Version {
         match self.sender {
             Sender::Http2(_) => http::Version::HTTP_2,
-            Sender::Http1(_) => http::Version::HTTP_11,
+            Sender::Http1(..) => http::Version::HTTP_11,
         }
     }
 }

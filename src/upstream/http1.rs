@@ -1,6 +1,6 @@
 //! HTTP/1.1 toward an upstream: one request at a time on a kept-alive connection.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -10,8 +10,9 @@ use http::{HeaderMap, Request, Response};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Connection, SendRequest};
-use hyper::rt::{Read, Write};
+use hyper_util::rt::TokioIo;
 
+use super::connect::Transport;
 use super::connection::{Conn, Sender};
 use super::pool::Pool;
 
@@ -131,6 +132,70 @@ impl Body for SlotBody {
     }
 }
 
+/// hyper's connection over our transport.
+type Io = Connection<TokioIo<Transport>, SlotBody>;
+
+/// A connection as hyper drives it, polled by one of two tasks: its own, or, while the body of an
+/// answer is read, the reader's. hyper gives on one frame a poll, so that a reader who polls it finds
+/// frames that are ready together, and is woken by the socket itself.
+pub(super) struct SharedIo {
+    io: RefCell<Option<Io>>,
+    /// The connection's own task, to be woken when it is to poll again.
+    driver: RefCell<Option<Waker>>,
+    in_hand: Cell<bool>,
+}
+
+impl SharedIo {
+    pub(super) fn new(io: Io) -> Rc<Self> {
+        Rc::new(Self {
+            io: RefCell::new(Some(io)),
+            driver: RefCell::default(),
+            in_hand: Cell::new(false),
+        })
+    }
+
+    /// The reader polls from now on, until [`SharedIo::give_back`].
+    pub(super) fn take_in_hand(&self) {
+        self.in_hand.set(true);
+    }
+
+    /// The connection's own task polls again. To be called when the reader is done or dropped, or
+    /// nobody would be woken by the socket any more.
+    pub(super) fn give_back(&self) {
+        if self.in_hand.replace(false)
+            && let Some(driver) = &*self.driver.borrow()
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// Polls for the reader; without effect where the connection is not in its hand.
+    pub(super) fn poll_in_hand(&self, cx: &mut Context<'_>) {
+        if self.in_hand.get() && self.poll(cx).is_ready() {
+            self.give_back();
+        }
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut io = self.io.borrow_mut();
+        let ended = io.as_mut().is_none_or(|io| Pin::new(io).poll(cx).is_ready());
+        if !ended {
+            return Poll::Pending;
+        }
+        *io = None;
+        Poll::Ready(())
+    }
+
+    fn poll_driver(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut driver = self.driver.borrow_mut();
+        if !driver.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *driver = Some(cx.waker().clone());
+        }
+        drop(driver);
+        if self.in_hand.get() { Poll::Pending } else { self.poll(cx) }
+    }
+}
+
 /// Puts a request on an idle connection; the writer is there where a body is to follow.
 pub(super) fn open(
     sender: &RefCell<SendRequest<SlotBody>>,
@@ -144,17 +209,14 @@ pub(super) fn open(
 
 /// Runs a connection to its end; ready when the socket is closed. It holds the connection weakly:
 /// once pool and leases have let go, hyper finds its sender dropped and closes.
-pub(super) async fn drive<T>(mut io: Connection<T, SlotBody>, conn: Weak<Conn>, pool: &Rc<Pool>)
-where
-    T: Read + Write + Unpin + 'static,
-{
+pub(super) async fn drive(io: Rc<SharedIo>, conn: Weak<Conn>, pool: &Rc<Pool>) {
     std::future::poll_fn(|cx| {
-        if Pin::new(&mut io).poll(cx).is_ready() {
+        if io.poll_driver(cx).is_ready() {
             return Poll::Ready(());
         }
         if let Some(conn) = conn.upgrade()
             && conn.resting.get()
-            && let Sender::Http1(sender) = &conn.sender
+            && let Sender::Http1(sender, _) = &conn.sender
             && let Poll::Ready(Ok(())) = sender.borrow_mut().poll_ready(cx)
         {
             conn.resting.set(false);

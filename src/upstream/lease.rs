@@ -7,6 +7,7 @@ use std::time::Instant;
 use http::Request;
 
 use super::connection::{Conn, Sender, State};
+use super::http1::SharedIo;
 use super::pool::Pool;
 use super::stream::{Answering, Broken, Sink, Stream};
 use super::{http1, http2};
@@ -78,7 +79,7 @@ impl Lease {
                     if has_body { Sink::Http2 { stream, fresh: true } } else { Sink::Closed };
                 (sink, Answering::Http2(answering))
             }
-            Sender::Http1(sender) => {
+            Sender::Http1(sender, _) => {
                 let (writer, answering) = http1::open(sender, head, has_body);
                 (writer.map_or(Sink::Closed, Sink::Http1), Answering::Http1(answering))
             }
@@ -92,6 +93,17 @@ impl Lease {
     /// The answer was read to its end.
     pub(super) fn finish(&self) {
         self.progress.set(Progress::Finished);
+        if let Some(io) = self.http1_io() {
+            io.give_back();
+        }
+    }
+
+    /// The connection itself, where it carries one stream at a time.
+    pub(super) fn http1_io(&self) -> Option<&SharedIo> {
+        match &self.conn.sender {
+            Sender::Http1(_, io) => Some(io),
+            Sender::Http2(_) => None,
+        }
     }
 }
 
@@ -107,16 +119,19 @@ impl Drop for Lease {
                     self.conn.wire.handed_cancel(record, Instant::now());
                 }
             }
-            Sender::Http1(sender) => match progress {
-                Progress::Unused => {}
-                // hyper closes the connection, for what is left of the answer would be taken for
-                // the next one's.
-                Progress::Opened => {
-                    self.conn.state.set(State::Draining);
-                    self.pool.forget(&self.conn);
+            Sender::Http1(sender, io) => {
+                io.give_back();
+                match progress {
+                    Progress::Unused => {}
+                    // hyper closes the connection, for what is left of the answer would be taken for
+                    // the next one's.
+                    Progress::Opened => {
+                        self.conn.state.set(State::Draining);
+                        self.pool.forget(&self.conn);
+                    }
+                    Progress::Finished => self.conn.resting.set(!sender.borrow().is_ready()),
                 }
-                Progress::Finished => self.conn.resting.set(!sender.borrow().is_ready()),
-            },
+            }
         }
         self.pool.freed();
     }

@@ -287,7 +287,8 @@ impl Pool {
                 });
             }
             Connected::Http1(sender, io) => {
-                let sender = Sender::Http1(RefCell::new(sender));
+                let io = http1::SharedIo::new(io);
+                let sender = Sender::Http1(RefCell::new(sender), Rc::clone(&io));
                 let conn = Rc::new(Conn::new(sender, wire, 1, retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);

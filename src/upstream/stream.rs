@@ -175,14 +175,16 @@ pub struct Source {
 }
 
 impl Source {
-    /// Joins a body with the lease it came by.
-    pub fn new(body: Incomplete, lease: Lease) -> Self {
+    /// Joins a body with the lease it came by. `sent`: nothing of the request is left to send.
+    pub fn new(body: Incomplete, lease: Lease, sent: bool) -> Self {
         let ended = match &body {
             Incomplete::Http2(body) => body.is_end_stream(),
             Incomplete::Http1(body) => body.is_end_stream(),
         };
         if ended {
             lease.finish();
+        } else if sent && let Some(io) = lease.http1_io() {
+            io.take_in_hand();
         }
         Self { body, lease, data_ended: false }
     }
@@ -204,7 +206,7 @@ impl Source {
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Broken>>> {
         let chunk = match &mut self.body {
             Incomplete::Http2(body) => ready!(poll_http2(body, &mut self.data_ended, cx)),
-            Incomplete::Http1(body) => ready!(poll_http1(body, cx)),
+            Incomplete::Http1(body) => ready!(poll_http1(body, &self.lease, cx)),
         };
         if !matches!(chunk, Some(Err(_))) && (chunk.is_none() || self.is_end()) {
             self.lease.finish();
@@ -241,9 +243,20 @@ fn poll_http2(
     })
 }
 
-fn poll_http1(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Broken>>> {
+fn poll_http1(
+    body: &mut Incoming,
+    lease: &Lease,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Chunk, Broken>>> {
     loop {
-        return Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+        let mut frame = Pin::new(&mut *body).poll_frame(cx);
+        if frame.is_pending()
+            && let Some(io) = lease.http1_io()
+        {
+            io.poll_in_hand(cx);
+            frame = Pin::new(&mut *body).poll_frame(cx);
+        }
+        return Poll::Ready(match ready!(frame) {
             None => None,
             Some(Err(error)) => Some(Err(Broken::Http1(error))),
             Some(Ok(frame)) => match frame.into_data() {

@@ -1,0 +1,71 @@
+//! Bytes in hyper's hands: an answer that fails must not take with it what was handed over before, and
+//! hyper, told of a failure, drops what it has not written.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+
+use bytes::{Buf, Bytes};
+
+/// A chunk of an answer's body. While it lives it is counted as not yet written.
+pub struct Piece {
+    bytes: Bytes,
+    held: Option<Rc<Held>>,
+}
+
+/// How many pieces of one answer hyper still holds.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pieces: Cell<usize>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Held {
+    /// A piece that is counted until it is dropped.
+    pub(super) fn piece(self: &Rc<Self>, bytes: Bytes) -> Piece {
+        self.pieces.set(self.pieces.get() + 1);
+        Piece { bytes, held: Some(Rc::clone(self)) }
+    }
+
+    /// True if hyper holds none; otherwise `waker` is woken when that is so.
+    pub(super) fn is_free(&self, waker: &Waker) -> bool {
+        if self.pieces.get() == 0 {
+            return true;
+        }
+        self.waker.replace(Some(waker.clone()));
+        false
+    }
+}
+
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, held: None }
+    }
+}
+
+impl Drop for Piece {
+    /// Written, copied into the connection's own buffer, or dropped with the connection.
+    fn drop(&mut self) {
+        let Some(held) = &self.held else { return };
+        held.pieces.set(held.pieces.get() - 1);
+        if held.pieces.get() == 0
+            && let Some(waker) = held.waker.take()
+        {
+            waker.wake();
+        }
+    }
+}
+
+impl Buf for Piece {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
