@@ -31,15 +31,13 @@ fn reserve(connections: usize) {
             return grow(soft);
         }
     }
-    grow(wanted.min(soft.max(wanted)));
+    grow(wanted);
 }
 
 /// A descriptor with a high number makes the table that large; it is closed again at once.
 fn grow(most: u64) {
     let Ok(top) = i32::try_from(most.saturating_sub(1)) else { return };
-    match rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), top) {
-        Ok(_) | Err(_) => {}
-    }
+    drop(rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), top));
 }
 
 /// Pins the calling thread to the `index`-th core of those that the process may run on, in turn

@@ -261,7 +261,7 @@ pub(super) static HEADERS: Key<Count> = Key::new(
 pub(super) static REPLAY_BYTES: Key<Size> = Key::new(
     "replay_bytes",
     Size { default: d::REPLAY_BYTES as u64, within: 0..=(1 << 30) },
-    "Bytes of a request body kept for the one safe replay.",
+    "Bytes of a request body kept for a safe replay.",
 );
 
 pub(super) static LIMITS: Section = Section {

@@ -195,7 +195,7 @@ pub struct Limits {
     pub header_bytes: usize,
     /// A request head's header lines.
     pub headers: usize,
-    /// Bytes of a request body kept for the one safe replay.
+    /// Bytes of a request body kept for a safe replay.
     pub replay_bytes: usize,
 }
 

@@ -1,5 +1,5 @@
 //! A request's body on its way up: frame by frame as it arrives, no faster than the upstream takes
-//! it, the first bytes kept for the one replay.
+//! it, the first bytes kept for a replay.
 
 use std::pin::Pin;
 use std::rc::Rc;
