@@ -57,6 +57,8 @@ pub enum Kind {
     HeadTooLarge,
     /// The request's head has more lines than `limits.headers`.
     TooManyHeaders,
+    /// The request's first line is longer than `limits.header_bytes`, or its target than 64 KiB.
+    TargetTooLong,
     /// The request is not one that may be forwarded; the text names the fault, and goes to the client.
     BadRequest(&'static str),
     /// The client's head was begun and not finished within `client.head`.

@@ -19,6 +19,9 @@ pub mod relay;
 /// Warm connections to the upstreams, and the right to one stream on one of them.
 pub mod upstream;
 
+/// HTTP/1.1 toward clients: heads and bodies in bytes.
+pub mod http1;
+
 /// The sockets at both ends: their options, their stamps.
 pub mod wire;
 

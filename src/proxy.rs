@@ -13,7 +13,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderValue, Method, Request, Response, Version, request};
-use hyper::body::Incoming;
 
 use crate::accept::Client;
 use crate::admit::{Bound, Permit};
@@ -22,7 +21,7 @@ use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::replay::{Replay, Seen, decide};
-use crate::relay::{self, Answer, Bounds, Flow, RelayBody, Upload, exchange};
+use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload, exchange};
 use crate::route::{Match, Table};
 use crate::upstream::Pool;
 
@@ -50,7 +49,7 @@ pub struct Upstream {
 
 impl Proxy {
     /// Answers a request, whatever happens.
-    pub async fn serve(&self, client: &Client, request: Request<Incoming>) -> Response<RelayBody> {
+    pub async fn serve(&self, client: &Client, request: Request<RequestBody>) -> Response<RelayBody> {
         let record = self.recorder.open(Opened {
             at: client.wire.read_at(),
             client: client.address,
@@ -74,10 +73,25 @@ impl Proxy {
         }
     }
 
+    /// Answers what could not be read as a request, or not to its end. It is recorded as one whose
+    /// method and path are not known.
+    pub fn turn_away(&self, client: &Client, version: Version, kind: Kind) -> Response<RelayBody> {
+        let unknown = Method::from_bytes(b"-").unwrap_or_default();
+        let record = self.recorder.open(Opened {
+            at: client.wire.read_at(),
+            client: client.address,
+            version,
+            method: unknown,
+            path: "-".to_owned(),
+        });
+        let id = record.id().header_value();
+        refuse(&kind.into(), version, &record, &id)
+    }
+
     async fn forward(
         &self,
         client: &Client,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         record: &Rc<Record>,
         id: &HeaderValue,
     ) -> Result<Response<RelayBody>, Error> {

@@ -1,174 +1,225 @@
 //! HTTP/1.1 toward a client.
 
 use std::cell::Cell;
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, server};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Sleep;
+use bytes::{Buf, Bytes};
+use http::header::CONNECTION;
+use http::{Method, Request, Response, Version};
+use tokio::io::AsyncWriteExt;
 
 use super::connection::{Client, Door};
 use super::drain::Member;
-use crate::error::{Error, Kind};
+use super::patience::{Patience, Spent};
+use super::sending::{Asked, Cut, Sending};
+use crate::error::Kind;
+use crate::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
 use crate::relay::attend::Seat;
-use crate::wire::{Peer, Stamped};
+use crate::relay::{RelayBody, RequestBody};
+use crate::wire::{ClientSocket, Peer};
 
-/// The least that hyper accepts as a bound for its buffers.
-const MIN_BUFFER: usize = 8192;
+/// How long a client that was answered and is still sending is read from before we close: the kernel
+/// would otherwise answer its bytes with a reset, which may overtake our answer.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// And how many bytes at most.
+const LINGER_BYTES: usize = 1024 * 1024;
 
 /// Serves a connection to its end. Dropped, it takes the request in flight with it.
-pub(super) async fn serve<S>(
+pub(super) async fn serve(
     door: &Rc<Door>,
-    socket: Stamped<S>,
+    socket: ClientSocket,
     client: Rc<Client>,
     member: &mut Member,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+) {
     let seat = Seat::default();
-    let busy = Rc::new(Cell::new(false));
-    let service = service_fn(|request: Request<Incoming>| {
-        let (proxy, client) = (Rc::clone(&door.proxy), Rc::clone(&client));
-        let busy = Busy::new(&busy);
-        // In a box of its own, which is gone once the answer begins: hyper would keep the room for
-        // it in every connection, also while a stream runs for minutes.
-        Box::pin(async move {
-            let answer = proxy.serve(&client, request).await;
-            drop(busy);
-            Ok::<_, Infallible>(answer)
-        })
-    });
-    let limits = &door.config.limits;
-    let mut builder = server::conn::http1::Builder::new();
-    builder
-        .max_headers(limits.headers)
-        .max_header_size(limits.header_bytes)
-        .max_buf_size(limits.header_bytes.max(MIN_BUFFER));
-    let io = TokioIo::new(socket.clone());
-    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
-    let mut waiting = Waiting::new(door.config.client.head, door.config.client.idle);
-    let ended = std::future::poll_fn(|cx| {
+    let session = Session {
+        door,
+        socket: socket.clone(),
+        client,
+        in_flight: Cell::new(false),
+        told: Cell::new(false),
+    };
+    let mut life = std::pin::pin!(session.live());
+    std::future::poll_fn(|cx| {
         if member.poll_told(cx) {
-            connection.as_mut().graceful_shutdown();
+            session.told.set(true);
         }
         socket.begin_poll();
-        if seat.poll(cx, |cx| connection.as_mut().poll(cx)).is_ready() {
-            return Poll::Ready(End::Closed);
+        if seat.poll(cx, |cx| life.as_mut().poll(cx)).is_ready() {
+            return Poll::Ready(());
         }
-        let in_flight = busy.get() || seat.is_taken();
-        if in_flight && socket.poll_peer(cx) == Peer::Left {
-            return Poll::Ready(End::Closed);
+        if session.in_flight.get() && socket.poll_peer(cx) == Peer::Left {
+            return Poll::Ready(());
         }
-        waiting.poll(cx, in_flight, client.wire.bytes_read())
+        Poll::Pending
     })
     .await;
-    if ended == End::HeadTooSlow {
-        refuse_slow_head(socket.clone()).await;
-    }
 }
 
-/// Why a connection ended.
+struct Session<'a> {
+    door: &'a Door,
+    socket: ClientSocket,
+    client: Rc<Client>,
+    /// A request is under way: a client that leaves now is to be noticed, though nobody reads.
+    in_flight: Cell<bool>,
+    /// The connection is to finish.
+    told: Cell<bool>,
+}
+
+/// What becomes of a connection after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// Either side closed it, or it was idle for long enough.
-    Closed,
-    /// A request's head was begun and not finished in time.
-    HeadTooSlow,
+enum After {
+    /// The next request may come.
+    Stay,
+    /// The answer was whole, and the last.
+    Close,
+    /// The answer was cut, and the client must see that: the end comes without ceremony.
+    Cut,
 }
 
-/// A request whose answer's head is not there yet.
-struct Busy(Rc<Cell<bool>>);
-
-impl Busy {
-    fn new(cell: &Rc<Cell<bool>>) -> Self {
-        cell.set(true);
-        Self(Rc::clone(cell))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.set(false);
-    }
-}
-
-/// How long a connection may wait between two requests, and inside a head. hyper's own timer does
-/// not tell the two apart: it would close kept-alive connections at the head's deadline.
-struct Waiting {
-    head: Duration,
-    idle: Duration,
-    since: Instant,
-    /// Bytes read when the wait began; more than that is the beginning of a head.
-    read: u64,
-    begun: bool,
-    first: bool,
-    was_in_flight: bool,
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Waiting {
-    fn new(head: Duration, idle: Duration) -> Self {
-        Self {
-            head,
-            idle,
-            since: Instant::now(),
-            read: 0,
-            begun: true, // what the protocol was recognised by
-            first: true,
-            was_in_flight: false,
-            sleep: None,
+impl Session<'_> {
+    /// One request after the other.
+    async fn live(&self) {
+        let mut begun = true; // what the protocol was recognised by
+        while let Some(head) = self.head(begun).await {
+            self.in_flight.set(true);
+            let after = match head {
+                Ok(head) => self.answer(head).await,
+                Err(kind) => self.turn_away(kind).await,
+            };
+            self.in_flight.set(false);
+            match after {
+                After::Stay => begun = false,
+                After::Close => return self.close().await,
+                After::Cut => return,
+            }
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, in_flight: bool, read: u64) -> Poll<End> {
-        if in_flight {
-            self.was_in_flight = true;
-            self.sleep = None;
-            return Poll::Pending;
-        }
-        if self.was_in_flight || (self.begun && read == self.read && !self.first) {
-            (self.since, self.read, self.begun) = (Instant::now(), read, false);
-            (self.was_in_flight, self.first) = (false, false);
-            self.sleep = None;
-        }
-        if !self.begun && read > self.read {
-            (self.since, self.begun) = (Instant::now(), true);
-            self.sleep = None;
-        }
-        let (due, end) = if self.begun {
-            (self.since + self.head, End::HeadTooSlow)
-        } else {
-            (self.since + self.idle, End::Closed)
+    /// The next request's head. `None` if the connection ended, or is to end, before one began.
+    async fn head(&self, begun: bool) -> Option<Result<Head, Kind>> {
+        let (client, limits) = (&self.door.config.client, self.limits());
+        let mut patience = Patience::new(client.head, client.idle, begun, Instant::now());
+        let mut search = Search::default();
+        std::future::poll_fn(|cx| {
+            loop {
+                match self.socket.take_ahead(|ahead| {
+                    // A copy of its own: values of it may live on in the upstream connection's
+                    // header table, and would keep the body's first bytes with them.
+                    search.find(ahead, limits).map(|found| {
+                        found.map(|length| {
+                            let block = Bytes::copy_from_slice(&ahead[..length]);
+                            ahead.advance(length);
+                            block
+                        })
+                    })
+                }) {
+                    Ok(Some(block)) => return Poll::Ready(Some(parse(&block, limits))),
+                    Err(kind) => return Poll::Ready(Some(Err(kind))),
+                    Ok(None) => {}
+                }
+                match self.socket.poll_more(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
+                    Poll::Ready(Ok(_)) => {}
+                }
+            }
+            let begun = !self.socket.ahead().is_empty();
+            if self.told.get() && !begun {
+                return Poll::Ready(None);
+            }
+            patience.poll(cx, begun).map(|spent| match spent {
+                Spent::Head if begun => Some(Err(Kind::HeadSlow)),
+                Spent::Head | Spent::Idle => None,
+            })
+        })
+        .await
+    }
+
+    fn limits(&self) -> Limits {
+        let limits = &self.door.config.limits;
+        Limits { bytes: limits.header_bytes, headers: limits.headers }
+    }
+
+    async fn answer(&self, head: Head) -> After {
+        let Head { parts, framing, keep_alive, expects, trailers } = head;
+        let asked =
+            Asked { version: parts.version, head_only: parts.method == Method::HEAD, trailers };
+        let (intake, body) = Intake::new(self.socket.clone(), framing, expects);
+        let stays = keep_alive && framing != Framing::Unclear;
+        let answer = {
+            // In a box of its own, which is gone once the answer begins: the connection would
+            // otherwise keep the room for it while a stream runs for minutes.
+            let request = Request::from_parts(parts, RequestBody::Http1(body));
+            Box::pin(self.door.proxy.serve(&self.client, request)).await
         };
-        let sleep =
-            self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
-        sleep.as_mut().poll(cx).map(|()| end)
+        let after = self.send(answer, asked, stays, intake.interim_begun()).await;
+        if after != After::Stay {
+            return after;
+        }
+        match std::future::poll_fn(|cx| intake.poll_taken(cx)).await {
+            Taken::Whole if self.told.get() => After::Close,
+            Taken::Whole => After::Stay,
+            Taken::InPart => After::Close,
+        }
     }
-}
 
-/// Says so and closes. Nothing was written since the last answer, so that this is the answer to the
-/// head that did not come.
-async fn refuse_slow_head<S: AsyncWrite + Unpin>(mut socket: Stamped<S>) {
-    use tokio::io::AsyncWriteExt;
-    let (status, headers, body) =
-        Error::new(Kind::HeadSlow).response_parts(&http::HeaderValue::from_static("-"));
-    let mut answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\n").into_bytes();
-    for (name, value) in &headers {
-        answer.extend_from_slice(name.as_str().as_bytes());
-        answer.extend_from_slice(b": ");
-        answer.extend_from_slice(value.as_bytes());
-        answer.extend_from_slice(b"\r\n");
+    /// Answers what was no request, or none that can be read.
+    async fn turn_away(&self, kind: Kind) -> After {
+        let answer = self.door.proxy.turn_away(&self.client, Version::HTTP_11, kind);
+        let asked = Asked { version: Version::HTTP_11, head_only: false, trailers: false };
+        self.send(answer, asked, false, b"").await
     }
-    answer.extend_from_slice(b"\r\n");
-    answer.extend_from_slice(&body);
-    // The socket's buffer is empty; a client that does not even take this gets nothing more.
-    let _told = tokio::time::timeout(Duration::from_millis(100), socket.write_all(&answer)).await;
-    let _closed = socket.shutdown().await;
+
+    async fn send(
+        &self,
+        answer: Response<RelayBody>,
+        asked: Asked,
+        stays: bool,
+        first: &[u8],
+    ) -> After {
+        let closes = answer.headers().get(CONNECTION).is_some_and(|value| value == "close");
+        let persistence = match asked.version {
+            _ if !stays || closes || self.told.get() => Persistence::Close,
+            Version::HTTP_10 => Persistence::KeepAlive,
+            _ => Persistence::Implied,
+        };
+        let mut sending = Sending::new(answer, asked, persistence, first);
+        let mut socket = self.socket.clone();
+        match std::future::poll_fn(|cx| sending.poll(cx, &mut socket)).await {
+            Ok(()) if persistence == Persistence::Close || sending.is_until_close() => After::Close,
+            Ok(()) => After::Stay,
+            Err(cut) => {
+                if matches!(cut, Cut::Body) && sending.is_until_close() {
+                    // Here a close would be the answer's end.
+                    self.socket.abort_on_close();
+                }
+                After::Cut
+            }
+        }
+    }
+
+    /// Closes our side, and reads what the client is still sending for a while.
+    async fn close(&self) {
+        let mut socket = self.socket.clone();
+        if socket.shutdown().await.is_err() {
+            return;
+        }
+        let mut left = LINGER_BYTES;
+        let gone = std::future::poll_fn(|cx| {
+            while left > 0 {
+                self.socket.take_ahead(bytes::BytesMut::clear);
+                match self.socket.poll_more(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(0) | Err(_)) => break,
+                    Poll::Ready(Ok(read)) => left = left.saturating_sub(read),
+                }
+            }
+            Poll::Ready(())
+        });
+        let _either = tokio::time::timeout(LINGER, gone).await;
+    }
 }

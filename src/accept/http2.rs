@@ -8,12 +8,13 @@ use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper::{Request, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::{Client, Door};
 use super::drain::Member;
+use crate::error::Kind;
+use crate::relay::RequestBody;
 use crate::relay::attend::attended;
-use crate::wire::Stamped;
+use crate::wire::ClientSocket;
 
 /// Streams that one client connection may have at once; what SDKs and load generators open on one
 /// connection, several times over.
@@ -36,19 +37,24 @@ impl<F: Future + 'static> Executor<F> for Local {
 }
 
 /// Serves a connection to its end. Dropped, it takes every stream with it.
-pub(super) async fn serve<S>(
+pub(super) async fn serve(
     door: &Rc<Door>,
-    socket: Stamped<S>,
+    socket: ClientSocket,
     client: Rc<Client>,
     member: &mut Member,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let proxy = Rc::clone(&door.proxy);
+) {
+    let (proxy, most) = (Rc::clone(&door.proxy), door.config.limits.headers);
     let service = service_fn(move |request: Request<Incoming>| {
         let (proxy, client) = (Rc::clone(&proxy), Rc::clone(&client));
         // In a box of its own, which is gone once the answer begins.
-        Box::pin(async move { Ok::<_, Infallible>(proxy.serve(&client, request).await) })
+        Box::pin(async move {
+            let answer = if request.headers().len() > most {
+                proxy.turn_away(&client, request.version(), Kind::TooManyHeaders)
+            } else {
+                proxy.serve(&client, request.map(RequestBody::Http2)).await
+            };
+            Ok::<_, Infallible>(answer)
+        })
     });
     let header_bytes = u32::try_from(door.config.limits.header_bytes).unwrap_or(u32::MAX);
     let mut builder = server::conn::http2::Builder::new(Local);

@@ -6,7 +6,9 @@ mod drain;
 mod http1;
 mod http2;
 mod listener;
+mod patience;
 mod preface;
+mod sending;
 
 pub use connection::{Client, Door};
 pub use drain::Drain;

@@ -16,7 +16,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::NoRoute => Kind::MethodRefused,
         Kind::MethodRefused => Kind::HeadTooLarge,
         Kind::HeadTooLarge => Kind::TooManyHeaders,
-        Kind::TooManyHeaders => Kind::BadRequest("Two \"Host\" headers.\\"),
+        Kind::TooManyHeaders => Kind::TargetTooLong,
+        Kind::TargetTooLong => Kind::BadRequest("Two \"Host\" headers.\\"),
         Kind::BadRequest(_) => Kind::HeadSlow,
         Kind::HeadSlow => Kind::BodyIdle,
         Kind::BodyIdle => Kind::ClientGone,
@@ -50,7 +51,7 @@ fn all() -> impl Iterator<Item = Kind> {
 fn promised(kind: Kind) -> &'static [u16] {
     match (kind.side(), kind.outcome()) {
         _ if kind == Kind::Internal => &[500],
-        (Side::Client, Blame::Refused) => &[400, 404, 405, 431],
+        (Side::Client, Blame::Refused) => &[400, 404, 405, 414, 431],
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
         (Side::Upstream, Blame::Timeout) => &[504],

@@ -12,6 +12,7 @@ mod flow;
 pub mod head;
 mod piece;
 pub mod replay;
+mod request_body;
 mod tail;
 mod upload;
 
@@ -20,4 +21,5 @@ pub use exchange::{Answer, Attempt, Limits, exchange};
 pub(crate) use flow::outcome;
 pub use flow::{Bounds, Flow};
 pub use piece::Piece;
+pub use request_body::RequestBody;
 pub use upload::Upload;

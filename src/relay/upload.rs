@@ -1,17 +1,16 @@
 //! A request's body on its way up: frame by frame as it arrives, no faster than the upstream takes
 //! it, the first bytes kept for a replay.
 
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use hyper::body::{Body, Incoming};
 
 use super::deadline::Deadline;
 use super::replay::{BodyKept, ReplayBuffer};
+use super::request_body::RequestBody;
 use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::upstream::Sink;
@@ -25,7 +24,7 @@ const LET_BY_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is left to send of a request's body.
 pub struct Upload {
-    body: Incoming,
+    body: RequestBody,
     kept: ReplayBuffer,
     again: std::vec::IntoIter<Bytes>,
     /// Taken from the client, not yet taken by the upstream.
@@ -49,7 +48,7 @@ impl Upload {
     /// `keep` bytes are kept for a replay; a client silent for `idle` inside its body fails it. One
     /// that `lingers` is let finish sending also where nobody takes it any more.
     pub fn new(
-        body: Incoming,
+        body: RequestBody,
         lingers: bool,
         keep: usize,
         idle: Duration,
@@ -104,22 +103,15 @@ impl Upload {
     }
 
     /// Takes the first frame from the client if it is there, so that it can leave together with the
-    /// head. Ready in any case after one turn of the connection's task: hyper reads a body only
-    /// once somebody asks for it.
+    /// head. Waits for nothing.
     pub async fn gather(&mut self) {
-        if self.ended {
-            return;
+        if !self.ended {
+            std::future::poll_fn(|cx| {
+                let _either = self.poll_next(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
-        let mut asked = false;
-        std::future::poll_fn(|cx| {
-            if asked || self.poll_next(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            asked = true;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
     }
 
     /// A client is still sending it, and must be let finish; see [`super::attend::let_by`].
@@ -131,7 +123,7 @@ impl Upload {
     pub(super) fn poll_let_by(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let since = *self.let_by_since.get_or_insert_with(Instant::now);
         while !self.ended && self.let_by > 0 {
-            match Pin::new(&mut self.body).poll_frame(cx) {
+            match self.body.poll_frame(cx) {
                 Poll::Pending => return self.deadline.poll(cx, since + LET_BY_WITHIN),
                 Poll::Ready(Some(Ok(frame))) => {
                     let len = frame.data_ref().map_or(0, Bytes::len);
@@ -188,7 +180,7 @@ impl Upload {
             self.chunk = chunk;
             return Poll::Ready(Ok(()));
         }
-        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+        let frame = match self.body.poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => return self.poll_silence(cx),
         };

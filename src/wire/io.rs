@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -16,6 +17,9 @@ use super::stamps::Wire;
 /// Bytes that may be read ahead of the protocol layer while a request is in flight. One pipelined
 /// request fits; a client that sends more is no longer watched for leaving until we read again.
 const READ_AHEAD: usize = 16 * 1024;
+
+/// Bytes that one read asks for: a request with a long prompt comes in few.
+const READ: usize = 16 * 1024;
 
 /// A stream with its [`Wire`]. Clones share the socket: one is given to the protocol layer, one
 /// stays with whoever watches the connection.
@@ -66,6 +70,16 @@ impl<S> Stamped<S> {
     pub fn ahead(&self) -> std::cell::Ref<'_, BytesMut> {
         self.0.ahead.borrow()
     }
+
+    /// Lets `take` have some of the bytes that were read ahead. No room is kept once all are gone.
+    pub fn take_ahead<T>(&self, take: impl FnOnce(&mut BytesMut) -> T) -> T {
+        let mut ahead = self.0.ahead.borrow_mut();
+        let taken = take(&mut ahead);
+        if ahead.is_empty() {
+            *ahead = BytesMut::new();
+        }
+        taken
+    }
 }
 
 /// What a look past the protocol layer's own reading showed.
@@ -100,11 +114,19 @@ impl<S: AsyncRead + Unpin> Stamped<S> {
         }
     }
 
+    /// Reads ahead for a protocol layer that waits for more; 0 is the end of the stream.
+    pub fn poll_more(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = self.poll_read_ahead(cx, usize::MAX);
+        self.0.reader_waits.set(read.is_pending());
+        read
+    }
+
     /// Reads at most `room` bytes into the buffer that the protocol layer will be served from.
     pub fn poll_read_ahead(&self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
-        let mut chunk = [0_u8; 2048];
+        // Read here and copied: a connection that waits keeps no room for what may come.
+        let mut chunk = [const { MaybeUninit::uninit() }; READ];
         let end = room.min(chunk.len());
-        let mut buf = ReadBuf::new(&mut chunk[..end]);
+        let mut buf = ReadBuf::uninit(&mut chunk[..end]);
         ready!(self.read_stream(cx, &mut buf))?;
         self.0.ahead.borrow_mut().extend_from_slice(buf.filled());
         Poll::Ready(Ok(buf.filled().len()))
@@ -147,6 +169,13 @@ impl<S: AsyncWrite + Unpin> Stamped<S> {
         ready!(sleep.as_mut().poll(cx));
         self.0.wire.stall();
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no bytes")))
+    }
+}
+
+impl Stamped<tokio::net::TcpStream> {
+    /// A close of this socket will be a reset; see [`super::abort_on_close`].
+    pub fn abort_on_close(&self) {
+        super::abort_on_close(&*self.0.stream.borrow());
     }
 }
 

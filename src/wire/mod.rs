@@ -6,5 +6,9 @@ mod socket;
 mod stamps;
 
 pub use io::{Peer, Stamped};
+use socket::abort_on_close;
 pub use socket::{SocketOptions, tune};
 pub use stamps::Wire;
+
+/// What clients connect by. TLS will be a variant of the inner stream, and everything above stays.
+pub type ClientSocket = Stamped<tokio::net::TcpStream>;
