@@ -49,7 +49,11 @@ pub struct Upstream {
 
 impl Proxy {
     /// Answers a request, whatever happens.
-    pub async fn serve(&self, client: &Client, request: Request<RequestBody>) -> Response<RelayBody> {
+    pub async fn serve(
+        &self,
+        client: &Client,
+        request: Request<RequestBody>,
+    ) -> Response<RelayBody> {
         let record = self.recorder.open(Opened {
             at: client.wire.read_at(),
             client: client.address,

@@ -145,6 +145,9 @@ fn a_request_head_that_stops_arriving_is_answered_408() {
     client.stream.write_all(b"POST /v1/x HT").expect("the proxy reads");
     assert_told(&client.answer().expect("an answer"), 408, "head_slow");
     assert!(client.is_closed());
+    let lines = fixture.access_log();
+    let slow = lines.iter().filter(|line| line["error"] == "head_slow");
+    assert_eq!(slow.inspect(|line| assert_recorded(line, "timed_out", "head_slow")).count(), 3);
 }
 
 #[test]

@@ -95,21 +95,48 @@ fn framing_that_can_be_read_in_two_ways_is_400_and_a_close() {
     assert_eq!(fixture.upstream.requests(), 0);
 }
 
-/// Hyper answers this itself: a head that was not read whole cannot be understood either.
+/// A head that was not read whole cannot be understood: each is told why, recorded, and closed on.
 #[test]
-fn a_head_beyond_its_bounds_is_431_and_a_close() {
+fn a_head_beyond_its_bounds_says_so_is_recorded_and_closed() {
     let fixture = Fixture::start(upstream());
-    let long = format!("x-long: {}\r\n", "a".repeat(70_000));
-    let many = "x-many: 1\r\n".repeat(200);
-    for lines in [long, many] {
+    let mut beyond = vec![
+        (
+            format!("GET /v1/models HTTP/1.1\r\nhost: a\r\nx: {}", "a".repeat(70_000)),
+            431,
+            "head_too_large",
+        ),
+        (
+            format!("GET /v1/models HTTP/1.1\r\n{}\r\n", "x: 1\r\n".repeat(200)),
+            431,
+            "too_many_headers",
+        ),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)), 414, "target_too_long"),
+        ("GET /v1/models HTTP/1.1\nhost: a\n\n".to_owned(), 400, "bad_request"),
+        ("GET /v1/models HTTP/3.0\r\nhost: a\r\n\r\n".to_owned(), 400, "bad_request"),
+    ];
+    for (head, status, code) in &beyond {
         let mut client = Http1::new(fixture.connect());
-        client.write(format!("GET /v1/models HTTP/1.1\r\nhost: a\r\n{lines}\r\n").as_bytes());
-        assert_eq!(client.head(&Ask::get("")).status, 431);
+        client.write(head.as_bytes());
+        assert_refused(&client.answer(&Ask::get("")), *status, code);
         client.assert_closed();
     }
     let long = Ask::get("/v1/models").header("x-long", &"a".repeat(70_000));
-    assert_eq!(Http2::connect(fixture.address()).ask(&long).status, 431);
+    assert_eq!(Http2::connect(fixture.address()).ask(&long).status, 431, "h2's own answer");
+    let mut many = Ask::get("/v1/models");
+    for line in 0..200 {
+        many = many.header(&format!("x-{line}"), "1");
+    }
+    assert_refused(&Http2::connect(fixture.address()).ask(&many), 431, "too_many_headers");
+    beyond.push((String::new(), 431, "too_many_headers"));
     assert_eq!(fixture.upstream.requests(), 0);
+    let lines = fixture.access_log();
+    let logged: Vec<_> =
+        lines.iter().map(|line| (line["status"].as_u64(), line["error"].as_str())).collect();
+    let told: Vec<_> = beyond
+        .iter()
+        .map(|(_, status, code)| (Some(*status).map(u64::from), Some(*code)))
+        .collect();
+    assert_eq!(logged, told);
 }
 
 #[test]

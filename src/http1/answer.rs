@@ -47,7 +47,9 @@ pub fn encode(head: &response::Parts, coding: Coding, persistence: Persistence, 
     out.extend_from_slice(head.status.as_str().as_bytes());
     out.push(b' ');
     let reason = head.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
-    out.extend_from_slice(reason.or(head.status.canonical_reason().map(str::as_bytes)).unwrap_or(b""));
+    out.extend_from_slice(
+        reason.or(head.status.canonical_reason().map(str::as_bytes)).unwrap_or(b""),
+    );
     out.extend_from_slice(b"\r\n");
     for (name, value) in &head.headers {
         if *name != CONNECTION && *name != TRANSFER_ENCODING {

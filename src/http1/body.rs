@@ -128,10 +128,7 @@ impl Body {
     ///
     /// # Errors
     /// The client left before the end, or its chunks are malformed.
-    pub fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let intake = &*self.0;
         loop {
             let step = intake.step();
@@ -145,10 +142,12 @@ impl Body {
                 }
                 Ok(Step::End) => return Poll::Ready(None),
                 Ok(Step::More) => {}
-                Err(Malformed) => return Poll::Ready(Some(Err(intake.lost(
-                    io::ErrorKind::InvalidData,
-                    "the chunks of the request's body are malformed",
-                )))),
+                Err(Malformed) => {
+                    return Poll::Ready(Some(Err(intake.lost(
+                        io::ErrorKind::InvalidData,
+                        "the chunks of the request's body are malformed",
+                    ))));
+                }
             }
             ready!(intake.poll_interim(cx))?;
             if ready!(intake.socket.poll_more(cx))? == 0 {

@@ -62,7 +62,8 @@ pub enum Framing {
 #[derive(Debug, Default)]
 pub struct Search {
     seen: usize,
-    first_line: bool,
+    /// The first line's length, once its end is there.
+    first_line: Option<usize>,
 }
 
 impl Search {
@@ -83,17 +84,22 @@ impl Search {
                 return Err(BARE_LF);
             }
             if line.ends_with(b"\r\n\r\n") {
-                return if line.len() > limits.bytes { Err(self.too_large()) } else { Ok(Some(line.len())) };
+                return if line.len() > limits.bytes {
+                    Err(self.too_large(limits))
+                } else {
+                    Ok(Some(line.len()))
+                };
             }
-            self.first_line = true;
+            self.first_line.get_or_insert(line.len());
         }
         // A lone CR at the front may yet become an empty line.
         self.seen = if &ahead[..] == b"\r" { 0 } else { ahead.len() };
-        if ahead.len() > limits.bytes { Err(self.too_large()) } else { Ok(None) }
+        if ahead.len() > limits.bytes { Err(self.too_large(limits)) } else { Ok(None) }
     }
 
-    fn too_large(&self) -> Kind {
-        if self.first_line { Kind::HeadTooLarge } else { Kind::TargetTooLong }
+    fn too_large(&self, limits: Limits) -> Kind {
+        let fits = self.first_line.is_some_and(|length| length <= limits.bytes);
+        if fits { Kind::HeadTooLarge } else { Kind::TargetTooLong }
     }
 }
 
@@ -149,7 +155,8 @@ fn headers(block: &Bytes, lines: &[httparse::Header<'_>]) -> Result<HeaderMap, K
     let mut headers = HeaderMap::with_capacity(lines.len());
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| NAME)?;
-        let value = HeaderValue::from_maybe_shared(block.slice_ref(line.value)).map_err(|_| VALUE)?;
+        let value =
+            HeaderValue::from_maybe_shared(block.slice_ref(line.value)).map_err(|_| VALUE)?;
         headers.try_append(name, value).map_err(|_| Kind::TooManyHeaders)?;
     }
     Ok(headers)
@@ -172,7 +179,9 @@ fn describe(parts: request::Parts) -> Head {
 /// Whether a line of `name` has `member` in its list.
 fn names(headers: &HeaderMap, name: HeaderName, member: &[u8]) -> bool {
     headers.get_all(name).iter().any(|line| {
-        line.as_bytes().split(|byte| *byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
+        line.as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
     })
 }
 
@@ -187,7 +196,11 @@ fn framing(headers: &HeaderMap, current: bool) -> Framing {
         },
         // HTTP/1.0 knows no codings: whoever sent this did not write it alone.
         (Some(line), None) if current && line.as_bytes().eq_ignore_ascii_case(b"chunked") => {
-            if codings.next().is_none() { Framing::Chunked } else { Framing::Unclear }
+            if codings.next().is_none() {
+                Framing::Chunked
+            } else {
+                Framing::Unclear
+            }
         }
         _ => Framing::Unclear,
     }
