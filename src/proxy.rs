@@ -183,7 +183,7 @@ impl Proxy {
         let length = length.and_then(|length| length.parse().ok());
         let bounds = Bounds {
             gap: settings.deadlines.frame_gap,
-            stall: self.config.client.write_stall,
+            stall: record.shares_connection().then_some(self.config.client.write_stall),
             held: settings.pool.stream_window as usize,
             length,
         };

@@ -68,6 +68,11 @@ impl Record {
         self.id
     }
 
+    /// Other requests may be under way on the client's connection.
+    pub fn shares_connection(&self) -> bool {
+        self.opened.version >= Version::HTTP_2
+    }
+
     /// Indices into the configuration's routes and upstreams.
     pub fn routed(&self, route: usize, upstream: usize) {
         let mut story = self.story.borrow_mut();

@@ -35,8 +35,9 @@ const JOIN: usize = 8 * 1024;
 pub struct Bounds {
     /// Silence of the upstream.
     pub gap: Duration,
-    /// A client that takes nothing although there is something for it.
-    pub stall: Duration,
+    /// A client that takes nothing although there is something for it. `None` where its connection
+    /// carries nothing else: the socket then sees by itself whether any byte is taken.
+    pub stall: Option<Duration>,
     /// Bytes held for a client that does not take. HTTP/2's window keeps it by itself.
     pub held: usize,
     /// The answer's `content-length`, where it has one.
@@ -160,10 +161,11 @@ impl Flow {
         if self.hungry {
             return Poll::Pending;
         }
-        let since = *self.behind_since.get_or_insert_with(Instant::now);
         self.poll_upload(cx);
         self.drain(cx);
-        if self.deadline.poll(cx, since + self.bounds.stall).is_pending() {
+        let Some(stall) = self.bounds.stall else { return Poll::Pending };
+        let since = *self.behind_since.get_or_insert_with(Instant::now);
+        if self.deadline.poll(cx, since + stall).is_pending() {
             return Poll::Pending;
         }
         self.record.fault(Kind::ClientWriteStall.code());
