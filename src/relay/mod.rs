@@ -12,7 +12,7 @@ mod flow;
 pub mod head;
 mod piece;
 pub mod replay;
-mod tail;
+pub mod tail;
 mod upload;
 
 pub use body::RelayBody;
