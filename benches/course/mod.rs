@@ -14,7 +14,7 @@ use scripted::texts;
 use scripted::upstream::Upstream;
 
 /// The most that one DATA frame of HTTP/2 holds unless the peers agree on more.
-const LARGEST: usize = 16 * 1024 - 1;
+const LARGEST: usize = 16 * 1024;
 
 /// Longer than any bench.
 const NEVER: Duration = Duration::from_secs(86_400);

@@ -39,7 +39,7 @@ impl Frame {
     }
 }
 
-/// Appends a frame. `payload` must be shorter than 16 KiB, the size that every peer takes.
+/// Appends a frame. `payload` must have at most 16 KiB, which every peer takes.
 pub fn put(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
     let length = (payload.len() as u32).to_be_bytes();
     out.extend_from_slice(&[length[1], length[2], length[3], kind, flags]);

@@ -87,8 +87,8 @@ impl Upstream {
         self.send(&out)
     }
 
-    /// Sends DATA on these streams in one turn; the last of each ends its stream if `end`. A part must be
-    /// shorter than 16 KiB.
+    /// Sends DATA on these streams in one turn; the last of each ends its stream if `end`. A part may have
+    /// 16 KiB at most.
     pub fn data(&mut self, streams: &[u32], parts: &[&[u8]], end: bool) -> io::Result<()> {
         let mut out = Vec::new();
         for stream in streams {
