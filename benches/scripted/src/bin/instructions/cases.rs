@@ -3,7 +3,6 @@
 
 use std::error::Error;
 use std::io;
-use std::thread::park_timeout;
 use std::time::Duration;
 
 use crate::field::{Count, Field};
@@ -14,7 +13,7 @@ use scripted::texts;
 pub(crate) const BURST: usize = 16;
 
 /// Later than anything that is counted, even on a busy machine.
-const LATE: Duration = Duration::from_millis(100);
+const LATE: Duration = Duration::from_millis(50);
 
 /// One case by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl Case {
 
     /// Runs it.
     pub(crate) fn run(self, field: &mut Field, rounds: u32) -> Result<(), Box<dyn Error>> {
-        slow_request(field)?;
+        late_exchange(field)?;
         match self {
             Self::Idle => (0..rounds).for_each(|_| field.turn(Count::Yes)),
             Self::Request(speech) => requests(field, speech, rounds)?,
@@ -61,18 +60,26 @@ impl Case {
     }
 }
 
-/// A request whose every part is late, uncounted: a histogram grows when something takes longer than
-/// anything before it, and when that is, is the clock's choice.
-fn slow_request(field: &mut Field) -> io::Result<()> {
-    let mut client = field.connect(Speech::Http1)?;
-    park_timeout(LATE);
-    let stream = begin(field, &mut client)?;
-    for end in [false, false, true] {
-        field.upstream.data(&[stream], &[&texts::token()], end)?;
-        park_timeout(LATE);
-        field.turn(Count::No);
-    }
-    field.answered(Count::No, &mut client, |answer| answer.ended)
+/// An uncounted exchange in which all that is timed is late: a histogram grows when something takes
+/// longer than anything before it, and when that is, is the clock's choice.
+fn late_exchange(field: &mut Field) -> io::Result<()> {
+    field.slowed(LATE, |field| {
+        for stays in [true, false] {
+            let mut client = field.connect(Speech::Http1)?;
+            let stream = begin(field, &mut client)?;
+            for frames in 1..4 {
+                field.upstream.data(&[stream], &[&texts::token()], stays && frames == 3)?;
+                field.answered(Count::No, &mut client, |answer| {
+                    answer.body.len() == frames * texts::token().len()
+                })?;
+            }
+            if !stays {
+                drop(client);
+                field.until(Count::No, |field| field.upstream.is_reset(stream))?;
+            }
+        }
+        Ok(())
+    })
 }
 
 fn requests(field: &mut Field, speech: Speech, rounds: u32) -> io::Result<()> {

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::park_timeout;
 use std::time::Duration;
 
 use firstbyte::config::{AccessLog, Config, Env, from_env};
@@ -102,6 +103,20 @@ impl Field {
             }
             Count::No => turn(&self.runtime),
         }
+    }
+
+    /// Does something while between any two tasks of the proxy there may be one that takes `time`.
+    pub(crate) fn slowed<T>(&mut self, time: Duration, work: impl FnOnce(&mut Self) -> T) -> T {
+        let sluggard = self.runtime.spawn_local(async move {
+            loop {
+                park_timeout(time);
+                tokio::task::yield_now().await;
+            }
+        });
+        let done = work(self);
+        sluggard.abort();
+        self.turn(Count::No);
+        done
     }
 
     /// The turns that counted.
