@@ -12,6 +12,9 @@ use crate::error::Kind;
 /// Header lines that are parsed without an allocation; more are, where the bound allows them.
 const USUAL_HEADERS: usize = 128;
 
+/// Lines that we put in on the way: with room for them the map need not grow, and hash all again.
+const OURS: usize = 4;
+
 /// The longest target that the `http` crate holds.
 const LONGEST_TARGET: usize = u16::MAX as usize - 1;
 
@@ -56,6 +59,14 @@ pub enum Framing {
     /// Not at all: the head says two things, or something we can't read. Whoever looks at the head
     /// refuses it, and nothing after it may be read as a request.
     Unclear,
+}
+
+#[derive(Default)]
+struct Said {
+    close: bool,
+    keep_alive: bool,
+    expects: bool,
+    trailers: bool,
 }
 
 /// Looks for a head's end in what has been read, each byte once.
@@ -131,7 +142,15 @@ pub fn parse(block: &Bytes, limits: Limits) -> Result<Head, Kind> {
     parts.uri = uri(block, target)?;
     parts.version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
     parts.headers = headers(block, lines.headers)?;
-    Ok(describe(parts))
+    let said = said(lines.headers);
+    let current = parts.version == Version::HTTP_11;
+    Ok(Head {
+        framing: framing(&parts.headers, current),
+        keep_alive: if current { !said.close } else { said.keep_alive },
+        expects: current && said.expects,
+        trailers: said.trailers,
+        parts,
+    })
 }
 
 fn wrong(error: httparse::Error) -> Kind {
@@ -152,7 +171,7 @@ fn uri(block: &Bytes, target: &str) -> Result<Uri, Kind> {
 }
 
 fn headers(block: &Bytes, lines: &[httparse::Header<'_>]) -> Result<HeaderMap, Kind> {
-    let mut headers = HeaderMap::with_capacity(lines.len());
+    let mut headers = HeaderMap::with_capacity(lines.len() + OURS);
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| NAME)?;
         let value =
@@ -162,27 +181,28 @@ fn headers(block: &Bytes, lines: &[httparse::Header<'_>]) -> Result<HeaderMap, K
     Ok(headers)
 }
 
-fn describe(parts: request::Parts) -> Head {
-    let current = parts.version == Version::HTTP_11;
-    let names = |name, member| names(&parts.headers, name, member);
-    let keep_alive =
-        if current { !names(CONNECTION, b"close") } else { names(CONNECTION, b"keep-alive") };
-    Head {
-        framing: framing(&parts.headers, current),
-        keep_alive,
-        expects: current && names(EXPECT, b"100-continue"),
-        trailers: names(TE, b"trailers"),
-        parts,
+/// What the lines say of the connection. Read from the lines: looking for each name in the map would
+/// hash it again.
+fn said(lines: &[httparse::Header<'_>]) -> Said {
+    let mut said = Said::default();
+    for line in lines {
+        let is = |name: HeaderName| line.name.eq_ignore_ascii_case(name.as_str());
+        match line.name.len() {
+            10 if is(CONNECTION) => {
+                said.close |= has(line.value, b"close");
+                said.keep_alive |= has(line.value, b"keep-alive");
+            }
+            6 if is(EXPECT) => said.expects |= has(line.value, b"100-continue"),
+            2 if is(TE) => said.trailers |= has(line.value, b"trailers"),
+            _ => {}
+        }
     }
+    said
 }
 
-/// Whether a line of `name` has `member` in its list.
-fn names(headers: &HeaderMap, name: HeaderName, member: &[u8]) -> bool {
-    headers.get_all(name).iter().any(|line| {
-        line.as_bytes()
-            .split(|byte| *byte == b',')
-            .any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
-    })
+/// Whether `member` is in a list.
+fn has(list: &[u8], member: &[u8]) -> bool {
+    list.split(|byte| *byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
 }
 
 fn framing(headers: &HeaderMap, current: bool) -> Framing {

@@ -13,7 +13,7 @@ pub mod head;
 mod piece;
 pub mod replay;
 mod request_body;
-mod tail;
+pub mod tail;
 mod upload;
 
 pub use body::RelayBody;

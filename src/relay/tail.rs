@@ -5,12 +5,13 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// The last bytes that were handed over.
 #[derive(Debug, Default)]
-pub(super) struct Tail {
+pub struct Tail {
     bytes: [u8; DONE.len()],
 }
 
 impl Tail {
-    pub(super) fn push(&mut self, chunk: &[u8]) {
+    /// Another chunk was handed over. Costs the same whatever its size.
+    pub fn push(&mut self, chunk: &[u8]) {
         let keep = self.bytes.len();
         if chunk.len() >= keep {
             self.bytes.copy_from_slice(&chunk[chunk.len() - keep..]);
@@ -21,7 +22,7 @@ impl Tail {
     }
 
     /// They are the end of a complete stream of events.
-    pub(super) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.bytes == DONE
     }
 }

@@ -5,7 +5,7 @@ mod start;
 mod worker;
 
 pub use running::{Running, Stopper};
-pub use start::{StartError, start};
+pub use start::{StartError, start, start_here};
 
 /// What a running proxy is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -11,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::Order;
 use super::running::Running;
-use super::worker::{Luggage, work};
+use super::worker::{Luggage, serve, work};
 use crate::accept::{self, Loads};
 use crate::admin::{self, Readiness};
 use crate::admit::Bound;
@@ -61,6 +62,39 @@ impl std::error::Error for StartError {
 /// # Errors
 /// See [`StartError`].
 pub fn start(config: Config) -> Result<Running, StartError> {
+    let (mut running, workers) = prepare(config)?;
+    for luggage in workers {
+        let worker = std::thread::Builder::new()
+            .name(format!("worker-{}", luggage.index))
+            .spawn(move || work(luggage))
+            .map_err(|error| StartError::Io("start a worker thread", error))?;
+        running.workers.push(worker);
+    }
+    Ok(running)
+}
+
+/// The same proxy with one worker and no thread for it: the second value is the worker, to be run on a
+/// `LocalRuntime` of the caller's, who then decides when it gets a turn. For whoever counts what one
+/// turn costs. It ends after [`Running::stop`].
+///
+/// # Errors
+/// See [`StartError`].
+pub fn start_here(
+    mut config: Config,
+) -> Result<(Running, impl Future<Output = usize>), StartError> {
+    config.workers = NonZeroUsize::MIN;
+    let (running, mut workers) = prepare(config)?;
+    let worker = workers.pop();
+    Ok((running, async move {
+        match worker {
+            Some(luggage) => serve(luggage).await,
+            None => 0, // there is one: the configuration says so
+        }
+    }))
+}
+
+/// All but the workers' threads.
+fn prepare(config: Config) -> Result<(Running, Vec<Luggage>), StartError> {
     let workers = config.workers.get();
     kernel::prepare(config.limits.connections);
     let config = Arc::new(config);
@@ -77,7 +111,7 @@ pub fn start(config: Config) -> Result<Running, StartError> {
     let (loads, inboxes) = Loads::new(workers);
     let connections = Bound::new(config.limits.connections);
     let streams = Bound::new(config.limits.streams);
-    let mut running = Running {
+    let running = Running {
         addresses,
         admin,
         readiness: Arc::clone(&readiness),
@@ -87,28 +121,22 @@ pub fn start(config: Config) -> Result<Running, StartError> {
         admin_thread,
         warmed: Arc::default(),
     };
-    for (index, inbox) in inboxes.into_iter().enumerate() {
-        let luggage = Luggage {
-            index,
-            config: Arc::clone(&config),
-            tls: tls.clone(),
-            listeners: listeners.pop().unwrap_or_default(),
-            inbox,
-            loads: loads.clone(),
-            seat: hub.worker(index),
-            readiness: Arc::clone(&readiness),
-            warmed: Arc::clone(&running.warmed),
-            connections: connections.clone(),
-            streams: streams.clone(),
-            orders: listen_orders.clone(),
-        };
-        let worker = std::thread::Builder::new()
-            .name(format!("worker-{index}"))
-            .spawn(move || work(luggage))
-            .map_err(|error| StartError::Io("start a worker thread", error))?;
-        running.workers.push(worker);
-    }
-    Ok(running)
+    let luggage = inboxes.into_iter().enumerate().map(|(index, inbox)| Luggage {
+        index,
+        config: Arc::clone(&config),
+        tls: tls.clone(),
+        listeners: listeners.pop().unwrap_or_default(),
+        inbox,
+        loads: loads.clone(),
+        seat: hub.worker(index),
+        readiness: Arc::clone(&readiness),
+        warmed: Arc::clone(&running.warmed),
+        connections: connections.clone(),
+        streams: streams.clone(),
+        orders: listen_orders.clone(),
+    });
+    let luggage = luggage.collect();
+    Ok((running, luggage))
 }
 
 fn tls(config: &Config) -> Result<Vec<Option<Arc<ClientConfig>>>, StartError> {

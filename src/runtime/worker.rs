@@ -48,7 +48,8 @@ pub(super) fn work(luggage: Luggage) -> usize {
     }
 }
 
-async fn serve(luggage: Luggage) -> usize {
+/// The same on a runtime that is there already.
+pub(super) async fn serve(luggage: Luggage) -> usize {
     let Luggage { index, config, loads, mut orders, readiness, warmed, .. } = luggage;
     let recorder = luggage.seat.sit();
     let Some(proxy) = build(&config, &luggage.tls, luggage.streams, &recorder) else { return 0 };

@@ -1,0 +1,31 @@
+//! Drives the proxy turn by turn, for `scripts/instructions` to count what it executes.
+//!
+//! `instructions CASE ROUNDS` prints how many turns counted. Accept, proxy, relay, record and upstream
+//! are those of the shipped binary, on one thread and one runtime; client and upstream are scripted on
+//! plain sockets over loopback and move only between turns, so that nothing of theirs is counted and
+//! nothing is left to a scheduler.
+
+use std::error::Error;
+use std::io::{self, Write};
+
+mod cases;
+mod field;
+
+use cases::Case;
+use field::Field;
+
+/// As in the shipped binary: allocation is a good part of what is counted.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const USAGE: &str = "instructions idle|request|frame|burst|cancel[-http2] ROUNDS";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let case = arguments.next().and_then(|name| Case::named(&name)).ok_or(USAGE)?;
+    let rounds = arguments.next().and_then(|text| text.parse().ok()).ok_or(USAGE)?;
+    let mut field = Field::start()?;
+    case.run(&mut field, rounds)?;
+    writeln!(io::stdout(), "turns {}", field.turns())?;
+    Ok(())
+}
