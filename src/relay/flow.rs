@@ -195,6 +195,11 @@ impl Flow {
                 self.held.extend_from_slice(&data);
             }
         }
+        if matches!(self.state, State::Open) && !self.registered && self.source.is_end() {
+            // So that the end can leave with the last bytes. Where the source had nothing more, or
+            // said that it ended, there is no need to ask.
+            self.state = State::Ended;
+        }
         if self.held.is_empty() { first } else { self.held.split().freeze() }
     }
 
@@ -214,10 +219,7 @@ impl Flow {
                 Poll::Ready(Some(Ok(Chunk::Data(data)))) => {
                     self.heard = self.source.read_at();
                     self.record.upstream_frame(self.heard, data.len());
-                    if self.source.is_end() {
-                        self.state = State::Ended;
-                    }
-                    if !data.is_empty() || !matches!(self.state, State::Open) {
+                    if !data.is_empty() {
                         return Some(data);
                     }
                 }

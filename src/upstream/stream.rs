@@ -189,12 +189,17 @@ impl Source {
         Self { body, lease, data_ended: false }
     }
 
-    /// Everything was read, trailers included.
+    /// Everything was read, trailers included. Known before [`Source::poll_chunk`] says so, at the
+    /// price of one of its polls.
     pub fn is_end(&self) -> bool {
-        match &self.body {
+        let ended = match &self.body {
             Incomplete::Http2(body) => body.is_end_stream(),
             Incomplete::Http1(body) => body.is_end_stream(),
+        };
+        if ended {
+            self.lease.finish();
         }
+        ended
     }
 
     /// When the socket gave the bytes read last.
@@ -208,7 +213,7 @@ impl Source {
             Incomplete::Http2(body) => ready!(poll_http2(body, &mut self.data_ended, cx)),
             Incomplete::Http1(body) => ready!(poll_http1(body, &self.lease, cx)),
         };
-        if !matches!(chunk, Some(Err(_))) && (chunk.is_none() || self.is_end()) {
+        if matches!(chunk, None | Some(Ok(Chunk::Trailers(_)))) {
             self.lease.finish();
         }
         Poll::Ready(chunk)
