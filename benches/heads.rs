@@ -8,7 +8,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use firstbyte::config::{Pool, Protocol, Route, Scheme, Upstream, UpstreamDeadlines, UpstreamId};
+use firstbyte::config::{
+    Pool, Protocol, Route, Scheme, Target, Upstream, UpstreamDeadlines, UpstreamId,
+};
 use firstbyte::relay::head::{UpstreamHead, answer};
 use firstbyte::route::Table;
 use http::{HeaderValue, Request, Response, Version, request, response};
@@ -144,7 +146,7 @@ fn routes(c: &mut Criterion) {
     let paths = ["/", "/v1", "/v1/files", "/azure/openai"];
     let routes: Vec<Route> = paths
         .iter()
-        .map(|path| Route { path: (*path).to_owned(), upstream: UpstreamId(0) })
+        .map(|path| Route { path: (*path).to_owned(), target: Target::Upstream(UpstreamId(0)) })
         .collect();
     let table = Table::new(&routes);
     c.bench_function("route: one of four", |b| {

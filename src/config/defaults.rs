@@ -77,6 +77,14 @@ pub const HEADERS: usize = 128;
 /// Chat requests with long context fit; an audio upload is not kept.
 pub const REPLAY_BYTES: usize = MIB;
 
+/// All alike unless told otherwise.
+pub const WEIGHT: u32 = 1;
+/// All in the one tier unless told otherwise.
+pub const TIER: u32 = 0;
+/// The two statuses by which an upstream says that it did not do it (RFC 6585, section 4; RFC 9110,
+/// section 15.6.4). Any other may come from a request that was processed, and billed.
+pub const FAILOVER_ON: &[u16] = &[429, 503];
+
 impl Default for Pool {
     fn default() -> Self {
         Self {

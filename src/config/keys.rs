@@ -1,6 +1,10 @@
 //! The one description of every key: name, kind, bounds, default, doc. The reader knows keys by
 //! it, and `docs/firstbyte.schema.json` and the table in `docs/configuration.md` are made from it.
 
+mod group;
+
+pub(super) use group::*;
+
 use super::address::{Address, AddressOrOff, Many};
 use super::kind::{Key, Section, Shape};
 use super::quantity::{Count, Size, Span};
@@ -44,7 +48,18 @@ pub(super) static ROOT: Section = Section {
     shape: Shape::One,
     required: true,
     doc: "The configuration of firstbyte.",
-    entries: &[&LISTEN, &ADMIN, &WORKERS, &ACCESS_LOG, &VIA, &UPSTREAMS, &ROUTES, &CLIENT, &LIMITS],
+    entries: &[
+        &LISTEN,
+        &ADMIN,
+        &WORKERS,
+        &ACCESS_LOG,
+        &VIA,
+        &UPSTREAMS,
+        &GROUPS,
+        &ROUTES,
+        &CLIENT,
+        &LIMITS,
+    ],
 };
 
 pub(super) static URL: Key<UpstreamUrl> = Key::required(
@@ -199,14 +214,17 @@ pub(super) static ROUTE_PATH: Key<route::Prefix> = Key::required(
     route::Prefix,
     "A prefix that ends at a `/`: `/v1` takes `/v1/models`, never `/v1beta`. The longest wins.",
 );
-pub(super) static ROUTE_UPSTREAM: Key<route::UpstreamName> =
-    Key::required("upstream", route::UpstreamName, "The name of the upstream that answers.");
+pub(super) static ROUTE_UPSTREAM: Key<route::UpstreamName> = Key::required(
+    "upstream",
+    route::UpstreamName,
+    "The upstream that answers, or the group of them.",
+);
 
 pub(super) static ROUTES: Section = Section {
     name: "routes",
     shape: Shape::List,
     required: true,
-    doc: "Which path leads to which upstream.",
+    doc: "Which path leads to which upstream or group.",
     entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM],
 };
 

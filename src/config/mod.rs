@@ -7,6 +7,7 @@ pub mod defaults;
 mod describe;
 mod env;
 mod fault;
+mod group;
 mod keys;
 mod kind;
 mod load;
@@ -32,6 +33,7 @@ use secrecy::SecretString;
 pub use describe::describe;
 pub use env::{Env, ProcessEnv};
 pub use fault::{At, Fault, Faults, Place};
+pub use group::{Group, MOST_MEMBERS, Member, Pick, Triggers};
 pub use load::{load, parse};
 pub use no_file::from_env;
 pub use quantity::parse_duration;
@@ -49,6 +51,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// Upstreams; [`UpstreamId`] is the index into this list.
     pub upstreams: Vec<Upstream>,
+    /// Groups of upstreams; [`GroupId`] is the index into this list.
+    pub groups: Vec<Group>,
     /// Path prefixes; the longest that matches on a segment boundary wins.
     pub routes: Vec<Route>,
     /// Deadlines toward clients.
@@ -65,6 +69,10 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UpstreamId(pub usize);
 
+/// Index into [`Config::groups`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GroupId(pub usize);
+
 /// Index into [`Config::routes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RouteId(pub usize);
@@ -74,8 +82,17 @@ pub struct RouteId(pub usize);
 pub struct Route {
     /// A path prefix that begins with `/`; `/v1` matches `/v1` and `/v1/models`, never `/v1beta`.
     pub path: String,
-    /// The upstream that answers.
-    pub upstream: UpstreamId,
+    /// Who answers.
+    pub target: Target,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// One upstream.
+    Upstream(UpstreamId),
+    /// One of several.
+    Group(GroupId),
 }
 
 /// One model API.

@@ -10,7 +10,7 @@ use super::kind::{Around, Kind};
 use super::scalar::Workers;
 use super::secret::{HeaderText, check_key};
 use super::{
-    ClientDeadlines, Config, Limits, Pool, Protocol, Route, Upstream, UpstreamDeadlines,
+    ClientDeadlines, Config, Limits, Pool, Protocol, Route, Target, Upstream, UpstreamDeadlines,
     UpstreamId, defaults, url,
 };
 
@@ -57,7 +57,8 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             admin: Some(defaults::ADMIN),
             workers: Workers.absent(),
             upstreams: vec![upstream],
-            routes: vec![Route { path: path.into(), upstream: UpstreamId(0) }],
+            groups: Vec::new(),
+            routes: vec![Route { path: path.into(), target: Target::Upstream(UpstreamId(0)) }],
             client: ClientDeadlines::default(),
             limits: Limits::default(),
             via: defaults::VIA,

@@ -110,6 +110,8 @@ impl Ledger {
             error: story.fault,
             cold: story.cold,
             replays: story.replays,
+            left: mem::take(&mut story.left),
+            prevented: story.prevented,
             frames: story.frames,
             bytes_up: story.bytes_up,
             bytes_down: story.bytes_down,

@@ -1,4 +1,4 @@
-//! How requests end, and why some were sent twice: the words that metrics and log use.
+//! How requests end, and why some were sent again or elsewhere: the words that metrics and log use.
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,59 @@ impl ReplayReason {
             ReplayReason::Unsent => "unsent",
             ReplayReason::Goaway => "goaway",
             ReplayReason::RefusedStream => "refused_stream",
+        }
+    }
+}
+
+/// Why an upstream was left for the next of its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FailoverReason {
+    /// No connection to it could be had.
+    Connect,
+    /// No stream became free in time, or too many waited.
+    Queue,
+    /// It reset the request with `REFUSED_STREAM` (RFC 9113, section 8.7).
+    Refused,
+    /// The request never left us, or a GOAWAY disowned it.
+    Unsent,
+    /// It answered 429.
+    RateLimited,
+    /// It answered another status that the operator chose.
+    Status,
+    /// It sent no answer's head in time.
+    HeadTimeout,
+    /// Its stream or connection ended before the answer's head.
+    Closed,
+}
+
+impl FailoverReason {
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            FailoverReason::Connect => "connect",
+            FailoverReason::Queue => "queue",
+            FailoverReason::Refused => "refused",
+            FailoverReason::Unsent => "unsent",
+            FailoverReason::RateLimited => "rate_limited",
+            FailoverReason::Status => "status",
+            FailoverReason::HeadTimeout => "head_timeout",
+            FailoverReason::Closed => "closed",
+        }
+    }
+}
+
+/// Why a request stayed with an upstream that failed though another was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prevented {
+    /// Its body is beyond what is kept for sending it again.
+    Body,
+}
+
+impl Prevented {
+    pub(super) const ALL: [Prevented; 1] = [Prevented::Body];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Prevented::Body => "body",
         }
     }
 }

@@ -11,8 +11,8 @@ use super::access_log::cut;
 use super::id::RequestId;
 use super::ledger::Ledger;
 use super::meters::GaugeGuard;
-use super::outcome::{Outcome, ReplayReason};
-use super::recordings::UpstreamRecordings;
+use super::outcome::{FailoverReason, Outcome, Prevented, ReplayReason};
+use super::recordings::{FailoverKey, UpstreamRecordings};
 use super::story::{Head, Story};
 
 /// Longer request ids of an upstream are cut to this many bytes.
@@ -189,6 +189,33 @@ impl Record {
     pub fn replayed(&self, reason: ReplayReason) {
         self.story.borrow_mut().replays += 1;
         self.ledger.active.borrow_mut().replays[reason as usize] += 1;
+    }
+
+    /// The upstream was left for another of its group.
+    pub fn failed_over(&self, to: usize, reason: FailoverReason) {
+        let mut story = self.story.borrow_mut();
+        let mut active = self.ledger.active.borrow_mut();
+        // What is known so far is of the one that was left.
+        story.settle(&mut active);
+        let Some(from) = story.upstream.replace(to) else { return };
+        story.left.push((from, reason));
+        *active.failovers.entry(FailoverKey { from, to, reason }).or_default() += 1;
+    }
+
+    /// Nobody after it did better: an answer that was passed over is the client's after all.
+    pub fn fell_back(&self, upstream: usize, version: Version) {
+        let mut story = self.story.borrow_mut();
+        story.settle(&mut self.ledger.active.borrow_mut());
+        story.upstream = Some(upstream);
+        story.upstream_version = Some(version);
+        // It was sent to others since: how long this one took is not known any more.
+        story.head_sent = None;
+    }
+
+    /// Another upstream was left to ask, and was not asked.
+    pub fn failover_prevented(&self, why: Prevented) {
+        self.story.borrow_mut().prevented = Some(why);
+        self.ledger.active.borrow_mut().prevented[why as usize] += 1;
     }
 
     /// The client left and the upstream's stream was reset `took` later.

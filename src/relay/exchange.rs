@@ -70,7 +70,6 @@ pub async fn exchange(
         deadline.poll(cx, due).map(|()| Err(unproven(Kind::HeadTimeout.into())))
     })
     .await?;
-    upload.settle();
     let source = Source::new(body, lease, sink.is_closed());
     Ok(Answer { head, source, sink })
 }

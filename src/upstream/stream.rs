@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
@@ -10,6 +10,12 @@ use hyper::body::{Body, Incoming};
 
 use super::http1::SlotWriter;
 use super::lease::Lease;
+
+/// What is read at most of an answer that is passed over: more than any error's text.
+const PASSED_OVER: usize = 64 * 1024;
+
+/// And for how long at most: it takes a stream of the pool meanwhile.
+const PASSED_OVER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a stream broke, as the protocol tells it.
 #[derive(Debug)]
@@ -195,6 +201,35 @@ impl Source {
             Incomplete::Http2(body) => body.is_end_stream(),
             Incomplete::Http1(body) => body.is_end_stream(),
         }
+    }
+
+    /// How HTTP is spoken on the connection.
+    pub fn version(&self) -> http::Version {
+        self.lease.version()
+    }
+
+    /// Reads what is left and forgets it, within bounds, in a task of its own. Dropped instead, an
+    /// HTTP/1.1 connection would close for every answer that nobody wants, and a request with it wait
+    /// for the next connect.
+    pub fn pass_over(mut self) {
+        self.lease.forget_request();
+        tokio::task::spawn_local(async move {
+            let mut left = PASSED_OVER;
+            let rest = std::future::poll_fn(|cx| {
+                while left > 0 {
+                    match ready!(self.poll_chunk(cx)) {
+                        Some(Ok(Chunk::Data(data))) => {
+                            left = left.saturating_sub(data.len());
+                            self.release(data.len());
+                        }
+                        Some(Ok(Chunk::Trailers(_))) => {}
+                        Some(Err(_)) | None => break,
+                    }
+                }
+                Poll::Ready(())
+            });
+            let _all_or_not = tokio::time::timeout(PASSED_OVER_WITHIN, rest).await;
+        });
     }
 
     /// When the socket gave the bytes read last.

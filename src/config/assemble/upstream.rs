@@ -3,6 +3,7 @@
 use crate::config::fault::At;
 use crate::config::keys as k;
 use crate::config::reader::{Fields, Reader};
+use crate::config::yaml::Name;
 use crate::config::{Pool, Scheme, Upstream, UpstreamDeadlines};
 
 /// Longest name; it stands in every metric and log line.
@@ -22,15 +23,20 @@ pub(super) struct Written {
 pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>) -> Vec<Written> {
     let mut upstreams = Vec::new();
     for (name, fields) in reader.named(root, &k::UPSTREAMS) {
-        let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-        if name.text.is_empty() || name.text.len() > LONGEST_NAME || !name.text.chars().all(fit) {
-            let what = "is not a name for logs and metrics";
-            let hint = "use letters, digits, `_`, `.` and `-`, 64 at most";
-            reader.fault(name.at, &*fields.path, what, hint);
-        }
+        fit_name(reader, name, &fields);
         upstreams.push(one(reader, &fields, name.text.clone()));
     }
     upstreams
+}
+
+/// Whether a name of the operator's can stand in a metric's label, a log line and a header.
+pub(super) fn fit_name(reader: &mut Reader<'_>, name: &Name, fields: &Fields<'_>) {
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if name.text.is_empty() || name.text.len() > LONGEST_NAME || !name.text.chars().all(fit) {
+        let what = "is not a name for logs and metrics";
+        let hint = "use letters, digits, `_`, `.` and `-`, 64 at most";
+        reader.fault(name.at, &*fields.path, what, hint);
+    }
 }
 
 fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {

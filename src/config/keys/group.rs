@@ -1,0 +1,57 @@
+//! The keys of a group of upstreams.
+
+use super::route;
+use crate::config::address::Many;
+use crate::config::defaults as d;
+use crate::config::group::{PickBy, Trigger};
+use crate::config::kind::{Key, Section, Shape};
+use crate::config::quantity::Count;
+
+/// Shares are told apart to a millionth.
+const LARGEST_WEIGHT: u64 = 1_000_000;
+/// Nobody has more kinds of upstream than that.
+const LAST_TIER: u64 = 63;
+
+pub(in crate::config) static MEMBER_UPSTREAM: Key<route::UpstreamName> =
+    Key::required("upstream", route::UpstreamName, "The upstream's name.");
+pub(in crate::config) static WEIGHT: Key<Count> = Key::new(
+    "weight",
+    Count { default: d::WEIGHT as u64, within: 0..=LARGEST_WEIGHT },
+    "Its share of the tier's requests, beside the others' weights; 0 takes none at all.",
+);
+pub(in crate::config) static TIER: Key<Count> = Key::new(
+    "tier",
+    Count { default: d::TIER as u64, within: 0..=LAST_TIER },
+    "Lower tiers are asked first; a higher one only when no lower one is left to ask.",
+);
+
+pub(in crate::config) static MEMBERS: Section = Section {
+    name: "members",
+    shape: Shape::List,
+    required: true,
+    doc: "The upstreams, at most 64.",
+    entries: &[&MEMBER_UPSTREAM, &WEIGHT, &TIER],
+};
+
+pub(in crate::config) static PICK: Key<PickBy> = Key::new(
+    "pick",
+    PickBy,
+    "Who of a tier is asked first: by weight; with the fewest requests under way on this worker for \
+     its weight; or always the same one for the same value of a request header \
+     (`sticky:authorization`: by the client's key).",
+);
+pub(in crate::config) static FAILOVER_ON: Key<Many<Trigger>> = Key::new(
+    "failover_on",
+    Many(Trigger { default: d::FAILOVER_ON }),
+    "What else leads to the next upstream while nothing was sent to the client. A request that \
+     provably was not processed (no connection, no free stream, refused, disowned) always does. \
+     All but 429 and 503 may ask twice for what was processed once.",
+);
+
+pub(in crate::config) static GROUPS: Section = Section {
+    name: "groups",
+    shape: Shape::Named,
+    required: false,
+    doc: "Upstreams that stand in for each other, under a name that routes lead to.",
+    entries: &[&MEMBERS, &PICK, &FAILOVER_ON],
+};
