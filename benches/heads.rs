@@ -144,10 +144,8 @@ fn answers(c: &mut Criterion) {
 
 fn routes(c: &mut Criterion) {
     let paths = ["/", "/v1", "/v1/files", "/azure/openai"];
-    let routes: Vec<Route> = paths
-        .iter()
-        .map(|path| Route { path: (*path).to_owned(), target: Target::Upstream(UpstreamId(0)) })
-        .collect();
+    let routes: Vec<Route> =
+        paths.iter().map(|path| Route::new(*path, Target::Upstream(UpstreamId(0)))).collect();
     let table = Table::new(&routes);
     c.bench_function("route: one of four", |b| {
         b.iter(|| table.lookup(black_box("/v1/chat/completions")).map(|found| found.route));

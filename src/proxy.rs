@@ -8,6 +8,7 @@
 //! its lease, resets the upstream's stream, and closes its record.
 
 mod ask;
+mod patience;
 mod travel;
 
 use std::rc::Rc;
@@ -96,10 +97,15 @@ impl Proxy {
         let idle = self.config.client.body_idle;
         let mut upload =
             Upload::new(body, sends, limits.replay_bytes, idle, Instant::now(), record);
-        match self.reach(head, &mut upload, record).await {
+        let until = patience::until(&head.headers, record.opened_at())?;
+        let reached = {
+            let reaching = std::pin::pin!(self.reach(head, &mut upload, record));
+            patience::within(until, reaching, record).await
+        };
+        match reached {
             Ok((permit, reached)) => {
                 upload.settle();
-                self.relay(client, reached, upload, record, id, permit)
+                self.relay(client, reached, upload, until, record, (id, permit))
             }
             Err(error) => {
                 if is_understood(error.kind()) {
@@ -130,26 +136,27 @@ impl Proxy {
         client: &Client,
         reached: Reached,
         upload: Upload,
+        until: Option<Instant>,
         record: &Rc<Record>,
-        id: &HeaderValue,
-        permit: Permit,
+        (id, permit): (&HeaderValue, Permit),
     ) -> Result<Response<RelayBody>, Error> {
         let upstream = &self.upstreams[reached.upstream.0];
-        let Answer { mut head, source, sink } = reached.answer;
+        let Answer { mut head, head_at, source, sink } = reached.answer;
         relay::head::answer(&mut head, id, self.config.via)?;
         if reached.by_group {
             head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
         }
-        let settings = upstream.pool.settings();
         let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
-        record.upstream_head(source.read_at(), head.status, request_id);
+        record.upstream_head(head_at, head.status, request_id);
         record.status(head.status);
         let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let length = length.and_then(|length| length.parse().ok());
         let bounds = Bounds {
-            gap: settings.deadlines.frame_gap,
+            first_frame: reached.clocks.first_frame,
+            gap: reached.clocks.gap,
+            until,
             stall: self.config.client.write_stall,
-            held: settings.pool.stream_window as usize,
+            held: upstream.pool.settings().pool.stream_window as usize,
             length,
         };
         let rest = if sink.is_closed() {

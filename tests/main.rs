@@ -7,6 +7,7 @@ mod bytes;
 mod cancel;
 mod cancel_storm;
 mod cli;
+mod clocks;
 mod deadlines;
 mod errors;
 mod failover;

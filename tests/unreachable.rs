@@ -67,7 +67,7 @@ fn and_other(config: &mut Config, upstream: &Upstream) {
     (other.scheme, other.ca_file, other.port) = (Scheme::Http, None, upstream.addr().port());
     "127.0.0.1".clone_into(&mut other.host);
     config.upstreams.push(other);
-    config.routes.push(Route { path: "/other".into(), target: Target::Upstream(UpstreamId(1)) });
+    config.routes.push(Route::new("/other", Target::Upstream(UpstreamId(1))));
 }
 
 /// A hundred requests of a healthy route are answered while one of the other is still connecting.

@@ -27,6 +27,8 @@ pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// The SDKs' own timeout: reasoning models are silent for minutes before the head.
 pub const RESPONSE_HEAD: Duration = Duration::from_secs(10 * MINUTE);
+/// As for the head: some upstreams send the head at once and think after it.
+pub const FIRST_FRAME: Duration = Duration::from_secs(10 * MINUTE);
 /// As for the head: a silent upstream is normal in mid-stream too.
 pub const FRAME_GAP: Duration = Duration::from_secs(10 * MINUTE);
 
@@ -105,7 +107,12 @@ impl Default for Pool {
 
 impl Default for UpstreamDeadlines {
     fn default() -> Self {
-        Self { connect: CONNECT, response_head: RESPONSE_HEAD, frame_gap: FRAME_GAP }
+        Self {
+            connect: CONNECT,
+            response_head: RESPONSE_HEAD,
+            first_frame: FIRST_FRAME,
+            frame_gap: FRAME_GAP,
+        }
     }
 }
 

@@ -52,18 +52,27 @@ pub struct Triggers {
     statuses: Vec<u16>,
     /// No answer's head in time.
     pub head_timeout: bool,
-    /// The stream or connection ended before the answer's head.
+    /// No first frame in time. The answer's head is held back until that frame: once it has gone to the
+    /// client, nobody else can answer.
+    pub first_frame_timeout: bool,
+    /// The stream or connection ended before anything of the answer went to the client.
     pub closed: bool,
 }
 
 /// The words of [`Triggers`] that are no statuses.
-const WORDS: [&str; 4] = ["5xx", "head_timeout", "closed", "none"];
+const WORDS: [&str; 5] = ["5xx", "head_timeout", "first_frame_timeout", "closed", "none"];
 
 impl Triggers {
     /// No answer's head in time.
-    pub const HEAD_TIMEOUT: Self = Self { statuses: Vec::new(), head_timeout: true, closed: false };
+    pub const HEAD_TIMEOUT: Self = Self::words(true, false, false);
+    /// No first frame in time.
+    pub const FIRST_FRAME_TIMEOUT: Self = Self::words(false, true, false);
     /// The stream or connection ended before the answer's head.
-    pub const CLOSED: Self = Self { statuses: Vec::new(), head_timeout: false, closed: true };
+    pub const CLOSED: Self = Self::words(false, false, true);
+
+    const fn words(head_timeout: bool, first_frame_timeout: bool, closed: bool) -> Self {
+        Self { statuses: Vec::new(), head_timeout, first_frame_timeout, closed }
+    }
 
     /// These statuses and nothing else.
     pub fn statuses(statuses: impl IntoIterator<Item = u16>) -> Self {
@@ -78,6 +87,7 @@ impl Triggers {
     pub fn and(self, other: Self) -> Self {
         Self {
             head_timeout: self.head_timeout || other.head_timeout,
+            first_frame_timeout: self.first_frame_timeout || other.first_frame_timeout,
             closed: self.closed || other.closed,
             ..Self::statuses(self.statuses.into_iter().chain(other.statuses))
         }
@@ -98,10 +108,14 @@ pub(super) fn show_triggers(triggers: &Triggers) -> String {
             words.push(status.to_string());
         }
     }
-    let flags =
-        [(all_5xx, WORDS[0]), (triggers.head_timeout, WORDS[1]), (triggers.closed, WORDS[2])];
+    let flags = [
+        (all_5xx, WORDS[0]),
+        (triggers.head_timeout, WORDS[1]),
+        (triggers.first_frame_timeout, WORDS[2]),
+        (triggers.closed, WORDS[3]),
+    ];
     words.extend(flags.into_iter().filter(|(set, _)| *set).map(|(_, word)| word.to_owned()));
-    if words.is_empty() { WORDS[3].to_owned() } else { words.join(", ") }
+    if words.is_empty() { WORDS[4].to_owned() } else { words.join(", ") }
 }
 
 /// One word of a list of triggers; a list of them is their union.
@@ -116,6 +130,7 @@ impl Kind for Trigger {
         match text {
             "5xx" => Ok(Triggers::statuses(500..600)),
             "head_timeout" => Ok(Triggers::HEAD_TIMEOUT),
+            "first_frame_timeout" => Ok(Triggers::FIRST_FRAME_TIMEOUT),
             "closed" => Ok(Triggers::CLOSED),
             "none" => Ok(Triggers::default()),
             other => match other.parse() {
@@ -130,7 +145,8 @@ impl Kind for Trigger {
     }
 
     fn name(&self) -> String {
-        "status from 400 to 599, `5xx`, `head_timeout`, `closed` or `none`".into()
+        "status from 400 to 599, `5xx`, `head_timeout`, `first_frame_timeout`, `closed` or `none`"
+            .into()
     }
 
     fn default_text(&self) -> Option<String> {

@@ -2,8 +2,10 @@
 //! it, and `docs/firstbyte.schema.json` and the table in `docs/configuration.md` are made from it.
 
 mod group;
+mod route_deadlines;
 
 pub(super) use group::*;
+pub(super) use route_deadlines::*;
 
 use super::address::{Address, AddressOrOff, Many};
 use super::kind::{Key, Section, Shape};
@@ -198,6 +200,11 @@ pub(super) static RESPONSE_HEAD: Key<Span> = Key::new(
     Span { default: d::RESPONSE_HEAD },
     "From the request's last progress to the answer's head.",
 );
+pub(super) static FIRST_FRAME: Key<Span> = Key::new(
+    "first_frame",
+    Span { default: d::FIRST_FRAME },
+    "From the answer's head to the first frame of its body.",
+);
 pub(super) static FRAME_GAP: Key<Span> =
     Key::new("frame_gap", Span { default: d::FRAME_GAP }, "Silence between two body frames.");
 
@@ -206,7 +213,7 @@ pub(super) static DEADLINES: Section = Section {
     shape: Shape::One,
     required: false,
     doc: "Deadlines toward the upstream; each has an error of its own.",
-    entries: &[&CONNECT, &RESPONSE_HEAD, &FRAME_GAP],
+    entries: &[&CONNECT, &RESPONSE_HEAD, &FIRST_FRAME, &FRAME_GAP],
 };
 
 pub(super) static ROUTE_PATH: Key<route::Prefix> = Key::required(
@@ -225,7 +232,7 @@ pub(super) static ROUTES: Section = Section {
     shape: Shape::List,
     required: true,
     doc: "Which path leads to which upstream or group.",
-    entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM],
+    entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM, &ROUTE_DEADLINES],
 };
 
 pub(super) static CLIENT_HEAD: Key<Span> =

@@ -84,6 +84,26 @@ pub struct Route {
     pub path: String,
     /// Who answers.
     pub target: Target,
+    /// Clocks of this route's own.
+    pub deadlines: RouteDeadlines,
+}
+
+/// A route's own clocks, in place of its upstreams'.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteDeadlines {
+    /// In place of [`UpstreamDeadlines::response_head`].
+    pub response_head: Option<Duration>,
+    /// In place of [`UpstreamDeadlines::first_frame`].
+    pub first_frame: Option<Duration>,
+    /// In place of [`UpstreamDeadlines::frame_gap`].
+    pub frame_gap: Option<Duration>,
+}
+
+impl Route {
+    /// A route with its upstreams' own clocks.
+    pub fn new(path: impl Into<String>, target: Target) -> Self {
+        Self { path: path.into(), target, deadlines: RouteDeadlines::default() }
+    }
 }
 
 /// Where a route leads.
@@ -182,6 +202,8 @@ pub struct UpstreamDeadlines {
     pub connect: Duration,
     /// From the request's last byte sent (or the last progress of its body) to the answer's head.
     pub response_head: Duration,
+    /// From the answer's head to the first frame of its body.
+    pub first_frame: Duration,
     /// Silence between two body frames.
     pub frame_gap: Duration,
 }

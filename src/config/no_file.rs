@@ -58,7 +58,7 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             workers: Workers.absent(),
             upstreams: vec![upstream],
             groups: Vec::new(),
-            routes: vec![Route { path: path.into(), target: Target::Upstream(UpstreamId(0)) }],
+            routes: vec![Route::new(path, Target::Upstream(UpstreamId(0)))],
             client: ClientDeadlines::default(),
             limits: Limits::default(),
             via: defaults::VIA,

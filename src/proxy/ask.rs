@@ -8,7 +8,7 @@ use super::Proxy;
 use crate::config::UpstreamId;
 use crate::record::Record;
 use crate::relay::replay::{Failure, Replay, Seen, decide};
-use crate::relay::{self, Answer, Attempt, Upload, exchange};
+use crate::relay::{Answer, Attempt, Clocks, Upload, exchange};
 
 impl Proxy {
     /// Sends the request to one upstream until an answer begins or a failure must be told: again only
@@ -18,11 +18,11 @@ impl Proxy {
         upstream: UpstreamId,
         head: &request::Parts,
         prefix: &str,
+        clocks: Clocks,
         upload: &mut Upload,
         record: &Rc<Record>,
     ) -> Result<Answer, Attempt> {
         let upstream = &self.upstreams[upstream.0];
-        let limits = relay::Limits { head: upstream.pool.settings().deadlines.response_head };
         let mut replays = 0;
         loop {
             let lease = upstream.pool.lease(record).await.map_err(unsent)?;
@@ -30,7 +30,7 @@ impl Proxy {
             // nothing that another sees.
             let request =
                 upstream.head.request(head.clone(), prefix, lease.version()).map_err(unsent)?;
-            let attempt = match exchange(lease, request, upload, limits, record).await {
+            let attempt = match exchange(lease, request, upload, clocks, record).await {
                 Ok(answer) => return Ok(answer),
                 Err(attempt) => attempt,
             };

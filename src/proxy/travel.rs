@@ -9,10 +9,10 @@ use std::rc::Rc;
 use http::request;
 
 use super::Proxy;
-use crate::config::UpstreamId;
+use crate::config::{RouteId, UpstreamId};
 use crate::error::{Error, Kind};
 use crate::record::{Prevented, Record};
-use crate::relay::{Answer, Upload};
+use crate::relay::{Answer, Clocks, Upload};
 use crate::route::{Match, after_answer, after_failure};
 
 /// Somebody answered.
@@ -21,6 +21,8 @@ pub(super) struct Reached {
     pub(super) answer: Answer,
     /// One of a group: the client is told which.
     pub(super) by_group: bool,
+    /// Those that go on running.
+    pub(super) clocks: Clocks,
 }
 
 impl Proxy {
@@ -42,7 +44,8 @@ impl Proxy {
         // Boxed: nearly no request has one, and every request in flight would hold room for it.
         let mut passed: Option<Box<Reached>> = None;
         loop {
-            let asked = self.ask(at, head, route.prefix, upload, record).await;
+            let clocks = self.clocks(at, route.route, group.failover_on.first_frame_timeout);
+            let asked = self.ask(at, head, route.prefix, clocks, upload, record).await;
             let reason = match &asked {
                 Ok(answer) => after_answer(answer.head.status, &group.failover_on),
                 Err(failed) => {
@@ -51,8 +54,12 @@ impl Proxy {
             };
             let next = reason.and_then(|reason| Some((reason, way.next(load)?)));
             let next = next.filter(|_| upload.rewind() || prevented(record));
-            let answered =
-                asked.map(|answer| Reached { upstream: at, answer, by_group: group.is_named });
+            let answered = asked.map(|answer| Reached {
+                upstream: at,
+                answer,
+                by_group: group.is_named,
+                clocks,
+            });
             match (next, answered) {
                 (Some((reason, to)), answered) => {
                     record.failed_over(to.0, reason);
@@ -74,6 +81,20 @@ impl Proxy {
                     return Ok(*fallback);
                 }
             }
+        }
+    }
+}
+
+impl Proxy {
+    /// The upstream's clocks, or the route's own in their place.
+    fn clocks(&self, upstream: UpstreamId, route: RouteId, hold_head: bool) -> Clocks {
+        let upstream = &self.upstreams[upstream.0].pool.settings().deadlines;
+        let route = &self.config.routes[route.0].deadlines;
+        Clocks {
+            head: route.response_head.unwrap_or(upstream.response_head),
+            first_frame: route.first_frame.unwrap_or(upstream.first_frame),
+            gap: route.frame_gap.unwrap_or(upstream.frame_gap),
+            hold_head,
         }
     }
 }

@@ -59,6 +59,33 @@ impl ReplayReason {
     }
 }
 
+/// What ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// From the request to the answer's head.
+    ResponseHead,
+    /// From the answer's head to its first frame.
+    FirstFrame,
+    /// Between two frames.
+    FrameGap,
+    /// The client's own, for all of it.
+    Client,
+}
+
+impl Clock {
+    pub(super) const ALL: [Clock; 4] =
+        [Clock::ResponseHead, Clock::FirstFrame, Clock::FrameGap, Clock::Client];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Clock::ResponseHead => "response_head",
+            Clock::FirstFrame => "first_frame",
+            Clock::FrameGap => "frame_gap",
+            Clock::Client => "client",
+        }
+    }
+}
+
 /// Why an upstream was left for the next of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailoverReason {
@@ -76,7 +103,9 @@ pub enum FailoverReason {
     Status,
     /// It sent no answer's head in time.
     HeadTimeout,
-    /// Its stream or connection ended before the answer's head.
+    /// It sent no first frame in time, and its head was held back.
+    FirstFrameTimeout,
+    /// Its stream or connection ended before anything of an answer.
     Closed,
 }
 
@@ -90,6 +119,7 @@ impl FailoverReason {
             FailoverReason::RateLimited => "rate_limited",
             FailoverReason::Status => "status",
             FailoverReason::HeadTimeout => "head_timeout",
+            FailoverReason::FirstFrameTimeout => "first_frame_timeout",
             FailoverReason::Closed => "closed",
         }
     }

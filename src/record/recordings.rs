@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use http::StatusCode;
 
 use super::durations::Durations;
-use super::outcome::{FailoverReason, Outcome, Prevented, ReplayReason};
+use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason};
 
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +37,7 @@ pub(super) struct UpstreamRecordings {
     pub(super) connect: Durations,
     pub(super) cold: u64,
     pub(super) connect_failures: u64,
+    pub(super) timeouts: [u64; Clock::ALL.len()],
 }
 
 /// Counters and distributions since the set was last empty.
@@ -84,6 +85,7 @@ impl Recordings {
         for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
             sum.cold += more.cold;
             sum.connect_failures += more.connect_failures;
+            add_each(&mut sum.timeouts, &more.timeouts);
             for (sum, more) in sum.distributions_mut().into_iter().zip(more.distributions()) {
                 sum.absorb(more);
             }
@@ -103,6 +105,7 @@ impl Recordings {
         for upstream in &mut self.upstreams {
             upstream.cold = 0;
             upstream.connect_failures = 0;
+            upstream.timeouts = Default::default();
             upstream.distributions_mut().into_iter().for_each(Durations::clear);
         }
         self.distributions_mut().into_iter().for_each(Durations::clear);

@@ -11,7 +11,7 @@ use super::access_log::cut;
 use super::id::RequestId;
 use super::ledger::Ledger;
 use super::meters::GaugeGuard;
-use super::outcome::{FailoverReason, Outcome, Prevented, ReplayReason};
+use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason};
 use super::recordings::{FailoverKey, UpstreamRecordings};
 use super::story::{Head, Story};
 
@@ -61,6 +61,11 @@ impl Record {
         }
         let (id, in_flight) = (ledger.ids.next(), ledger.in_flight.enter());
         Rc::new(Record { id, opened, story: RefCell::default(), ledger, _in_flight: in_flight })
+    }
+
+    /// When its head had arrived.
+    pub fn opened_at(&self) -> Instant {
+        self.opened.at
     }
 
     /// The request's own id, for `x-firstbyte-request-id` and the access log.
@@ -216,6 +221,12 @@ impl Record {
     pub fn failover_prevented(&self, why: Prevented) {
         self.story.borrow_mut().prevented = Some(why);
         self.ledger.active.borrow_mut().prevented[why as usize] += 1;
+    }
+
+    /// A clock ran out on the upstream that is asked now.
+    pub fn timed_out(&self, clock: Clock) {
+        let story = self.story.borrow();
+        self.of_upstream(&story, |upstream| upstream.timeouts[clock as usize] += 1);
     }
 
     /// The client left and the upstream's stream was reset `took` later.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::durations::Durations;
 use super::hub::{Hub, Totals};
 use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
-use super::outcome::{Outcome, Prevented, ReplayReason};
+use super::outcome::{Clock, Outcome, Prevented, ReplayReason};
 use super::recordings::{Recordings, UpstreamRecordings};
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
@@ -111,6 +111,7 @@ fn upstreams(hub: &Hub, totals: &Totals) -> Vec<Value> {
                 "waiting": now.waiting,
                 "cold_requests": all.cold,
                 "connect_failures": all.connect_failures,
+                "timeouts": counts(Clock::ALL.map(Clock::label), all.timeouts),
                 "latency_us": {
                     "upstream_ttfb": quantiles(&all.ttfb),
                     "upstream_first_body": quantiles(&all.first_body),

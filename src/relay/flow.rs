@@ -22,8 +22,8 @@ use super::tail::Tail;
 use super::upload::Upload;
 use crate::admit::Permit;
 use crate::error::{Blame, Error, Kind};
-use crate::record::{Outcome, Record};
-use crate::upstream::{Broken, Chunk, Sink, Source};
+use crate::record::{Clock, Outcome, Record};
+use crate::upstream::{Chunk, Sink, Source};
 use crate::wire::Wire;
 
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
@@ -33,8 +33,12 @@ const JOIN: usize = 8 * 1024;
 /// Time and space that a body may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Silence of the upstream.
+    /// From the answer's head to its first frame.
+    pub first_frame: Duration,
+    /// Silence of the upstream after that.
     pub gap: Duration,
+    /// The end of the time that the client gave itself.
+    pub until: Option<Instant>,
     /// A client that takes nothing although there is something for it.
     pub stall: Duration,
     /// Bytes held for a client that does not take. HTTP/2's window keeps it by itself.
@@ -63,6 +67,8 @@ pub struct Flow {
     bounds: Bounds,
     deadline: Deadline,
     heard: Instant,
+    /// Something of the body came.
+    begun: bool,
     /// Since when hyper has not asked for more, because the client takes nothing.
     behind_since: Option<Instant>,
     /// In this poll of the client's task the source had nothing more: its waker is registered, and
@@ -103,6 +109,7 @@ impl Flow {
             bounds,
             deadline: Deadline::default(),
             heard,
+            begun: false,
             behind_since: None,
             registered: false,
             hungry: false,
@@ -163,10 +170,13 @@ impl Flow {
         let since = *self.behind_since.get_or_insert_with(Instant::now);
         self.poll_upload(cx);
         self.drain(cx);
-        if self.deadline.poll(cx, since + self.bounds.stall).is_pending() {
+        let stalled = since + self.bounds.stall;
+        let due = self.bounds.until.map_or(stalled, |until| until.min(stalled));
+        if self.deadline.poll(cx, due).is_pending() {
             return Poll::Pending;
         }
-        self.record.fault(Kind::ClientWriteStall.code());
+        let kind = if due < stalled { Kind::ClientDeadline } else { Kind::ClientWriteStall };
+        self.record.fault(kind.code());
         self.record.end(Outcome::TimedOut);
         Poll::Ready(())
     }
@@ -211,6 +221,7 @@ impl Flow {
                 Poll::Pending => self.registered = true,
                 Poll::Ready(Some(Ok(Chunk::Data(data)))) => {
                     self.heard = self.source.read_at();
+                    self.begun |= !data.is_empty();
                     self.record.upstream_frame(self.heard, data.len());
                     if self.source.is_end() {
                         self.state = State::Ended;
@@ -225,7 +236,7 @@ impl Flow {
                     return None;
                 }
                 Poll::Ready(Some(Err(broken))) => {
-                    self.state = State::Failed(cut(broken));
+                    self.state = State::Failed(broken.into_cut());
                     return None;
                 }
                 Poll::Ready(None) => {
@@ -259,10 +270,12 @@ impl Flow {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         match &self.state {
             State::Open => {
-                if self.deadline.poll(cx, self.heard + self.bounds.gap).is_pending() {
+                let (due, clock, kind) = self.clock();
+                if self.deadline.poll(cx, due).is_pending() {
                     return Poll::Pending;
                 }
-                self.state = State::Failed(Kind::GapTimeout.into());
+                self.record.timed_out(clock);
+                self.state = State::Failed(kind.into());
                 self.poll_end(cx)
             }
             State::Ended => {
@@ -274,6 +287,19 @@ impl Flow {
             // the cut leaves first.
             State::Failed(_) if !self.has_left(cx) => Poll::Pending,
             State::Failed(_) | State::Told => self.tell(),
+        }
+    }
+
+    /// The clock that runs while the upstream says nothing, and when it runs out.
+    fn clock(&self) -> (Instant, Clock, Kind) {
+        let (due, clock, kind) = if self.begun {
+            (self.heard + self.bounds.gap, Clock::FrameGap, Kind::GapTimeout)
+        } else {
+            (self.heard + self.bounds.first_frame, Clock::FirstFrame, Kind::FirstFrameTimeout)
+        };
+        match self.bounds.until {
+            Some(until) if until < due => (until, Clock::Client, Kind::ClientDeadline),
+            _ => (due, clock, kind),
         }
     }
 
@@ -308,14 +334,6 @@ impl Flow {
         } else {
             self.wire.handed_answer(&self.record);
         }
-    }
-}
-
-fn cut(broken: Broken) -> Error {
-    match broken {
-        Broken::Unsent(source) => Error::with(Kind::UpstreamCut, source),
-        Broken::Http2(source) => Error::with(Kind::UpstreamCut, source),
-        Broken::Http1(source) => Error::with(Kind::UpstreamCut, source),
     }
 }
 

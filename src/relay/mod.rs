@@ -16,7 +16,7 @@ mod tail;
 mod upload;
 
 pub use body::RelayBody;
-pub use exchange::{Answer, Attempt, Limits, exchange};
+pub use exchange::{Answer, Attempt, Clocks, exchange};
 pub(crate) use flow::outcome;
 pub use flow::{Bounds, Flow};
 pub use piece::Piece;

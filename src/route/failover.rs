@@ -31,6 +31,9 @@ pub fn after_failure(kind: Kind, failure: Failure, on: &Triggers) -> Option<Fail
                 Failure::Unknown => on.closed.then_some(Reason::Closed),
             }
         }
+        // Its head was held back: only then is there somebody who asks.
+        (Kind::UpstreamCut, _) => on.closed.then_some(Reason::Closed),
+        (Kind::FirstFrameTimeout, _) => on.first_frame_timeout.then_some(Reason::FirstFrameTimeout),
         (Kind::HeadTimeout, _) => on.head_timeout.then_some(Reason::HeadTimeout),
         // The request's own fault, the client's, or ours: no other upstream would help.
         _ => None,
@@ -68,12 +71,14 @@ mod tests {
     #[test]
     fn what_may_have_been_processed_goes_elsewhere_only_if_the_operator_says_so() {
         let nothing = Triggers::default();
-        let all = Triggers::HEAD_TIMEOUT.and(Triggers::CLOSED);
+        let all = Triggers::HEAD_TIMEOUT.and(Triggers::CLOSED).and(Triggers::FIRST_FRAME_TIMEOUT);
         for (kind, reason) in [
             (Kind::UpstreamReset, FailoverReason::Closed),
             (Kind::UpstreamClosed, FailoverReason::Closed),
             (Kind::UpstreamProtocol, FailoverReason::Closed),
             (Kind::HeadTimeout, FailoverReason::HeadTimeout),
+            (Kind::FirstFrameTimeout, FailoverReason::FirstFrameTimeout),
+            (Kind::UpstreamCut, FailoverReason::Closed),
         ] {
             assert_eq!(after_failure(kind, Failure::Unknown, &nothing), None, "{kind:?}");
             assert_eq!(after_failure(kind, Failure::Unknown, &all), Some(reason), "{kind:?}");

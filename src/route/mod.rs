@@ -82,9 +82,8 @@ mod tests {
     use crate::config::UpstreamId;
 
     fn table(paths: &[&str]) -> Table {
-        let route = |(index, path): (usize, &&str)| Route {
-            path: (*path).to_owned(),
-            target: Target::Upstream(UpstreamId(index + 10)),
+        let route = |(index, path): (usize, &&str)| {
+            Route::new(*path, Target::Upstream(UpstreamId(index + 10)))
         };
         Table::new(&paths.iter().enumerate().map(route).collect::<Vec<_>>())
     }

@@ -11,10 +11,12 @@ mod http2;
 mod lease;
 mod life;
 mod pool;
+mod source;
 mod stream;
 mod tls;
 
 pub use lease::Lease;
 pub use pool::Pool;
-pub use stream::{Answering, Broken, Chunk, Incomplete, Sink, Source, Stream};
+pub use source::Source;
+pub use stream::{Answering, Broken, Chunk, Incomplete, Sink, Stream};
 pub use tls::{Roots, TlsError, client_config};

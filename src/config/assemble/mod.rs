@@ -11,7 +11,9 @@ use super::kind::Key;
 use super::reader::{Fields, Reader};
 use super::route::UpstreamName;
 use super::yaml::Node;
-use super::{ClientDeadlines, Config, GroupId, Limits, Route, RouteId, Target, UpstreamId};
+use super::{
+    ClientDeadlines, Config, GroupId, Limits, Route, RouteDeadlines, RouteId, Target, UpstreamId,
+};
 
 /// Builds the configuration; worth something only if the reader holds no fault afterwards.
 pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
@@ -60,9 +62,19 @@ fn routes(reader: &mut Reader<'_>, root: &Fields<'_>, names: &Names<'_>) -> Vec<
             let hint = format!("routes[{earlier}] has it already; keep one");
             reader.fault(fields.at(key), fields.path_of(key), what, hint);
         }
-        routes.push(Route { path, target });
+        let deadlines = route_deadlines(reader, &fields);
+        routes.push(Route { path, target, deadlines });
     }
     routes
+}
+
+fn route_deadlines(reader: &mut Reader<'_>, route: &Fields<'_>) -> RouteDeadlines {
+    let fields = reader.section(route, &k::ROUTE_DEADLINES);
+    RouteDeadlines {
+        response_head: reader.get(&fields, &k::ROUTE_RESPONSE_HEAD),
+        first_frame: reader.get(&fields, &k::ROUTE_FIRST_FRAME),
+        frame_gap: reader.get(&fields, &k::ROUTE_FRAME_GAP),
+    }
 }
 
 /// What a route leads to; anything where it names nothing, since the fault is noted.

@@ -140,6 +140,7 @@ fn deadlines(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> UpstreamDeadline
     UpstreamDeadlines {
         connect: reader.get(&fields, &k::CONNECT),
         response_head: reader.get(&fields, &k::RESPONSE_HEAD),
+        first_frame: reader.get(&fields, &k::FIRST_FRAME),
         frame_gap: reader.get(&fields, &k::FRAME_GAP),
     }
 }

@@ -45,7 +45,8 @@ pub(in crate::config) static FAILOVER_ON: Key<Many<Trigger>> = Key::new(
     Many(Trigger { default: d::FAILOVER_ON }),
     "What else leads to the next upstream while nothing was sent to the client. A request that \
      provably was not processed (no connection, no free stream, refused, disowned) always does. \
-     All but 429 and 503 may ask twice for what was processed once.",
+     All but 429 and 503 may pay twice. `first_frame_timeout` holds each answer's head back until \
+     its first frame.",
 );
 
 pub(in crate::config) static GROUPS: Section = Section {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::access_log::Names;
 use super::super::hub::Hub;
-use super::super::outcome::{Outcome, Prevented, ReplayReason};
+use super::super::outcome::{Clock, Outcome, Prevented, ReplayReason};
 use super::super::recordings::Recordings;
 use super::super::text::{Kind, Text};
 
@@ -52,6 +52,17 @@ pub(in crate::record) fn failovers_by_name<'a>(
         *named.entry((name(key.from), name(key.to), key.reason.label())).or_default() += *count;
     }
     named
+}
+
+pub(super) fn timeouts(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_timeouts_total";
+    text.family(name, Kind::Counter, "Clocks that ran out on an upstream, failovers included.");
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        for clock in Clock::ALL {
+            let labels = [("upstream", label.as_str()), ("clock", clock.label())];
+            text.sample(name, &labels, upstream.timeouts[clock as usize]);
+        }
+    }
 }
 
 pub(super) fn failovers(text: &mut Text, hub: &Hub, all: &Recordings) {
