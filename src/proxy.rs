@@ -99,7 +99,7 @@ impl Proxy {
             Upload::new(body, sends, limits.replay_bytes, idle, Instant::now(), record);
         let until = patience::until(&head.headers, record.opened_at())?;
         let reached = {
-            let reaching = std::pin::pin!(self.reach(head, &mut upload, record));
+            let reaching = std::pin::pin!(self.reach(head, until, &mut upload, record));
             patience::within(until, reaching, record).await
         };
         match reached {
@@ -120,6 +120,7 @@ impl Proxy {
     async fn reach(
         &self,
         head: request::Parts,
+        until: Option<Instant>,
         upload: &mut Upload,
         record: &Rc<Record>,
     ) -> Result<(Permit, Reached), Error> {
@@ -127,7 +128,7 @@ impl Proxy {
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
         upload.gather().await;
-        let reached = self.travel(&head, route, upload, record).await?;
+        let reached = self.travel(&head, route, until, upload, record).await?;
         Ok((permit, reached))
     }
 

@@ -192,9 +192,9 @@ fn a_body_beyond_what_is_kept_stays_where_it_is_and_the_reason_is_recorded() {
     assert_eq!(answer.header("retry-after"), Some("7"));
     assert_eq!(several.asked(), [1, 0]);
     let fixture = &several.fixture;
-    assert_eq!(fixture.count(r#"firstbyte_failovers_prevented_total{reason="body"}"#), 1);
+    assert_eq!(fixture.count(r#"firstbyte_attempts_prevented_total{reason="body"}"#), 1);
     let log = several.access_log();
-    assert_eq!((&log[0]["failover_prevented"], &log[0]["attempts"]), (&"body".into(), &1.into()));
+    assert_eq!((&log[0]["attempt_prevented"], &log[0]["attempts"]), (&"body".into(), &1.into()));
 }
 
 #[test]

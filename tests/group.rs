@@ -1,7 +1,7 @@
 //! A proxy in front of a group of scripted upstreams.
 
 use firstbyte::config::{
-    Config, Group, GroupId, Member, Pick, Protocol, Scheme, Target, Triggers, UpstreamId,
+    Config, Group, GroupId, Member, Pick, Protocol, Retry, Scheme, Target, Triggers, UpstreamId,
 };
 use loadtest::upstream::{Builder, Script, Upstream};
 
@@ -92,6 +92,7 @@ fn grouped(config: &mut Config) {
         members: (0..config.upstreams.len()).map(member).collect(),
         pick: Pick::Weighted,
         failover_on: Triggers::statuses([429, 503]),
+        retry: Retry::default(),
     });
     config.routes[0].target = Target::Group(GroupId(0));
 }

@@ -28,6 +28,7 @@ mod raw_http1;
 mod raw_http2;
 mod raw_upstream;
 mod refusal;
+mod retries;
 mod sdk;
 mod secrets;
 mod shares;

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{AccessLog, ClientDeadlines, Limits, Pool, UpstreamDeadlines};
+use super::{AccessLog, ClientDeadlines, Limits, Pool, Retry, UpstreamDeadlines};
 
 const MINUTE: u64 = 60;
 const KIB: usize = 1024;
@@ -87,6 +87,15 @@ pub const TIER: u32 = 0;
 /// section 15.6.4). Any other may come from a request that was processed, and billed.
 pub const FAILOVER_ON: &[u16] = &[429, 503];
 
+/// None: the SDKs retry by themselves, and two who do so multiply.
+pub const RETRY_TIMES: u32 = 0;
+/// Half of the SDKs' first pause, since full jitter halves it again.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// Under the SDKs' longest pause of 8 s: what must wait longer is better told to them.
+pub const RETRY_LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// As Finagle's: a fifth more load is what an upstream in trouble can be expected to bear.
+pub const RETRY_BUDGET: u32 = 20;
+
 impl Default for Pool {
     fn default() -> Self {
         Self {
@@ -124,6 +133,17 @@ impl Default for ClientDeadlines {
             body_idle: BODY_IDLE,
             write_stall: WRITE_STALL,
             drain: DRAIN,
+        }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            times: RETRY_TIMES,
+            pause: RETRY_PAUSE,
+            longest_pause: RETRY_LONGEST_PAUSE,
+            budget: RETRY_BUDGET,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Groups of upstreams: what they mean, and the two kinds of value that only they have.
 
+use std::time::Duration;
+
 use http::HeaderName;
 use serde_json::{Value, json};
 
@@ -21,6 +23,21 @@ pub struct Group {
     pub pick: Pick,
     /// After which failures the next one is asked, beyond those that prove that nothing was processed.
     pub failover_on: Triggers,
+    /// Whether members are asked again once all of them failed.
+    pub retry: Retry,
+}
+
+/// Asking again those that failed; each time after a pause, and never beyond the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How often at most; 0 for never.
+    pub times: u32,
+    /// The first pause at most; it doubles each time.
+    pub pause: Duration,
+    /// Any pause at most. Who asks to be left alone for longer is not asked again.
+    pub longest_pause: Duration,
+    /// Retries for each hundred requests.
+    pub budget: u32,
 }
 
 /// One upstream's place in a group.

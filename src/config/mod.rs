@@ -33,7 +33,7 @@ use secrecy::SecretString;
 pub use describe::describe;
 pub use env::{Env, ProcessEnv};
 pub use fault::{At, Fault, Faults, Place};
-pub use group::{Group, MOST_MEMBERS, Member, Pick, Triggers};
+pub use group::{Group, MOST_MEMBERS, Member, Pick, Retry, Triggers};
 pub use load::{load, parse};
 pub use no_file::from_env;
 pub use quantity::parse_duration;

@@ -5,6 +5,7 @@
 //! the upstream's own words say more than ours.
 
 use std::rc::Rc;
+use std::time::{Instant, SystemTime};
 
 use http::request;
 
@@ -12,8 +13,8 @@ use super::Proxy;
 use crate::config::{RouteId, UpstreamId};
 use crate::error::{Error, Kind};
 use crate::record::{Prevented, Record};
-use crate::relay::{Answer, Clocks, Upload};
-use crate::route::{Match, after_answer, after_failure};
+use crate::relay::{Answer, Attempt, Clocks, Upload};
+use crate::route::{Match, Way, after_answer, after_failure, asked_pause};
 
 /// Somebody answered.
 pub(super) struct Reached {
@@ -26,12 +27,14 @@ pub(super) struct Reached {
 }
 
 impl Proxy {
-    /// Asks the members of a route's group in turn. Whoever is asked gets a head made for it alone and
-    /// the whole body from its beginning.
+    /// Asks the members of a route's group in turn, and again after a pause where the operator wants
+    /// that. Whoever is asked gets a head made for it alone and the whole body from its beginning.
+    /// `until` is the end of the client's own time.
     pub(super) async fn travel(
         &self,
         head: &request::Parts,
         route: Match<'_>,
+        until: Option<Instant>,
         upload: &mut Upload,
         record: &Rc<Record>,
     ) -> Result<Reached, Error> {
@@ -52,36 +55,78 @@ impl Proxy {
                     after_failure(failed.error.kind(), failed.failure, &group.failover_on)
                 }
             };
-            let next = reason.and_then(|reason| Some((reason, way.next(load)?)));
-            let next = next.filter(|_| upload.rewind() || prevented(record));
-            let answered = asked.map(|answer| Reached {
-                upstream: at,
-                answer,
-                by_group: group.is_named,
-                clocks,
+            if reason.is_some()
+                && let Ok(answer) = &asked
+                && let Some(pause) = asked_pause(&answer.head.headers, SystemTime::now())
+            {
+                way.rest(Instant::now() + pause);
+            }
+            let next = reason.and_then(|reason| {
+                let (to, when) = onward(&mut way, load, until, upload, record)?;
+                Some((reason, to, when))
             });
-            match (next, answered) {
-                (Some((reason, to)), answered) => {
-                    record.failed_over(to.0, reason);
-                    if let Some(worse) = answered.ok().and_then(|answer| keep(&mut passed, answer))
-                    {
-                        worse.answer.source.pass_over();
-                    }
-                    at = to;
-                }
-                (None, Ok(reached)) => {
-                    if let Some(worse) = passed {
-                        worse.answer.source.pass_over();
-                    }
-                    return Ok(reached);
-                }
-                (None, Err(failed)) => {
-                    let fallback = passed.ok_or(failed.error)?;
-                    record.fell_back(fallback.upstream.0, fallback.answer.source.version());
-                    return Ok(*fallback);
+            let by_group = group.is_named;
+            let answered = asked.map(|answer| Reached { upstream: at, answer, by_group, clocks });
+            let Some((reason, to, when)) = next else { return last(answered, passed, record) };
+            if let Some(worse) = answered.ok().and_then(|answer| keep(&mut passed, answer)) {
+                worse.answer.source.pass_over();
+            }
+            match when {
+                None => record.failed_over(to.0, reason),
+                Some(when) => {
+                    let began = Instant::now();
+                    tokio::time::sleep_until(when.into()).await;
+                    record.retried(to.0, reason, began.elapsed());
                 }
             }
+            at = to;
         }
+    }
+}
+
+/// Who is asked next, and when if not at once; `None` where nobody is. The body begins again from its
+/// first byte: where that is gone, whoever came next could only get the rest.
+fn onward(
+    way: &mut Way<'_>,
+    load: impl Fn(UpstreamId) -> u64 + Copy,
+    until: Option<Instant>,
+    upload: &mut Upload,
+    record: &Record,
+) -> Option<(UpstreamId, Option<Instant>)> {
+    let next = match way.next(load) {
+        Some(to) => Ok(Some((to, None))),
+        None => way
+            .again(Instant::now(), until)
+            .map(|when| when.and_then(|when| Some((way.next(load)?, Some(when))))),
+    };
+    let why = match next {
+        Ok(Some(next)) if upload.rewind() => return Some(next),
+        Ok(Some(_)) => Prevented::Body,
+        Ok(None) => return None,
+        Err(why) => why,
+    };
+    record.attempt_prevented(why);
+    None
+}
+
+/// Nobody else is asked: what the last one said, or what was passed over before it failed.
+fn last(
+    answered: Result<Reached, Attempt>,
+    passed: Option<Box<Reached>>,
+    record: &Record,
+) -> Result<Reached, Error> {
+    match (answered, passed) {
+        (Ok(reached), passed) => {
+            if let Some(worse) = passed {
+                worse.answer.source.pass_over();
+            }
+            Ok(reached)
+        }
+        (Err(_), Some(fallback)) => {
+            record.fell_back(fallback.upstream.0, fallback.answer.source.version());
+            Ok(*fallback)
+        }
+        (Err(failed), None) => Err(failed.error),
     }
 }
 
@@ -97,12 +142,6 @@ impl Proxy {
             hold_head,
         }
     }
-}
-
-/// The body is beyond what is kept of it: whoever comes next could only get its rest.
-fn prevented(record: &Record) -> bool {
-    record.failover_prevented(Prevented::Body);
-    false
 }
 
 /// Keeps an answer in case nobody gives a better one; what need not be kept is given back. Where the

@@ -111,6 +111,8 @@ impl Ledger {
             cold: story.cold,
             replays: story.replays,
             left: mem::take(&mut story.left),
+            retries: story.retries,
+            retry_wait: story.retry_wait,
             prevented: story.prevented,
             frames: story.frames,
             bytes_up: story.bytes_up,

@@ -93,6 +93,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     let mut text = Text::default();
     ends::requests(&mut text, hub, &totals.recordings);
     ends::failovers(&mut text, hub, &totals.recordings);
+    ends::retries(&mut text, hub, &totals.recordings);
     ends::timeouts(&mut text, hub, &totals.recordings);
     timings(&mut text, &totals.recordings);
     upstream_timings(&mut text, hub, &totals.recordings);

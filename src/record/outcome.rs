@@ -125,19 +125,29 @@ impl FailoverReason {
     }
 }
 
-/// Why a request stayed with an upstream that failed though another was left.
+/// Why a request was not sent again although somebody was left to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prevented {
     /// Its body is beyond what is kept for sending it again.
     Body,
+    /// The group's retries are spent.
+    Budget,
+    /// All ask to be left alone for longer than a pause may be.
+    RetryAfter,
+    /// The client's own time would be over.
+    Deadline,
 }
 
 impl Prevented {
-    pub(super) const ALL: [Prevented; 1] = [Prevented::Body];
+    pub(super) const ALL: [Prevented; 4] =
+        [Prevented::Body, Prevented::Budget, Prevented::RetryAfter, Prevented::Deadline];
 
     pub(super) const fn label(self) -> &'static str {
         match self {
             Prevented::Body => "body",
+            Prevented::Budget => "budget",
+            Prevented::RetryAfter => "retry_after",
+            Prevented::Deadline => "deadline",
         }
     }
 }

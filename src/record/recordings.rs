@@ -37,6 +37,7 @@ pub(super) struct UpstreamRecordings {
     pub(super) connect: Durations,
     pub(super) cold: u64,
     pub(super) connect_failures: u64,
+    pub(super) retries: u64,
     pub(super) timeouts: [u64; Clock::ALL.len()],
 }
 
@@ -85,6 +86,7 @@ impl Recordings {
         for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
             sum.cold += more.cold;
             sum.connect_failures += more.connect_failures;
+            sum.retries += more.retries;
             add_each(&mut sum.timeouts, &more.timeouts);
             for (sum, more) in sum.distributions_mut().into_iter().zip(more.distributions()) {
                 sum.absorb(more);
@@ -105,6 +107,7 @@ impl Recordings {
         for upstream in &mut self.upstreams {
             upstream.cold = 0;
             upstream.connect_failures = 0;
+            upstream.retries = 0;
             upstream.timeouts = Default::default();
             upstream.distributions_mut().into_iter().for_each(Durations::clear);
         }

@@ -207,6 +207,19 @@ impl Record {
         *active.failovers.entry(FailoverKey { from, to, reason }).or_default() += 1;
     }
 
+    /// All failed, and this one is asked again after a pause.
+    pub fn retried(&self, to: usize, reason: FailoverReason, waited: Duration) {
+        let mut story = self.story.borrow_mut();
+        let mut active = self.ledger.active.borrow_mut();
+        story.settle(&mut active);
+        if let Some(from) = story.upstream.replace(to) {
+            story.left.push((from, reason));
+        }
+        story.retries += 1;
+        story.retry_wait = Some(story.retry_wait.unwrap_or_default() + waited);
+        active.upstream(to, |upstream| upstream.retries += 1);
+    }
+
     /// Nobody after it did better: an answer that was passed over is the client's after all.
     pub fn fell_back(&self, upstream: usize, version: Version) {
         let mut story = self.story.borrow_mut();
@@ -217,8 +230,8 @@ impl Record {
         story.head_sent = None;
     }
 
-    /// Another upstream was left to ask, and was not asked.
-    pub fn failover_prevented(&self, why: Prevented) {
+    /// Somebody was left to ask, and was not asked.
+    pub fn attempt_prevented(&self, why: Prevented) {
         self.story.borrow_mut().prevented = Some(why);
         self.ledger.active.borrow_mut().prevented[why as usize] += 1;
     }

@@ -55,7 +55,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
         "stream_end": counts(Outcome::ALL.map(Outcome::label), all.ends),
         "replays": counts(ReplayReason::ALL.map(ReplayReason::label), all.replays),
         "failovers": failovers(hub, all),
-        "failovers_prevented": counts(Prevented::ALL.map(Prevented::label), all.prevented),
+        "attempts_prevented": counts(Prevented::ALL.map(Prevented::label), all.prevented),
         "latency_us": {
             "overhead": {
                 "request": quantiles(&all.overhead_request),
@@ -111,6 +111,7 @@ fn upstreams(hub: &Hub, totals: &Totals) -> Vec<Value> {
                 "waiting": now.waiting,
                 "cold_requests": all.cold,
                 "connect_failures": all.connect_failures,
+                "retries": all.retries,
                 "timeouts": counts(Clock::ALL.map(Clock::label), all.timeouts),
                 "latency_us": {
                     "upstream_ttfb": quantiles(&all.ttfb),

@@ -45,6 +45,8 @@ pub(super) struct Story {
     pub(super) replays: u32,
     /// Who was asked before and left, and why. Empty, and without memory, for nearly every request.
     pub(super) left: Vec<(usize, FailoverReason)>,
+    pub(super) retries: u32,
+    pub(super) retry_wait: Option<Duration>,
     pub(super) prevented: Option<Prevented>,
     pub(super) head_sent: Option<Instant>,
     pub(super) last_frame: Option<Instant>,

@@ -1,16 +1,20 @@
 //! Which upstreams may answer a path, and which of them is asked next.
 //!
 //! `Table`: the longest prefix that matches on a segment boundary. `group`: one request's way through
-//! the members of what its route leads to. `pick`: the choice itself, and `failover`: whether a failure
-//! leads to another choice, both of them pure.
+//! the members of what its route leads to. `pick`: the choice itself, `failover`: whether a failure leads
+//! to another choice, `pause` and `budget`: when and how often the same ones are asked again; all of them
+//! pure.
 
+mod budget;
 mod climb;
 mod failover;
 mod group;
+mod pause;
 mod pick;
 
 pub use failover::{after_answer, after_failure};
 pub use group::{Group, Groups, Way};
+pub use pause::asked_pause;
 
 use crate::config::{Route, RouteId, Target};
 

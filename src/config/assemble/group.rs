@@ -5,7 +5,7 @@ use super::upstream::fit_name;
 use crate::config::group::Triggers;
 use crate::config::keys as k;
 use crate::config::reader::{Fields, Reader};
-use crate::config::{Group, MOST_MEMBERS, Member, UpstreamId};
+use crate::config::{Group, MOST_MEMBERS, Member, Retry, UpstreamId};
 
 /// All of them, in the file's order, which is the order of their ids. `upstreams` are the names that
 /// members can have.
@@ -22,6 +22,7 @@ pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>, upstreams: &[&str]
             members: members(reader, &fields, upstreams),
             pick: reader.get(&fields, &k::PICK),
             failover_on: triggers(reader, &fields),
+            retry: retry(reader, &fields),
         });
     }
     groups
@@ -56,6 +57,22 @@ fn members(reader: &mut Reader<'_>, group: &Fields<'_>, upstreams: &[&str]) -> V
         reader.fault(group.at(key), group.path_of(key), "take nothing, all of weight 0", hint);
     }
     members
+}
+
+fn retry(reader: &mut Reader<'_>, group: &Fields<'_>) -> Retry {
+    let fields = reader.section(group, &k::RETRY);
+    let retry = Retry {
+        times: reader.get(&fields, &k::RETRY_TIMES) as u32,
+        pause: reader.get(&fields, &k::RETRY_PAUSE),
+        longest_pause: reader.get(&fields, &k::LONGEST_PAUSE),
+        budget: reader.get(&fields, &k::RETRY_BUDGET) as u32,
+    };
+    if retry.pause > retry.longest_pause {
+        let key = k::RETRY_PAUSE.name;
+        let hint = "raise longest_pause";
+        reader.fault(fields.at(key), fields.path_of(key), "is longer than longest_pause", hint);
+    }
+    retry
 }
 
 /// A list of triggers means all that any of them names.

@@ -5,7 +5,7 @@ use crate::config::address::Many;
 use crate::config::defaults as d;
 use crate::config::group::{PickBy, Trigger};
 use crate::config::kind::{Key, Section, Shape};
-use crate::config::quantity::Count;
+use crate::config::quantity::{Count, Span};
 
 /// Shares are told apart to a millionth.
 const LARGEST_WEIGHT: u64 = 1_000_000;
@@ -49,10 +49,39 @@ pub(in crate::config) static FAILOVER_ON: Key<Many<Trigger>> = Key::new(
      its first frame.",
 );
 
+pub(in crate::config) static RETRY_TIMES: Key<Count> = Key::new(
+    "times",
+    Count { default: d::RETRY_TIMES as u64, within: 0..=10 },
+    "How often those that failed are asked again, after the failures that also lead to the next one.",
+);
+pub(in crate::config) static RETRY_PAUSE: Key<Span> = Key::new(
+    "pause",
+    Span { default: d::RETRY_PAUSE },
+    "The first pause at most, any time up to it; doubled each time.",
+);
+pub(in crate::config) static LONGEST_PAUSE: Key<Span> = Key::new(
+    "longest_pause",
+    Span { default: d::RETRY_LONGEST_PAUSE },
+    "Any pause at most. An upstream whose `retry-after` is longer is not asked again.",
+);
+pub(in crate::config) static RETRY_BUDGET: Key<Count> = Key::new(
+    "budget",
+    Count { default: d::RETRY_BUDGET as u64, within: 0..=100 },
+    "Retries for each hundred requests of the group, on each worker, and ten in reserve.",
+);
+
+pub(in crate::config) static RETRY: Section = Section {
+    name: "retry",
+    shape: Shape::One,
+    required: false,
+    doc: "Asking again once all members failed.",
+    entries: &[&RETRY_TIMES, &RETRY_PAUSE, &LONGEST_PAUSE, &RETRY_BUDGET],
+};
+
 pub(in crate::config) static GROUPS: Section = Section {
     name: "groups",
     shape: Shape::Named,
     required: false,
     doc: "Upstreams that stand in for each other, under a name that routes lead to.",
-    entries: &[&MEMBERS, &PICK, &FAILOVER_ON],
+    entries: &[&MEMBERS, &PICK, &FAILOVER_ON, &RETRY],
 };

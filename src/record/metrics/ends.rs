@@ -65,14 +65,26 @@ pub(super) fn timeouts(text: &mut Text, hub: &Hub, all: &Recordings) {
     }
 }
 
+pub(super) fn retries(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_retries_total";
+    text.family(name, Kind::Counter, "Times that an upstream was asked again after a pause.");
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        text.sample(name, &[("upstream", label)], upstream.retries);
+    }
+}
+
 pub(super) fn failovers(text: &mut Text, hub: &Hub, all: &Recordings) {
     let name = "firstbyte_failovers_total";
     text.family(name, Kind::Counter, "Times that an upstream was left for another of its group.");
     for ((from, to, reason), count) in failovers_by_name(hub, all) {
         text.sample(name, &[("from", from), ("to", to), ("reason", reason)], count);
     }
-    let name = "firstbyte_failovers_prevented_total";
-    text.family(name, Kind::Counter, "Failovers that could not be, by what stood against them.");
+    let name = "firstbyte_attempts_prevented_total";
+    text.family(
+        name,
+        Kind::Counter,
+        "Further attempts that could not be, by what stood against them.",
+    );
     for why in Prevented::ALL {
         text.sample(name, &[("reason", why.label())], all.prevented[why as usize]);
     }
