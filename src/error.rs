@@ -71,6 +71,8 @@ pub enum Kind {
     ClientDeadline,
     /// `limits.streams` requests are in flight.
     Busy,
+    /// Every upstream of the group is ejected, and the operator wants requests told so.
+    AllEjected,
     /// The proxy is shutting down.
     Draining,
     /// `pool.queue` requests already wait for a stream.

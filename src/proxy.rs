@@ -8,9 +8,11 @@
 //! its lease, resets the upstream's stream, and closes its record.
 
 mod ask;
+mod judge;
 mod patience;
 mod travel;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,7 +30,7 @@ use crate::record::{Opened, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Flow, RelayBody, Upload};
 use crate::route::{Groups, Table};
-use crate::upstream::Pool;
+use crate::upstream::{Health, Pool};
 use travel::Reached;
 
 /// One worker's proxy.
@@ -55,6 +57,8 @@ pub struct Upstream {
     pub head: UpstreamHead,
     /// The operator's name for it, as a header's value.
     pub name: HeaderValue,
+    /// Whether its groups ask it.
+    pub health: RefCell<Health>,
 }
 
 impl Proxy {

@@ -2,6 +2,7 @@
 
 use firstbyte::config::{
     Config, Group, GroupId, Member, Pick, Protocol, Retry, Scheme, Target, Triggers, UpstreamId,
+    WhenEjected,
 };
 use loadtest::upstream::{Builder, Script, Upstream};
 
@@ -93,6 +94,7 @@ fn grouped(config: &mut Config) {
         pick: Pick::Weighted,
         failover_on: Triggers::statuses([429, 503]),
         retry: Retry::default(),
+        when_all_ejected: WhenEjected::Ask,
     });
     config.routes[0].target = Target::Group(GroupId(0));
 }

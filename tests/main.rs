@@ -14,6 +14,7 @@ mod failover;
 mod fixture;
 mod goaway;
 mod group;
+mod health;
 mod hop_by_hop;
 mod http1_client;
 mod http2_client;

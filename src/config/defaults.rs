@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{AccessLog, ClientDeadlines, Limits, Pool, Retry, UpstreamDeadlines};
+use super::{AccessLog, ClientDeadlines, HealthPolicy, Limits, Pool, Retry, UpstreamDeadlines};
 
 const MINUTE: u64 = 60;
 const KIB: usize = 1024;
@@ -133,6 +133,36 @@ impl Default for ClientDeadlines {
             body_idle: BODY_IDLE,
             write_stall: WRITE_STALL,
             drain: DRAIN,
+        }
+    }
+}
+
+/// Envoy's, too: four may be chance.
+pub const CONSECUTIVE_FAILURES: u32 = 5;
+/// Half: the clients notice, whatever the cause.
+pub const FAILURE_PERCENT: u32 = 50;
+/// Off: how long an answer takes to begin is mostly the prompt's doing. Members that serve the same
+/// prompts can be compared.
+pub const SLOW_PERCENT: u32 = 0;
+/// Of twenty, ten failures are no chance either.
+pub const HEALTH_REQUESTS: u32 = 20;
+/// Long enough for that many at two requests a second.
+pub const HEALTH_WINDOW: Duration = Duration::from_secs(10);
+/// As long as a process takes to come back.
+pub const EJECT: Duration = Duration::from_secs(5);
+/// A trial request each five minutes costs nobody anything.
+pub const LONGEST_EJECT: Duration = Duration::from_secs(5 * MINUTE);
+
+impl Default for HealthPolicy {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: CONSECUTIVE_FAILURES,
+            failure_percent: FAILURE_PERCENT,
+            slow_percent: SLOW_PERCENT,
+            requests: HEALTH_REQUESTS,
+            window: HEALTH_WINDOW,
+            eject: EJECT,
+            longest_eject: LONGEST_EJECT,
         }
     }
 }

@@ -25,6 +25,17 @@ pub struct Group {
     pub failover_on: Triggers,
     /// Whether members are asked again once all of them failed.
     pub retry: Retry,
+    /// What happens while every member is ejected.
+    pub when_all_ejected: WhenEjected,
+}
+
+/// What happens to requests while every member of a group is ejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenEjected {
+    /// They are sent as if none were: a member that is ill may still answer some.
+    Ask,
+    /// They are told at once.
+    Refuse,
 }
 
 /// Asking again those that failed; each time after a pause, and never beyond the budget.

@@ -2,9 +2,11 @@
 //! it, and `docs/firstbyte.schema.json` and the table in `docs/configuration.md` are made from it.
 
 mod group;
+mod health;
 mod route_deadlines;
 
 pub(super) use group::*;
+pub(super) use health::*;
 pub(super) use route_deadlines::*;
 
 use super::address::{Address, AddressOrOff, Many};
@@ -108,6 +110,7 @@ pub(super) static UPSTREAMS: Section = Section {
         &CA_FILE,
         &POOL,
         &DEADLINES,
+        &HEALTH,
     ],
 };
 

@@ -8,6 +8,7 @@ mod describe;
 mod env;
 mod fault;
 mod group;
+mod health;
 mod keys;
 mod kind;
 mod load;
@@ -33,7 +34,8 @@ use secrecy::SecretString;
 pub use describe::describe;
 pub use env::{Env, ProcessEnv};
 pub use fault::{At, Fault, Faults, Place};
-pub use group::{Group, MOST_MEMBERS, Member, Pick, Retry, Triggers};
+pub use group::{Group, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
+pub use health::HealthPolicy;
 pub use load::{load, parse};
 pub use no_file::from_env;
 pub use quantity::parse_duration;
@@ -145,6 +147,8 @@ pub struct Upstream {
     pub pool: Pool,
     /// Deadlines toward this upstream.
     pub deadlines: UpstreamDeadlines,
+    /// When its groups leave it out.
+    pub health: HealthPolicy,
 }
 
 /// Clear or TLS.

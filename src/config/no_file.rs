@@ -10,8 +10,8 @@ use super::kind::{Around, Kind};
 use super::scalar::Workers;
 use super::secret::{HeaderText, check_key};
 use super::{
-    ClientDeadlines, Config, Limits, Pool, Protocol, Route, Target, Upstream, UpstreamDeadlines,
-    UpstreamId, defaults, url,
+    ClientDeadlines, Config, HealthPolicy, Limits, Pool, Protocol, Route, Target, Upstream,
+    UpstreamDeadlines, UpstreamId, defaults, url,
 };
 
 const KEY: &str = "OPENAI_API_KEY";
@@ -51,6 +51,7 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             protocol: Protocol::Auto,
             pool: Pool::default(),
             deadlines: UpstreamDeadlines::default(),
+            health: HealthPolicy::default(),
         };
         Config {
             listen: vec![defaults::LISTEN],

@@ -39,6 +39,7 @@ impl Kind {
                 Row(Upstream, Timeout, 504, "client_deadline", "http_response_timeout")
             }
             Self::Busy => Row(Proxy, Refused, 503, "busy", ours),
+            Self::AllEjected => Row(Proxy, Refused, 503, "all_ejected", "destination_unavailable"),
             Self::Draining => Row(Proxy, Refused, 503, "draining", ours),
             Self::PoolQueueFull => Row(Proxy, Refused, 503, "pool_queue_full", full),
             Self::PoolQueueTimeout => Row(Proxy, Refused, 503, "pool_queue_timeout", full),
@@ -91,6 +92,7 @@ impl Kind {
                 "The time in x-firstbyte-timeout-ms passed before the answer's end."
             }
             Self::Busy => "The proxy has as many requests in flight as it takes; retry shortly.",
+            Self::AllEjected => "Every upstream of this route is out of service; retry shortly.",
             Self::Draining => "The proxy is shutting down; retry on a new connection.",
             Self::PoolQueueFull => "Too many requests wait for the upstream; retry shortly.",
             Self::PoolQueueTimeout => "No upstream stream became free in time; retry shortly.",

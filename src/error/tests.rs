@@ -23,7 +23,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::ClientGone => Kind::ClientWriteStall,
         Kind::ClientWriteStall => Kind::ClientDeadline,
         Kind::ClientDeadline => Kind::Busy,
-        Kind::Busy => Kind::Draining,
+        Kind::Busy => Kind::AllEjected,
+        Kind::AllEjected => Kind::Draining,
         Kind::Draining => Kind::PoolQueueFull,
         Kind::PoolQueueFull => Kind::PoolQueueTimeout,
         Kind::PoolQueueTimeout => Kind::LocalLimit,
@@ -64,7 +65,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 28);
+    assert_eq!(all().count(), 29);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

@@ -41,14 +41,23 @@ impl Proxy {
         // Both are there in every configuration that was checked.
         let group = self.groups.get(route.target).ok_or(Kind::Internal)?;
         let mut way = group.set_out(&head.headers);
+        let allowed = |id: UpstreamId| !group.is_named || self.allows(id);
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
-        let mut at = way.next(load).ok_or(Kind::Internal)?;
+        let Some(mut at) = way.next(allowed, load) else {
+            record.on_route(route.route.0);
+            return Err(Kind::AllEjected.into());
+        };
         record.routed(route.route.0, at.0);
         // Boxed: nearly no request has one, and every request in flight would hold room for it.
         let mut passed: Option<Box<Reached>> = None;
         loop {
             let clocks = self.clocks(at, route.route, group.failover_on.first_frame_timeout);
+            let began = Instant::now();
+            self.asked(at, began);
             let asked = self.ask(at, head, route.prefix, clocks, upload, record).await;
+            if group.is_named {
+                self.judge(at, group, began, &asked);
+            }
             let reason = match &asked {
                 Ok(answer) => after_answer(answer.head.status, &group.failover_on),
                 Err(failed) => {
@@ -62,7 +71,7 @@ impl Proxy {
                 way.rest(Instant::now() + pause);
             }
             let next = reason.and_then(|reason| {
-                let (to, when) = onward(&mut way, load, until, upload, record)?;
+                let (to, when) = onward(&mut way, allowed, load, until, upload, record)?;
                 Some((reason, to, when))
             });
             let by_group = group.is_named;
@@ -88,16 +97,17 @@ impl Proxy {
 /// first byte: where that is gone, whoever came next could only get the rest.
 fn onward(
     way: &mut Way<'_>,
+    allowed: impl Fn(UpstreamId) -> bool + Copy,
     load: impl Fn(UpstreamId) -> u64 + Copy,
     until: Option<Instant>,
     upload: &mut Upload,
     record: &Record,
 ) -> Option<(UpstreamId, Option<Instant>)> {
-    let next = match way.next(load) {
+    let next = match way.next(allowed, load) {
         Some(to) => Ok(Some((to, None))),
         None => way
             .again(Instant::now(), until)
-            .map(|when| when.and_then(|when| Some((way.next(load)?, Some(when))))),
+            .map(|when| when.and_then(|when| Some((way.next(allowed, load)?, Some(when))))),
     };
     let why = match next {
         Ok(Some(next)) if upload.rewind() => return Some(next),

@@ -93,6 +93,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     let mut text = Text::default();
     ends::requests(&mut text, hub, &totals.recordings);
     ends::failovers(&mut text, hub, &totals.recordings);
+    ends::ejections(&mut text, hub, &totals.recordings);
     ends::retries(&mut text, hub, &totals.recordings);
     ends::timeouts(&mut text, hub, &totals.recordings);
     timings(&mut text, &totals.recordings);
@@ -189,6 +190,11 @@ fn upstream_state(text: &mut Text, hub: &Hub, totals: &Totals) {
         {
             text.sample(name, &[("upstream", label), ("state", state)], count);
         }
+    }
+    let name = "firstbyte_upstream_ejected";
+    text.family(name, Kind::Gauge, "Workers that leave an upstream out of its groups.");
+    for (label, now) in &gauges {
+        text.sample(name, &[("upstream", label)], now.ejected);
     }
     let name = "firstbyte_upstream_streams";
     text.family(name, Kind::Gauge, "Streams leased from the pool.");

@@ -86,6 +86,34 @@ impl Clock {
     }
 }
 
+/// Why an upstream is left out of its groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ejection {
+    /// It failed too often in a row.
+    InARow,
+    /// Too large a share of its requests failed.
+    Share,
+    /// Its first bytes were much later than its peers'.
+    Slow,
+    /// The request that was its trial failed.
+    Trial,
+}
+
+impl Ejection {
+    pub(super) const ALL: [Ejection; 4] =
+        [Ejection::InARow, Ejection::Share, Ejection::Slow, Ejection::Trial];
+
+    /// The word for metrics and logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Ejection::InARow => "in_a_row",
+            Ejection::Share => "share",
+            Ejection::Slow => "slow",
+            Ejection::Trial => "trial",
+        }
+    }
+}
+
 /// Why an upstream was left for the next of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailoverReason {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use http::StatusCode;
 
 use super::durations::Durations;
-use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason};
+use super::outcome::{Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason};
 
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +38,7 @@ pub(super) struct UpstreamRecordings {
     pub(super) cold: u64,
     pub(super) connect_failures: u64,
     pub(super) retries: u64,
+    pub(super) ejections: [u64; Ejection::ALL.len()],
     pub(super) timeouts: [u64; Clock::ALL.len()],
 }
 
@@ -87,6 +88,7 @@ impl Recordings {
             sum.cold += more.cold;
             sum.connect_failures += more.connect_failures;
             sum.retries += more.retries;
+            add_each(&mut sum.ejections, &more.ejections);
             add_each(&mut sum.timeouts, &more.timeouts);
             for (sum, more) in sum.distributions_mut().into_iter().zip(more.distributions()) {
                 sum.absorb(more);
@@ -108,6 +110,7 @@ impl Recordings {
             upstream.cold = 0;
             upstream.connect_failures = 0;
             upstream.retries = 0;
+            upstream.ejections = Default::default();
             upstream.timeouts = Default::default();
             upstream.distributions_mut().into_iter().for_each(Durations::clear);
         }

@@ -80,6 +80,11 @@ impl Record {
         story.upstream = Some(upstream);
     }
 
+    /// The route is known, and no upstream of it is asked.
+    pub fn on_route(&self, route: usize) {
+        self.story.borrow_mut().route = Some(route);
+    }
+
     /// A stream was had. After a replay this is called again: waits add up in the access log.
     pub fn leased(&self, lease: Leased) {
         let mut story = self.story.borrow_mut();

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use super::budget::Budget;
 use super::pause::backoff;
 use super::pick::{By, Candidate, hash, mix, pick, spread};
-use crate::config::{self, Config, Pick, Retry, Target, Triggers, UpstreamId};
+use crate::config::{self, Config, Pick, Retry, Target, Triggers, UpstreamId, WhenEjected};
 use crate::record::Prevented;
 
 /// One worker's groups: those that the operator named, and each upstream as a group of its own.
@@ -28,6 +28,7 @@ pub struct Group {
     pub failover_on: Triggers,
     pick: Pick,
     retry: Retry,
+    when_all_ejected: WhenEjected,
     budget: Cell<Budget>,
     /// What pauses are drawn from; begun at random, so that proxies that fail together do not come back
     /// together.
@@ -47,6 +48,7 @@ impl Groups {
             failover_on: Triggers::default(),
             pick: Pick::Weighted,
             retry: Retry { times: 0, budget: 0, ..Retry::default() },
+            when_all_ejected: WhenEjected::Ask,
             budget: Cell::new(Budget::new(0)),
             dice: Cell::new(0),
             members: vec![UpstreamId(id)],
@@ -78,6 +80,7 @@ impl Group {
             failover_on: group.failover_on.clone(),
             pick: group.pick.clone(),
             retry: group.retry,
+            when_all_ejected: group.when_all_ejected,
             budget: Cell::new(Budget::new(group.retry.budget)),
             dice: Cell::new(RandomState::new().build_hasher().finish()),
             members: group.members.iter().map(|member| member.upstream).collect(),
@@ -102,6 +105,21 @@ impl Group {
         budget.earn();
         self.budget.set(budget);
         Way { group: self, by, point, out: 0, last: 0, round: 0, resting: Vec::new() }
+    }
+
+    /// The other members.
+    pub fn peers(&self, of: UpstreamId) -> impl Iterator<Item = UpstreamId> {
+        self.members.iter().copied().filter(move |member| *member != of)
+    }
+
+    /// Bit n: member n.
+    fn ejected(&self, allowed: impl Fn(UpstreamId) -> bool) -> u64 {
+        let takes = |nth: &usize| self.candidates[*nth].weight > 0;
+        let bits = |out: u64, nth: usize| out | 1 << nth;
+        let all = (0..self.members.len()).filter(takes).fold(0, bits);
+        let ejected = (0..self.members.len()).filter(takes);
+        let ejected = ejected.filter(|nth| !allowed(self.members[*nth])).fold(0, bits);
+        if ejected == all && self.when_all_ejected == WhenEjected::Ask { 0 } else { ejected }
     }
 
     fn afford_retry(&self) -> bool {
@@ -138,11 +156,17 @@ pub struct Way<'g> {
 }
 
 impl Way<'_> {
-    /// Who is to be asked next; `load` counts what an upstream has under way.
-    pub fn next(&mut self, load: impl Fn(UpstreamId) -> u64) -> Option<UpstreamId> {
+    /// Who is to be asked next. `load` counts what an upstream has under way; who is not `allowed` is left
+    /// out, unless nobody is and the operator wants them asked all the same.
+    pub fn next(
+        &mut self,
+        allowed: impl Fn(UpstreamId) -> bool,
+        load: impl Fn(UpstreamId) -> u64,
+    ) -> Option<UpstreamId> {
         let Group { members, candidates, .. } = self.group;
         let load = |nth: usize| load(members[nth]);
-        let nth = pick(candidates, self.out, self.by, self.point, load)?;
+        let out = self.out | self.group.ejected(allowed);
+        let nth = pick(candidates, out, self.by, self.point, load)?;
         self.out |= 1 << nth;
         self.last = nth;
         if self.by != By::Hash {
@@ -223,13 +247,14 @@ mod tests {
             pick,
             failover_on: Triggers::default(),
             retry,
+            when_all_ejected: WhenEjected::Refuse,
         };
         Group::new(&group, 0, |id| ["a", "b", "c"][id.0])
     }
 
     fn way(group: &Group, headers: &HeaderMap) -> Vec<usize> {
         let mut way = group.set_out(headers);
-        std::iter::from_fn(|| way.next(|_| 0)).map(|id| id.0).collect()
+        std::iter::from_fn(|| way.next(|_| true, |_| 0)).map(|id| id.0).collect()
     }
 
     #[test]
@@ -284,7 +309,7 @@ mod tests {
     /// One round: who was asked, each of whom then wants a rest of so many seconds from `start`.
     fn round(way: &mut Way<'_>, start: Instant, rests: [u64; 2]) -> Vec<usize> {
         let mut asked = Vec::new();
-        while let Some(id) = way.next(|_| 0) {
+        while let Some(id) = way.next(|_| true, |_| 0) {
             asked.push(id.0);
             way.rest(start + Duration::from_secs(rests[id.0]));
         }

@@ -1,8 +1,10 @@
 //! One worker: a thread of its own, from its first connection upstream to its last client.
 
+use std::cell::RefCell;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderValue;
 use rustls::ClientConfig;
@@ -22,7 +24,7 @@ use crate::proxy::{Proxy, Upstream};
 use crate::record::{Recorder, WorkerSeat};
 use crate::relay::head::UpstreamHead;
 use crate::route::{Groups, Table};
-use crate::upstream::Pool;
+use crate::upstream::{Health, Pool};
 
 /// What a worker thread takes along.
 pub(super) struct Luggage {
@@ -114,7 +116,9 @@ fn build(
         // Both were tried when the proxy was started.
         let pool = Pool::new(id, settings, tls.clone(), recorder.clone()).ok()?;
         let name = HeaderValue::try_from(&upstream.name).ok()?;
-        Some(Upstream { pool, head: UpstreamHead::new(upstream, config.via).ok()?, name })
+        let health = RefCell::new(Health::new(upstream.health, Instant::now()));
+        let head = UpstreamHead::new(upstream, config.via).ok()?;
+        Some(Upstream { pool, head, name, health })
     });
     Some(Proxy {
         config: Arc::clone(config),

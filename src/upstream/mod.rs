@@ -6,6 +6,7 @@
 mod connect;
 mod connection;
 mod grow;
+mod health;
 mod http1;
 mod http2;
 mod lease;
@@ -14,7 +15,9 @@ mod pool;
 mod source;
 mod stream;
 mod tls;
+mod window;
 
+pub use health::{Change, Health};
 pub use lease::Lease;
 pub use pool::Pool;
 pub use source::Source;

@@ -23,6 +23,7 @@ pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>, upstreams: &[&str]
             pick: reader.get(&fields, &k::PICK),
             failover_on: triggers(reader, &fields),
             retry: retry(reader, &fields),
+            when_all_ejected: reader.get(&fields, &k::WHEN_ALL_EJECTED),
         });
     }
     groups

@@ -4,7 +4,7 @@ use crate::config::fault::At;
 use crate::config::keys as k;
 use crate::config::reader::{Fields, Reader};
 use crate::config::yaml::Name;
-use crate::config::{Pool, Scheme, Upstream, UpstreamDeadlines};
+use crate::config::{HealthPolicy, Pool, Scheme, Upstream, UpstreamDeadlines};
 
 /// Longest name; it stands in every metric and log line.
 const LONGEST_NAME: usize = 64;
@@ -49,6 +49,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
     let ca_file = reader.get(fields, &k::CA_FILE);
     let pool = pool(reader, fields);
     let deadlines = deadlines(reader, fields);
+    let health = health(reader, fields);
     key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
     if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
         let name = k::CA_FILE.name;
@@ -75,6 +76,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
         protocol,
         pool,
         deadlines,
+        health,
     });
     Written { name, url: place, meant }
 }
@@ -143,4 +145,23 @@ fn deadlines(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> UpstreamDeadline
         first_frame: reader.get(&fields, &k::FIRST_FRAME),
         frame_gap: reader.get(&fields, &k::FRAME_GAP),
     }
+}
+
+fn health(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> HealthPolicy {
+    let fields = reader.section(upstream, &k::HEALTH);
+    let health = HealthPolicy {
+        consecutive_failures: reader.get(&fields, &k::CONSECUTIVE_FAILURES) as u32,
+        failure_percent: reader.get(&fields, &k::FAILURE_PERCENT) as u32,
+        slow_percent: reader.get(&fields, &k::SLOW_PERCENT) as u32,
+        requests: reader.get(&fields, &k::HEALTH_REQUESTS) as u32,
+        window: reader.get(&fields, &k::HEALTH_WINDOW),
+        eject: reader.get(&fields, &k::EJECT),
+        longest_eject: reader.get(&fields, &k::LONGEST_EJECT),
+    };
+    if health.eject > health.longest_eject {
+        let name = k::EJECT.name;
+        let what = "is longer than longest_eject";
+        reader.fault(fields.at(name), fields.path_of(name), what, "raise longest_eject");
+    }
+    health
 }

@@ -1,11 +1,13 @@
 //! The keys of a group of upstreams.
 
 use super::route;
+use crate::config::WhenEjected;
 use crate::config::address::Many;
 use crate::config::defaults as d;
 use crate::config::group::{PickBy, Trigger};
 use crate::config::kind::{Key, Section, Shape};
 use crate::config::quantity::{Count, Span};
+use crate::config::scalar::Choice;
 
 /// Shares are told apart to a millionth.
 const LARGEST_WEIGHT: u64 = 1_000_000;
@@ -78,10 +80,19 @@ pub(in crate::config) static RETRY: Section = Section {
     entries: &[&RETRY_TIMES, &RETRY_PAUSE, &LONGEST_PAUSE, &RETRY_BUDGET],
 };
 
+pub(in crate::config) static WHEN_ALL_EJECTED: Key<Choice<WhenEjected>> = Key::new(
+    "when_all_ejected",
+    Choice {
+        of: &[("ask", WhenEjected::Ask), ("refuse", WhenEjected::Refuse)],
+        default: WhenEjected::Ask,
+    },
+    "While every member is ejected: ask as if none were, or answer 503 at once.",
+);
+
 pub(in crate::config) static GROUPS: Section = Section {
     name: "groups",
     shape: Shape::Named,
     required: false,
     doc: "Upstreams that stand in for each other, under a name that routes lead to.",
-    entries: &[&MEMBERS, &PICK, &FAILOVER_ON, &RETRY],
+    entries: &[&MEMBERS, &PICK, &FAILOVER_ON, &RETRY, &WHEN_ALL_EJECTED],
 };

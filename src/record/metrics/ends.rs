@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::access_log::Names;
 use super::super::hub::Hub;
-use super::super::outcome::{Clock, Outcome, Prevented, ReplayReason};
+use super::super::outcome::{Clock, Ejection, Outcome, Prevented, ReplayReason};
 use super::super::recordings::Recordings;
 use super::super::text::{Kind, Text};
 
@@ -61,6 +61,17 @@ pub(super) fn timeouts(text: &mut Text, hub: &Hub, all: &Recordings) {
         for clock in Clock::ALL {
             let labels = [("upstream", label.as_str()), ("clock", clock.label())];
             text.sample(name, &labels, upstream.timeouts[clock as usize]);
+        }
+    }
+}
+
+pub(super) fn ejections(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_upstream_ejections_total";
+    text.family(name, Kind::Counter, "Times that a worker left an upstream out of its groups.");
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        for cause in Ejection::ALL {
+            let labels = [("upstream", label.as_str()), ("cause", cause.label())];
+            text.sample(name, &labels, upstream.ejections[cause as usize]);
         }
     }
 }
