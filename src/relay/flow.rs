@@ -9,43 +9,27 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use hyper::body::Frame;
 
 use super::attend;
+use super::bounds::Bounds;
 use super::deadline::Deadline;
 use super::piece::{Held, Piece};
 use super::tail::Tail;
 use super::upload::Upload;
 use crate::admit::Permit;
 use crate::error::{Blame, Error, Kind};
-use crate::record::{Clock, Outcome, Record};
+use crate::record::{Outcome, Record};
 use crate::upstream::{Chunk, Sink, Source};
 use crate::wire::Wire;
 
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
 /// HTTP/2 frame still holds (RFC 9113, section 4.2). A frame this large travels alone, uncopied.
 const JOIN: usize = 8 * 1024;
-
-/// Time and space that a body may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// From the answer's head to its first frame.
-    pub first_frame: Duration,
-    /// Silence of the upstream after that.
-    pub gap: Duration,
-    /// The end of the time that the client gave itself.
-    pub until: Option<Instant>,
-    /// A client that takes nothing although there is something for it.
-    pub stall: Duration,
-    /// Bytes held for a client that does not take. HTTP/2's window keeps it by itself.
-    pub held: usize,
-    /// The answer's `content-length`, where it has one.
-    pub length: Option<u64>,
-}
 
 enum State {
     Open,
@@ -270,7 +254,7 @@ impl Flow {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         match &self.state {
             State::Open => {
-                let (due, clock, kind) = self.clock();
+                let (due, clock, kind) = self.bounds.clock(self.heard, self.begun);
                 if self.deadline.poll(cx, due).is_pending() {
                     return Poll::Pending;
                 }
@@ -287,19 +271,6 @@ impl Flow {
             // the cut leaves first.
             State::Failed(_) if !self.has_left(cx) => Poll::Pending,
             State::Failed(_) | State::Told => self.tell(),
-        }
-    }
-
-    /// The clock that runs while the upstream says nothing, and when it runs out.
-    fn clock(&self) -> (Instant, Clock, Kind) {
-        let (due, clock, kind) = if self.begun {
-            (self.heard + self.bounds.gap, Clock::FrameGap, Kind::GapTimeout)
-        } else {
-            (self.heard + self.bounds.first_frame, Clock::FirstFrame, Kind::FirstFrameTimeout)
-        };
-        match self.bounds.until {
-            Some(until) if until < due => (until, Clock::Client, Kind::ClientDeadline),
-            _ => (due, clock, kind),
         }
     }
 

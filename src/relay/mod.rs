@@ -6,6 +6,7 @@
 
 pub mod attend;
 mod body;
+mod bounds;
 mod deadline;
 mod exchange;
 mod flow;
@@ -16,8 +17,9 @@ mod tail;
 mod upload;
 
 pub use body::RelayBody;
+pub use bounds::Bounds;
 pub use exchange::{Answer, Attempt, Clocks, exchange};
+pub use flow::Flow;
 pub(crate) use flow::outcome;
-pub use flow::{Bounds, Flow};
 pub use piece::Piece;
 pub use upload::Upload;

@@ -1,7 +1,9 @@
 //! Groups: what they mean and what is refused.
 
 use super::World;
-use crate::config::{Config, Group, GroupId, Member, Pick, Target, UpstreamId, describe};
+use crate::config::{
+    Config, Group, GroupId, Member, Pick, Retry, Target, UpstreamId, WhenEjected, describe,
+};
 
 /// Two upstreams, a group with these lines (line 4 on, indented by four) and a route to it.
 fn text(lines: &str) -> String {
@@ -97,6 +99,30 @@ fn members_that_make_no_sense_are_refused() {
         "    pick: weighted\n",
         "/etc/f.yaml:4:5: groups.g: `members` is missing; it has no default",
     );
+}
+
+#[test]
+fn pauses_and_times_out_are_no_longer_than_their_longest() {
+    assert_only_fault(
+        &format!("{MEMBERS}    retry: {{ times: 2, pause: 9s }}\n"),
+        "/etc/f.yaml:5:31: groups.g.retry.pause: is longer than longest_pause; raise longest_pause",
+    );
+    let text = "upstreams: { a: { url: http://a, health: { eject: 6m } } }\n\
+                routes: [{ path: /, upstream: a }]\n";
+    let expected = "/etc/f.yaml:1:51: upstreams.a.health.eject: is longer than longest_eject; \
+                    raise longest_eject";
+    assert_eq!(World::default().faults(text), [expected]);
+}
+
+#[test]
+fn what_a_group_does_beyond_the_first_round_is_as_written() {
+    let lines = "    retry: { times: 2, pause: 1s, longest_pause: 2s, budget: 7 }\n    \
+                 when_all_ejected: refuse\n    failover_on: first_frame_timeout\n";
+    let group = read(&format!("{MEMBERS}{lines}")).groups.remove(0);
+    let s = std::time::Duration::from_secs;
+    assert_eq!(group.retry, Retry { times: 2, pause: s(1), longest_pause: s(2), budget: 7 });
+    assert_eq!(group.when_all_ejected, WhenEjected::Refuse);
+    assert!(group.failover_on.first_frame_timeout && !group.failover_on.head_timeout);
 }
 
 #[test]
