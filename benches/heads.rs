@@ -5,10 +5,11 @@
 #![expect(clippy::expect_used, reason = "a bench that cannot start must say so")]
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use firstbyte::config::{Pool, Protocol, Route, Scheme, Upstream, UpstreamDeadlines, UpstreamId};
+use firstbyte::config::{
+    HealthPolicy, Pool, Protocol, Route, Scheme, Target, Upstream, UpstreamDeadlines, UpstreamId,
+};
 use firstbyte::relay::head::{UpstreamHead, answer};
 use firstbyte::route::Table;
 use http::{HeaderValue, Request, Response, Version, request, response};
@@ -76,7 +77,6 @@ fn upstreams() -> response::Parts {
 }
 
 fn upstream(base_path: &str) -> Upstream {
-    let second = Duration::from_secs(1);
     Upstream {
         name: "openai".to_owned(),
         scheme: Scheme::Https,
@@ -89,20 +89,9 @@ fn upstream(base_path: &str) -> Upstream {
         project: None,
         ca_file: None,
         protocol: Protocol::Auto,
-        pool: Pool {
-            min_connections: 2,
-            max_connections: 4,
-            streams_per_connection: 50,
-            max_age: second,
-            max_requests: 1000,
-            ping_interval: second,
-            ping_timeout: second,
-            queue: 10,
-            queue_timeout: second,
-            stream_window: 65_535,
-            connection_window: 65_535,
-        },
-        deadlines: UpstreamDeadlines { connect: second, response_head: second, frame_gap: second },
+        pool: Pool::default(),
+        deadlines: UpstreamDeadlines::default(),
+        health: HealthPolicy::default(),
     }
 }
 
@@ -142,10 +131,8 @@ fn answers(c: &mut Criterion) {
 
 fn routes(c: &mut Criterion) {
     let paths = ["/", "/v1", "/v1/files", "/azure/openai"];
-    let routes: Vec<Route> = paths
-        .iter()
-        .map(|path| Route { path: (*path).to_owned(), upstream: UpstreamId(0) })
-        .collect();
+    let routes: Vec<Route> =
+        paths.iter().map(|path| Route::new(*path, Target::Upstream(UpstreamId(0)))).collect();
     let table = Table::new(&routes);
     c.bench_function("route: one of four", |b| {
         b.iter(|| table.lookup(black_box("/v1/chat/completions")).map(|found| found.route));

@@ -69,8 +69,12 @@ pub enum Kind {
     ClientGone,
     /// The client took no byte for `client.write_stall`.
     ClientWriteStall,
+    /// The time that the client gave itself is over.
+    ClientDeadline,
     /// `limits.streams` requests are in flight.
     Busy,
+    /// Every upstream of the group is ejected, and the operator wants requests told so.
+    AllEjected,
     /// The proxy is shutting down.
     Draining,
     /// `pool.queue` requests already wait for a stream.
@@ -91,6 +95,8 @@ pub enum Kind {
     UpstreamHandshake,
     /// No answer head within `deadlines.response_head`.
     HeadTimeout,
+    /// No frame of the answer's body within `deadlines.first_frame` of its head.
+    FirstFrameTimeout,
     /// The answer's body was silent for `deadlines.frame_gap`.
     GapTimeout,
     /// The upstream reset the request before its head.

@@ -2,10 +2,17 @@
 //!
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
-//! Everything of a request lives in the future below and then in its answer's body. Dropped at any
+//! `travel` asks one upstream of the route's group after the other until one answers, and `ask` is one of
+//! them. Everything of a request lives in the future below and then in its answer's body. Dropped at any
 //! moment (the client left, a deadline passed, the process drains), it gives back its permit and
 //! its lease, resets the upstream's stream, and closes its record.
 
+mod ask;
+mod judge;
+mod patience;
+mod travel;
+
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,21 +23,23 @@ use http::{HeaderValue, Method, Request, Response, Version, request};
 
 use crate::accept::Client;
 use crate::admit::{Bound, Permit};
-use crate::config::{Config, UpstreamId};
+use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
 use crate::relay::head::UpstreamHead;
-use crate::relay::replay::{Replay, Seen, decide};
-use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload, exchange};
-use crate::route::{Match, Table};
-use crate::upstream::Pool;
+use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload};
+use crate::route::{Groups, Table};
+use crate::upstream::{Health, Pool};
+use travel::Reached;
 
 /// One worker's proxy.
 pub struct Proxy {
     /// What the operator asked for.
     pub config: Arc<Config>,
-    /// Which upstream answers a path.
+    /// Where a path leads.
     pub table: Table,
+    /// Who stands in for whom.
+    pub groups: Groups,
     /// By [`crate::config::UpstreamId`].
     pub upstreams: Vec<Upstream>,
     /// Requests in flight, over all workers.
@@ -45,6 +54,10 @@ pub struct Upstream {
     pub pool: Rc<Pool>,
     /// What configuration says of every request's head.
     pub head: UpstreamHead,
+    /// The operator's name for it, as a header's value.
+    pub name: HeaderValue,
+    /// Whether its groups ask it.
+    pub health: RefCell<Health>,
 }
 
 impl Proxy {
@@ -106,9 +119,15 @@ impl Proxy {
         let idle = self.config.client.body_idle;
         let mut upload =
             Upload::new(body, sends, limits.replay_bytes, idle, Instant::now(), record);
-        match self.reach(head, &mut upload, record).await {
-            Ok((permit, upstream, answer)) => {
-                self.relay(client, upstream, answer, upload, record, id, permit)
+        let until = patience::until(&head.headers, record.opened_at())?;
+        let reached = {
+            let reaching = std::pin::pin!(self.reach(head, until, &mut upload, record));
+            patience::within(until, reaching, record).await
+        };
+        match reached {
+            Ok((permit, reached)) => {
+                upload.settle();
+                self.relay(client, reached, upload, until, record, (id, permit))
             }
             Err(error) => {
                 if is_understood(error.kind()) {
@@ -123,68 +142,44 @@ impl Proxy {
     async fn reach(
         &self,
         head: request::Parts,
+        until: Option<Instant>,
         upload: &mut Upload,
         record: &Rc<Record>,
-    ) -> Result<(Permit, UpstreamId, Answer), Error> {
+    ) -> Result<(Permit, Reached), Error> {
         let permit = self.streams.enter()?;
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
-        record.routed(route.route.0, route.upstream.0);
         upload.gather().await;
-        let answer = self.attempt(head, route, upload, record).await?;
-        Ok((permit, route.upstream, answer))
+        let reached = self.travel(&head, route, until, upload, record).await?;
+        Ok((permit, reached))
     }
 
-    /// Sends the request until an answer begins or a failure must be told: again only if it provably
-    /// was not processed.
-    async fn attempt(
-        &self,
-        head: request::Parts,
-        route: Match<'_>,
-        upload: &mut Upload,
-        record: &Rc<Record>,
-    ) -> Result<Answer, Error> {
-        let upstream = &self.upstreams[route.upstream.0];
-        let limits = relay::Limits { head: upstream.pool.settings().deadlines.response_head };
-        let mut replays = 0;
-        loop {
-            let lease = upstream.pool.lease(record).await?;
-            let request = upstream.head.request(head.clone(), route.prefix, lease.version())?;
-            let attempt = match exchange(lease, request, upload, limits, record).await {
-                Ok(answer) => return Ok(answer),
-                Err(attempt) => attempt,
-            };
-            match decide(attempt.failure, Seen::Nothing, upload.kept(), replays) {
-                Replay::Yes(reason) if upload.rewind() => record.replayed(reason),
-                _ => return Err(attempt.error),
-            }
-            replays += 1;
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the one place where the path's ends meet")]
     fn relay(
         &self,
         client: &Client,
-        upstream: UpstreamId,
-        answer: Answer,
+        reached: Reached,
         upload: Upload,
+        until: Option<Instant>,
         record: &Rc<Record>,
-        id: &HeaderValue,
-        permit: Permit,
+        (id, permit): (&HeaderValue, Permit),
     ) -> Result<Response<RelayBody>, Error> {
-        let Answer { mut head, source, sink } = answer;
+        let upstream = &self.upstreams[reached.upstream.0];
+        let Answer { mut head, head_at, source, sink } = reached.answer;
         relay::head::answer(&mut head, id, self.config.via)?;
-        let settings = self.upstreams[upstream.0].pool.settings();
+        if reached.by_group {
+            head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
+        }
         let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
-        record.upstream_head(source.read_at(), head.status, request_id);
+        record.upstream_head(head_at, head.status, request_id);
         record.status(head.status);
         let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         let length = length.and_then(|length| length.parse().ok());
         let bounds = Bounds {
-            gap: settings.deadlines.frame_gap,
+            first_frame: reached.clocks.first_frame,
+            gap: reached.clocks.gap,
+            until,
             stall: record.shares_connection().then_some(self.config.client.write_stall),
-            held: settings.pool.stream_window as usize,
+            held: upstream.pool.settings().pool.stream_window as usize,
             length,
         };
         let rest = if sink.is_closed() {

@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use firstbyte::config::{Config, Route, Scheme, UpstreamId};
+use firstbyte::config::{Config, Route, Scheme, Target, UpstreamId};
 use loadtest::upstream::{Script, Upstream};
 
 use crate::fixture::{Fixture, PATIENCE};
@@ -67,7 +67,7 @@ fn and_other(config: &mut Config, upstream: &Upstream) {
     (other.scheme, other.ca_file, other.port) = (Scheme::Http, None, upstream.addr().port());
     "127.0.0.1".clone_into(&mut other.host);
     config.upstreams.push(other);
-    config.routes.push(Route { path: "/other".into(), upstream: UpstreamId(1) });
+    config.routes.push(Route::new("/other", Target::Upstream(UpstreamId(1))));
 }
 
 /// A hundred requests of a healthy route are answered while one of the other is still connecting.

@@ -63,7 +63,7 @@ impl Sending {
             Coding::UntilClose => Persistence::Close,
             _ => persistence,
         };
-        let mut out = Out::new();
+        let mut out = Out::default();
         out.bytes().extend_from_slice(first);
         encode(&head, coding, persistence, out.bytes());
         let left = match coding {

@@ -61,7 +61,7 @@ impl<K: Kind> Kind for Many<K> {
     }
 
     fn name(&self) -> String {
-        format!("{0}, or a list of {0}es", self.0.name())
+        format!("{}, or a list of them", self.0.name())
     }
 
     fn default_text(&self) -> Option<String> {

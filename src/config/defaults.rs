@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{AccessLog, ClientDeadlines, Limits, Pool, UpstreamDeadlines};
+use super::{AccessLog, ClientDeadlines, HealthPolicy, Limits, Pool, Retry, UpstreamDeadlines};
 
 const MINUTE: u64 = 60;
 const KIB: usize = 1024;
@@ -27,6 +27,8 @@ pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// The SDKs' own timeout: reasoning models are silent for minutes before the head.
 pub const RESPONSE_HEAD: Duration = Duration::from_secs(10 * MINUTE);
+/// As for the head: some upstreams send the head at once and think after it.
+pub const FIRST_FRAME: Duration = Duration::from_secs(10 * MINUTE);
 /// As for the head: a silent upstream is normal in mid-stream too.
 pub const FRAME_GAP: Duration = Duration::from_secs(10 * MINUTE);
 
@@ -77,6 +79,23 @@ pub const HEADERS: usize = 128;
 /// Chat requests with long context fit; an audio upload is not kept.
 pub const REPLAY_BYTES: usize = MIB;
 
+/// All alike unless told otherwise.
+pub const WEIGHT: u32 = 1;
+/// All in the one tier unless told otherwise.
+pub const TIER: u32 = 0;
+/// The two statuses by which an upstream says that it did not do it (RFC 6585, section 4; RFC 9110,
+/// section 15.6.4). Any other may come from a request that was processed, and billed.
+pub const FAILOVER_ON: &[u16] = &[429, 503];
+
+/// None: the SDKs retry by themselves, and two who do so multiply.
+pub const RETRY_TIMES: u32 = 0;
+/// Half of the SDKs' first pause, since full jitter halves it again.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// Under the SDKs' longest pause of 8 s: what must wait longer is better told to them.
+pub const RETRY_LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// As Finagle's: a fifth more load is what an upstream in trouble can be expected to bear.
+pub const RETRY_BUDGET: u32 = 20;
+
 impl Default for Pool {
     fn default() -> Self {
         Self {
@@ -97,7 +116,12 @@ impl Default for Pool {
 
 impl Default for UpstreamDeadlines {
     fn default() -> Self {
-        Self { connect: CONNECT, response_head: RESPONSE_HEAD, frame_gap: FRAME_GAP }
+        Self {
+            connect: CONNECT,
+            response_head: RESPONSE_HEAD,
+            first_frame: FIRST_FRAME,
+            frame_gap: FRAME_GAP,
+        }
     }
 }
 
@@ -109,6 +133,47 @@ impl Default for ClientDeadlines {
             body_idle: BODY_IDLE,
             write_stall: WRITE_STALL,
             drain: DRAIN,
+        }
+    }
+}
+
+/// Envoy's, too: four may be chance.
+pub const CONSECUTIVE_FAILURES: u32 = 5;
+/// Half: the clients notice, whatever the cause.
+pub const FAILURE_PERCENT: u32 = 50;
+/// Off: how long an answer takes to begin is mostly the prompt's doing. Members that serve the same
+/// prompts can be compared.
+pub const SLOW_PERCENT: u32 = 0;
+/// Of twenty, ten failures are no chance either.
+pub const HEALTH_REQUESTS: u32 = 20;
+/// Long enough for that many at two requests a second.
+pub const HEALTH_WINDOW: Duration = Duration::from_secs(10);
+/// As long as a process takes to come back.
+pub const EJECT: Duration = Duration::from_secs(5);
+/// A trial request each five minutes costs nobody anything.
+pub const LONGEST_EJECT: Duration = Duration::from_secs(5 * MINUTE);
+
+impl Default for HealthPolicy {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: CONSECUTIVE_FAILURES,
+            failure_percent: FAILURE_PERCENT,
+            slow_percent: SLOW_PERCENT,
+            requests: HEALTH_REQUESTS,
+            window: HEALTH_WINDOW,
+            eject: EJECT,
+            longest_eject: LONGEST_EJECT,
+        }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            times: RETRY_TIMES,
+            pause: RETRY_PAUSE,
+            longest_pause: RETRY_LONGEST_PAUSE,
+            budget: RETRY_BUDGET,
         }
     }
 }

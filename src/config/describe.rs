@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
+use super::group::{show_pick, show_triggers};
 use super::quantity::show_duration;
 use super::scalar::show_log;
-use super::{Config, Protocol, Route, Scheme, Upstream};
+use super::{
+    Config, Group, GroupId, Member, Protocol, Route, Scheme, Target, Upstream, UpstreamId,
+};
 
-/// One line for the listeners, one for each route, one for each upstream that no route leads to.
-/// Ends without a line break and shows no key.
+/// One line for the listeners, one for each route and each member of the group that it leads to, one
+/// for each upstream and group that no route leads to. Ends without a line break and shows no key.
 pub fn describe(config: &Config) -> String {
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
     let admin = config.admin.map_or_else(|| "off".to_owned(), |admin| admin.to_string());
@@ -18,20 +21,53 @@ pub fn describe(config: &Config) -> String {
         listen.join(", ")
     );
     for route in &config.routes {
-        if let Some(upstream) = config.upstreams.get(route.upstream.0) {
-            let _ = write!(text, "\n{}", leads_to(route, upstream)); // a String takes all
+        leads_to(&mut text, config, route);
+    }
+    for (nth, group) in config.groups.iter().enumerate() {
+        if !leads(config, Target::Group(GroupId(nth))) {
+            let _ = write!(text, "\nno route leads to group {}", group.name); // a String takes all
         }
     }
     for (nth, upstream) in config.upstreams.iter().enumerate() {
-        if !config.routes.iter().any(|route| route.upstream.0 == nth) {
+        if !is_reached(config, UpstreamId(nth)) {
             let _ = write!(text, "\nno route leads to {}", one(upstream));
         }
     }
     text
 }
 
-fn leads_to(route: &Route, upstream: &Upstream) -> String {
-    format!("{} → {}", route.path, one(upstream))
+fn leads(config: &Config, target: Target) -> bool {
+    config.routes.iter().any(|route| route.target == target)
+}
+
+/// A route leads to it, or to a group that it is in.
+fn is_reached(config: &Config, id: UpstreamId) -> bool {
+    let in_group = |group: &Group| group.members.iter().any(|member| member.upstream == id);
+    let mut groups = config.groups.iter().enumerate();
+    leads(config, Target::Upstream(id))
+        || groups.any(|(nth, group)| in_group(group) && leads(config, Target::Group(GroupId(nth))))
+}
+
+fn leads_to(text: &mut String, config: &Config, route: &Route) {
+    match route.target {
+        Target::Upstream(UpstreamId(id)) => {
+            if let Some(upstream) = config.upstreams.get(id) {
+                let _ = write!(text, "\n{} → {}", route.path, one(upstream));
+            }
+        }
+        Target::Group(GroupId(id)) => {
+            let Some(group) = config.groups.get(id) else { return };
+            let (pick, on) = (show_pick(&group.pick), show_triggers(&group.failover_on));
+            let path = &route.path;
+            let _ = write!(text, "\n{path} → group {} ({pick}, fails over on {on})", group.name);
+            for member in &group.members {
+                if let Some(upstream) = config.upstreams.get(member.upstream.0) {
+                    let Member { tier, weight, .. } = member;
+                    let _ = write!(text, "\n  tier {tier}, weight {weight}: {}", one(upstream));
+                }
+            }
+        }
+    }
 }
 
 fn one(upstream: &Upstream) -> String {

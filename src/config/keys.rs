@@ -1,6 +1,14 @@
 //! The one description of every key: name, kind, bounds, default, doc. The reader knows keys by
 //! it, and `docs/firstbyte.schema.json` and the table in `docs/configuration.md` are made from it.
 
+mod group;
+mod health;
+mod route_deadlines;
+
+pub(super) use group::*;
+pub(super) use health::*;
+pub(super) use route_deadlines::*;
+
 use super::address::{Address, AddressOrOff, Many};
 use super::kind::{Key, Section, Shape};
 use super::quantity::{Count, Size, Span};
@@ -44,7 +52,18 @@ pub(super) static ROOT: Section = Section {
     shape: Shape::One,
     required: true,
     doc: "The configuration of firstbyte.",
-    entries: &[&LISTEN, &ADMIN, &WORKERS, &ACCESS_LOG, &VIA, &UPSTREAMS, &ROUTES, &CLIENT, &LIMITS],
+    entries: &[
+        &LISTEN,
+        &ADMIN,
+        &WORKERS,
+        &ACCESS_LOG,
+        &VIA,
+        &UPSTREAMS,
+        &GROUPS,
+        &ROUTES,
+        &CLIENT,
+        &LIMITS,
+    ],
 };
 
 pub(super) static URL: Key<UpstreamUrl> = Key::required(
@@ -91,6 +110,7 @@ pub(super) static UPSTREAMS: Section = Section {
         &CA_FILE,
         &POOL,
         &DEADLINES,
+        &HEALTH,
     ],
 };
 
@@ -183,6 +203,11 @@ pub(super) static RESPONSE_HEAD: Key<Span> = Key::new(
     Span { default: d::RESPONSE_HEAD },
     "From the request's last progress to the answer's head.",
 );
+pub(super) static FIRST_FRAME: Key<Span> = Key::new(
+    "first_frame",
+    Span { default: d::FIRST_FRAME },
+    "From the answer's head to the first frame of its body.",
+);
 pub(super) static FRAME_GAP: Key<Span> =
     Key::new("frame_gap", Span { default: d::FRAME_GAP }, "Silence between two body frames.");
 
@@ -191,7 +216,7 @@ pub(super) static DEADLINES: Section = Section {
     shape: Shape::One,
     required: false,
     doc: "Deadlines toward the upstream; each has an error of its own.",
-    entries: &[&CONNECT, &RESPONSE_HEAD, &FRAME_GAP],
+    entries: &[&CONNECT, &RESPONSE_HEAD, &FIRST_FRAME, &FRAME_GAP],
 };
 
 pub(super) static ROUTE_PATH: Key<route::Prefix> = Key::required(
@@ -199,15 +224,18 @@ pub(super) static ROUTE_PATH: Key<route::Prefix> = Key::required(
     route::Prefix,
     "A prefix that ends at a `/`: `/v1` takes `/v1/models`, never `/v1beta`. The longest wins.",
 );
-pub(super) static ROUTE_UPSTREAM: Key<route::UpstreamName> =
-    Key::required("upstream", route::UpstreamName, "The name of the upstream that answers.");
+pub(super) static ROUTE_UPSTREAM: Key<route::UpstreamName> = Key::required(
+    "upstream",
+    route::UpstreamName,
+    "The upstream that answers, or the group of them.",
+);
 
 pub(super) static ROUTES: Section = Section {
     name: "routes",
     shape: Shape::List,
     required: true,
-    doc: "Which path leads to which upstream.",
-    entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM],
+    doc: "Which path leads to which upstream or group.",
+    entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM, &ROUTE_DEADLINES],
 };
 
 pub(super) static CLIENT_HEAD: Key<Span> =

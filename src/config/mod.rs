@@ -7,6 +7,8 @@ pub mod defaults;
 mod describe;
 mod env;
 mod fault;
+mod group;
+mod health;
 mod keys;
 mod kind;
 mod load;
@@ -32,6 +34,8 @@ use secrecy::SecretString;
 pub use describe::describe;
 pub use env::{Env, ProcessEnv};
 pub use fault::{At, Fault, Faults, Place};
+pub use group::{Group, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
+pub use health::HealthPolicy;
 pub use load::{load, parse};
 pub use no_file::from_env;
 pub use quantity::parse_duration;
@@ -49,6 +53,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// Upstreams; [`UpstreamId`] is the index into this list.
     pub upstreams: Vec<Upstream>,
+    /// Groups of upstreams; [`GroupId`] is the index into this list.
+    pub groups: Vec<Group>,
     /// Path prefixes; the longest that matches on a segment boundary wins.
     pub routes: Vec<Route>,
     /// Deadlines toward clients.
@@ -65,6 +71,10 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UpstreamId(pub usize);
 
+/// Index into [`Config::groups`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GroupId(pub usize);
+
 /// Index into [`Config::routes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RouteId(pub usize);
@@ -74,8 +84,37 @@ pub struct RouteId(pub usize);
 pub struct Route {
     /// A path prefix that begins with `/`; `/v1` matches `/v1` and `/v1/models`, never `/v1beta`.
     pub path: String,
-    /// The upstream that answers.
-    pub upstream: UpstreamId,
+    /// Who answers.
+    pub target: Target,
+    /// Clocks of this route's own.
+    pub deadlines: RouteDeadlines,
+}
+
+/// A route's own clocks, in place of its upstreams'.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteDeadlines {
+    /// In place of [`UpstreamDeadlines::response_head`].
+    pub response_head: Option<Duration>,
+    /// In place of [`UpstreamDeadlines::first_frame`].
+    pub first_frame: Option<Duration>,
+    /// In place of [`UpstreamDeadlines::frame_gap`].
+    pub frame_gap: Option<Duration>,
+}
+
+impl Route {
+    /// A route with its upstreams' own clocks.
+    pub fn new(path: impl Into<String>, target: Target) -> Self {
+        Self { path: path.into(), target, deadlines: RouteDeadlines::default() }
+    }
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// One upstream.
+    Upstream(UpstreamId),
+    /// One of several.
+    Group(GroupId),
 }
 
 /// One model API.
@@ -108,6 +147,8 @@ pub struct Upstream {
     pub pool: Pool,
     /// Deadlines toward this upstream.
     pub deadlines: UpstreamDeadlines,
+    /// When its groups leave it out.
+    pub health: HealthPolicy,
 }
 
 /// Clear or TLS.
@@ -165,6 +206,8 @@ pub struct UpstreamDeadlines {
     pub connect: Duration,
     /// From the request's last byte sent (or the last progress of its body) to the answer's head.
     pub response_head: Duration,
+    /// From the answer's head to the first frame of its body.
+    pub first_frame: Duration,
     /// Silence between two body frames.
     pub frame_gap: Duration,
 }

@@ -10,8 +10,8 @@ use super::kind::{Around, Kind};
 use super::scalar::Workers;
 use super::secret::{HeaderText, check_key};
 use super::{
-    ClientDeadlines, Config, Limits, Pool, Protocol, Route, Upstream, UpstreamDeadlines,
-    UpstreamId, defaults, url,
+    ClientDeadlines, Config, HealthPolicy, Limits, Pool, Protocol, Route, Target, Upstream,
+    UpstreamDeadlines, UpstreamId, defaults, url,
 };
 
 const KEY: &str = "OPENAI_API_KEY";
@@ -51,13 +51,15 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             protocol: Protocol::Auto,
             pool: Pool::default(),
             deadlines: UpstreamDeadlines::default(),
+            health: HealthPolicy::default(),
         };
         Config {
             listen: vec![defaults::LISTEN],
             admin: Some(defaults::ADMIN),
             workers: Workers.absent(),
             upstreams: vec![upstream],
-            routes: vec![Route { path: path.into(), upstream: UpstreamId(0) }],
+            groups: Vec::new(),
+            routes: vec![Route::new(path, Target::Upstream(UpstreamId(0)))],
             client: ClientDeadlines::default(),
             limits: Limits::default(),
             via: defaults::VIA,

@@ -136,6 +136,36 @@ impl Kind for Span {
     }
 }
 
+/// A duration where somebody else's holds if it is not written.
+pub(super) struct OwnSpan;
+
+/// What is read is within bounds by itself: the default is never asked for.
+const ANY_SPAN: Span = Span { default: SHORTEST };
+
+impl Kind for OwnSpan {
+    type Value = Option<Duration>;
+
+    fn read(&self, text: &str, around: &Around<'_>) -> Result<Option<Duration>, Complaint> {
+        ANY_SPAN.read(text, around).map(Some)
+    }
+
+    fn absent(&self) -> Option<Duration> {
+        None
+    }
+
+    fn name(&self) -> String {
+        ANY_SPAN.name()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        None
+    }
+
+    fn schema(&self) -> Value {
+        ANY_SPAN.schema()
+    }
+}
+
 /// A duration such as `500ms`, `5s`, `10m` or `1h`; zero is one too.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The two values of a route: a path prefix and an upstream's name.
+//! The values of a route: a path prefix, and the name of what it leads to.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ impl Kind for Prefix {
     }
 }
 
-/// The name of an upstream; whether there is one of that name is seen when all are known.
+/// The name of an upstream or group; whether there is one of that name is seen when all are known.
 pub(super) struct UpstreamName;
 
 impl Kind for UpstreamName {
@@ -64,7 +64,7 @@ impl Kind for UpstreamName {
     }
 
     fn name(&self) -> String {
-        "name of an upstream".into()
+        "name".into()
     }
 
     fn default_text(&self) -> Option<String> {

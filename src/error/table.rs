@@ -36,7 +36,11 @@ impl Kind {
             Self::BodyIdle => Row(Client, Timeout, 408, "body_idle", bad),
             Self::ClientGone => Row(Client, Gone, CLIENT_CLOSED, "client_gone", bad),
             Self::ClientWriteStall => Row(Client, Timeout, CLIENT_CLOSED, "client_stalled", bad),
+            Self::ClientDeadline => {
+                Row(Upstream, Timeout, 504, "client_deadline", "http_response_timeout")
+            }
             Self::Busy => Row(Proxy, Refused, 503, "busy", ours),
+            Self::AllEjected => Row(Proxy, Refused, 503, "all_ejected", "destination_unavailable"),
             Self::Draining => Row(Proxy, Refused, 503, "draining", ours),
             Self::PoolQueueFull => Row(Proxy, Refused, 503, "pool_queue_full", full),
             Self::PoolQueueTimeout => Row(Proxy, Refused, 503, "pool_queue_timeout", full),
@@ -54,6 +58,9 @@ impl Kind {
             }
             Self::HeadTimeout => {
                 Row(Upstream, Timeout, 504, "head_timeout", "http_response_timeout")
+            }
+            Self::FirstFrameTimeout => {
+                Row(Upstream, Timeout, 504, "first_frame_timeout", "http_response_timeout")
             }
             Self::GapTimeout => {
                 Row(Upstream, Timeout, 504, "gap_timeout", "connection_read_timeout")
@@ -83,7 +90,11 @@ impl Kind {
             Self::BodyIdle => "The request's body stopped arriving; send it again.",
             Self::ClientGone => "The client closed before its answer was complete.",
             Self::ClientWriteStall => "The client stopped reading its answer.",
+            Self::ClientDeadline => {
+                "The time in x-firstbyte-timeout-ms passed before the answer's end."
+            }
             Self::Busy => "The proxy has as many requests in flight as it takes; retry shortly.",
+            Self::AllEjected => "Every upstream of this route is out of service; retry shortly.",
             Self::Draining => "The proxy is shutting down; retry on a new connection.",
             Self::PoolQueueFull => "Too many requests wait for the upstream; retry shortly.",
             Self::PoolQueueTimeout => "No upstream stream became free in time; retry shortly.",
@@ -94,6 +105,9 @@ impl Kind {
             Self::Tls => "The TLS handshake with the upstream failed; check its certificate.",
             Self::UpstreamHandshake => "The upstream did not start HTTP; check its protocol.",
             Self::HeadTimeout => "The upstream sent no answer in time; retry later.",
+            Self::FirstFrameTimeout => {
+                "The upstream sent a head and nothing after it; retry later."
+            }
             Self::GapTimeout => "The upstream fell silent in the middle of its answer.",
             Self::UpstreamReset => "The upstream reset the request before answering; retry later.",
             Self::UpstreamClosed => "The upstream closed before answering; retry later.",

@@ -22,8 +22,10 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::HeadSlow => Kind::BodyIdle,
         Kind::BodyIdle => Kind::ClientGone,
         Kind::ClientGone => Kind::ClientWriteStall,
-        Kind::ClientWriteStall => Kind::Busy,
-        Kind::Busy => Kind::Draining,
+        Kind::ClientWriteStall => Kind::ClientDeadline,
+        Kind::ClientDeadline => Kind::Busy,
+        Kind::Busy => Kind::AllEjected,
+        Kind::AllEjected => Kind::Draining,
         Kind::Draining => Kind::PoolQueueFull,
         Kind::PoolQueueFull => Kind::PoolQueueTimeout,
         Kind::PoolQueueTimeout => Kind::LocalLimit,
@@ -33,7 +35,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::Dns => Kind::Tls,
         Kind::Tls => Kind::UpstreamHandshake,
         Kind::UpstreamHandshake => Kind::HeadTimeout,
-        Kind::HeadTimeout => Kind::GapTimeout,
+        Kind::HeadTimeout => Kind::FirstFrameTimeout,
+        Kind::FirstFrameTimeout => Kind::GapTimeout,
         Kind::GapTimeout => Kind::UpstreamReset,
         Kind::UpstreamReset => Kind::UpstreamClosed,
         Kind::UpstreamClosed => Kind::UpstreamProtocol,
@@ -63,7 +66,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 26);
+    assert_eq!(all().count(), 29);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

@@ -63,8 +63,8 @@ pub enum Framing {
 
 #[derive(Default)]
 struct Said {
-    close: bool,
-    keep_alive: bool,
+    /// Whether the connection stays, where either was said.
+    keep_alive: Option<bool>,
     expects: bool,
     trailers: bool,
 }
@@ -146,7 +146,7 @@ pub fn parse(block: &Bytes, limits: Limits) -> Result<Head, Kind> {
     let current = parts.version == Version::HTTP_11;
     Ok(Head {
         framing: framing(&parts.headers, current),
-        keep_alive: if current { !said.close } else { said.keep_alive },
+        keep_alive: said.keep_alive.unwrap_or(current),
         expects: current && said.expects,
         trailers: said.trailers,
         parts,
@@ -189,8 +189,11 @@ fn said(lines: &[httparse::Header<'_>]) -> Said {
         let is = |name: HeaderName| line.name.eq_ignore_ascii_case(name.as_str());
         match line.name.len() {
             10 if is(CONNECTION) => {
-                said.close |= has(line.value, b"close");
-                said.keep_alive |= has(line.value, b"keep-alive");
+                if has(line.value, b"close") {
+                    said.keep_alive = Some(false);
+                } else if has(line.value, b"keep-alive") {
+                    said.keep_alive.get_or_insert(true);
+                }
             }
             6 if is(EXPECT) => said.expects |= has(line.value, b"100-continue"),
             2 if is(TE) => said.trailers |= has(line.value, b"trailers"),

@@ -32,12 +32,14 @@ pub struct Out<P> {
     after: &'static [u8],
 }
 
-impl<P: Buf> Out<P> {
+impl<P> Default for Out<P> {
     /// Nothing yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { copied: Vec::new(), written: 0, large: None, after: b"" }
     }
+}
 
+impl<P: Buf> Out<P> {
     /// Nothing is left to write.
     pub fn is_empty(&self) -> bool {
         self.written == self.copied.len() && self.large.is_none() && self.after.is_empty()

@@ -7,7 +7,7 @@ use http::{Method, StatusCode, Version};
 use serde::Serialize;
 
 use super::id::RequestId;
-use super::outcome::Outcome;
+use super::outcome::{FailoverReason, Outcome, Prevented};
 
 /// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
 pub(super) const PATH_BYTES: usize = 1024;
@@ -52,6 +52,10 @@ pub(super) struct Entry {
     pub(super) error: Option<&'static str>,
     pub(super) cold: bool,
     pub(super) replays: u32,
+    pub(super) left: Vec<(usize, FailoverReason)>,
+    pub(super) retries: u32,
+    pub(super) retry_wait: Option<Duration>,
+    pub(super) prevented: Option<Prevented>,
     pub(super) frames: u64,
     pub(super) bytes_up: u64,
     pub(super) bytes_down: u64,
@@ -90,8 +94,19 @@ struct Line<'a> {
     bytes_up: u64,
     bytes_down: u64,
     replays: u32,
+    attempts: usize,
+    failovers: Vec<Left<'a>>,
+    retries: u32,
+    retry_wait_us: Option<f64>,
+    attempt_prevented: Option<&'static str>,
     duration_us: f64,
     upstream_request_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Left<'a> {
+    from: &'a str,
+    reason: &'static str,
 }
 
 #[derive(Serialize)]
@@ -133,6 +148,10 @@ pub(super) fn append_line(
     names: &Names,
     clocks: Clocks,
 ) -> Result<(), serde_json::Error> {
+    let left = |(from, reason): &(usize, FailoverReason)| Left {
+        from: names.upstream(Some(*from)),
+        reason: reason.label(),
+    };
     let line = Line {
         ts: rfc3339(clocks.date(entry.opened)),
         id: entry.id.to_string(),
@@ -163,6 +182,11 @@ pub(super) fn append_line(
         bytes_up: entry.bytes_up,
         bytes_down: entry.bytes_down,
         replays: entry.replays,
+        attempts: entry.left.len() + usize::from(entry.upstream.is_some()),
+        failovers: entry.left.iter().map(left).collect(),
+        retries: entry.retries,
+        retry_wait_us: us(entry.retry_wait),
+        attempt_prevented: entry.prevented.map(Prevented::label),
         duration_us: entry.duration.as_nanos() as f64 / 1e3,
         upstream_request_id: entry.upstream_request_id.as_deref(),
     };

@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::recordings::Recordings;
+use super::outcome::Ejection;
+use super::recordings::{Recordings, UpstreamRecordings};
 
 /// What a worker records into; swapped whole when the hub asks. Borrowed only inside one call of
 /// this room, never across an await.
@@ -58,6 +59,8 @@ pub struct UpstreamMeters {
     pub streams: Gauge,
     /// Requests that wait for a stream.
     pub waiting: Gauge,
+    /// 1 while this worker leaves it out of its groups.
+    pub ejected: Gauge,
     id: usize,
     active: Active,
 }
@@ -70,6 +73,7 @@ impl UpstreamMeters {
             draining: Gauge::default(),
             streams: Gauge::default(),
             waiting: Gauge::default(),
+            ejected: Gauge::default(),
             id,
             active,
         }
@@ -85,6 +89,13 @@ impl UpstreamMeters {
         self.active.borrow_mut().upstream(self.id, |upstream| upstream.connect_failures += 1);
     }
 
+    /// It is left out from now on.
+    pub fn ejected_for(&self, cause: Ejection) {
+        self.ejected.set(1);
+        let count = |upstream: &mut UpstreamRecordings| upstream.ejections[cause as usize] += 1;
+        self.active.borrow_mut().upstream(self.id, count);
+    }
+
     pub(super) fn read(&self) -> UpstreamGauges {
         UpstreamGauges {
             connecting: self.connecting.get(),
@@ -92,6 +103,7 @@ impl UpstreamMeters {
             draining: self.draining.get(),
             streams: self.streams.get(),
             waiting: self.waiting.get(),
+            ejected: self.ejected.get(),
         }
     }
 }
@@ -104,6 +116,7 @@ pub(super) struct UpstreamGauges {
     pub(super) draining: u64,
     pub(super) streams: u64,
     pub(super) waiting: u64,
+    pub(super) ejected: u64,
 }
 
 /// All gauges of one worker, or their sum over workers.
@@ -127,6 +140,7 @@ impl Gauges {
             sum.draining += more.draining;
             sum.streams += more.streams;
             sum.waiting += more.waiting;
+            sum.ejected += more.ejected;
         }
     }
 }

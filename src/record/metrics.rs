@@ -1,13 +1,14 @@
 //! Which metrics there are. Names, labels and units are described in `docs/metrics.md`.
 
-use std::collections::BTreeMap;
+mod ends;
+
+pub(super) use ends::{failovers_by_name, requests_by_name};
+
 use std::time::UNIX_EPOCH;
 
-use super::access_log::Names;
 use super::durations::Durations;
 use super::hub::{Hub, Totals};
 use super::meters::UpstreamGauges;
-use super::outcome::{Outcome, ReplayReason};
 use super::process::Process;
 use super::recordings::{Recordings, UpstreamRecordings};
 use super::text::{Kind, Text};
@@ -90,46 +91,17 @@ const DURATION: [u64; 12] = [
 /// The page for Prometheus.
 pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     let mut text = Text::default();
-    requests(&mut text, hub, &totals.recordings);
+    ends::requests(&mut text, hub, &totals.recordings);
+    ends::failovers(&mut text, hub, &totals.recordings);
+    ends::ejections(&mut text, hub, &totals.recordings);
+    ends::retries(&mut text, hub, &totals.recordings);
+    ends::timeouts(&mut text, hub, &totals.recordings);
     timings(&mut text, &totals.recordings);
     upstream_timings(&mut text, hub, &totals.recordings);
     upstream_state(&mut text, hub, totals);
     ourselves(&mut text, hub, totals);
     process(&mut text, hub);
     text.into_string()
-}
-
-/// Requests by the names of their labels: two upstreams of one name, or one called like
-/// [`Names::NONE`], must not make one series twice, which would fail the whole scrape.
-pub(super) fn requests_by_name<'a>(
-    hub: &'a Hub,
-    recordings: &Recordings,
-) -> BTreeMap<(&'a str, &'a str, String), u64> {
-    let mut named = BTreeMap::new();
-    for (key, count) in &recordings.requests {
-        let code = key.code.map_or(Names::NONE.to_owned(), |code| code.as_str().to_owned());
-        let labels = (hub.names.route(key.route), hub.names.upstream(key.upstream), code);
-        *named.entry(labels).or_default() += *count;
-    }
-    named
-}
-
-fn requests(text: &mut Text, hub: &Hub, all: &Recordings) {
-    let name = "firstbyte_requests_total";
-    text.family(name, Kind::Counter, "Requests that are over, by what the client was answered.");
-    for ((route, upstream, code), count) in requests_by_name(hub, all) {
-        text.sample(name, &[("route", route), ("upstream", upstream), ("code", &code)], count);
-    }
-    let name = "firstbyte_stream_end_total";
-    text.family(name, Kind::Counter, "Requests that are over, by how they ended.");
-    for outcome in Outcome::ALL {
-        text.sample(name, &[("outcome", outcome.label())], all.ends[outcome as usize]);
-    }
-    let name = "firstbyte_replays_total";
-    text.family(name, Kind::Counter, "Requests sent again since the upstream had not seen them.");
-    for reason in ReplayReason::ALL {
-        text.sample(name, &[("reason", reason.label())], all.replays[reason as usize]);
-    }
 }
 
 fn timings(text: &mut Text, all: &Recordings) {
@@ -218,6 +190,11 @@ fn upstream_state(text: &mut Text, hub: &Hub, totals: &Totals) {
         {
             text.sample(name, &[("upstream", label), ("state", state)], count);
         }
+    }
+    let name = "firstbyte_upstream_ejected";
+    text.family(name, Kind::Gauge, "Workers that leave an upstream out of its groups.");
+    for (label, now) in &gauges {
+        text.sample(name, &[("upstream", label)], now.ejected);
     }
     let name = "firstbyte_upstream_streams";
     text.family(name, Kind::Gauge, "Streams leased from the pool.");

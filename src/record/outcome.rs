@@ -1,4 +1,4 @@
-//! How requests end, and why some were sent twice: the words that metrics and log use.
+//! How requests end, and why some were sent again or elsewhere: the words that metrics and log use.
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,127 @@ impl ReplayReason {
             ReplayReason::Unsent => "unsent",
             ReplayReason::Goaway => "goaway",
             ReplayReason::RefusedStream => "refused_stream",
+        }
+    }
+}
+
+/// What ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// From the request to the answer's head.
+    ResponseHead,
+    /// From the answer's head to its first frame.
+    FirstFrame,
+    /// Between two frames.
+    FrameGap,
+    /// The client's own, for all of it.
+    Client,
+}
+
+impl Clock {
+    pub(super) const ALL: [Clock; 4] =
+        [Clock::ResponseHead, Clock::FirstFrame, Clock::FrameGap, Clock::Client];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Clock::ResponseHead => "response_head",
+            Clock::FirstFrame => "first_frame",
+            Clock::FrameGap => "frame_gap",
+            Clock::Client => "client",
+        }
+    }
+}
+
+/// Why an upstream is left out of its groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ejection {
+    /// It failed too often in a row.
+    InARow,
+    /// Too large a share of its requests failed.
+    Share,
+    /// Its first bytes were much later than its peers'.
+    Slow,
+    /// The request that was its trial failed.
+    Trial,
+}
+
+impl Ejection {
+    pub(super) const ALL: [Ejection; 4] =
+        [Ejection::InARow, Ejection::Share, Ejection::Slow, Ejection::Trial];
+
+    /// The word for metrics and logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Ejection::InARow => "in_a_row",
+            Ejection::Share => "share",
+            Ejection::Slow => "slow",
+            Ejection::Trial => "trial",
+        }
+    }
+}
+
+/// Why an upstream was left for the next of its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FailoverReason {
+    /// No connection to it could be had.
+    Connect,
+    /// No stream became free in time, or too many waited.
+    Queue,
+    /// It reset the request with `REFUSED_STREAM` (RFC 9113, section 8.7).
+    Refused,
+    /// The request never left us, or a GOAWAY disowned it.
+    Unsent,
+    /// It answered 429.
+    RateLimited,
+    /// It answered another status that the operator chose.
+    Status,
+    /// It sent no answer's head in time.
+    HeadTimeout,
+    /// It sent no first frame in time, and its head was held back.
+    FirstFrameTimeout,
+    /// Its stream or connection ended before anything of an answer.
+    Closed,
+}
+
+impl FailoverReason {
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            FailoverReason::Connect => "connect",
+            FailoverReason::Queue => "queue",
+            FailoverReason::Refused => "refused",
+            FailoverReason::Unsent => "unsent",
+            FailoverReason::RateLimited => "rate_limited",
+            FailoverReason::Status => "status",
+            FailoverReason::HeadTimeout => "head_timeout",
+            FailoverReason::FirstFrameTimeout => "first_frame_timeout",
+            FailoverReason::Closed => "closed",
+        }
+    }
+}
+
+/// Why a request was not sent again although somebody was left to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prevented {
+    /// Its body is beyond what is kept for sending it again.
+    Body,
+    /// The group's retries are spent.
+    Budget,
+    /// All ask to be left alone for longer than a pause may be.
+    RetryAfter,
+    /// The client's own time would be over.
+    Deadline,
+}
+
+impl Prevented {
+    pub(super) const ALL: [Prevented; 4] =
+        [Prevented::Body, Prevented::Budget, Prevented::RetryAfter, Prevented::Deadline];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Prevented::Body => "body",
+            Prevented::Budget => "budget",
+            Prevented::RetryAfter => "retry_after",
+            Prevented::Deadline => "deadline",
         }
     }
 }

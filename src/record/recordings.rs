@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use http::StatusCode;
 
 use super::durations::Durations;
-use super::outcome::{Outcome, ReplayReason};
+use super::outcome::{Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason};
 
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +14,14 @@ pub(super) struct RequestKey {
     pub(super) upstream: Option<usize>,
     /// What the client was answered; `None` if it left before it was.
     pub(super) code: Option<StatusCode>,
+}
+
+/// The labels of `failovers_total`, as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct FailoverKey {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) reason: FailoverReason,
 }
 
 /// What belongs to one upstream.
@@ -29,6 +37,9 @@ pub(super) struct UpstreamRecordings {
     pub(super) connect: Durations,
     pub(super) cold: u64,
     pub(super) connect_failures: u64,
+    pub(super) retries: u64,
+    pub(super) ejections: [u64; Ejection::ALL.len()],
+    pub(super) timeouts: [u64; Clock::ALL.len()],
 }
 
 /// Counters and distributions since the set was last empty.
@@ -37,6 +48,8 @@ pub(super) struct Recordings {
     pub(super) requests: HashMap<RequestKey, u64>,
     pub(super) ends: [u64; Outcome::ALL.len()],
     pub(super) replays: [u64; ReplayReason::ALL.len()],
+    pub(super) failovers: HashMap<FailoverKey, u64>,
+    pub(super) prevented: [u64; Prevented::ALL.len()],
     pub(super) upstreams: Vec<UpstreamRecordings>,
     pub(super) gap_upstream: Durations,
     pub(super) gap_client: Durations,
@@ -65,11 +78,18 @@ impl Recordings {
         for (key, count) in &other.requests {
             *self.requests.entry(*key).or_default() += count;
         }
+        for (key, count) in &other.failovers {
+            *self.failovers.entry(*key).or_default() += count;
+        }
         add_each(&mut self.ends, &other.ends);
         add_each(&mut self.replays, &other.replays);
+        add_each(&mut self.prevented, &other.prevented);
         for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
             sum.cold += more.cold;
             sum.connect_failures += more.connect_failures;
+            sum.retries += more.retries;
+            add_each(&mut sum.ejections, &more.ejections);
+            add_each(&mut sum.timeouts, &more.timeouts);
             for (sum, more) in sum.distributions_mut().into_iter().zip(more.distributions()) {
                 sum.absorb(more);
             }
@@ -84,9 +104,14 @@ impl Recordings {
         self.requests.clear();
         self.ends = Default::default();
         self.replays = Default::default();
+        self.failovers.clear();
+        self.prevented = Default::default();
         for upstream in &mut self.upstreams {
             upstream.cold = 0;
             upstream.connect_failures = 0;
+            upstream.retries = 0;
+            upstream.ejections = Default::default();
+            upstream.timeouts = Default::default();
             upstream.distributions_mut().into_iter().for_each(Durations::clear);
         }
         self.distributions_mut().into_iter().for_each(Durations::clear);

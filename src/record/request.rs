@@ -11,8 +11,8 @@ use super::access_log::cut;
 use super::id::RequestId;
 use super::ledger::Ledger;
 use super::meters::GaugeGuard;
-use super::outcome::{Outcome, ReplayReason};
-use super::recordings::UpstreamRecordings;
+use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason};
+use super::recordings::{FailoverKey, UpstreamRecordings};
 use super::story::{Head, Story};
 
 /// Longer request ids of an upstream are cut to this many bytes.
@@ -63,6 +63,11 @@ impl Record {
         Rc::new(Record { id, opened, story: RefCell::default(), ledger, _in_flight: in_flight })
     }
 
+    /// When its head had arrived.
+    pub fn opened_at(&self) -> Instant {
+        self.opened.at
+    }
+
     /// The request's own id, for `x-firstbyte-request-id` and the access log.
     pub fn id(&self) -> RequestId {
         self.id
@@ -78,6 +83,11 @@ impl Record {
         let mut story = self.story.borrow_mut();
         story.route = Some(route);
         story.upstream = Some(upstream);
+    }
+
+    /// The route is known, and no upstream of it is asked.
+    pub fn on_route(&self, route: usize) {
+        self.story.borrow_mut().route = Some(route);
     }
 
     /// A stream was had. After a replay this is called again: waits add up in the access log.
@@ -194,6 +204,52 @@ impl Record {
     pub fn replayed(&self, reason: ReplayReason) {
         self.story.borrow_mut().replays += 1;
         self.ledger.active.borrow_mut().replays[reason as usize] += 1;
+    }
+
+    /// The upstream was left for another of its group.
+    pub fn failed_over(&self, to: usize, reason: FailoverReason) {
+        let mut story = self.story.borrow_mut();
+        let mut active = self.ledger.active.borrow_mut();
+        // What is known so far is of the one that was left.
+        story.settle(&mut active);
+        let Some(from) = story.upstream.replace(to) else { return };
+        story.left.push((from, reason));
+        *active.failovers.entry(FailoverKey { from, to, reason }).or_default() += 1;
+    }
+
+    /// All failed, and this one is asked again after a pause.
+    pub fn retried(&self, to: usize, reason: FailoverReason, waited: Duration) {
+        let mut story = self.story.borrow_mut();
+        let mut active = self.ledger.active.borrow_mut();
+        story.settle(&mut active);
+        if let Some(from) = story.upstream.replace(to) {
+            story.left.push((from, reason));
+        }
+        story.retries += 1;
+        story.retry_wait = Some(story.retry_wait.unwrap_or_default() + waited);
+        active.upstream(to, |upstream| upstream.retries += 1);
+    }
+
+    /// Nobody after it did better: an answer that was passed over is the client's after all.
+    pub fn fell_back(&self, upstream: usize, version: Version) {
+        let mut story = self.story.borrow_mut();
+        story.settle(&mut self.ledger.active.borrow_mut());
+        story.upstream = Some(upstream);
+        story.upstream_version = Some(version);
+        // It was sent to others since: how long this one took is not known any more.
+        story.head_sent = None;
+    }
+
+    /// Somebody was left to ask, and was not asked.
+    pub fn attempt_prevented(&self, why: Prevented) {
+        self.story.borrow_mut().prevented = Some(why);
+        self.ledger.active.borrow_mut().prevented[why as usize] += 1;
+    }
+
+    /// A clock ran out on the upstream that is asked now.
+    pub fn timed_out(&self, clock: Clock) {
+        let story = self.story.borrow();
+        self.of_upstream(&story, |upstream| upstream.timeouts[clock as usize] += 1);
     }
 
     /// The client left and the upstream's stream was reset `took` later.

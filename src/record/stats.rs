@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::durations::Durations;
 use super::hub::{Hub, Totals};
-use super::metrics::{requests_by_name, upstream_gauges};
-use super::outcome::{Outcome, ReplayReason};
-use super::recordings::UpstreamRecordings;
+use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
+use super::outcome::{Clock, Ejection, Outcome, Prevented, ReplayReason};
+use super::recordings::{Recordings, UpstreamRecordings};
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
 #[derive(Serialize)]
@@ -38,20 +38,6 @@ fn quantiles(values: &Durations) -> Value {
 /// The page as JSON, pretty, for people too.
 pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     let all = &totals.recordings;
-    let requests: Vec<Value> = requests_by_name(hub, all)
-        .into_iter()
-        .map(|((route, upstream, code), count)| {
-            json!({ "route": route, "upstream": upstream, "code": code, "count": count })
-        })
-        .collect();
-    let ends: Map<String, Value> = Outcome::ALL
-        .iter()
-        .map(|outcome| (outcome.label().to_owned(), json!(all.ends[*outcome as usize])))
-        .collect();
-    let replays: Map<String, Value> = ReplayReason::ALL
-        .iter()
-        .map(|reason| (reason.label().to_owned(), json!(all.replays[*reason as usize])))
-        .collect();
     let page = json!({
         "version": hub.version,
         "commit": hub.commit,
@@ -65,9 +51,11 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
         "streams_in_flight": totals.gauges.streams_in_flight,
         "client_connections": totals.gauges.client_connections,
         "access_log_dropped": totals.log_dropped,
-        "requests": requests,
-        "stream_end": ends,
-        "replays": replays,
+        "requests": requests(hub, all),
+        "stream_end": counts(Outcome::ALL.map(Outcome::label), all.ends),
+        "replays": counts(ReplayReason::ALL.map(ReplayReason::label), all.replays),
+        "failovers": failovers(hub, all),
+        "attempts_prevented": counts(Prevented::ALL.map(Prevented::label), all.prevented),
         "latency_us": {
             "overhead": {
                 "request": quantiles(&all.overhead_request),
@@ -88,6 +76,23 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     text
 }
 
+fn requests(hub: &Hub, all: &Recordings) -> Vec<Value> {
+    let named = requests_by_name(hub, all).into_iter();
+    let one = |((route, upstream, code), count)| json!({ "route": route, "upstream": upstream, "code": code, "count": count });
+    named.map(one).collect()
+}
+
+fn failovers(hub: &Hub, all: &Recordings) -> Vec<Value> {
+    let named = failovers_by_name(hub, all).into_iter();
+    let one = |((from, to, reason), count)| json!({ "from": from, "to": to, "reason": reason, "count": count });
+    named.map(one).collect()
+}
+
+fn counts<const N: usize>(labels: [&str; N], counts: [u64; N]) -> Map<String, Value> {
+    let named = labels.into_iter().zip(counts);
+    named.map(|(label, count)| (label.to_owned(), json!(count))).collect()
+}
+
 fn upstreams(hub: &Hub, totals: &Totals) -> Vec<Value> {
     let nothing = UpstreamRecordings::default();
     let recorded = totals.recordings.upstreams.iter().chain(std::iter::repeat(&nothing));
@@ -106,6 +111,10 @@ fn upstreams(hub: &Hub, totals: &Totals) -> Vec<Value> {
                 "waiting": now.waiting,
                 "cold_requests": all.cold,
                 "connect_failures": all.connect_failures,
+                "retries": all.retries,
+                "ejected_by_workers": now.ejected,
+                "ejections": counts(Ejection::ALL.map(Ejection::label), all.ejections),
+                "timeouts": counts(Clock::ALL.map(Clock::label), all.timeouts),
                 "latency_us": {
                     "upstream_ttfb": quantiles(&all.ttfb),
                     "upstream_first_body": quantiles(&all.first_body),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::{StatusCode, Version};
 
-use super::outcome::Outcome;
+use super::outcome::{FailoverReason, Outcome, Prevented};
 use super::recordings::Recordings;
 
 /// Where the answer's head stands on its way to the client's socket.
@@ -43,6 +43,11 @@ pub(super) struct Story {
     pub(super) bytes_up: u64,
     pub(super) bytes_down: u64,
     pub(super) replays: u32,
+    /// Who was asked before and left, and why. Empty, and without memory, for nearly every request.
+    pub(super) left: Vec<(usize, FailoverReason)>,
+    pub(super) retries: u32,
+    pub(super) retry_wait: Option<Duration>,
+    pub(super) prevented: Option<Prevented>,
     pub(super) head_sent: Option<Instant>,
     pub(super) last_frame: Option<Instant>,
     pub(super) last_body_write: Option<Instant>,

@@ -2,7 +2,7 @@
 //! waited for meanwhile.
 
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::{Request, response};
@@ -11,20 +11,29 @@ use super::deadline::Deadline;
 use super::replay::Failure;
 use super::upload::Upload;
 use crate::error::{Error, Kind};
-use crate::record::Record;
+use crate::record::{Clock, Record};
 use crate::upstream::{Broken, Lease, Sink, Source, Stream};
 
-/// How long to wait for what.
+/// The three clocks of an upstream, and whether the second runs before the client has the head.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct Clocks {
     /// From the upstream's last taking of the body to the answer's head.
     pub head: Duration,
+    /// From there to the first frame of the body.
+    pub first_frame: Duration,
+    /// Between two frames.
+    pub gap: Duration,
+    /// A successful answer counts as begun only with its first frame, so that another upstream can
+    /// still be asked until then.
+    pub hold_head: bool,
 }
 
 /// An answer that began.
 pub struct Answer {
     /// Its head as the upstream sent it.
     pub head: response::Parts,
+    /// When that was read.
+    pub head_at: Instant,
     /// Its body.
     pub source: Source,
     /// Where the rest of the request's body goes, if some is left: an upstream may answer early.
@@ -47,7 +56,7 @@ pub async fn exchange(
     lease: Lease,
     head: Request<()>,
     upload: &mut Upload,
-    limits: Limits,
+    clocks: Clocks,
     record: &Rc<Record>,
 ) -> Result<Answer, Attempt> {
     let Stream { mut sink, mut answering, lease } =
@@ -66,13 +75,45 @@ pub async fn exchange(
         if let Poll::Ready(answer) = answering.poll_head(cx) {
             return Poll::Ready(answer.map_err(failed));
         }
-        let due = began.max(upload.progress()) + limits.head;
-        deadline.poll(cx, due).map(|()| Err(unproven(Kind::HeadTimeout.into())))
+        let due = began.max(upload.progress()) + clocks.head;
+        ready!(deadline.poll(cx, due));
+        record.timed_out(Clock::ResponseHead);
+        Poll::Ready(Err(unproven(Kind::HeadTimeout.into())))
     })
     .await?;
-    upload.settle();
     let source = Source::new(body, lease, sink.is_closed());
-    Ok(Answer { head, source, sink })
+    let mut answer = Answer { head_at: source.read_at(), head, source, sink };
+    if clocks.hold_head && answer.head.status.is_success() {
+        let due = answer.head_at + clocks.first_frame;
+        std::future::poll_fn(|cx| poll_begun(cx, &mut answer, upload, &mut deadline, due))
+            .await
+            .inspect_err(|failed| {
+                if failed.error.kind() == Kind::FirstFrameTimeout {
+                    record.timed_out(Clock::FirstFrame);
+                }
+            })?;
+    }
+    Ok(answer)
+}
+
+/// Ready once the first frame of an answer's body is there, or its end.
+fn poll_begun(
+    cx: &mut Context<'_>,
+    answer: &mut Answer,
+    upload: &mut Upload,
+    deadline: &mut Deadline,
+    due: Instant,
+) -> Poll<Result<(), Attempt>> {
+    if !answer.sink.is_closed()
+        && let Poll::Ready(Err(error)) = upload.poll(cx, &mut answer.sink)
+    {
+        return Poll::Ready(Err(unproven(error)));
+    }
+    if let Poll::Ready(begun) = answer.source.poll_begun(cx) {
+        // Whatever the protocol says of it, this upstream began to answer: nothing is proven.
+        return Poll::Ready(begun.map_err(|broken| unproven(broken.into_cut())));
+    }
+    deadline.poll(cx, due).map(|()| Err(unproven(Kind::FirstFrameTimeout.into())))
 }
 
 fn unproven(error: Error) -> Attempt {

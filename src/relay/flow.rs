@@ -9,13 +9,14 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use hyper::body::Frame;
 
 use super::attend;
+use super::bounds::Bounds;
 use super::deadline::Deadline;
 use super::piece::{Held, Piece};
 use super::tail::Tail;
@@ -23,26 +24,12 @@ use super::upload::Upload;
 use crate::admit::Permit;
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Outcome, Record};
-use crate::upstream::{Broken, Chunk, Sink, Source};
+use crate::upstream::{Chunk, Sink, Source};
 use crate::wire::Wire;
 
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
 /// HTTP/2 frame still holds (RFC 9113, section 4.2). A frame this large travels alone, uncopied.
 const JOIN: usize = 8 * 1024;
-
-/// Time and space that a body may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Silence of the upstream.
-    pub gap: Duration,
-    /// A client that takes nothing although there is something for it. `None` where its connection
-    /// carries nothing else: the socket then sees by itself whether any byte is taken.
-    pub stall: Option<Duration>,
-    /// Bytes held for a client that does not take. HTTP/2's window keeps it by itself.
-    pub held: usize,
-    /// The answer's `content-length`, where it has one.
-    pub length: Option<u64>,
-}
 
 enum State {
     Open,
@@ -64,6 +51,8 @@ pub struct Flow {
     bounds: Bounds,
     deadline: Deadline,
     heard: Instant,
+    /// Something of the body came.
+    begun: bool,
     /// Since when hyper has not asked for more, because the client takes nothing.
     behind_since: Option<Instant>,
     /// In this poll of the client's task the source had nothing more: its waker is registered, and
@@ -104,6 +93,7 @@ impl Flow {
             bounds,
             deadline: Deadline::default(),
             heard,
+            begun: false,
             behind_since: None,
             registered: false,
             hungry: false,
@@ -163,12 +153,21 @@ impl Flow {
         }
         self.poll_upload(cx);
         self.drain(cx);
-        let Some(stall) = self.bounds.stall else { return Poll::Pending };
-        let since = *self.behind_since.get_or_insert_with(Instant::now);
-        if self.deadline.poll(cx, since + stall).is_pending() {
+        let shared = self.bounds.stall;
+        let stalled =
+            shared.map(|stall| *self.behind_since.get_or_insert_with(Instant::now) + stall);
+        let Some(due) = stalled.into_iter().chain(self.bounds.until).min() else {
+            return Poll::Pending;
+        };
+        if self.deadline.poll(cx, due).is_pending() {
             return Poll::Pending;
         }
-        self.record.fault(Kind::ClientWriteStall.code());
+        let kind = if stalled.is_none_or(|stalled| due < stalled) {
+            Kind::ClientDeadline
+        } else {
+            Kind::ClientWriteStall
+        };
+        self.record.fault(kind.code());
         self.record.end(Outcome::TimedOut);
         Poll::Ready(())
     }
@@ -218,6 +217,7 @@ impl Flow {
                 Poll::Pending => self.registered = true,
                 Poll::Ready(Some(Ok(Chunk::Data(data)))) => {
                     self.heard = self.source.read_at();
+                    self.begun |= !data.is_empty();
                     self.record.upstream_frame(self.heard, data.len());
                     if !data.is_empty() {
                         return Some(data);
@@ -229,7 +229,7 @@ impl Flow {
                     return None;
                 }
                 Poll::Ready(Some(Err(broken))) => {
-                    self.state = State::Failed(cut(broken));
+                    self.state = State::Failed(broken.into_cut());
                     return None;
                 }
                 Poll::Ready(None) => {
@@ -263,10 +263,12 @@ impl Flow {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         match &self.state {
             State::Open => {
-                if self.deadline.poll(cx, self.heard + self.bounds.gap).is_pending() {
+                let (due, clock, kind) = self.bounds.clock(self.heard, self.begun);
+                if self.deadline.poll(cx, due).is_pending() {
                     return Poll::Pending;
                 }
-                self.state = State::Failed(Kind::GapTimeout.into());
+                self.record.timed_out(clock);
+                self.state = State::Failed(kind.into());
                 self.poll_end(cx)
             }
             State::Ended => {
@@ -312,14 +314,6 @@ impl Flow {
         } else {
             self.wire.handed_answer(&self.record);
         }
-    }
-}
-
-fn cut(broken: Broken) -> Error {
-    match broken {
-        Broken::Unsent(source) => Error::with(Kind::UpstreamCut, source),
-        Broken::Http2(source) => Error::with(Kind::UpstreamCut, source),
-        Broken::Http1(source) => Error::with(Kind::UpstreamCut, source),
     }
 }
 

@@ -21,6 +21,9 @@ use http::{HeaderName, Version};
 /// Our own id of a request, in answers. The upstream's `x-request-id` stays the upstream's.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-firstbyte-request-id");
 
+/// Which upstream of a group answered, by the operator's name for it.
+pub const UPSTREAM: HeaderName = HeaderName::from_static("x-firstbyte-upstream");
+
 /// Adds ourselves as the last hop, with the version in which the message reached us (RFC 9110,
 /// section 7.6.3).
 fn add_via(headers: &mut HeaderMap, received: Version) {

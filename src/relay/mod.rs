@@ -6,6 +6,7 @@
 
 pub mod attend;
 mod body;
+mod bounds;
 mod deadline;
 mod exchange;
 mod flow;
@@ -17,9 +18,10 @@ pub mod tail;
 mod upload;
 
 pub use body::RelayBody;
-pub use exchange::{Answer, Attempt, Limits, exchange};
+pub use bounds::Bounds;
+pub use exchange::{Answer, Attempt, Clocks, exchange};
+pub use flow::Flow;
 pub(crate) use flow::outcome;
-pub use flow::{Bounds, Flow};
 pub use piece::Piece;
 pub use request_body::RequestBody;
 pub use upload::Upload;

@@ -97,7 +97,7 @@ impl Upload {
         true
     }
 
-    /// The answer has begun: no replay can follow, and what was kept is let go.
+    /// The answer goes to the client: no replay can follow, and what was kept is let go.
     pub fn settle(&mut self) {
         self.kept.spoil();
     }

@@ -1,8 +1,22 @@
-//! Which upstream answers a path: the longest prefix that matches on a segment boundary.
+//! Which upstreams may answer a path, and which of them is asked next.
+//!
+//! `Table`: the longest prefix that matches on a segment boundary. `group`: one request's way through
+//! the members of what its route leads to. `pick`: the choice itself, `failover`: whether a failure leads
+//! to another choice, `pause` and `budget`: when and how often the same ones are asked again; all of them
+//! pure.
 
+mod budget;
 mod climb;
+mod failover;
+mod group;
+mod pause;
+mod pick;
 
-use crate::config::{Route, RouteId, UpstreamId};
+pub use failover::{after_answer, after_failure};
+pub use group::{Group, Groups, Way};
+pub use pause::asked_pause;
+
+use crate::config::{Route, RouteId, Target};
 
 /// The routes of a configuration, made for look-up. Small, read-only, cheap to share.
 #[derive(Debug, Clone)]
@@ -14,7 +28,7 @@ pub struct Table {
 #[derive(Debug, Clone)]
 struct Rule {
     id: RouteId,
-    upstream: UpstreamId,
+    target: Target,
     /// Without its trailing slash; empty for the route `/`.
     prefix: Box<str>,
 }
@@ -25,7 +39,7 @@ pub struct Match<'a> {
     /// Index into [`Config::routes`](crate::config::Config).
     pub route: RouteId,
     /// Who answers.
-    pub upstream: UpstreamId,
+    pub target: Target,
     /// What a base path of the upstream's replaces: the route's path without a trailing slash.
     pub prefix: &'a str,
 }
@@ -36,7 +50,7 @@ impl Table {
     pub fn new(routes: &[Route]) -> Self {
         let rule = |(index, route): (usize, &Route)| Rule {
             id: RouteId(index),
-            upstream: route.upstream,
+            target: route.target,
             prefix: route.path.trim_end_matches('/').into(),
         };
         let mut rules: Vec<Rule> = routes.iter().enumerate().map(rule).collect();
@@ -52,7 +66,7 @@ impl Table {
     /// target of `OPTIONS *`, belongs to the route `/`.
     pub fn lookup(&self, path: &str) -> Option<Match<'_>> {
         let rule = self.rules.iter().find(|rule| rule.has(path))?;
-        Some(Match { route: rule.id, upstream: rule.upstream, prefix: &rule.prefix })
+        Some(Match { route: rule.id, target: rule.target, prefix: &rule.prefix })
     }
 }
 
@@ -69,11 +83,11 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::UpstreamId;
 
     fn table(paths: &[&str]) -> Table {
-        let route = |(index, path): (usize, &&str)| Route {
-            path: (*path).to_owned(),
-            upstream: UpstreamId(index + 10),
+        let route = |(index, path): (usize, &&str)| {
+            Route::new(*path, Target::Upstream(UpstreamId(index + 10)))
         };
         Table::new(&paths.iter().enumerate().map(route).collect::<Vec<_>>())
     }
@@ -95,7 +109,7 @@ mod tests {
             ] {
                 let found = table.lookup(path).unwrap();
                 assert_eq!(found.prefix, prefix, "{path}");
-                assert_eq!(found.upstream, UpstreamId(found.route.0 + 10));
+                assert_eq!(found.target, Target::Upstream(UpstreamId(found.route.0 + 10)));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod running;
 mod start;
+mod warm;
 mod worker;
 
 pub use running::{Running, Stopper};

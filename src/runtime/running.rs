@@ -57,7 +57,7 @@ impl Running {
         self.admin
     }
 
-    /// Whether every worker has its minimum of warm connections to every upstream.
+    /// Whether every worker has its minimum of warm connections to every upstream that it needs.
     pub fn is_ready(&self) -> bool {
         self.readiness.is_ready()
     }

@@ -1,15 +1,19 @@
 //! One worker: a thread of its own, from its first connection upstream to its last client.
 
+use std::cell::RefCell;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
+use http::HeaderValue;
 use rustls::ClientConfig;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
 use super::Order;
 use super::running::Warmed;
+use super::warm::warm;
 use crate::accept::{self, Door, Drain, Inbox, Loads};
 use crate::admin::Readiness;
 use crate::admit::Bound;
@@ -19,8 +23,8 @@ use crate::kernel;
 use crate::proxy::{Proxy, Upstream};
 use crate::record::{Recorder, WorkerSeat};
 use crate::relay::head::UpstreamHead;
-use crate::route::Table;
-use crate::upstream::Pool;
+use crate::route::{Groups, Table};
+use crate::upstream::{Health, Pool};
 
 /// What a worker thread takes along.
 pub(super) struct Luggage {
@@ -52,13 +56,14 @@ pub(super) fn work(luggage: Luggage) -> usize {
 pub(super) async fn serve(luggage: Luggage) -> usize {
     let Luggage { index, config, loads, mut orders, readiness, warmed, .. } = luggage;
     let recorder = luggage.seat.sit();
-    let Some(proxy) = build(&config, &luggage.tls, luggage.streams, &recorder) else { return 0 };
+    let Some(proxy) = build(&config, &luggage.tls, luggage.streams, &recorder, index) else {
+        return 0;
+    };
     let pools: Vec<_> = proxy.upstreams.iter().map(|u| Rc::clone(&u.pool)).collect();
     pools.iter().for_each(Pool::start);
+    let meant = Arc::clone(&config);
     tokio::task::spawn_local(async move {
-        for pool in pools {
-            pool.warm().await;
-        }
+        warm(&meant, &pools).await;
         readiness.set_worker(index, true);
         warmed.one_more();
     });
@@ -105,16 +110,21 @@ fn build(
     tls: &[Option<Arc<ClientConfig>>],
     streams: Bound,
     recorder: &Recorder,
+    worker: usize,
 ) -> Option<Proxy> {
     let upstreams = config.upstreams.iter().zip(tls).enumerate().map(|(id, (upstream, tls))| {
         let settings = Arc::new(upstream.clone());
         // Both were tried when the proxy was started.
         let pool = Pool::new(id, settings, tls.clone(), recorder.clone()).ok()?;
-        Some(Upstream { pool, head: UpstreamHead::new(upstream, config.via).ok()? })
+        let name = HeaderValue::try_from(&upstream.name).ok()?;
+        let health = RefCell::new(Health::new(upstream.health, Instant::now()));
+        let head = UpstreamHead::new(upstream, config.via).ok()?;
+        Some(Upstream { pool, head, name, health })
     });
     Some(Proxy {
         config: Arc::clone(config),
         table: Table::new(&config.routes),
+        groups: Groups::new(config, worker),
         upstreams: upstreams.collect::<Option<_>>()?,
         streams,
         recorder: recorder.clone(),

@@ -90,6 +90,11 @@ impl Lease {
         Ok(Stream { sink, answering, lease: self })
     }
 
+    /// The request goes on elsewhere: how this stream ends is no news of it.
+    pub(super) fn forget_request(&mut self) {
+        self.record = None;
+    }
+
     /// The answer was read to its end.
     pub(super) fn finish(&self) {
         self.progress.set(Progress::Finished);

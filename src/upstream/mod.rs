@@ -6,15 +6,20 @@
 mod connect;
 mod connection;
 mod grow;
+mod health;
 mod http1;
 mod http2;
 mod lease;
 mod life;
 mod pool;
+mod source;
 mod stream;
 mod tls;
+mod window;
 
+pub use health::{Change, Health};
 pub use lease::Lease;
 pub use pool::Pool;
-pub use stream::{Answering, Broken, Chunk, Incomplete, Sink, Source, Stream};
+pub use source::Source;
+pub use stream::{Answering, Broken, Chunk, Incomplete, Sink, Stream};
 pub use tls::{Roots, TlsError, client_config};

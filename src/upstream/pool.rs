@@ -83,6 +83,11 @@ impl Pool {
         &self.settings
     }
 
+    /// Requests of this worker's that the upstream has under way or that wait for a stream to it.
+    pub fn load(&self) -> u64 {
+        self.meters().streams.get() + self.meters().waiting.get()
+    }
+
     pub(super) fn meters(&self) -> &UpstreamMeters {
         self.recorder.upstream(self.id)
     }

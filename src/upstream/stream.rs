@@ -2,14 +2,14 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 
 use super::http1::SlotWriter;
 use super::lease::Lease;
+use crate::error::{Error, Kind};
 
 /// Why a stream broke, as the protocol tells it.
 #[derive(Debug)]
@@ -20,6 +20,17 @@ pub enum Broken {
     Http2(h2::Error),
     /// HTTP/1.1: the connection's end or an answer that breaks the protocol.
     Http1(hyper::Error),
+}
+
+impl Broken {
+    /// The error of a stream that broke after the answer's head.
+    pub fn into_cut(self) -> Error {
+        match self {
+            Self::Unsent(source) => Error::with(Kind::UpstreamCut, source),
+            Self::Http2(source) => Error::with(Kind::UpstreamCut, source),
+            Self::Http1(source) => Error::with(Kind::UpstreamCut, source),
+        }
+    }
 }
 
 /// A request under way: where its body goes, where its answer comes from, and the right to both.
@@ -164,113 +175,4 @@ pub enum Chunk {
     Data(Bytes),
     /// The last thing to come.
     Trailers(HeaderMap),
-}
-
-/// An answer's body with the right to its stream. Dropped before the end, the stream is reset (or
-/// the HTTP/1.1 connection closed) at once.
-pub struct Source {
-    body: Incomplete,
-    lease: Lease,
-    data_ended: bool,
-}
-
-impl Source {
-    /// Joins a body with the lease it came by. `sent`: nothing of the request is left to send.
-    pub fn new(body: Incomplete, lease: Lease, sent: bool) -> Self {
-        let ended = match &body {
-            Incomplete::Http2(body) => body.is_end_stream(),
-            Incomplete::Http1(body) => body.is_end_stream(),
-        };
-        if ended {
-            lease.finish();
-        } else if sent && let Some(io) = lease.http1_io() {
-            io.take_in_hand();
-        }
-        Self { body, lease, data_ended: false }
-    }
-
-    /// Everything was read, trailers included. Known before [`Source::poll_chunk`] says so, at the
-    /// price of one of its polls.
-    pub fn is_end(&self) -> bool {
-        let ended = match &self.body {
-            Incomplete::Http2(body) => body.is_end_stream(),
-            Incomplete::Http1(body) => body.is_end_stream(),
-        };
-        if ended {
-            self.lease.finish();
-        }
-        ended
-    }
-
-    /// When the socket gave the bytes read last.
-    pub fn read_at(&self) -> Instant {
-        self.lease.wire().read_at()
-    }
-
-    /// The next piece; `None` is the clean end.
-    pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Broken>>> {
-        let chunk = match &mut self.body {
-            Incomplete::Http2(body) => ready!(poll_http2(body, &mut self.data_ended, cx)),
-            Incomplete::Http1(body) => ready!(poll_http1(body, &self.lease, cx)),
-        };
-        if matches!(chunk, None | Some(Ok(Chunk::Trailers(_)))) {
-            self.lease.finish();
-        }
-        Poll::Ready(chunk)
-    }
-
-    /// Lets the upstream send `len` bytes more: that many were taken off our hands.
-    pub fn release(&mut self, len: usize) {
-        if let Incomplete::Http2(body) = &mut self.body {
-            // Fails only for more than was received, or on a stream that is gone: then there is no
-            // window left to open.
-            let _gone = body.flow_control().release_capacity(len);
-        }
-    }
-}
-
-fn poll_http2(
-    body: &mut h2::RecvStream,
-    data_ended: &mut bool,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Chunk, Broken>>> {
-    if !*data_ended {
-        match ready!(body.poll_data(cx)) {
-            Some(Ok(data)) => return Poll::Ready(Some(Ok(Chunk::Data(data)))),
-            Some(Err(error)) => return Poll::Ready(Some(Err(Broken::Http2(error)))),
-            None => *data_ended = true,
-        }
-    }
-    Poll::Ready(match ready!(body.poll_trailers(cx)) {
-        Ok(Some(trailers)) => Some(Ok(Chunk::Trailers(trailers))),
-        Ok(None) => None,
-        Err(error) => Some(Err(Broken::Http2(error))),
-    })
-}
-
-fn poll_http1(
-    body: &mut Incoming,
-    lease: &Lease,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Chunk, Broken>>> {
-    loop {
-        let mut frame = Pin::new(&mut *body).poll_frame(cx);
-        if frame.is_pending()
-            && let Some(io) = lease.http1_io()
-        {
-            io.poll_in_hand(cx);
-            frame = Pin::new(&mut *body).poll_frame(cx);
-        }
-        return Poll::Ready(match ready!(frame) {
-            None => None,
-            Some(Err(error)) => Some(Err(Broken::Http1(error))),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => Some(Ok(Chunk::Data(data))),
-                Err(frame) => match frame.into_trailers() {
-                    Ok(trailers) => Some(Ok(Chunk::Trailers(trailers))),
-                    Err(_unknown) => continue,
-                },
-            },
-        });
-    }
 }

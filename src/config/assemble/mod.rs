@@ -1,14 +1,19 @@
 //! Tree → configuration as meant, and the rules that hold between keys.
 
 mod clash;
+mod group;
 mod upstream;
 
 pub(super) use self::clash::leads_back;
 use super::fault::nearest;
 use super::keys as k;
+use super::kind::Key;
 use super::reader::{Fields, Reader};
+use super::route::UpstreamName;
 use super::yaml::Node;
-use super::{ClientDeadlines, Config, Limits, Route, RouteId, UpstreamId};
+use super::{
+    ClientDeadlines, Config, GroupId, Limits, Route, RouteDeadlines, RouteId, Target, UpstreamId,
+};
 
 /// Builds the configuration; worth something only if the reader holds no fault afterwards.
 pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
@@ -21,13 +26,16 @@ pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
     for upstream in &written {
         clash::loops(reader, upstream, &listen);
     }
-    let names: Vec<_> = written.iter().map(|upstream| upstream.name.as_str()).collect();
-    let routes = routes(reader, &root, &names);
+    let upstreams: Vec<_> = written.iter().map(|upstream| upstream.name.as_str()).collect();
+    let groups = group::all(reader, &root, &upstreams);
+    let named: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+    let routes = routes(reader, &root, &Names { upstreams: &upstreams, groups: &named });
     Some(Config {
         listen,
         admin,
         workers: reader.get(&root, &k::WORKERS),
         upstreams: written.into_iter().filter_map(|upstream| upstream.meant).collect(),
+        groups,
         routes,
         client: client(reader, &root),
         limits: limits(reader, &root),
@@ -36,11 +44,17 @@ pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
     })
 }
 
-fn routes(reader: &mut Reader<'_>, root: &Fields<'_>, names: &[&str]) -> Vec<Route> {
+/// What a route can lead to.
+struct Names<'a> {
+    upstreams: &'a [&'a str],
+    groups: &'a [&'a str],
+}
+
+fn routes(reader: &mut Reader<'_>, root: &Fields<'_>, names: &Names<'_>) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     for fields in reader.list(root, &k::ROUTES) {
         let path = reader.get(&fields, &k::ROUTE_PATH);
-        let upstream = upstream_of(reader, &fields, names);
+        let target = target_of(reader, &fields, names);
         let key = k::ROUTE_PATH.name;
         let earlier = routes.iter().position(|route| route.path == path).map(RouteId);
         if let Some(RouteId(earlier)) = earlier.filter(|_| !path.is_empty()) {
@@ -48,26 +62,50 @@ fn routes(reader: &mut Reader<'_>, root: &Fields<'_>, names: &[&str]) -> Vec<Rou
             let hint = format!("routes[{earlier}] has it already; keep one");
             reader.fault(fields.at(key), fields.path_of(key), what, hint);
         }
-        routes.push(Route { path, upstream });
+        let deadlines = route_deadlines(reader, &fields);
+        routes.push(Route { path, target, deadlines });
     }
     routes
 }
 
-/// The upstream that a route names; any where it names none, since the fault is noted.
-fn upstream_of(reader: &mut Reader<'_>, fields: &Fields<'_>, names: &[&str]) -> UpstreamId {
-    let key = k::ROUTE_UPSTREAM.name;
+fn route_deadlines(reader: &mut Reader<'_>, route: &Fields<'_>) -> RouteDeadlines {
+    let fields = reader.section(route, &k::ROUTE_DEADLINES);
+    RouteDeadlines {
+        response_head: reader.get(&fields, &k::ROUTE_RESPONSE_HEAD),
+        first_frame: reader.get(&fields, &k::ROUTE_FIRST_FRAME),
+        frame_gap: reader.get(&fields, &k::ROUTE_FRAME_GAP),
+    }
+}
+
+/// What a route leads to; anything where it names nothing, since the fault is noted.
+fn target_of(reader: &mut Reader<'_>, fields: &Fields<'_>, names: &Names<'_>) -> Target {
+    let all = [names.upstreams, names.groups].concat();
+    let found = named(reader, fields, &k::ROUTE_UPSTREAM, &all).unwrap_or_default();
+    match found.checked_sub(names.upstreams.len()) {
+        Some(group) if !names.groups.is_empty() => Target::Group(GroupId(group)),
+        _ => Target::Upstream(UpstreamId(found)),
+    }
+}
+
+/// The place among `names` of the one that `key` has; a fault where it is none of them.
+fn named(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    key: &Key<UpstreamName>,
+    names: &[&str],
+) -> Option<usize> {
     let faults_before = reader.count();
-    let name = reader.get(fields, &k::ROUTE_UPSTREAM);
+    let name = reader.get(fields, key);
     let found = names.iter().position(|known| *known == name);
-    if found.is_none() && fields.has(key) && reader.count() == faults_before {
+    if found.is_none() && fields.has(key.name) && reader.count() == faults_before {
         let hint = match nearest(&name, names.iter().copied()) {
             Some(likely) => format!("did you mean {likely}?"),
             None if names.is_empty() => "there is none".to_owned(),
             None => format!("there are: {}", names.join(", ")),
         };
-        reader.fault(fields.at(key), fields.path_of(key), "names no upstream", hint);
+        reader.fault(fields.at(key.name), fields.path_of(key.name), "names no upstream", hint);
     }
-    UpstreamId(found.unwrap_or_default())
+    found
 }
 
 fn client(reader: &mut Reader<'_>, root: &Fields<'_>) -> ClientDeadlines {

@@ -3,7 +3,8 @@
 use crate::config::fault::At;
 use crate::config::keys as k;
 use crate::config::reader::{Fields, Reader};
-use crate::config::{Pool, Scheme, Upstream, UpstreamDeadlines};
+use crate::config::yaml::Name;
+use crate::config::{HealthPolicy, Pool, Scheme, Upstream, UpstreamDeadlines};
 
 /// Longest name; it stands in every metric and log line.
 const LONGEST_NAME: usize = 64;
@@ -22,15 +23,20 @@ pub(super) struct Written {
 pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>) -> Vec<Written> {
     let mut upstreams = Vec::new();
     for (name, fields) in reader.named(root, &k::UPSTREAMS) {
-        let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-        if name.text.is_empty() || name.text.len() > LONGEST_NAME || !name.text.chars().all(fit) {
-            let what = "is not a name for logs and metrics";
-            let hint = "use letters, digits, `_`, `.` and `-`, 64 at most";
-            reader.fault(name.at, &*fields.path, what, hint);
-        }
+        fit_name(reader, name, &fields);
         upstreams.push(one(reader, &fields, name.text.clone()));
     }
     upstreams
+}
+
+/// Whether a name of the operator's can stand in a metric's label, a log line and a header.
+pub(super) fn fit_name(reader: &mut Reader<'_>, name: &Name, fields: &Fields<'_>) {
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if name.text.is_empty() || name.text.len() > LONGEST_NAME || !name.text.chars().all(fit) {
+        let what = "is not a name for logs and metrics";
+        let hint = "use letters, digits, `_`, `.` and `-`, 64 at most";
+        reader.fault(name.at, &*fields.path, what, hint);
+    }
 }
 
 fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
@@ -43,6 +49,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
     let ca_file = reader.get(fields, &k::CA_FILE);
     let pool = pool(reader, fields);
     let deadlines = deadlines(reader, fields);
+    let health = health(reader, fields);
     key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
     if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
         let name = k::CA_FILE.name;
@@ -69,6 +76,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
         protocol,
         pool,
         deadlines,
+        health,
     });
     Written { name, url: place, meant }
 }
@@ -134,6 +142,26 @@ fn deadlines(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> UpstreamDeadline
     UpstreamDeadlines {
         connect: reader.get(&fields, &k::CONNECT),
         response_head: reader.get(&fields, &k::RESPONSE_HEAD),
+        first_frame: reader.get(&fields, &k::FIRST_FRAME),
         frame_gap: reader.get(&fields, &k::FRAME_GAP),
     }
+}
+
+fn health(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> HealthPolicy {
+    let fields = reader.section(upstream, &k::HEALTH);
+    let health = HealthPolicy {
+        consecutive_failures: reader.get(&fields, &k::CONSECUTIVE_FAILURES) as u32,
+        failure_percent: reader.get(&fields, &k::FAILURE_PERCENT) as u32,
+        slow_percent: reader.get(&fields, &k::SLOW_PERCENT) as u32,
+        requests: reader.get(&fields, &k::HEALTH_REQUESTS) as u32,
+        window: reader.get(&fields, &k::HEALTH_WINDOW),
+        eject: reader.get(&fields, &k::EJECT),
+        longest_eject: reader.get(&fields, &k::LONGEST_EJECT),
+    };
+    if health.eject > health.longest_eject {
+        let name = k::EJECT.name;
+        let what = "is longer than longest_eject";
+        reader.fault(fields.at(name), fields.path_of(name), what, "raise longest_eject");
+    }
+    health
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::{World, least};
-use crate::config::{AccessLog, Config, Protocol, Scheme, UpstreamId, describe, from_env};
+use crate::config::{AccessLog, Config, Protocol, Scheme, Target, UpstreamId, describe, from_env};
 
 fn read(text: &str) -> Config {
     World::default().read(text).unwrap()
@@ -71,8 +71,8 @@ fn routes_lead_to_upstreams_by_name() {
         "upstreams:\n  a: { url: http://a }\n  b: { url: http://b, protocol: http2 }\nroutes:\n  \
          - { path: /b, upstream: b }\n  - { path: /, upstream: a }\n",
     );
-    let ids: Vec<_> = config.routes.iter().map(|route| route.upstream).collect();
-    assert_eq!(ids, [UpstreamId(1), UpstreamId(0)]);
+    let targets: Vec<_> = config.routes.iter().map(|route| route.target).collect();
+    assert_eq!(targets, [1, 0].map(|id| Target::Upstream(UpstreamId(id))));
     assert_eq!(config.upstreams[1].protocol, Protocol::Http2);
 }
 

@@ -3,6 +3,7 @@
 mod any_bytes;
 mod clashes;
 mod faults;
+mod groups;
 mod meaning;
 mod no_file;
 mod secrecy;

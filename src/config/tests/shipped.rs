@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::World;
 use crate::config::yaml::{self, Data, Node};
-use crate::config::{Config, from_env, json_schema, key_table, reference};
+use crate::config::{Config, GroupId, Target, from_env, json_schema, key_table, reference};
 
 const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test shipped` -->\n";
 const END: &str = "<!-- end of keys -->\n";
@@ -61,10 +61,19 @@ fn the_reference_shipped_is_the_key_table() {
 }
 
 #[test]
-fn the_example_shipped_is_the_default_beside_a_second_upstream() {
+fn the_example_shipped_is_the_default_beside_a_second_upstream_and_a_group() {
     let mut config: Config = world().read(&example()).unwrap();
     let local = config.upstreams.pop().unwrap();
+    let to_any = config.routes.pop().unwrap();
     let to_local = config.routes.pop().unwrap();
+    let any = config.groups.pop().unwrap();
+    assert_eq!((&*to_any.path, to_any.target), ("/any/v1", Target::Group(GroupId(0))));
+    let least = world().read(
+        "upstreams: { a: { url: http://a }, b: { url: http://b } }\n\
+         groups: { any: { members: [{ upstream: a }, { upstream: b, tier: 1 }] } }\n\
+         routes: [{ path: /, upstream: any }]",
+    );
+    assert_eq!(format!("{any:?}"), format!("{:?}", least.unwrap().groups[0]), "all defaults");
     assert_eq!((&*local.host, local.port, &*local.base_path), ("127.0.0.1", 8000, "/v1"));
     assert_eq!(to_local.path, "/local/v1");
     assert_eq!(format!("{config:#?}"), format!("{:#?}", from_env(&world()).unwrap()));
@@ -88,12 +97,13 @@ fn the_example_the_schema_and_the_table_know_the_same_keys() {
     assert_eq!(in_schema, in_table);
 }
 
-/// Dotted paths in the table's spelling: what stands under `upstreams` is `NAME`.
+/// Dotted paths in the table's spelling: what stands under `upstreams` and `groups` is `NAME`.
 fn keys_of_tree(node: &Node, path: &str, keys: &mut BTreeSet<String>) {
     match &node.data {
         Data::Map(entries) => {
             for (name, value) in entries {
-                let name = if path == "upstreams" { "NAME" } else { &name.text };
+                let named = ["upstreams", "groups"].contains(&path);
+                let name = if named { "NAME" } else { &name.text };
                 let inside =
                     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
                 if name != "NAME" {

@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use config::{Pool, Protocol, Upstream, UpstreamDeadlines};
+use config::{HealthPolicy, Pool, Protocol, Upstream, UpstreamDeadlines};
 use http::Request;
 
 use super::*;
@@ -11,7 +9,6 @@ const KEY: &str = "sk-canary-ours";
 const THEIRS: &str = "Bearer sk-canary-theirs";
 
 fn upstream() -> Upstream {
-    let second = Duration::from_secs(1);
     Upstream {
         name: "openai".to_owned(),
         scheme: config::Scheme::Https,
@@ -24,20 +21,9 @@ fn upstream() -> Upstream {
         project: None,
         ca_file: None,
         protocol: Protocol::Auto,
-        pool: Pool {
-            min_connections: 2,
-            max_connections: 4,
-            streams_per_connection: 50,
-            max_age: second,
-            max_requests: 1000,
-            ping_interval: second,
-            ping_timeout: second,
-            queue: 10,
-            queue_timeout: second,
-            stream_window: 65_535,
-            connection_window: 65_535,
-        },
-        deadlines: UpstreamDeadlines { connect: second, response_head: second, frame_gap: second },
+        pool: Pool::default(),
+        deadlines: UpstreamDeadlines::default(),
+        health: HealthPolicy::default(),
     }
 }
 

@@ -1,0 +1,48 @@
+//! One upstream is asked.
+
+use std::rc::Rc;
+
+use http::request;
+
+use super::Proxy;
+use crate::config::UpstreamId;
+use crate::record::Record;
+use crate::relay::replay::{Failure, Replay, Seen, decide};
+use crate::relay::{Answer, Attempt, Clocks, Upload, exchange};
+
+impl Proxy {
+    /// Sends the request to one upstream until an answer begins or a failure must be told: again only
+    /// if it provably was not processed.
+    pub(super) async fn ask(
+        &self,
+        upstream: UpstreamId,
+        head: &request::Parts,
+        prefix: &str,
+        clocks: Clocks,
+        upload: &mut Upload,
+        record: &Rc<Record>,
+    ) -> Result<Answer, Attempt> {
+        let upstream = &self.upstreams[upstream.0];
+        let mut replays = 0;
+        loop {
+            let lease = upstream.pool.lease(record).await.map_err(unsent)?;
+            // From the client's own head each time: what one upstream is told, its key above all, is
+            // nothing that another sees.
+            let request =
+                upstream.head.request(head.clone(), prefix, lease.version()).map_err(unsent)?;
+            let attempt = match exchange(lease, request, upload, clocks, record).await {
+                Ok(answer) => return Ok(answer),
+                Err(attempt) => attempt,
+            };
+            match decide(attempt.failure, Seen::Nothing, upload.kept(), replays) {
+                Replay::Yes(reason) if upload.rewind() => record.replayed(reason),
+                _ => return Err(attempt),
+            }
+            replays += 1;
+        }
+    }
+}
+
+fn unsent(error: crate::error::Error) -> Attempt {
+    Attempt { error, failure: Failure::Unsent }
+}

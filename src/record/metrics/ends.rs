@@ -1,0 +1,102 @@
+//! How requests ended, and what they went through on the way there.
+
+use std::collections::BTreeMap;
+
+use super::super::access_log::Names;
+use super::super::hub::Hub;
+use super::super::outcome::{Clock, Ejection, Outcome, Prevented, ReplayReason};
+use super::super::recordings::Recordings;
+use super::super::text::{Kind, Text};
+
+/// Requests by the names of their labels: two upstreams of one name, or one called like
+/// [`Names::NONE`], must not make one series twice, which would fail the whole scrape.
+pub(in crate::record) fn requests_by_name<'a>(
+    hub: &'a Hub,
+    recordings: &Recordings,
+) -> BTreeMap<(&'a str, &'a str, String), u64> {
+    let mut named = BTreeMap::new();
+    for (key, count) in &recordings.requests {
+        let code = key.code.map_or(Names::NONE.to_owned(), |code| code.as_str().to_owned());
+        let labels = (hub.names.route(key.route), hub.names.upstream(key.upstream), code);
+        *named.entry(labels).or_default() += *count;
+    }
+    named
+}
+
+pub(super) fn requests(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_requests_total";
+    text.family(name, Kind::Counter, "Requests that are over, by what the client was answered.");
+    for ((route, upstream, code), count) in requests_by_name(hub, all) {
+        text.sample(name, &[("route", route), ("upstream", upstream), ("code", &code)], count);
+    }
+    let name = "firstbyte_stream_end_total";
+    text.family(name, Kind::Counter, "Requests that are over, by how they ended.");
+    for outcome in Outcome::ALL {
+        text.sample(name, &[("outcome", outcome.label())], all.ends[outcome as usize]);
+    }
+    let name = "firstbyte_replays_total";
+    text.family(name, Kind::Counter, "Requests sent again since the upstream had not seen them.");
+    for reason in ReplayReason::ALL {
+        text.sample(name, &[("reason", reason.label())], all.replays[reason as usize]);
+    }
+}
+
+/// Failovers by the names of their labels, for the same reason as [`requests_by_name`].
+pub(in crate::record) fn failovers_by_name<'a>(
+    hub: &'a Hub,
+    recordings: &Recordings,
+) -> BTreeMap<(&'a str, &'a str, &'static str), u64> {
+    let mut named = BTreeMap::new();
+    for (key, count) in &recordings.failovers {
+        let name = |id| hub.names.upstream(Some(id));
+        *named.entry((name(key.from), name(key.to), key.reason.label())).or_default() += *count;
+    }
+    named
+}
+
+pub(super) fn timeouts(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_timeouts_total";
+    text.family(name, Kind::Counter, "Clocks that ran out on an upstream, failovers included.");
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        for clock in Clock::ALL {
+            let labels = [("upstream", label.as_str()), ("clock", clock.label())];
+            text.sample(name, &labels, upstream.timeouts[clock as usize]);
+        }
+    }
+}
+
+pub(super) fn ejections(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_upstream_ejections_total";
+    text.family(name, Kind::Counter, "Times that a worker left an upstream out of its groups.");
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        for cause in Ejection::ALL {
+            let labels = [("upstream", label.as_str()), ("cause", cause.label())];
+            text.sample(name, &labels, upstream.ejections[cause as usize]);
+        }
+    }
+}
+
+pub(super) fn retries(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_retries_total";
+    text.family(name, Kind::Counter, "Times that an upstream was asked again after a pause.");
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        text.sample(name, &[("upstream", label)], upstream.retries);
+    }
+}
+
+pub(super) fn failovers(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_failovers_total";
+    text.family(name, Kind::Counter, "Times that an upstream was left for another of its group.");
+    for ((from, to, reason), count) in failovers_by_name(hub, all) {
+        text.sample(name, &[("from", from), ("to", to), ("reason", reason)], count);
+    }
+    let name = "firstbyte_attempts_prevented_total";
+    text.family(
+        name,
+        Kind::Counter,
+        "Further attempts that could not be, by what stood against them.",
+    );
+    for why in Prevented::ALL {
+        text.sample(name, &[("reason", why.label())], all.prevented[why as usize]);
+    }
+}

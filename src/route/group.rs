@@ -1,0 +1,140 @@
+//! What a route leads to, as a worker needs it.
+
+mod way;
+
+pub use way::Way;
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use http::HeaderMap;
+
+use super::budget::Budget;
+use super::pick::{By, Candidate, hash, mix, spread};
+use crate::config::{self, Config, Pick, Retry, Target, Triggers, UpstreamId, WhenEjected};
+
+/// One worker's groups: those that the operator named, and each upstream as a group of its own.
+#[derive(Debug)]
+pub struct Groups {
+    named: Vec<Group>,
+    single: Vec<Group>,
+}
+
+/// Upstreams of which one answers.
+#[derive(Debug)]
+pub struct Group {
+    /// Named by the operator: its answers say which upstream they are from.
+    pub is_named: bool,
+    /// After which failures the next one is asked, beyond those that prove that nothing was processed.
+    pub failover_on: Triggers,
+    pick: Pick,
+    retry: Retry,
+    when_all_ejected: WhenEjected,
+    budget: Cell<Budget>,
+    /// What pauses are drawn from; begun at random, so that proxies that fail together do not come back
+    /// together.
+    dice: Cell<u64>,
+    members: Vec<UpstreamId>,
+    candidates: Vec<Candidate>,
+    /// Requests so far, from a beginning of the worker's own.
+    turn: Cell<u64>,
+}
+
+impl Groups {
+    /// Those of a configuration, for the `worker`-th worker.
+    pub fn new(config: &Config, worker: usize) -> Self {
+        let name = |id: UpstreamId| config.upstreams.get(id.0).map_or("", |up| up.name.as_str());
+        let single = (0..config.upstreams.len()).map(|id| Group {
+            is_named: false,
+            failover_on: Triggers::default(),
+            pick: Pick::Weighted,
+            retry: Retry { times: 0, budget: 0, ..Retry::default() },
+            when_all_ejected: WhenEjected::Ask,
+            budget: Cell::new(Budget::new(0)),
+            dice: Cell::new(0),
+            members: vec![UpstreamId(id)],
+            candidates: vec![Candidate { weight: 1, tier: 0, seed: 0 }],
+            turn: Cell::new(0),
+        });
+        let named = config.groups.iter().map(|group| Group::new(group, worker, name));
+        Self { named: named.collect(), single: single.collect() }
+    }
+
+    /// What a route leads to. `None` for a target that the configuration does not have.
+    pub fn get(&self, target: Target) -> Option<&Group> {
+        match target {
+            Target::Upstream(id) => self.single.get(id.0),
+            Target::Group(id) => self.named.get(id.0),
+        }
+    }
+}
+
+impl Group {
+    fn new<'a>(group: &config::Group, worker: usize, name: impl Fn(UpstreamId) -> &'a str) -> Self {
+        let candidate = |member: &config::Member| Candidate {
+            weight: member.weight,
+            tier: member.tier,
+            seed: hash(name(member.upstream).as_bytes()),
+        };
+        Self {
+            is_named: true,
+            failover_on: group.failover_on.clone(),
+            pick: group.pick.clone(),
+            retry: group.retry,
+            when_all_ejected: group.when_all_ejected,
+            budget: Cell::new(Budget::new(group.retry.budget)),
+            dice: Cell::new(RandomState::new().build_hasher().finish()),
+            members: group.members.iter().map(|member| member.upstream).collect(),
+            candidates: group.members.iter().map(candidate).collect(),
+            // Workers that begin alike would send their first requests to the same member.
+            turn: Cell::new(mix(worker as u64)),
+        }
+    }
+
+    /// A request sets out, with these headers.
+    pub fn set_out(&self, headers: &HeaderMap) -> Way<'_> {
+        let sticks = match &self.pick {
+            Pick::Sticky(header) => headers.get(header),
+            Pick::Weighted | Pick::LeastLoaded => None,
+        };
+        let (by, point) = match (&self.pick, sticks) {
+            (_, Some(value)) => (By::Hash, hash(value.as_bytes())),
+            (Pick::LeastLoaded, None) => (By::Load, self.next_point()),
+            (_, None) => (By::Weight, self.next_point()),
+        };
+        let mut budget = self.budget.get();
+        budget.earn();
+        self.budget.set(budget);
+        Way::new(self, by, point)
+    }
+
+    /// The other members.
+    pub fn peers(&self, of: UpstreamId) -> impl Iterator<Item = UpstreamId> {
+        self.members.iter().copied().filter(move |member| *member != of)
+    }
+
+    /// Bit n: member n.
+    fn ejected(&self, allowed: impl Fn(UpstreamId) -> bool) -> u64 {
+        let takes = |nth: &usize| self.candidates[*nth].weight > 0;
+        let bits = |out: u64, nth: usize| out | 1 << nth;
+        let all = (0..self.members.len()).filter(takes).fold(0, bits);
+        let ejected = (0..self.members.len()).filter(takes);
+        let ejected = ejected.filter(|nth| !allowed(self.members[*nth])).fold(0, bits);
+        if ejected == all && self.when_all_ejected == WhenEjected::Ask { 0 } else { ejected }
+    }
+
+    fn afford_retry(&self) -> bool {
+        let mut budget = self.budget.get();
+        let afforded = budget.spend();
+        self.budget.set(budget);
+        afforded
+    }
+
+    fn draw(&self) -> u64 {
+        mix(spread(self.dice.replace(self.dice.get().wrapping_add(1))))
+    }
+
+    fn next_point(&self) -> u64 {
+        spread(self.turn.replace(self.turn.get().wrapping_add(1)))
+    }
+}

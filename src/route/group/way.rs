@@ -1,0 +1,233 @@
+//! One request's way through a group.
+
+use std::time::Instant;
+
+use super::Group;
+use crate::config::{Retry, UpstreamId};
+use crate::record::Prevented;
+use crate::route::pause::backoff;
+use crate::route::pick::{By, mix, pick};
+
+/// One request's way through a group: each member is asked once, and then, if the operator wants it,
+/// each again after a pause.
+#[derive(Debug)]
+pub struct Way<'g> {
+    group: &'g Group,
+    by: By,
+    point: u64,
+    /// Who is not to be asked any more in this round; bit n: member n.
+    out: u64,
+    /// The member that was asked last.
+    last: usize,
+    /// Rounds that are over.
+    round: u32,
+    /// Members that asked to be left alone, and until when.
+    resting: Vec<(usize, Instant)>,
+}
+
+impl<'g> Way<'g> {
+    /// From a member that `by` and `point` say on to the others.
+    pub(super) fn new(group: &'g Group, by: By, point: u64) -> Self {
+        Self { group, by, point, out: 0, last: 0, round: 0, resting: Vec::new() }
+    }
+}
+
+impl Way<'_> {
+    /// Who is to be asked next. `load` counts what an upstream has under way; who is not `allowed` is left
+    /// out, unless nobody is and the operator wants them asked all the same.
+    pub fn next(
+        &mut self,
+        allowed: impl Fn(UpstreamId) -> bool,
+        load: impl Fn(UpstreamId) -> u64,
+    ) -> Option<UpstreamId> {
+        let Group { members, candidates, .. } = self.group;
+        let load = |nth: usize| load(members[nth]);
+        let out = self.out | self.group.ejected(allowed);
+        let nth = pick(candidates, out, self.by, self.point, load)?;
+        self.out |= 1 << nth;
+        self.last = nth;
+        if self.by != By::Hash {
+            // The point lies in the stretch of the one that failed. Drawn again, it falls on the
+            // others by their weights, and not always on the same neighbour.
+            self.point = mix(self.point);
+        }
+        Some(members[nth])
+    }
+
+    /// The one that was asked last wants no request before `until`.
+    pub fn rest(&mut self, until: Instant) {
+        if self.group.retry.times > 0 {
+            self.resting.push((self.last, until));
+        }
+    }
+
+    /// All members failed: when to ask again those that may then be asked. `None` where the operator
+    /// wants no more of it. `end` is the end of the client's own time.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub fn again(
+        &mut self,
+        now: Instant,
+        end: Option<Instant>,
+    ) -> Result<Option<Instant>, Prevented> {
+        let Retry { times, pause, longest_pause, .. } = self.group.retry;
+        if self.round >= times {
+            return Ok(None);
+        }
+        let pause = backoff(pause, longest_pause, self.round, self.group.draw());
+        let candidates = &self.group.candidates;
+        let asked = (0..candidates.len()).filter(|nth| candidates[*nth].weight > 0);
+        let free = asked.map(|nth| self.rests_until(nth).unwrap_or(now)).min().unwrap_or(now);
+        let at = (now + pause).max(free);
+        if at > now + longest_pause {
+            return Err(Prevented::RetryAfter);
+        }
+        if end.is_some_and(|end| at >= end) {
+            return Err(Prevented::Deadline);
+        }
+        if !self.group.afford_retry() {
+            return Err(Prevented::Budget);
+        }
+        self.round += 1;
+        let rests = |nth: &usize| self.rests_until(*nth).is_some_and(|until| until > at);
+        self.out = (0..candidates.len()).filter(rests).fold(0, |out, nth| out | 1 << nth);
+        Ok(Some(at))
+    }
+
+    fn rests_until(&self, nth: usize) -> Option<Instant> {
+        self.resting.iter().filter(|(who, _)| *who == nth).map(|(_, until)| *until).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::{HeaderMap, HeaderValue};
+
+    use super::*;
+    use crate::config::{self, Pick, Triggers, WhenEjected};
+
+    fn group(pick: Pick, weights: &[u32]) -> Group {
+        retrying(pick, weights, Retry::default())
+    }
+
+    fn retrying(pick: Pick, weights: &[u32], retry: Retry) -> Group {
+        let members = weights.iter().enumerate();
+        let members = members.map(|(id, weight)| config::Member {
+            upstream: UpstreamId(id),
+            weight: *weight,
+            tier: 0,
+        });
+        let group = config::Group {
+            name: "g".into(),
+            members: members.collect(),
+            pick,
+            failover_on: Triggers::default(),
+            retry,
+            when_all_ejected: WhenEjected::Refuse,
+        };
+        Group::new(&group, 0, |id| ["a", "b", "c"][id.0])
+    }
+
+    fn way(group: &Group, headers: &HeaderMap) -> Vec<usize> {
+        let mut way = group.set_out(headers);
+        std::iter::from_fn(|| way.next(|_| true, |_| 0)).map(|id| id.0).collect()
+    }
+
+    #[test]
+    fn each_member_is_asked_once() {
+        let header = http::header::AUTHORIZATION;
+        for pick in [Pick::Weighted, Pick::LeastLoaded, Pick::Sticky(header)] {
+            let group = group(pick, &[5, 1, 1]);
+            for _ in 0..100 {
+                let mut all = way(&group, &HeaderMap::new());
+                all.sort_unstable();
+                assert_eq!(all, [0, 1, 2]);
+            }
+        }
+    }
+
+    #[test]
+    fn who_comes_second_is_by_weight_too() {
+        let group = group(Pick::Weighted, &[8, 1, 1]);
+        let ways = (0..2_000).map(|_| way(&group, &HeaderMap::new()));
+        let seconds: Vec<_> = ways.filter(|way| way[0] == 0).map(|way| way[1]).collect();
+        let ones = seconds.iter().filter(|second| **second == 1).count();
+        assert!(
+            ones.abs_diff(seconds.len() / 2) < seconds.len() / 10,
+            "{ones} of {}",
+            seconds.len()
+        );
+    }
+
+    #[test]
+    fn the_same_value_goes_the_same_way_and_others_go_elsewhere() {
+        let group = group(Pick::Sticky(http::HeaderName::from_static("x-session")), &[1, 1, 1]);
+        let way_of = |session: u32| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-session", HeaderValue::from(session));
+            way(&group, &headers)
+        };
+        let firsts: Vec<_> = (0..60).map(|session| way_of(session)[0]).collect();
+        assert!((0..60).all(|session| way_of(session) == way_of(session)));
+        assert!(
+            (0..3).all(|id| firsts.iter().filter(|first| **first == id).count() > 8),
+            "{firsts:?}"
+        );
+    }
+
+    const TWICE: Retry = Retry {
+        times: 2,
+        pause: Duration::from_millis(100),
+        longest_pause: Duration::from_secs(2),
+        budget: 100,
+    };
+
+    /// One round: who was asked, each of whom then wants a rest of so many seconds from `start`.
+    fn round(way: &mut Way<'_>, start: Instant, rests: [u64; 2]) -> Vec<usize> {
+        let mut asked = Vec::new();
+        while let Some(id) = way.next(|_| true, |_| 0) {
+            asked.push(id.0);
+            way.rest(start + Duration::from_secs(rests[id.0]));
+        }
+        asked.sort_unstable();
+        asked
+    }
+
+    #[test]
+    fn all_are_asked_again_after_a_pause_as_often_as_the_operator_wants() {
+        let group = retrying(Pick::Weighted, &[1, 1], TWICE);
+        let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
+        for most in [100, 200] {
+            assert_eq!(round(&mut way, now, [0, 0]), [0, 1]);
+            let at = way.again(now, None).unwrap().unwrap();
+            assert!(at >= now && at <= now + Duration::from_millis(most));
+        }
+        assert_eq!(round(&mut way, now, [0, 0]), [0, 1]);
+        assert_eq!(way.again(now, None), Ok(None));
+    }
+
+    #[test]
+    fn who_wants_to_rest_is_left_alone_until_then() {
+        let group = retrying(Pick::Weighted, &[1, 1], TWICE);
+        let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
+        round(&mut way, now, [1, 7]);
+        assert_eq!(way.again(now, None), Ok(Some(now + Duration::from_secs(1))));
+        assert_eq!(round(&mut way, now, [8, 0]), [0], "the other still rests");
+        let later = now + Duration::from_secs(1);
+        assert_eq!(way.again(later, None), Err(Prevented::RetryAfter), "in 6 s and in 7 s");
+    }
+
+    #[test]
+    fn a_client_s_time_and_the_budget_stand_against_it() {
+        let poor = Retry { budget: 0, ..TWICE };
+        let group = retrying(Pick::Weighted, &[1, 1], poor);
+        let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
+        round(&mut way, now, [1, 1]);
+        let end = now + Duration::from_millis(999);
+        assert_eq!(way.again(now, Some(end)), Err(Prevented::Deadline));
+        assert_eq!(way.again(now, None), Err(Prevented::Budget));
+    }
+}

@@ -1,0 +1,54 @@
+//! When a worker is ready to serve.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::config::{Config, Target, UpstreamId};
+use crate::upstream::Pool;
+
+/// Returns once every upstream has its minimum of connections; or, where groups have somebody else to
+/// ask, once each group has one member that is warm and the rest had the time of one connect. An upstream
+/// that is down must not keep a proxy out of service that can do without it.
+pub(super) async fn warm(config: &Config, pools: &[Rc<Pool>]) {
+    tokio::select! {
+        () = each(pools.iter()) => {}
+        () = enough(config, pools) => {}
+    }
+}
+
+async fn enough(config: &Config, pools: &[Rc<Pool>]) {
+    let needed = pools.iter().enumerate().filter(|(id, _)| is_needed(config, UpstreamId(*id)));
+    each(needed.map(|(_, pool)| pool)).await;
+    for group in &config.groups {
+        let takes = group.members.iter().filter(|member| member.weight > 0);
+        any(takes.filter_map(|member| pools.get(member.upstream.0))).await;
+    }
+    let connect = pools.iter().map(|pool| pool.settings().deadlines.connect).max();
+    tokio::time::sleep(connect.unwrap_or(Duration::ZERO)).await;
+}
+
+/// Nobody stands in for it.
+fn is_needed(config: &Config, id: UpstreamId) -> bool {
+    let target = Target::Upstream(id);
+    let mut groups = config.groups.iter();
+    config.routes.iter().any(|route| route.target == target)
+        || !groups.any(|group| group.members.iter().any(|member| member.upstream == id))
+}
+
+async fn each<'a>(pools: impl Iterator<Item = &'a Rc<Pool>>) {
+    for pool in pools {
+        pool.warm().await;
+    }
+}
+
+async fn any<'a>(pools: impl Iterator<Item = &'a Rc<Pool>>) {
+    type Warming<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+    let mut warming: Vec<_> = pools.map(|pool| Box::pin(pool.warm()) as Warming<'_>).collect();
+    std::future::poll_fn(|cx| {
+        let warm = warming.iter_mut().any(|one| one.as_mut().poll(cx).is_ready());
+        if warm { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
