@@ -173,7 +173,6 @@ fn configure(variables: &Variables, authority: &Path) -> Result<Config, Box<dyn 
     upstream.pool.max_connections = 1;
     upstream.pool.max_requests = u64::MAX;
     upstream.pool.max_age = NEVER;
-    upstream.pool.ping_interval = NEVER;
     Ok(config)
 }
 
