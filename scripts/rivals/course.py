@@ -5,6 +5,8 @@ import time
 
 from . import processes, targets, workloads
 
+WARM_UP_SECONDS = 1
+
 
 class Progress:
     """Says after each step how far the run is and how long the rest will take, by how long the steps took so far."""
@@ -24,8 +26,12 @@ def rounds(options, where, others, own, present):
     direct, upstreams = targets.start_upstream(where, others)
     everyone = [direct, *(rival.start(where, own) for rival in present)]
     slices = []
-    progress = Progress(len(workloads.LOADS) * options.rounds * len(everyone), where.directory.name)
+    progress = Progress(len(workloads.LOADS) * (options.rounds * len(everyone) + 1), where.directory.name)
     for load in workloads.LOADS:
+        for target in everyone:
+            # Not counted: who connects when asked pays for dozens of handshakes in its first second, and never again.
+            workloads.slice_of(load, target, WARM_UP_SECONDS, others)
+        progress.tell(f"{load.name}: all are warm")
         for turn in range(options.rounds):
             shift = turn % len(everyone)
             for target in everyone[shift:] + everyone[:shift]:

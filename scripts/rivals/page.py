@@ -34,7 +34,8 @@ def markdown(raw):
         f"Taken by `{raw['command']}` at commit {raw['commit']} on {facts['cpu']}, {facts['cores']} cores"
         f"{' (virtual machine)' if facts['virtual'] else ''}, {facts['memory_gib']} GiB, Linux {facts['kernel']}. "
         f"Load average of the minute before: {facts['load_before']}{BUSY if facts['load_before'] > 0.5 else ''}.", "",
-        f"Every target in turn, in slices of {raw['seconds']} s, {raw['rounds']} rounds, each round beginning with another one. "
+        f"Every target in turn, in slices of {raw['seconds']} s, {raw['rounds']} rounds, each round beginning with another one, "
+        "after a second of each load that is not counted. "
         "A cell is the median over rounds, in brackets the lowest and the highest. "
         "*Added* is the target minus direct in the same round. Machines drift: compare the cells of one table, not of two. "
         "Direct is the client at the upstream itself, in clear; the floor relays in clear as well; the proxies have a TLS upstream. "
