@@ -49,9 +49,9 @@ def version(name, arguments):
     except (OSError, subprocess.TimeoutExpired):
         return None
     first = (told.stdout + told.stderr).strip().split("\n")[0]
-    for noise in (r"^\S*/(?=\w+ )", r"version:? ", r"\b[0-9a-f]{40}/"):
+    for noise in (r"^\S*/(?=\w+ )", r"^.*version:?\s+", r"\b[0-9a-f]{40}/"):
         first = re.sub(noise, "", first)
-    return re.sub(r"\s+", " ", first if name.lower() in first.lower() else f"{name} {first}")
+    return re.sub(r"\s+", " ", first if first.lower().startswith(name) else f"{name} {first}")
 
 
 def numbers(text):

@@ -1,7 +1,8 @@
 /* The page of scripts/compare: a table and small charts for each placement, losses first. */
 const OURS = 'firstbyte', ASIDE = ['direct', 'relay'];
 const LANE = { wide: 490, label: 78, value: 84, line: 21 };
-const number = (value, decimals) => value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+const number = (value, decimals) =>
+  value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).replace(/^-(?=0$)/, '');
 const card = (title, said, ...children) => node('section', { class: 'card' }, node('h2', {}, title), said ? node('p', { class: 'soft' }, said) : null, ...children);
 const list = (texts) => node('ul', {}, ...texts.map((text) => node('li', {}, text)));
 const rank = (column) => ([, a], [, b]) => (column.smaller ? 1 : -1) * (a[column.key].median - b[column.key].median);
