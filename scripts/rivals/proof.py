@@ -32,7 +32,7 @@ def prove(rivals, where, core):
 
 def _fault(target):
     command = [
-        *programs.command("loadtest"), "run", target.url + workloads.PATH, "-n", str(STREAMS), "-c", "2", "--verify",
+        *programs.command("loadtest"), "run", target.url + workloads.PATH, "-n", str(STREAMS), "-c", "2", "--verify", "--timeout", "10s",
         "-H", f"x-mock-tokens: {TOKENS}", "-H", f"x-mock-gap-us: {GAP_US}", "--quiet", "--allow-void", "--json", "-",
     ]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
