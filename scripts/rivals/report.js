@@ -23,7 +23,7 @@ function method() {
   const loads = Object.entries(report.loads).map(([name, what]) => `${name}: ${what}`);
   return card('How it was taken', null, node('p', {},
     `Every target in turn, in slices of ${report.seconds} s, ${report.rounds} rounds, each round beginning with another one, so that what drifts on the machine drifts for all; a second of each load before is not counted. `
-    + 'Each has one core and one worker, the same upstream key and the same certificate authority to verify, access logs off. Added is the target minus direct in the same round. '
+    + 'Each has one core and one worker, the same certificate authority to verify, the same upstream key to send (H2O has no way to set one), access logs off. Added is the target minus direct in the same round. '
     + 'Direct is the client at the upstream itself, in clear; the floor relays bytes in clear as well; all others speak TLS to the upstream. CPU is the target’s alone, by the scheduler’s account. '
     + 'Before it was measured, each showed that it passes a stream on byte for byte and at once.'),
   list([...loads, `idle: ${number(report.idle_streams, 0)} streams that have had their first token and wait for the next; at rest: the same process before`]));
