@@ -34,7 +34,8 @@ def markdown(raw):
         f"Taken by `{raw['command']}` at commit {raw['commit']} on {facts['cpu']}, {facts['cores']} cores"
         f"{' (virtual machine)' if facts['virtual'] else ''}, {facts['memory_gib']} GiB, Linux {facts['kernel']}. "
         f"Load average of the minute before: {facts['load_before']}{BUSY if facts['load_before'] > 0.5 else ''}.", "",
-        f"Every target in turn, in slices of {raw['seconds']} s, {raw['rounds']} rounds, each round beginning with another one. "
+        f"Every target in turn, in slices of {raw['seconds']} s, {raw['rounds']} rounds, each round beginning with another one, "
+        "after a second of each load that is not counted. "
         "A cell is the median over rounds, in brackets the lowest and the highest. "
         "*Added* is the target minus direct in the same round. Machines drift: compare the cells of one table, not of two. "
         "Direct is the client at the upstream itself, in clear; the floor relays in clear as well; the proxies have a TLS upstream. "
@@ -44,13 +45,24 @@ def markdown(raw):
     lines += [f"| {name} | {what} |" for name, what in raw["loads"].items()]
     lines.append(f"| idle | {raw['idle_streams']} streams that have had their first token and wait for the next |")
     for placement, measured in raw["placements"].items():
-        lines += ["", f"## {measured['what']}", ""] + _table(raw, summary.rows(measured["slices"], measured["idle"]))
-        doubts = summary.doubts(measured["slices"]) + [
-            f"idle streams of {name}: {idle['error']}" for name, idle in measured["idle"].items() if "error" in idle]
+        lines += ["", f"## {measured['what']}", ""] + _table(raw, summary.rows(measured["slices"], raw["idle"]))
+        doubts = doubts_of(raw, measured)
         lines += ["", "Doubtful:", *(f"- {each}" for each in doubts)] if doubts else []
     lines += ["", "## Versions", ""] + [f"- {name}: {version}" for name, version in raw["versions"].items()]
-    lines += [f"- not here, so not measured: {name}" for name in raw["absent"]]
+    lines += [f"- {each}" for each in left_out(raw)]
     return "\n".join(lines) + "\n"
+
+
+def doubts_of(raw, measured):
+    """Sentences for what makes figures of a placement doubtful."""
+    return summary.doubts(measured["slices"]) + [
+        f"idle streams of {name}: {idle['error']}" for name, idle in raw["idle"].items() if "error" in idle]
+
+
+def left_out(raw):
+    """Sentences for rivals that have no row, and why."""
+    return [f"{name} is not measured: it could not be had here" for name in raw["absent"]] + [
+        f"{name} is not measured: {' '.join(why.split())}" for name, why in raw["wrong"].items()]
 
 
 def _table(raw, rows):

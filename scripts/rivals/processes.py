@@ -13,6 +13,10 @@ _PR_SET_PDEATHSIG = 1
 _running = []
 
 
+class NeverCame(Exception):
+    """A process that ended, or took too long, before it was what it was started for; says why."""
+
+
 def free_port():
     """A port that nobody listens on now. Another process may take it before ours does, which then fails to start, loudly."""
     with socket.socket() as probe:
@@ -61,7 +65,7 @@ def wait_until_said(process, text):
 
 
 def _wait_until(process, what, holds, seconds=15):
-    """A process that ends instead, or takes too long, ends the script with the last of what it said."""
+    """A process that ends instead, or takes too long, is stopped; the exception holds the last of what it said."""
     deadline = time.monotonic() + seconds
     trouble = ""
     while process.poll() is None and time.monotonic() < deadline:
@@ -71,7 +75,8 @@ def _wait_until(process, what, holds, seconds=15):
         except OSError as error:
             trouble = error
         time.sleep(0.05)
-    sys.exit(f"{process.name} never {what}: {trouble}\n{process.log.read_text(errors='replace')[-2000:]}")
+    stop(process)
+    raise NeverCame(f"{process.name} never {what}: {trouble}\n{process.log.read_text(errors='replace')[-2000:]}")
 
 
 def _die_with_us():

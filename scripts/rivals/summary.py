@@ -1,5 +1,6 @@
 """Slices become rows: what each target adds over direct in the same round, as the median over rounds with its spread."""
 
+from bisect import bisect_right
 from statistics import median
 
 COLUMNS = [
@@ -12,11 +13,12 @@ COLUMNS = [
     ("added_gap_p99_us", "gap p99 over direct, µs", 0, True),
     ("frames_per_s", "frames/s at saturation", 0, False),
     ("idle_kib", "idle stream, KiB", 1, True),
+    ("rest_mib", "at rest, MiB", 1, True),
 ]
 
 
 def rows(slices, idles):
-    """{target: {column: {"median", "low", "high"}}} for one placement, from its slices."""
+    """{target: {column: {"median", "low", "high", "rounds"}}} for one placement, from its slices."""
     table = {}
     for name in dict.fromkeys(each["target"] for each in slices):
         mine = [each for each in slices if each["target"] == name]
@@ -25,20 +27,35 @@ def rows(slices, idles):
 
 
 def losses(table, ours, floor):
-    """Sentences for every column in which somebody other than the floor is ahead of us."""
+    """A sentence for every column in which somebody other than the floor is ahead of us, with all who are."""
     told = []
     for key, heading, decimals, smaller in COLUMNS:
         mine = table.get(ours, {}).get(key)
         if not mine:
             continue
-        for name, row in table.items():
-            other = row.get(key)
-            if name in (ours, floor, "direct") or not other:
-                continue
-            ahead = other["median"] < mine["median"] if smaller else other["median"] > mine["median"]
-            if ahead:
-                told.append(f"{heading}: {name} {other['median']:.{decimals}f}, {ours} {mine['median']:.{decimals}f}")
+        others = [(row[key]["median"], name) for name, row in table.items() if name not in (ours, floor, "direct") and row.get(key)]
+        ahead = [other for other in sorted(others, reverse=not smaller)
+                 if (other[0] < mine["median"] if smaller else other[0] > mine["median"])]
+        if ahead:
+            who = ", ".join(f"{name} {value:,.{decimals}f}" for value, name in ahead)
+            told.append(f"{heading}: {ours} {mine['median']:,.{decimals}f}, behind {who}")
     return told
+
+
+def distribution(slices, load, target):
+    """The spectrum of time to first byte over all slices of a target: [share at or below, µs], from the slices' own."""
+    mine = [each["figures"] for each in slices if (each["load"], each["target"]) == (load, target)]
+    mine = [(figures["requests"], figures["ttfb_spectrum"]) for figures in mine if figures.get("ttfb_spectrum")]
+    asked = sum(requests for requests, _ in mine)
+    values = sorted({value for _, points in mine for _, value in points})
+
+    def share_below(points, value):
+        # A slice's points are steps: nothing is known between two, so that the lower one holds.
+        reached = bisect_right(points, value, key=lambda point: point[1])
+        return points[reached - 1][0] if reached else 0
+
+    merged = [(sum(requests * share_below(points, value) for requests, points in mine) / asked, value) for value in values]
+    return [[round(share, 7), value] for share, value in merged if share > 0]
 
 
 def doubts(slices):
@@ -77,8 +94,9 @@ def _columns(mine, everyone, idle):
         "added_gap_p99_us": over_direct("frames", "gap_p99_us"),
         "frames_per_s": ratio("saturation", "frames", "seconds", 1),
         "idle_kib": _spread([idle["per_stream_kib"]]) if idle and "per_stream_kib" in idle else None,
+        "rest_mib": _spread([idle["before_kib"] / 1024]) if idle else None,
     }
 
 
 def _spread(values):
-    return {"median": median(values), "low": min(values), "high": max(values)} if values else None
+    return {"median": median(values), "low": min(values), "high": max(values), "rounds": values} if values else None

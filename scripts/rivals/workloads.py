@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from . import account, processes
+from . import account, processes, programs
 
 PATH = "/v1/chat/completions"
 HOLD_SETTLE_SECONDS = 2
@@ -28,10 +28,10 @@ LOADS = [
 ]
 
 
-def slice_of(load, target, seconds, where, core):
+def slice_of(load, target, seconds, core):
     """One slice: `loadtest run` on `core` for some seconds, with the target's CPU account before and after."""
     command = [
-        "taskset", "-c", str(core), str(where.binaries / "loadtest"), "run", target.url + PATH, *load.arguments,
+        "taskset", "-c", str(core), *programs.command("loadtest"), "run", target.url + PATH, *load.arguments,
         "-z", f"{seconds}s", "--warm-up", "0s", "-H", f"x-mock-tokens: {load.tokens}", "-H", f"x-mock-gap-us: {load.gap_us}",
         "--quiet", "--allow-void", "--json", "-",
     ]
@@ -51,13 +51,22 @@ def slice_of(load, target, seconds, where, core):
     return figures
 
 
+def in_words(figures):
+    """A slice in a line, for whoever watches."""
+    first = figures.get("ttfb_p50_us")
+    return (f"{figures['requests']} requests, {figures['failed']} failed, {figures['frames'] / figures['seconds']:,.0f} frames/s"
+            + (f", first byte p50 {first:.0f} µs" if first else ""))
+
+
 def figures_of(report):
     """What we take from the client's report (loadtest/schema/report.schema.json): times in µs, frames as SSE events."""
     target = report["targets"][0]
     measures = {each["name"]: each["quantiles"] for each in target["measures"]}
+    spectra = {each["name"]: each["spectrum"] for each in target["measures"]}
     figures = {
         "requests": target["succeeded"], "failed": target["requests"] - target["succeeded"], "seconds": target["seconds"],
         "frames": round(target["event_rate"] * target["seconds"]), "void": report["generator"]["void"],
+        "ttfb_spectrum": [[round(share, 7), nanos / 1000] for share, nanos in spectra.get("ttfb", [])],
     }
     for measure in ("ttfb", "gap", "leg_up", "leg_down"):
         for quantile in ("p50", "p99"):
@@ -67,7 +76,7 @@ def figures_of(report):
     return figures
 
 
-def idle(target, count, where, core):
+def idle(target, count, core):
     """PSS that each of `count` idle streams costs, in KiB. The upstream holds as many, but pays for itself."""
     before = account.pss_kib(target.pid)
     holder = subprocess.Popen(

@@ -3,7 +3,7 @@
 const report = JSON.parse(document.getElementById('report').textContent);
 const main = document.getElementById('main');
 const tip = document.getElementById('tip');
-const color = (n) => `var(--c${n % 6})`;
+const color = (n) => `var(--c${n % 10})`;
 
 function nanos(value) {
   const size = Math.abs(value);
