@@ -21,6 +21,12 @@ SINGLE = {
 }
 
 
+def use(folder):
+    """From now on our own programs are those in `folder`: a build with symbols, say."""
+    for name, program in (("firstbyte", "firstbyte"), ("loadtest", "loadtest"), ("relay", "examples/relay")):
+        SINGLE[name] = folder / program
+
+
 def command(name):
     """How to start `name`: a list that its arguments are added to, or nothing where it isn't here."""
     if name in UNPACKED:

@@ -53,8 +53,9 @@ class Rival:
         version = programs.version(self.program, self.told) if self.told else "of this commit"
         return version if version and (not self.least or programs.numbers(version) >= self.least) else None
 
-    def start(self, where, core):
-        """Runs it on `core` and returns once it answers; one that doesn't raises `processes.NeverCame`."""
+    def start(self, where, core, wrap=lambda command: command):
+        """Runs it on `core`, `wrap`ped in another program if need be, and returns once it answers; one that doesn't raises
+        `processes.NeverCame`."""
         port = processes.free_port()
         values = {"LISTEN": port, **self.values}
         if self.template:
@@ -62,7 +63,7 @@ class Rival:
             written.write_text(_fill([(HERE / self.template).read_text()], where, values)[0])
             values["CONFIG"] = written
         command = [*programs.command(self.program), *_fill(self.arguments, where, values)]
-        process = processes.start(self.name, command, core, where.directory)
+        process = processes.start(self.name, wrap(command), core, where.directory)
         target = Target(self.name, self.what, port, process)
         processes.wait_until_serving(process, target.url + "/v1/models")
         return target
