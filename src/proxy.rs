@@ -130,7 +130,6 @@ impl Proxy {
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
         record.routed(route.route.0, route.upstream.0);
-        upload.gather().await;
         let answer = self.attempt(head, route, upload, record).await?;
         Ok((permit, route.upstream, answer))
     }
@@ -150,6 +149,8 @@ impl Proxy {
         loop {
             let lease = upstream.pool.lease(record).await?;
             let request = upstream.head.request(head.clone(), route.prefix, lease.version())?;
+            // Not before: a client that waits to be told to send its body is told by this.
+            upload.gather().await?;
             let attempt = match exchange(lease, request, upload, limits, record).await {
                 Ok(answer) => return Ok(answer),
                 Err(attempt) => attempt,
