@@ -12,6 +12,7 @@ mod errors;
 mod fixture;
 mod goaway;
 mod hop_by_hop;
+mod http1_0;
 mod http1_client;
 mod http2_client;
 mod large;

@@ -102,6 +102,13 @@ impl Client {
         true
     }
 
+    /// Exactly so many bytes.
+    pub(crate) fn read_exact(&mut self, bytes: &mut [u8]) {
+        let mut body = Vec::new();
+        assert!(self.take(bytes.len(), &mut body), "the connection ended after {body:?}");
+        bytes.copy_from_slice(&body);
+    }
+
     /// The connection ended, and nothing came before that.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.ahead.is_empty() && !self.fill()

@@ -26,7 +26,9 @@ impl RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self {
-            Self::Http1(body) => body.poll_frame(cx).map_err(|error| Error::with(kind(&error), error)),
+            Self::Http1(body) => {
+                body.poll_frame(cx).map_err(|error| Error::with(kind(&error), error))
+            }
             Self::Http2(body) => {
                 Pin::new(body).poll_frame(cx).map_err(|error| Error::with(Kind::ClientGone, error))
             }

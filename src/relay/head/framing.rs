@@ -78,7 +78,9 @@ mod tests {
 
     #[test]
     fn lengths_that_differ_or_are_no_numbers_are_refused() {
-        for lines in [&["5", "6"][..], &["5", "05"], &["5, 5"], &["+5"], &["-1"], &[""], &["5a"], &WRAPS] {
+        for lines in
+            [&["5", "6"][..], &["5", "05"], &["5, 5"], &["+5"], &["-1"], &[""], &["5a"], &WRAPS]
+        {
             assert!(!one_length(&mut with(&CONTENT_LENGTH, lines)), "{lines:?}");
         }
     }
