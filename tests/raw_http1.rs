@@ -114,7 +114,8 @@ impl Client {
         self.ahead.is_empty() && !self.fill()
     }
 
-    fn chunks(&mut self, body: &mut Vec<u8>) -> bool {
+    /// Chunks, to the last; false if the connection ended first.
+    pub(crate) fn chunks(&mut self, body: &mut Vec<u8>) -> bool {
         loop {
             let Some(size) = self.line() else { return false };
             let size = usize::from_str_radix(&size, 16).expect("a chunk's size");
