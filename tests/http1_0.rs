@@ -99,3 +99,18 @@ fn an_answer_whose_client_took_nothing_for_too_long_ends_in_a_reset() {
     // What the kernel held for it is there, and then it learns that this is not all.
     assert_eq!(rest(&mut client).1, Err(ErrorKind::ConnectionReset));
 }
+
+/// What the kernel still holds for the client when we close is not cut.
+#[test]
+fn a_slow_reader_gets_all_of_it_after_we_have_closed() {
+    const ALL: u64 = 100_000;
+    let script = Script::new().stream().step(Step::Filler(ALL)).finish();
+    let (fixture, mut client) = begun(script, |_| {});
+    assert!(client.wait_for("\r\n\r\n"));
+    fixture
+        .wait_until("we have closed", |fixture| fixture.count("firstbyte_client_connections") == 0);
+    client.head().expect("an answer");
+    let ahead = client.unread().len() as u64;
+    let (rest, end) = rest(&mut client);
+    assert_eq!((ahead + rest.len() as u64, end), (ALL, Ok(())));
+}

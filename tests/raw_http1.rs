@@ -102,6 +102,11 @@ impl Client {
         true
     }
 
+    /// Bytes that were read and belong to nothing yet.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.ahead
+    }
+
     /// Exactly so many bytes.
     pub(crate) fn read_exact(&mut self, bytes: &mut [u8]) {
         let mut body = Vec::new();
