@@ -149,7 +149,6 @@ impl Proxy {
         let permit = self.streams.enter()?;
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
-        upload.gather().await;
         let reached = self.travel(&head, route, until, upload, record).await?;
         Ok((permit, reached))
     }

@@ -102,12 +102,25 @@ impl Client {
         true
     }
 
+    /// Bytes that were read and belong to nothing yet.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// Exactly so many bytes.
+    pub(crate) fn read_exact(&mut self, bytes: &mut [u8]) {
+        let mut body = Vec::new();
+        assert!(self.take(bytes.len(), &mut body), "the connection ended after {body:?}");
+        bytes.copy_from_slice(&body);
+    }
+
     /// The connection ended, and nothing came before that.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.ahead.is_empty() && !self.fill()
     }
 
-    fn chunks(&mut self, body: &mut Vec<u8>) -> bool {
+    /// Chunks, to the last; false if the connection ended first.
+    pub(crate) fn chunks(&mut self, body: &mut Vec<u8>) -> bool {
         loop {
             let Some(size) = self.line() else { return false };
             let size = usize::from_str_radix(&size, 16).expect("a chunk's size");

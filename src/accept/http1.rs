@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use super::connection::{Client, Door};
 use super::drain::Member;
 use super::patience::{Patience, Spent};
-use super::sending::{Asked, Cut, Sending};
+use super::sending::{Asked, Sending};
 use crate::error::Kind;
 use crate::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
 use crate::relay::attend::Seat;
@@ -156,6 +156,7 @@ impl Session<'_> {
             let request = Request::from_parts(parts, RequestBody::Http1(body));
             Box::pin(self.door.proxy.serve(&self.client, request)).await
         };
+        let stays = stays && intake.may_end();
         let after = self.send(answer, asked, stays, intake.interim_begun()).await;
         if after != After::Stay {
             return after;
@@ -188,18 +189,20 @@ impl Session<'_> {
             _ => Persistence::Implied,
         };
         let mut sending = Sending::new(answer, asked, persistence, first);
-        let mut socket = self.socket.clone();
-        match std::future::poll_fn(|cx| sending.poll(cx, &mut socket)).await {
-            Ok(()) if persistence == Persistence::Close || sending.is_until_close() => After::Close,
-            Ok(()) => After::Stay,
-            Err(cut) => {
-                if matches!(cut, Cut::Body) && sending.is_until_close() {
-                    // Here a close would be the answer's end.
-                    self.socket.abort_on_close();
-                }
-                After::Cut
-            }
+        let until_close = sending.is_until_close();
+        if until_close {
+            // Whatever ends this early (the body, a stall, a drain's deadline, a panic) must not look
+            // like the answer's end.
+            self.socket.abort_on_close(true);
         }
+        let mut socket = self.socket.clone();
+        if std::future::poll_fn(|cx| sending.poll(cx, &mut socket)).await.is_err() {
+            return After::Cut;
+        }
+        if until_close {
+            self.socket.abort_on_close(false);
+        }
+        if until_close || persistence == Persistence::Close { After::Close } else { After::Stay }
     }
 
     /// Closes our side, and reads what the client is still sending for a while.

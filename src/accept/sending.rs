@@ -40,14 +40,10 @@ enum State {
     Ended,
 }
 
-/// An answer that did not arrive whole.
+/// The answer did not arrive whole: the client takes no more, the body failed (and all that came before
+/// has left), or it is not as long as was told.
 #[derive(Debug)]
-pub(super) enum Cut {
-    /// The client takes no more.
-    Client,
-    /// The body failed, and all that came before has left; or it is not as long as was told.
-    Body,
-}
+pub(super) struct Cut;
 
 impl Sending {
     /// Begins with `first`, which is what is left of an interim answer, and the head.
@@ -86,7 +82,7 @@ impl Sending {
     ) -> Poll<Result<(), Cut>> {
         loop {
             let filled = self.fill(cx)?;
-            ready!(self.out.poll_write(socket, cx)).map_err(|_: io::Error| Cut::Client)?;
+            ready!(self.out.poll_write(socket, cx)).map_err(|_: io::Error| Cut)?;
             if matches!(self.state, State::Ended) {
                 return Poll::Ready(Ok(()));
             }
@@ -101,7 +97,7 @@ impl Sending {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(None) => self.state = State::Ending(None),
                 // What failed is in the record already, and there is nothing to say here.
-                Poll::Ready(Some(Err(_told))) => return Err(Cut::Body),
+                Poll::Ready(Some(Err(_told))) => return Err(Cut),
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => self.push(data)?,
                     Err(frame) => self.state = State::Ending(frame.into_trailers().ok()),
@@ -114,7 +110,7 @@ impl Sending {
 
     fn push(&mut self, data: Piece) -> Result<(), Cut> {
         if let Some(left) = &mut self.left {
-            *left = left.checked_sub(data.remaining() as u64).ok_or(Cut::Body)?;
+            *left = left.checked_sub(data.remaining() as u64).ok_or(Cut)?;
         }
         match self.coding {
             Coding::Chunked { .. } => self.out.chunk(data),
@@ -131,7 +127,7 @@ impl Sending {
     fn end(&mut self) -> Result<(), Cut> {
         let State::Ending(trailers) = &mut self.state else { return Ok(()) };
         if self.left.is_some_and(|left| left > 0) {
-            return Err(Cut::Body);
+            return Err(Cut);
         }
         if let Coding::Chunked { trailers: wanted } = self.coding {
             let trailers = trailers.take().filter(|_| wanted);

@@ -77,6 +77,14 @@ impl Intake {
         }
     }
 
+    /// Whether the body's end may yet be read, and the next request after it. It won't be where the body
+    /// was given up, and where its sender still waits to be told to send it: nobody knows whether it
+    /// will.
+    pub fn may_end(&self) -> bool {
+        let waits = self.interim.get().len() == CONTINUE.len();
+        self.is_end() || !(waits || self.given_up.get())
+    }
+
     /// What the answer must begin with: the rest of an interim answer of which a part has left.
     pub fn interim_begun(&self) -> &'static [u8] {
         let rest = self.interim.take();

@@ -133,14 +133,20 @@ fn size(buffer: &[u8], spare: usize) -> Result<Option<(usize, u64, usize)>, Malf
         return if plausible && rest.len() <= spare { Ok(None) } else { Err(Malformed) };
     };
     let extension = rest[..end].strip_suffix(b"\r").ok_or(Malformed)?;
-    // A CR inside would be a line's end to some readers.
-    let named = extension.trim_ascii_start().starts_with(b";") && !extension.contains(&b'\r');
-    if !(extension.is_empty() || named) || extension.len() > spare {
+    if !(extension.is_empty() || is_extension(extension)) || extension.len() > spare {
         return Err(Malformed);
     }
     let text = std::str::from_utf8(&buffer[..digits]).map_err(|_| Malformed)?;
     let size = u64::from_str_radix(text, 16).map_err(|_| Malformed)?;
     Ok(Some((digits + end + 1, size, extension.len())))
+}
+
+/// A semicolon after white space, and no control character: a CR would be a line's end to some readers,
+/// a NUL or a form feed to others.
+fn is_extension(text: &[u8]) -> bool {
+    let name = text.iter().position(|byte| !b" \t".contains(byte));
+    name.is_some_and(|at| text[at] == b';')
+        && text.iter().all(|byte| *byte == b'\t' || !byte.is_ascii_control())
 }
 
 /// The length of the trailers with their empty line, and the trailers.
@@ -151,6 +157,10 @@ fn trailers(buffer: &[u8], spare: usize) -> Result<Option<(usize, HeaderMap)>, M
     let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") else {
         return if buffer.len() <= spare { Ok(None) } else { Err(Malformed) };
     };
+    // The parser would take a line that ends without CR, which is one line to other readers.
+    if memchr::memchr_iter(b'\n', &buffer[..end]).any(|at| at == 0 || buffer[at - 1] != b'\r') {
+        return Err(Malformed);
+    }
     let mut lines = [httparse::EMPTY_HEADER; TRAILERS];
     match httparse::parse_headers(&buffer[..end + 4], &mut lines) {
         Ok(httparse::Status::Complete((length, lines))) if length == end + 4 && end <= spare => {
@@ -225,6 +235,14 @@ mod tests {
             "1 2\r\na\r\n0\r\n\r\n",
             "1;a\rb\r\na\r\n0\r\n\r\n",
             "1;a\n\r\na\r\n0\r\n\r\n",
+            "1;a\0b\r\na\r\n0\r\n\r\n",
+            "1\x0c;a\r\na\r\n0\r\n\r\n",
+            "1\x0b;a\r\na\r\n0\r\n\r\n",
+            "1 \r\na\r\n0\r\n\r\n",
+            "0\r\nx: 1\ny: 2\r\n\r\n",
+            "0\r\nx: 1\n\r\n\r\n",
+            "0\r\n\nx: 1\r\n\r\n",
+            "0\r\nx: 1\r\n folded\r\n\r\n",
             "10000000000000000\r\n",
             "0\r\nbad name: 1\r\n\r\n",
             "0\r\nx : 1\r\n\r\n",

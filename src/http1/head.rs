@@ -236,4 +236,6 @@ fn number(value: &HeaderValue) -> Option<u64> {
 }
 
 #[cfg(test)]
+mod another;
+#[cfg(test)]
 mod tests;

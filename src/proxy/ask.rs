@@ -6,6 +6,7 @@ use http::request;
 
 use super::Proxy;
 use crate::config::UpstreamId;
+use crate::error::Error;
 use crate::record::Record;
 use crate::relay::replay::{Failure, Replay, Seen, decide};
 use crate::relay::{Answer, Attempt, Clocks, Upload, exchange};
@@ -30,6 +31,8 @@ impl Proxy {
             // nothing that another sees.
             let request =
                 upstream.head.request(head.clone(), prefix, lease.version()).map_err(unsent)?;
+            // Not before: a client that waits to be told to send its body is told by this.
+            upload.gather().await.map_err(unproven)?;
             let attempt = match exchange(lease, request, upload, clocks, record).await {
                 Ok(answer) => return Ok(answer),
                 Err(attempt) => attempt,
@@ -43,6 +46,10 @@ impl Proxy {
     }
 }
 
-fn unsent(error: crate::error::Error) -> Attempt {
+fn unsent(error: Error) -> Attempt {
     Attempt { error, failure: Failure::Unsent }
+}
+
+fn unproven(error: Error) -> Attempt {
+    Attempt { error, failure: Failure::Unknown }
 }

@@ -1,13 +1,16 @@
 //! A request's body, from a client of either protocol.
 
-use std::error::Error as StdError;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
 
+use crate::error::{Error, Kind};
 use crate::http1;
+
+const MALFORMED: Kind = Kind::BadRequest("The request's body is not chunked as HTTP has it.");
 
 /// A request's body as it comes.
 pub enum RequestBody {
@@ -17,16 +20,18 @@ pub enum RequestBody {
     Http2(Incoming),
 }
 
-type Failure = Box<dyn StdError + Send + Sync>;
-
 impl RequestBody {
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self {
-            Self::Http1(body) => body.poll_frame(cx).map_err(Into::into),
-            Self::Http2(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Http1(body) => {
+                body.poll_frame(cx).map_err(|error| Error::with(kind(&error), error))
+            }
+            Self::Http2(body) => {
+                Pin::new(body).poll_frame(cx).map_err(|error| Error::with(Kind::ClientGone, error))
+            }
         }
     }
 
@@ -35,5 +40,12 @@ impl RequestBody {
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
         }
+    }
+}
+
+fn kind(error: &io::Error) -> Kind {
+    match error.kind() {
+        io::ErrorKind::InvalidData => MALFORMED,
+        _ => Kind::ClientGone,
     }
 }

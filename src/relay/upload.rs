@@ -104,14 +104,18 @@ impl Upload {
 
     /// Takes the first frame from the client if it is there, so that it can leave together with the
     /// head. Waits for nothing.
-    pub async fn gather(&mut self) {
-        if !self.ended {
-            std::future::poll_fn(|cx| {
-                let _either = self.poll_next(cx);
-                Poll::Ready(())
-            })
-            .await;
+    ///
+    /// # Errors
+    /// As [`Upload::poll`]: what is wrong already need not begin upstream.
+    pub async fn gather(&mut self) -> Result<(), Error> {
+        if self.ended {
+            return Ok(());
         }
+        std::future::poll_fn(|cx| match self.poll_next(cx) {
+            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Pending => Poll::Ready(Ok(())),
+        })
+        .await
     }
 
     /// A client is still sending it, and must be let finish; see [`super::attend::let_by`].
@@ -187,7 +191,7 @@ impl Upload {
         self.silent_since = None;
         match frame {
             None => self.ended = true,
-            Some(Err(error)) => return Poll::Ready(Err(Error::with(Kind::ClientGone, error))),
+            Some(Err(error)) => return Poll::Ready(Err(error)),
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => {
                     self.kept.push(&data);

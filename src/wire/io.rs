@@ -173,9 +173,9 @@ impl<S: AsyncWrite + Unpin> Stamped<S> {
 }
 
 impl Stamped<tokio::net::TcpStream> {
-    /// A close of this socket will be a reset; see [`super::abort_on_close`].
-    pub fn abort_on_close(&self) {
-        super::abort_on_close(&*self.0.stream.borrow());
+    /// While this is on, a close of this socket is a reset; see [`super::abort_on_close`].
+    pub fn abort_on_close(&self, on: bool) {
+        super::abort_on_close(&*self.0.stream.borrow(), on);
     }
 }
 

@@ -42,10 +42,10 @@ pub fn tune<S: std::os::fd::AsFd>(socket: &S) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
 
-/// From now on a close of this socket is a reset, so that the peer can't take it for an orderly end.
-/// Where even that is refused the socket is gone already.
-pub(super) fn abort_on_close<S: std::os::fd::AsFd>(socket: &S) {
-    let _gone = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+/// While this is on, a close of this socket is a reset, so that the peer can't take it for an orderly
+/// end. Where even that is refused the socket is gone already.
+pub(super) fn abort_on_close<S: std::os::fd::AsFd>(socket: &S, on: bool) {
+    let _gone = SockRef::from(socket).set_linger(on.then_some(Duration::ZERO));
 }
 
 impl SocketOptions {

@@ -156,3 +156,28 @@ fn what_the_head_says_of_its_connection_is_heard() {
     assert!(with("te: gzip;q=0.1, trailers\r\n").trailers);
     assert!(!with("te: gzip\r\n").trailers);
 }
+
+/// The time that a head of `bytes`, given byte by byte, takes to be found `times` times over.
+fn trickled(bytes: usize, times: usize) -> std::time::Duration {
+    let limits = Limits { bytes: usize::MAX, headers: 8 };
+    let head = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(bytes));
+    let begun = std::time::Instant::now();
+    for _ in 0..times {
+        let (mut search, mut ahead) = (Search::default(), BytesMut::new());
+        for byte in head.as_bytes().chunks(1) {
+            ahead.extend_from_slice(byte);
+            if let Some(length) = search.find(&mut ahead, limits).unwrap() {
+                assert_eq!(length, head.len());
+            }
+        }
+    }
+    begun.elapsed()
+}
+
+#[test]
+fn a_long_head_costs_as_much_for_each_byte_as_a_short_one() {
+    // The best of some rounds: others use this machine too.
+    let best = |bytes, times| (0..5).map(|_| trickled(bytes, times)).min().unwrap();
+    let (short, long) = (best(4 * 1024, 64), best(256 * 1024, 1));
+    assert!(long < short * 4, "{long:?} for one long head, {short:?} for 64 short ones");
+}

@@ -46,14 +46,17 @@ pub(super) fn one_length(headers: &mut HeaderMap) -> bool {
     true
 }
 
+/// Digits alone, and no more than anybody can count to: a reader that wraps around sees another number.
 fn is_number(value: &HeaderValue) -> bool {
-    let digits = value.as_bytes();
-    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    let Ok(digits) = std::str::from_utf8(value.as_bytes()) else { return false };
+    digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u64>().is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WRAPS: [&str; 1] = ["18446744073709551621"]; // 5 modulo 2⁶⁴
 
     fn with(name: &http::HeaderName, lines: &[&'static str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -75,7 +78,9 @@ mod tests {
 
     #[test]
     fn lengths_that_differ_or_are_no_numbers_are_refused() {
-        for lines in [&["5", "6"][..], &["5", "05"], &["5, 5"], &["+5"], &["-1"], &[""], &["5a"]] {
+        for lines in
+            [&["5", "6"][..], &["5", "05"], &["5, 5"], &["+5"], &["-1"], &[""], &["5a"], &WRAPS]
+        {
             assert!(!one_length(&mut with(&CONTENT_LENGTH, lines)), "{lines:?}");
         }
     }

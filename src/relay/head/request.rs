@@ -24,6 +24,8 @@ const NO_HOST: Kind = Kind::BadRequest("The request has no Host header.");
 const TWO_LENGTHS: Kind = Kind::BadRequest("The request's Content-Length is not one number.");
 const TWO_FRAMINGS: Kind =
     Kind::BadRequest("The request has both a Content-Length and a Transfer-Encoding.");
+const OLD_CODING: Kind =
+    Kind::BadRequest("The request is of HTTP/1.0, which has no Transfer-Encoding.");
 const CODING: Kind = Kind::BadRequest("The request's Transfer-Encoding is not just chunked.");
 
 /// Everything of a request's head that only configuration decides, made once. Cloning its parts
@@ -242,6 +244,8 @@ fn refuse_ambiguity(head: &mut Parts) -> Result<(), Error> {
     }
     match coding(&head.headers) {
         Coding::Chunked if head.headers.contains_key(CONTENT_LENGTH) => Err(TWO_FRAMINGS.into()),
+        // It knows no codings: this one stood before somebody who passed it on without reading it.
+        Coding::Chunked if head.version == Version::HTTP_10 => Err(OLD_CODING.into()),
         Coding::Plain | Coding::Chunked => Ok(()),
         Coding::Other => Err(CODING.into()),
     }

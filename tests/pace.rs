@@ -1,0 +1,104 @@
+//! Peers that send or take in the smallest steps, and what is large in many of them.
+
+use std::io::{Read, Write};
+
+use bytes::Bytes;
+use loadtest::random::Random;
+use loadtest::upstream::{Script, Upstream};
+
+use crate::fixture::Fixture;
+use crate::http1_client::Http1;
+use crate::message::{Ask, Length};
+use crate::pairing::{ORIGINS, upstream};
+use crate::raw_http1::{Client, line};
+use crate::splits::{events, sha256};
+
+const MIB: usize = 1024 * 1024;
+
+#[test]
+fn a_megabyte_in_chunks_of_one_byte_arrives_as_it_is() {
+    let body = events(&mut Random::new(1), MIB);
+    let mut coded = Vec::with_capacity(6 * MIB + 5);
+    for byte in &body {
+        coded.extend_from_slice(&[b'1', b'\r', b'\n', *byte, b'\r', b'\n']);
+    }
+    coded.extend_from_slice(b"0\r\n\r\n");
+    let fixture = Fixture::start(upstream());
+    let mut client = Http1::new(fixture.connect());
+    let ask = Ask::post("/v1/files", "").body(Vec::new(), Length::Unknown);
+    client.send_head(&ask);
+    client.write(&coded);
+    assert_eq!(client.answer(&ask).status, 200);
+    let log = fixture.upstream.log();
+    assert_eq!(log.requests[0].body_sha256, Some(sha256(&[body])));
+    // And the connection is in step.
+    assert_eq!(client.ask(&Ask::get("/v1/models")).status, 200);
+}
+
+#[test]
+fn a_head_of_64_kib_byte_by_byte_is_served() {
+    let fixture = Fixture::start(Upstream::builder().script(Script::new().answer(200, &[], "{}")));
+    let mut client = Client::connect(&fixture);
+    let head = "GET /v1/x HTTP/1.1\r\nhost: a\r\nx: ";
+    let filler = "y".repeat(64 * 1024 - head.len() - 4);
+    for _ in 0..2 {
+        for byte in format!("{head}{filler}\r\n\r\n").as_bytes().chunks(1) {
+            client.stream.write_all(byte).expect("the proxy reads");
+        }
+        assert_eq!(client.answer().expect("an answer").status, 200);
+        let log = fixture.upstream.log();
+        let seen = log.requests.last().and_then(|seen| seen.header("x"));
+        assert_eq!(seen, Some(&filler[..]));
+    }
+}
+
+/// Frames of 16 to 64 KiB are handed to the socket where they lie, and one write takes a part of one.
+#[test]
+fn a_slow_reader_of_large_frames_gets_every_byte_of_them() {
+    let mut random = Random::new(3);
+    let sizes: Vec<usize> = (0..40).map(|_| 16 * 1024 + random.below(48 * 1024)).collect();
+    let frames: Vec<Bytes> = sizes.iter().map(|size| events(&mut random, *size)).collect();
+    let total: usize = sizes.iter().sum();
+    for origin in ORIGINS {
+        for sized in [false, true] {
+            let length = total.to_string();
+            let lines = [("content-length", length.as_str())];
+            let head = Script::new().head(200, if sized { &lines } else { &[] });
+            let script = frames.iter().fold(head, |script, frame| script.body(frame.clone()));
+            let fixture = origin.fixture(Upstream::builder().script(script.finish()));
+            let mut client = Client::narrow(&fixture);
+            client.ask("/v1/x", b"");
+            let head = client.head().expect("an answer");
+            assert_eq!(line(&head, "content-length").is_some(), sized);
+            let mut came = Vec::new();
+            if sized {
+                came.resize(total, 0);
+                for part in came.chunks_mut(700) {
+                    client.read_exact(part);
+                }
+            } else {
+                assert!(client.chunks(&mut came), "it has an end");
+            }
+            assert_eq!(sha256(&[came.into()]), sha256(&frames), "{origin:?}, sized: {sized}");
+            client.ask("/v1/x", b"");
+            assert!(client.head().is_some(), "the connection is in step");
+        }
+    }
+}
+
+/// What was answered without a look at the body is there for a client that is still sending: an orderly
+/// end, and no reset.
+#[test]
+fn a_client_that_is_still_sending_reads_why_it_was_refused() {
+    let fixture = Fixture::start(upstream());
+    let mut client = Client::connect(&fixture);
+    let head = "POST /v1/x HTTP/1.1\r\nhost: a\r\nhost: b\r\ncontent-length: 300000\r\n\r\n";
+    client.stream.write_all(head.as_bytes()).expect("the proxy reads");
+    for _ in 0..30 {
+        client.stream.write_all(&[b'x'; 10_000]).expect("the proxy still reads");
+    }
+    let answer = client.answer().expect("an answer");
+    assert_eq!((answer.status, answer.whole), (400, true));
+    let mut rest = Vec::new();
+    assert_eq!(client.stream.read_to_end(&mut rest).expect("an orderly end"), 0);
+}
