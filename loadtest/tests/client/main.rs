@@ -6,3 +6,5 @@ mod exchange;
 mod load;
 mod mock;
 mod peers;
+mod scenarios;
+mod slow;
