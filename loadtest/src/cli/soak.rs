@@ -17,8 +17,11 @@ use super::session::Trouble;
 /// the second, as /v1. Clients speak HTTP/1.1 and HTTP/2 in clear.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "the comments are the help's text")]
-#[command(after_help = "Exit codes: 0 it passed, 1 it failed, 4 it could not be done.\n\n\
-    Example: loadtest soak --for 30m --out soak -- firstbyte -c soak.yaml   (scripts/soak does that)")]
+#[command(
+    args_override_self = true,
+    after_help = "Exit codes: 0 it passed, 1 it failed, 4 it could not be done.\n\n\
+    Example: loadtest soak --for 30m --out soak -- firstbyte -c soak.yaml   (scripts/soak does that)"
+)]
 pub struct SoakArgs {
     /// For how long
     #[arg(long = "for", value_name = "TIME", default_value = "30m", value_parser = parse_span)]
