@@ -3,6 +3,7 @@
 
 mod cli;
 mod exchange;
+mod hdr_java;
 mod load;
 mod mock;
 mod peers;
