@@ -31,7 +31,7 @@ fn a_proxy_that_ends_at_once_is_told_and_not_judged() {
 #[test]
 fn one_that_makes_every_answer_whole_fails_and_the_report_says_why() {
     let own = env!("CARGO_BIN_EXE_loadtest");
-    let script = "[\"finish\"]";
+    let script = r#"[{"head": {"status": 200}}, "finish"]"#;
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("soak-finish.json");
     fs::write(&file, script).unwrap();
     let stand_in = format!(
