@@ -96,6 +96,24 @@ fn trailers_come_down_to_who_reads_them_and_the_connection_stays() {
     }
 }
 
+/// Trailers come behind everything that was decided by the head, and may not decide it again.
+#[test]
+fn trailers_that_would_frame_route_or_authenticate_go_no_further() {
+    let script = Script::new().stream().body("data: x\n\n");
+    let lines = [("content-length", "3"), ("set-cookie", "a=b"), ("x-sum", "42")];
+    let fixture = Fixture::start(Upstream::builder().http2().script(script.trailers(&lines)));
+    let mut client = Http1::new(fixture.connect());
+    let mut ask = Ask::post("/v1/x", "").header("te", "trailers");
+    for name in ["authorization", "host", "Connection", "Transfer-Encoding", "Content-Length"] {
+        ask = ask.trailer(name, "x-other");
+    }
+    let answer = client.ask(&ask.trailer("x-other", "1").trailer("x-up", "2"));
+    assert_eq!(answer.trailers, [("x-sum".to_owned(), "42".to_owned())]);
+    let log = fixture.upstream.log();
+    let up: Vec<_> = log.requests[0].trailers.iter().map(|line| line.name.clone()).collect();
+    assert_eq!(up, ["x-up"]);
+}
+
 /// A connection that carries a request as the drain begins is told with the answer that it closes; the
 /// request that was read is answered whole.
 #[test]

@@ -5,7 +5,7 @@
 use std::io::{Read, Write};
 
 use firstbyte::config::Protocol;
-use loadtest::upstream::Upstream;
+use loadtest::upstream::{Script, Upstream};
 
 use crate::fixture::Fixture;
 use crate::raw_http1::Client;
@@ -174,10 +174,20 @@ fn chunks_that_can_be_read_in_two_ways_are_400_and_never_a_whole_request() {
 
 #[test]
 fn chunks_whose_first_part_is_wrong_already_are_not_begun_upstream() {
-    let (fixture, upstream) = start();
-    let head = "POST /v1/first HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
-    assert_refused(&fixture, &format!("{head}0x5\r\nhello\r\n0\r\n\r\n"), false);
-    assert_eq!(upstream.log().heads, 1, "the one before");
+    for upstream in [Upstream::builder().clear().http1(), Upstream::builder().http2()] {
+        let fixture = Fixture::start(
+            upstream.respond(|seen| Script::new().answer(200, &[], seen.path.clone())),
+        );
+        let head = "POST /v1/first HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_refused(&fixture, &format!("{head}0x5\r\nhello\r\n0\r\n\r\n"), false);
+        // Had it begun, it would have come before this one.
+        let mut client = Client::connect(&fixture);
+        client.ask("/v1/after", b"");
+        assert_eq!(client.answer().expect("an answer").text(), "/v1/after");
+        let log = fixture.upstream.log();
+        let paths: Vec<_> = log.requests.iter().map(|seen| &seen.path[..]).collect();
+        assert_eq!(paths, ["/v1/before", "/v1/after"]);
+    }
 }
 
 /// What is unusual and can be read in one way only passes, as exactly one request.

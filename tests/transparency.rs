@@ -212,7 +212,7 @@ fn event_streams_ask_others_not_to_buffer_and_nothing_else_does() {
     );
 }
 
-/// HTTP/1.1 may drop trailers, and hyper does where they were not announced; HTTP/2 carries them
+/// HTTP/1.1 may drop trailers, and hyper does where they were not announced upstream; HTTP/2 carries them
 /// whatever the other side speaks.
 #[test]
 fn trailers_pass_wherever_the_receiving_side_speaks_http2() {

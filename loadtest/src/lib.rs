@@ -19,6 +19,8 @@ pub mod measure;
 pub mod random;
 /// What a run came to, in every form.
 pub mod report;
+/// A proxy under random traffic and faults, and a verdict.
+pub mod soak;
 /// Certificates made at start, and TLS configurations that trust exactly them.
 pub mod tls;
 /// The mock upstream: what it answers is a script, what it saw is a log.

@@ -62,7 +62,7 @@ pub(super) async fn run(
     let body = r#"{"model":"gpt-mock","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
     let request = Request::post("/v1/chat/completions", body)?.header(MEASURED, "1")?;
     let timeout = wanted.gap.saturating_mul(wanted.tokens).saturating_add(PATIENCE);
-    let options = SendOptions { timeout, hash: true };
+    let options = SendOptions { timeout, hash: true, ..SendOptions::default() };
     let pools = [Pool::warm(ends.direct()?), Pool::warm(ends.through()?)];
     for pool in &pools {
         pool.open(1).await?;

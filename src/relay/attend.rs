@@ -1,11 +1,12 @@
-//! Keeps a flow going while hyper does not ask for it.
+//! Keeps a flow going while its writer does not ask for it.
 //!
-//! Hyper asks a body for more only when it can write. Until then the upstream's frames would pile
-//! up unread on a connection that other streams share, and a client that stopped reading would stop
-//! nobody but be noticed by nobody. So every task in which hyper may hold a body is polled through
-//! [`Seat::poll`]: after each poll it looks whether hyper asked, and if not, drains and watches.
+//! The writer (hyper for HTTP/2, `accept`'s own for HTTP/1.1) asks a body for more only when it can
+//! write. Until then the upstream's frames would pile up unread on a connection that other streams
+//! share, and a client that stopped reading would stop nobody but be noticed by nobody. So every task
+//! in which a writer may hold a body is polled through [`Seat::poll`]: after each poll it looks whether
+//! the writer asked, and if not, drains and watches.
 //!
-//! A body is made inside such a poll, deep in hyper's hands; a thread-local says in whose.
+//! A body is made inside such a poll, deep in other hands; a thread-local says in whose.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -53,7 +54,7 @@ pub fn let_by(rest: Upload) {
 }
 
 impl Seat {
-    /// Polls a task of hyper's in whose hands a body may be made or held. Ready with `None` when
+    /// Polls a task in whose hands a body may be made or held. Ready with `None` when
     /// the client was given up; the task is then to be dropped.
     pub fn poll<T>(
         &self,
@@ -95,7 +96,7 @@ impl Seat {
     }
 }
 
-/// [`Seat::poll`] for a task that is nothing but hyper's future.
+/// [`Seat::poll`] for a task that is nothing but hyper's future: an HTTP/2 stream.
 pub async fn attended<F: Future>(task: F) -> Option<F::Output> {
     let mut task = std::pin::pin!(task);
     let seat = Seat::default();

@@ -1,4 +1,5 @@
-//! The face of an answer's body toward hyper's server: a relayed flow, or bytes of our own.
+//! The face of an answer's body toward its writer (hyper for HTTP/2, `accept`'s own for HTTP/1.1): a
+//! relayed flow, or bytes of our own.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use super::flow::Flow;
 use super::piece::Piece;
 use crate::error::Error;
 
-/// Where a flow stands so that both hyper, through [`RelayBody`], and whoever attends the client's
+/// Where a flow stands so that both its writer, through [`RelayBody`], and whoever attends the client's
 /// task can reach it. Empty once the body is gone.
 pub(super) type Shared = Rc<RefCell<Option<Flow>>>;
 
@@ -41,7 +42,7 @@ impl RelayBody {
 }
 
 impl Drop for RelayBody {
-    /// Hyper drops the body when it has ended, when the client has left and when the connection
+    /// The writer drops the body when it has ended, when the client has left and when the connection
     /// dies; the flow goes with it although others still know where it stood.
     fn drop(&mut self) {
         if let Inner::Relayed { flow, .. } = &self.0 {

@@ -18,6 +18,7 @@ use hyper::body::Frame;
 use super::attend;
 use super::bounds::Bounds;
 use super::deadline::Deadline;
+use super::head::clean_trailers;
 use super::piece::{Held, Piece};
 use super::tail::Tail;
 use super::upload::Upload;
@@ -53,18 +54,18 @@ pub struct Flow {
     heard: Instant,
     /// Something of the body came.
     begun: bool,
-    /// Since when hyper has not asked for more, because the client takes nothing.
+    /// Since when the writer has not asked for more, because the client takes nothing.
     behind_since: Option<Instant>,
     /// In this poll of the client's task the source had nothing more: its waker is registered, and
     /// asking again would only cost.
     registered: bool,
-    /// In this poll of the client's task hyper asked for more than there was.
+    /// In this poll of the client's task the writer asked for more than there was.
     hungry: bool,
     /// What is left of the answer's `content-length`, where it has one.
     remaining: Option<u64>,
     /// The client's flush count when something was last handed over.
     handed_at: Cell<u64>,
-    /// What hyper holds of this answer.
+    /// What the writer holds of this answer.
     out: Rc<Held>,
     tail: Tail,
     wire: Rc<Wire>,
@@ -115,7 +116,7 @@ impl Flow {
         matches!(self.state, State::Ended) && self.held.is_empty() && self.trailers.is_none()
     }
 
-    /// What hyper asks for: the next frame, as soon as there is one.
+    /// What the writer asks for: the next frame, as soon as there is one.
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -139,13 +140,13 @@ impl Flow {
         Poll::Ready(Some(Ok(Frame::data(self.out.piece(chunk)))))
     }
 
-    /// Hyper's poll of the client's task begins: whether it will ask is not known yet.
+    /// A poll of the client's task begins: whether it will ask is not known yet.
     pub(super) fn begin_poll(&mut self) {
         self.registered = false;
         self.hungry = false;
     }
 
-    /// Called after each poll of the client's task: where hyper did not ask for more, keeps the
+    /// Called after each poll of the client's task: where the writer did not ask for more, keeps the
     /// connection that others share drained. Ready when the client was given up.
     pub(super) fn attend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.hungry {
@@ -223,7 +224,8 @@ impl Flow {
                         return Some(data);
                     }
                 }
-                Poll::Ready(Some(Ok(Chunk::Trailers(trailers)))) => {
+                Poll::Ready(Some(Ok(Chunk::Trailers(mut trailers)))) => {
+                    clean_trailers(&mut trailers);
                     self.trailers = Some(trailers);
                     self.state = State::Ended;
                     return None;
@@ -276,14 +278,14 @@ impl Flow {
                 self.wire.handed_last(&self.record);
                 Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
             }
-            // An error makes hyper drop what it has not written, even the head: what came before
+            // An error makes the writer drop what it has not written, even the head: what came before
             // the cut leaves first.
             State::Failed(_) if !self.has_left(cx) => Poll::Pending,
             State::Failed(_) | State::Told => self.tell(),
         }
     }
 
-    /// All that was handed over is out of hyper's hands, and flushed since. Otherwise the task is woken
+    /// All that was handed over is out of the writer's hands, and flushed since. Otherwise the task is woken
     /// to look again.
     fn has_left(&self, cx: &Context<'_>) -> bool {
         if !self.out.is_free(cx.waker()) {
@@ -306,7 +308,7 @@ impl Flow {
         Poll::Ready(Some(Err(error)))
     }
 
-    /// The head or a chunk goes over to hyper.
+    /// The head or a chunk goes over to the writer.
     fn hand(&mut self) {
         self.handed_at.set(self.wire.flushes());
         if self.is_end() || self.remaining == Some(0) {

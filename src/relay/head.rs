@@ -10,10 +10,12 @@ mod framing;
 mod hop_by_hop;
 mod request;
 mod target;
+mod trailers;
 
 pub use answer::answer;
 pub use hop_by_hop::clean_hop_by_hop;
 pub use request::{BadUpstream, UpstreamHead};
+pub(crate) use trailers::clean_trailers;
 
 use http::header::{HeaderMap, HeaderValue, VIA};
 use http::{HeaderName, Version};

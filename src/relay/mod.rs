@@ -2,7 +2,8 @@
 //!
 //! In the order of a request: `head` cleans and injects, `upload` sends the body up, `exchange`
 //! waits for the answer's head, `replay` decides whether to try again, `flow` brings the body down,
-//! `body` is its face toward hyper, and `attend` keeps a flow going while hyper does not ask for it.
+//! `body` is its face toward whoever writes it to the client (hyper for HTTP/2, `accept` for HTTP/1.1),
+//! and `attend` keeps a flow going while that one does not ask for it.
 
 pub mod attend;
 mod body;

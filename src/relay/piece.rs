@@ -1,5 +1,6 @@
-//! Bytes in hyper's hands: an answer that fails must not take with it what was handed over before, and
-//! hyper, told of a failure, drops what it has not written.
+//! Bytes in the writer's hands: an answer that fails must not take with it what was handed over before,
+//! and the writer (hyper for HTTP/2, `accept`'s own for HTTP/1.1), told of a failure, drops what it has
+//! not written.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,7 +14,7 @@ pub struct Piece {
     held: Option<Rc<Held>>,
 }
 
-/// How many pieces of one answer hyper still holds.
+/// How many pieces of one answer the writer still holds.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pieces: Cell<usize>,
@@ -27,7 +28,7 @@ impl Held {
         Piece { bytes, held: Some(Rc::clone(self)) }
     }
 
-    /// True if hyper holds none; otherwise `waker` is woken when that is so.
+    /// True if the writer holds none; otherwise `waker` is woken when that is so.
     pub(super) fn is_free(&self, waker: &Waker) -> bool {
         if self.pieces.get() == 0 {
             return true;

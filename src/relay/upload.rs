@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::deadline::Deadline;
+use super::head::clean_trailers;
 use super::replay::{BodyKept, ReplayBuffer};
 use super::request_body::RequestBody;
 use crate::error::{Error, Kind};
@@ -201,6 +202,7 @@ impl Upload {
                 Err(frame) => {
                     self.kept.spoil();
                     self.trailers = frame.into_trailers().ok();
+                    self.trailers.iter_mut().for_each(clean_trailers);
                     self.ended = true;
                 }
             },

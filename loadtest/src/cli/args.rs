@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use crate::ask::Api;
 use crate::client::{Protocol, STREAMS_PER_CONNECTION};
 use crate::judge::{Bounds, Condition};
-use crate::load::schedule::{Arrivals, parse_span};
+use crate::load::schedule::{Arrivals, parse_size, parse_span};
+use crate::load::slow::Slow;
 use crate::measure::Goals;
 
 /// Which requests are sent.
@@ -108,6 +109,10 @@ pub(super) struct LoadArgs {
     /// Pause between the requests of a slot
     #[arg(long, default_value = "0s", value_parser = parse_span, value_name = "TIME")]
     pub(super) think: Duration,
+    /// Slow readers: a share of the requests that takes so many bytes per second, or pauses after
+    /// each read; 10%@16k/s, 5%@200ms. They are counted and checked, but in no latency
+    #[arg(long, value_name = "SHARE@PACE")]
+    pub(super) slow: Option<Slow>,
     /// Bound on one request, from its start to its end
     #[arg(long, default_value = "60s", value_parser = parse_span, value_name = "TIME")]
     pub(super) timeout: Duration,
@@ -188,14 +193,4 @@ fn parse_rate(text: &str) -> Result<f64, String> {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         _ => Err("a rate is a number over 0".into()),
     }
-}
-
-fn parse_size(text: &str) -> Result<usize, String> {
-    let (digits, scale) = match text.to_ascii_lowercase() {
-        text if text.ends_with('k') => (text[..text.len() - 1].to_owned(), 1024),
-        text if text.ends_with('m') => (text[..text.len() - 1].to_owned(), 1024 * 1024),
-        text => (text, 1),
-    };
-    let number: usize = digits.parse().map_err(|_| "a size is like 500, 64k, 1m".to_owned())?;
-    number.checked_mul(scale).filter(|size| *size <= 64 << 20).ok_or("at most 64m".into())
 }

@@ -122,6 +122,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit, Trouble> {
         warm_up: Duration::ZERO,
         think: args.load.think,
         options: common.options(),
+        slow: args.load.slow,
     };
     let rotation = Rotation {
         targets: targets.len(),

@@ -39,7 +39,11 @@ impl Common<'_> {
 
     /// How each request is done.
     pub(super) fn options(&self) -> SendOptions {
-        SendOptions { timeout: self.load.timeout, hash: self.verdict.verify }
+        SendOptions {
+            timeout: self.load.timeout,
+            hash: self.verdict.verify,
+            ..SendOptions::default()
+        }
     }
 
     /// The way to a target and what it is asked.
@@ -137,6 +141,7 @@ pub(super) fn common_settings(load: &LoadArgs, connect: &ConnectArgs) -> BTreeMa
         ("connections", if connect.cold { "cold" } else { "warm" }.to_owned()),
         ("think", format::span(load.think)),
         ("timeout", format::span(load.timeout)),
+        ("slow_readers", load.slow.map_or("0 ns".into(), |slow| slow.to_string())),
         ("threads", load.threads.to_string()),
         ("seed", load.seed.to_string()),
     ];

@@ -18,6 +18,8 @@ mod run;
 mod scenario;
 /// From arguments to a run, and from a run to its report and exit code.
 mod session;
+/// `loadtest soak`.
+mod soak;
 
 use std::process::ExitCode;
 
@@ -25,6 +27,7 @@ use clap::{Parser, Subcommand};
 
 pub use compare::CompareArgs;
 pub use run::RunArgs;
+pub use soak::SoakArgs;
 
 /// Exit codes, as the help tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// Take two or more targets in rotation; show what each adds to the first
     Compare(Box<CompareArgs>),
+    /// Start a proxy, soak it in random traffic and faults, and give a verdict
+    Soak(Box<SoakArgs>),
     /// Serve the mock upstream
     Upstream(Box<crate::upstream::cli::Args>),
 }
@@ -85,6 +90,7 @@ impl Command {
         match self {
             Self::Run(args) => run::run(&args),
             Self::Compare(args) => compare::compare(&args),
+            Self::Soak(args) => soak::soak(*args),
             Self::Upstream(args) => {
                 let served = serve(*args).map(|()| Exit::Ok);
                 served.map_err(|error| session::Trouble::broken(&error))

@@ -87,6 +87,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
         warm_up: args.warm_up(),
         think: args.load.think,
         options: common.options(),
+        slow: args.load.slow,
     };
     let expected = args.expected();
     let asked_rate = match stages[..] {

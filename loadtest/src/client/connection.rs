@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::clock::Mono;
 use super::outcome::{Failure, FailureKind, Outcome};
+use super::pace::{Pace, Pacer};
 use super::progress::{Progress, Watch};
 use super::request::Request;
 use super::{h1::H1, h2::H2};
@@ -15,12 +16,14 @@ pub struct SendOptions {
     pub timeout: Duration,
     /// Hash the body: needed for [`Outcome::sha256`] and for the check against the mock's digest.
     pub hash: bool,
+    /// How fast the answer is read.
+    pub pace: Pace,
 }
 
 impl Default for SendOptions {
-    /// A minute, and no hashing.
+    /// A minute, no hashing, read at once.
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), hash: false }
+        Self { timeout: Duration::from_secs(60), hash: false, pace: Pace::Full }
     }
 }
 
@@ -46,17 +49,19 @@ impl Connection {
         watch: &mut W,
     ) -> Outcome {
         let mut progress = Progress::new(due, options.hash, watch);
+        let mut pacer = Pacer::new(options.pace);
         let exchange = async {
             match self {
-                Self::Http1(h1) => h1.exchange(request, &mut progress).await,
-                Self::Http2(h2) => h2.exchange(request, &mut progress).await,
+                Self::Http1(h1) => h1.exchange(request, &mut pacer, &mut progress).await,
+                Self::Http2(h2) => h2.exchange(request, &mut pacer, &mut progress).await,
             }
         };
         let result = match tokio::time::timeout(options.timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(Failure::new(FailureKind::Timeout, "not complete in time")),
         };
-        progress.finish(Mono::now(), result.err())
+        let outcome = progress.finish(Mono::now(), result.err());
+        Outcome { slow: options.pace != Pace::Full, ..outcome }
     }
 
     /// Whether another request may be sent on it, as far as this side knows.

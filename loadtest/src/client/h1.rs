@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, Write as _};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::Authority;
@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::clock::Mono;
 use super::dial::Io;
 use super::outcome::{Failure, FailureKind};
+use super::pace::Pacer;
 use super::progress::{Progress, Watch};
 use super::reply::Reply;
 use super::request::Request;
@@ -59,6 +60,7 @@ impl H1 {
     pub(super) async fn exchange<W: Watch>(
         &mut self,
         request: &Request,
+        pacer: &mut Pacer,
         progress: &mut Progress<'_, W>,
     ) -> Result<(), Failure> {
         // Until the answer is complete, a drop here leaves the connection unusable.
@@ -93,7 +95,8 @@ impl H1 {
                     progress.sent(Mono::now());
                 }
             }
-            read(&mut self.io, &self.stamp, cx, &mut reply, progress)
+            let from = (&mut self.io, &self.stamp);
+            read(from, pacer, cx, &mut reply, progress)
         })
         .await?;
         self.reusable = reply.is_reusable() && flushed;
@@ -101,17 +104,18 @@ impl H1 {
     }
 }
 
-/// Reads until the socket has no more or the answer is complete.
+/// Reads until the socket has no more, the pace allows no more or the answer is complete.
 fn read<W: Watch>(
-    io: &mut Io,
-    stamp: &KernelStamp,
+    (io, stamp): (&mut Io, &KernelStamp),
+    pacer: &mut Pacer,
     cx: &mut Context<'_>,
     reply: &mut Reply,
     progress: &mut Progress<'_, W>,
 ) -> Poll<Result<(), Failure>> {
     SCRATCH.with_borrow_mut(|scratch| {
         while !reply.is_done() {
-            let mut buffer = ReadBuf::new(scratch);
+            let most = ready!(pacer.poll_read(cx)).min(READ_SIZE);
+            let mut buffer = ReadBuf::new(&mut scratch[..most]);
             match Pin::new(&mut *io).poll_read(cx, &mut buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(broken(progress, &error))),
@@ -120,6 +124,7 @@ fn read<W: Watch>(
                 }
                 Poll::Ready(Ok(())) => {
                     let now = Mono::now();
+                    pacer.took(buffer.filled().len());
                     progress.woke(now, stamp);
                     reply.feed(now, buffer.filled(), progress)?;
                 }

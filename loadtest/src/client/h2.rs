@@ -16,6 +16,7 @@ use http::uri::{Authority, Uri};
 use super::clock::Mono;
 use super::dial::Io;
 use super::outcome::{Failure, FailureKind};
+use super::pace::Pacer;
 use super::progress::{Progress, Watch};
 use super::request::Request;
 use super::stamped::KernelStamp;
@@ -75,6 +76,7 @@ impl H2 {
     pub(super) async fn exchange<W: Watch>(
         &mut self,
         request: &Request,
+        pacer: &mut Pacer,
         progress: &mut Progress<'_, W>,
     ) -> Result<(), Failure> {
         poll_fn(|cx| self.send.poll_ready(cx)).await.map_err(|error| broken(progress, &error))?;
@@ -87,7 +89,7 @@ impl H2 {
             body.send_data(request.body.clone(), true).map_err(|error| broken(progress, &error))?;
         }
         progress.sent(Mono::now());
-        read(answer, &self.stamp, progress).await
+        read(answer, &self.stamp, pacer, progress).await
     }
 
     fn head(&self, request: &Request) -> Result<http::Request<()>, Failure> {
@@ -112,12 +114,13 @@ impl H2 {
 async fn read<W: Watch>(
     answer: ResponseFuture,
     stamp: &KernelStamp,
+    pacer: &mut Pacer,
     progress: &mut Progress<'_, W>,
 ) -> Result<(), Failure> {
     let response = answer.await.map_err(|error| broken(progress, &error))?;
     let (head, mut body) = response.into_parts();
     progress.head(Mono::now(), head.status, head.headers);
-    poll_fn(|cx| drain(&mut body, stamp, cx, progress)).await?;
+    poll_fn(|cx| drain(&mut body, stamp, pacer, cx, progress)).await?;
     let trailers = poll_fn(|cx| body.poll_trailers(cx)).await;
     if let Some(trailers) = trailers.map_err(|error| broken(progress, &error))? {
         progress.trailers(trailers);
@@ -125,15 +128,19 @@ async fn read<W: Watch>(
     Ok(())
 }
 
-/// Takes every frame that is there; those of one poll share one stamp, as those of one read do.
+/// Takes every frame that is there, or as many as the pace allows; those of one poll share one stamp, as those of one read do.
 fn drain<W: Watch>(
     body: &mut RecvStream,
     stamp: &KernelStamp,
+    pacer: &mut Pacer,
     cx: &mut Context<'_>,
     progress: &mut Progress<'_, W>,
 ) -> Poll<Result<(), Failure>> {
     let (mut now, mut taken) = (None, 0);
     let end = loop {
+        if pacer.poll_read(cx).is_pending() {
+            break Poll::Pending;
+        }
         match body.poll_data(cx) {
             Poll::Pending => break Poll::Pending,
             Poll::Ready(None) => break Poll::Ready(Ok(())),
@@ -147,6 +154,7 @@ fn drain<W: Watch>(
                     now
                 });
                 progress.body(now, &bytes);
+                pacer.took(bytes.len());
                 taken += bytes.len();
             }
         }

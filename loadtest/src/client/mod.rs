@@ -24,6 +24,8 @@ mod h1;
 mod h2;
 /// What became of a request.
 mod outcome;
+/// How fast an answer is read.
+mod pace;
 /// Warm connections, lent to one request at a time.
 mod pool;
 /// What one request has shown so far.
@@ -43,6 +45,7 @@ pub use clock::Mono;
 pub use connection::{Connection, SendOptions};
 pub use dial::{DialError, dial};
 pub use outcome::{Check, Failure, FailureKind, Outcome, Stamps};
+pub use pace::Pace;
 pub use pool::{Pool, STREAMS_PER_CONNECTION};
 pub use progress::{Arrival, Trace, Watch};
 pub use request::{Request, RequestError};

@@ -136,6 +136,8 @@ pub struct Outcome {
     pub contents: u64,
     /// Tokens generated according to the answer's `usage`, if it told.
     pub usage_tokens: Option<u64>,
+    /// Read slowly on purpose: what it took says nothing of the target.
+    pub slow: bool,
     /// Whether the stream's own end was seen: `[DONE]` or `response.completed`.
     pub done: bool,
     /// The verdict on the bytes.

@@ -93,6 +93,7 @@ mod tests {
             warm_up: Duration::ZERO,
             think: Duration::ZERO,
             options: SendOptions::default(),
+            slow: None,
         };
         let legs = rotate(&rotation, &plan);
         assert_eq!(legs.len(), 63);

@@ -5,6 +5,8 @@
 mod alarm;
 /// When requests should start.
 pub mod schedule;
+/// Readers that are slow on purpose.
+pub mod slow;
 /// Threads that each run the loop.
 pub mod worker;
 
@@ -16,11 +18,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::ask::Ask;
-use crate::client::{FailureKind, Mono, Pool, SendOptions};
+use crate::client::{FailureKind, Mono, Pace, Pool, SendOptions};
 use crate::measure::Recorder;
 
 use alarm::Alarm;
 use schedule::{Schedule, Start};
+use slow::Slow;
 
 /// Pause of a slot that could not connect: a closed loop would spin against a port where nobody
 /// listens.
@@ -42,6 +45,8 @@ pub struct Plan {
     pub think: Duration,
     /// How each request is done.
     pub options: SendOptions,
+    /// Which of them are read slowly; none if `None`.
+    pub slow: Option<Slow>,
 }
 
 /// Where a worker's requests go, and what they are.
@@ -86,6 +91,7 @@ pub async fn drive(
         recorder: recorder.clone(),
         counted_from: begin.after(plan.warm_up),
         options: plan.options,
+        slow: plan.slow,
         think: plan.think,
         free,
     });
@@ -136,6 +142,7 @@ struct Pass {
     recorder: Recorder,
     counted_from: Mono,
     options: SendOptions,
+    slow: Option<Slow>,
     think: Duration,
     free: mpsc::Sender<Mono>,
 }
@@ -144,8 +151,10 @@ impl Pass {
     async fn one(self: Rc<Self>, id: u64, due: Mono, slot: Slot) {
         let counted = due >= self.counted_from;
         let request = self.lane.ask.request(id);
-        let mut watch = self.recorder.watch(counted);
-        let outcome = self.lane.pool.send(&request, due, &self.options, &mut watch).await;
+        let pace = self.slow.map_or(self.options.pace, |slow| slow.pace_of(id));
+        let options = SendOptions { pace, ..self.options };
+        let mut watch = self.recorder.watch(counted && pace == Pace::Full);
+        let outcome = self.lane.pool.send(&request, due, &options, &mut watch).await;
         let unconnected = outcome.failed() == Some(FailureKind::Connect);
         self.recorder.ended(id, outcome, counted);
         let pause = if unconnected { self.think.max(RECONNECT_PAUSE) } else { self.think };

@@ -86,6 +86,18 @@ pub fn parse_span(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * scale).map_err(|error| format!("{text:?}: {error}"))
 }
 
+/// Reads `500`, `64k`, `1m`: bytes, at most 64 MiB.
+pub fn parse_size(text: &str) -> Result<usize, String> {
+    let text = text.to_ascii_lowercase();
+    let (digits, scale) = match text.as_bytes().last() {
+        Some(b'k') => (&text[..text.len() - 1], 1024),
+        Some(b'm') => (&text[..text.len() - 1], 1024 * 1024),
+        _ => (&text[..], 1),
+    };
+    let number: usize = digits.parse().map_err(|_| "a size is like 500, 64k, 1m".to_owned())?;
+    number.checked_mul(scale).filter(|size| *size <= 64 << 20).ok_or("at most 64m".into())
+}
+
 /// The intended starts of a run.
 #[derive(Clone, Debug)]
 pub enum Schedule {

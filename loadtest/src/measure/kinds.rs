@@ -119,14 +119,14 @@ impl Measure {
         matches!(self, Self::Gap | Self::LegDown | Self::Wake)
     }
 
-    /// The value of a request, in nanoseconds; `None` where it has none. Failed requests have a lag
-    /// and nothing else.
+    /// The value of a request, in nanoseconds; `None` where it has none. Failed requests, and those
+    /// read slowly on purpose, have a lag and nothing else.
     pub fn of(self, outcome: &Outcome) -> Option<u64> {
         let stamps = &outcome.stamps;
         if self == Self::Lag {
             return Some(stamps.started.since(stamps.due));
         }
-        if !outcome.ok() {
+        if !outcome.ok() || outcome.slow {
             return None;
         }
         match self {
@@ -183,11 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_request_has_a_lag_and_nothing_else() {
+    fn a_failed_request_and_a_slow_reader_have_a_lag_and_nothing_else() {
         let failure = Some(Failure::new(FailureKind::Reset, "cut"));
         let failed = Outcome { failure, ..outcome() };
+        let slow = Outcome { slow: true, ..outcome() };
         for measure in Measure::ALL {
             assert_eq!(measure.of(&failed).is_some(), measure == Measure::Lag);
+            assert_eq!(measure.of(&slow).is_some(), measure == Measure::Lag);
         }
     }
 

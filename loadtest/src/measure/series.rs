@@ -105,10 +105,9 @@ impl Series {
             let column = self.column(place);
             if let Some(ttfb) = Measure::Ttfb.of(&row.outcome) {
                 let _ = column.ttfb.record(ttfb);
-                column.succeeded += 1;
-            } else {
-                column.failed += 1;
             }
+            column.succeeded += u64::from(row.outcome.ok());
+            column.failed += u64::from(!row.outcome.ok());
         }
     }
 

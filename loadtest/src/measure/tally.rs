@@ -19,6 +19,8 @@ pub struct Tally {
     histograms: Vec<Histogram<u64>>,
     /// Requests ended and counted.
     pub requests: u64,
+    /// Of these, read slowly on purpose: in no latency, and never good.
+    pub slow: u64,
     /// Of these, without failure.
     pub succeeded: u64,
     /// Of these, within every goal; all of them where no goal is set.
@@ -99,6 +101,7 @@ impl Default for Tally {
             histograms: Measure::ALL.into_iter().map(histogram).collect(),
             requests: 0,
             succeeded: 0,
+            slow: 0,
             good: 0,
             failures: BTreeMap::new(),
             details: BTreeMap::new(),
@@ -163,6 +166,7 @@ impl Tally {
         self.bytes += outcome.bytes;
         self.events += outcome.events;
         self.tokens += tokens(outcome);
+        self.slow += u64::from(outcome.slow);
         self.verified += u64::from(outcome.check == Check::Same);
         self.connects += u64::from(!outcome.warm());
         if let Some(status) = outcome.status {
@@ -171,7 +175,7 @@ impl Tally {
         match &outcome.failure {
             None => {
                 self.succeeded += 1;
-                self.good += u64::from(goals.met_by(outcome));
+                self.good += u64::from(!outcome.slow && goals.met_by(outcome));
             }
             Some(failure) => {
                 *self.failures.entry(failure.kind).or_default() += 1;

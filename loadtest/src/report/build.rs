@@ -52,6 +52,7 @@ pub fn target_report(about: &About, account: &Account) -> TargetReport {
         seconds: tally.seconds(),
         requests: tally.requests,
         succeeded: tally.succeeded,
+        slow_readers: tally.slow,
         good: about.goals.then_some(tally.good),
         failures: failures.collect(),
         statuses: tally.statuses.clone(),

@@ -29,6 +29,7 @@ struct Line<'a> {
     events: u64,
     tokens: u64,
     done: bool,
+    slow: bool,
     verified: Option<bool>,
     failure: Option<&'static str>,
     detail: Option<&'a str>,
@@ -66,6 +67,7 @@ fn line<'a>(row: &'a Row, target: &'a str, slice: usize) -> Line<'a> {
         events: outcome.events,
         tokens: tokens(outcome),
         done: outcome.done,
+        slow: outcome.slow,
         verified: match outcome.check {
             Check::Unchecked => None,
             check => Some(check == Check::Same),

@@ -65,6 +65,9 @@ pub struct TargetReport {
     pub requests: u64,
     /// Requests without failure.
     pub succeeded: u64,
+    /// Requests read slowly on purpose (`--slow`): counted and checked, but in no latency and never
+    /// good.
+    pub slow_readers: u64,
     /// Requests within every goal, where goals are set.
     pub good: Option<u64>,
     /// Failures by kind.

@@ -48,8 +48,13 @@ fn summary(out: &mut String, target: &TargetReport) -> std::fmt::Result {
         format::count(target.connects)
     )?;
     if let Some(good) = target.good {
-        let share = 100.0 * good as f64 / target.requests.max(1) as f64;
+        let measured = target.requests - target.slow_readers;
+        let share = 100.0 * good as f64 / measured.max(1) as f64;
         writeln!(out, "  goodput: {} within every goal ({share:.2} %)", format::count(good))?;
+    }
+    if target.slow_readers > 0 {
+        let slow = format::count(target.slow_readers);
+        writeln!(out, "  slow readers: {slow} of them, in no latency below")?;
     }
     if target.verified > 0 {
         writeln!(out, "  bytes: {} streams verified", format::count(target.verified))?;

@@ -38,7 +38,7 @@ fn course(url: &str) -> Course {
 fn plan(schedule: Schedule, slots: usize) -> Plan {
     let options = SendOptions::default();
     let (warm_up, think) = (Duration::ZERO, Duration::ZERO);
-    Plan { schedule, slots, until: None, warm_up, think, options }
+    Plan { schedule, slots, until: None, warm_up, think, options, slow: None }
 }
 
 fn run(course: Course, plan: Plan, threads: usize) -> Vec<Interval> {
@@ -104,6 +104,18 @@ async fn the_warm_up_is_sent_but_not_counted() {
     let notes = tokio::task::spawn_blocking(move || run(course, plan, 1)).await.unwrap();
     assert_eq!(ended(&notes), (30..100).collect::<Vec<_>>());
     assert_eq!(notes.iter().map(|page| page.started).sum::<u64>(), 100);
+}
+
+#[tokio::test]
+async fn slow_readers_are_counted_and_are_in_no_gap() {
+    let url = http2_peer().await;
+    let slow = Some("50%@1ms".parse().unwrap());
+    let (course, plan) = (course(&url), Plan { slow, ..plan(Schedule::closed(Some(20)), 4) });
+    let notes = tokio::task::spawn_blocking(move || run(course, plan, 1)).await.unwrap();
+    assert_eq!(ended(&notes), (0..20).collect::<Vec<_>>());
+    let rows = || notes.iter().flat_map(|page| &page.rows);
+    assert!(rows().all(|row| row.outcome.ok() && row.outcome.slow == (row.id % 2 == 1)));
+    assert_eq!(notes.iter().map(|page| page.gap.len()).sum::<u64>(), 10, "one of each other");
 }
 
 #[tokio::test]

@@ -3,6 +3,10 @@
 
 mod cli;
 mod exchange;
+mod hdr_java;
 mod load;
 mod mock;
 mod peers;
+mod scenarios;
+mod slow;
+mod soak;

@@ -48,8 +48,10 @@ function requests() {
   const failures = report.targets.flatMap((target) => Object.entries(target.failures).map(([kind, failure]) =>
     node('p', { style: 'color:var(--bad)' }, `${target.name}: ${kind} ${count(failure.count)} (${failure.examples.join('; ')})`)));
   const goodput = report.targets.filter((target) => target.good !== null).map((target) =>
-    node('p', { class: 'soft' }, `${target.name}: ${count(target.good)} within every goal (${(100 * target.good / Math.max(1, target.requests)).toFixed(2)} %)`));
-  return card('Requests', null, scroll(table(header, report.targets.map(row))), ...failures, ...goodput);
+    node('p', { class: 'soft' }, `${target.name}: ${count(target.good)} within every goal (${(100 * target.good / Math.max(1, target.requests - target.slow_readers)).toFixed(2)} %)`));
+  const slow = report.targets.filter((target) => target.slow_readers).map((target) =>
+    node('p', { class: 'soft' }, `${target.name}: ${count(target.slow_readers)} slow readers, in no latency`));
+  return card('Requests', null, scroll(table(header, report.targets.map(row))), ...failures, ...goodput, ...slow);
 }
 const table = (header, rows) => node('table', {}, node('thead', {}, node('tr', {}, ...header.map((text) => node('th', {}, text)))), node('tbody', {}, ...rows));
 const scroll = (child) => node('div', { class: 'scroll' }, child);

@@ -194,6 +194,9 @@ fn a_head_that_could_mean_two_requests_is_refused() {
     ] {
         assert_eq!(refusal(client(lines)), why);
     }
+    let mut parts = client(&[("transfer-encoding", "chunked")]);
+    parts.version = Version::HTTP_10;
+    assert_eq!(refusal(parts), OLD_CODING);
     let mut parts = client(&[]);
     parts.headers.remove(HOST);
     assert_eq!(refusal(parts.clone()), NO_HOST);

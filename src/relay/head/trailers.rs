@@ -1,0 +1,78 @@
+//! Trailers on their way through, either way.
+
+use http::header::HeaderMap;
+
+use super::clean_hop_by_hop;
+
+/// Takes out what no trailer may say (RFC 9110, section 6.5.1): a reader that merges trailers into the
+/// head would take it for what frames, routes, authenticates or describes the message, after all of that
+/// was decided. Our key and our Host would have a rival that came in behind them.
+pub(crate) fn clean_trailers(lines: &mut HeaderMap) {
+    clean_hop_by_hop(lines);
+    let gone: Vec<_> = lines.keys().filter(|name| !may_trail(name.as_str())).cloned().collect();
+    for name in gone {
+        lines.remove(name);
+    }
+}
+
+fn may_trail(name: &str) -> bool {
+    !matches!(
+        name,
+        "authorization"
+            | "cache-control"
+            | "cookie"
+            | "expect"
+            | "forwarded"
+            | "host"
+            | "location"
+            | "max-forwards"
+            | "openai-organization"
+            | "openai-project"
+            | "range"
+            | "retry-after"
+            | "set-cookie"
+            | "via"
+            | "www-authenticate"
+    ) && !["content-", "if-", "x-forwarded-", "x-firstbyte-"].iter().any(|it| name.starts_with(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_a_head_alone_may_say_is_gone_and_the_rest_stays() {
+        let mut lines = HeaderMap::new();
+        for name in [
+            "authorization",
+            "connection",
+            "content-length",
+            "content-type",
+            "host",
+            "if-match",
+            "openai-organization",
+            "set-cookie",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "x-firstbyte-request-id",
+            "x-forwarded-for",
+            "x-named",
+        ] {
+            lines.insert(name, HeaderValue::from_static("x-named"));
+        }
+        for value in ["1", "2"] {
+            lines.append("x-sum", HeaderValue::from_static(value));
+        }
+        lines.append("server-timing", HeaderValue::from_static("db;dur=1"));
+        clean_trailers(&mut lines);
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        let mut kept: Vec<_> =
+            lines.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+        kept.sort_unstable();
+        let expected = [("server-timing", "db;dur=1"), ("x-sum", "1"), ("x-sum", "2")];
+        assert_eq!(kept, expected.map(|(name, value)| (name, value.to_owned())));
+    }
+}
