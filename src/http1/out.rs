@@ -32,6 +32,12 @@ pub struct Out<P> {
     after: &'static [u8],
 }
 
+impl<P: Buf> Default for Out<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<P: Buf> Out<P> {
     /// Nothing yet.
     pub fn new() -> Self {
