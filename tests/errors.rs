@@ -132,10 +132,8 @@ fn a_head_beyond_its_bounds_says_so_is_recorded_and_closed() {
     let lines = fixture.access_log();
     let logged: Vec<_> =
         lines.iter().map(|line| (line["status"].as_u64(), line["error"].as_str())).collect();
-    let told: Vec<_> = beyond
-        .iter()
-        .map(|(_, status, code)| (Some(*status).map(u64::from), Some(*code)))
-        .collect();
+    let told: Vec<_> =
+        beyond.iter().map(|(_, status, code)| (Some(u64::from(*status)), Some(*code))).collect();
     assert_eq!(logged, told);
 }
 

@@ -30,9 +30,9 @@ fn hypers(bytes: &[u8]) -> Option<request::Parts> {
         client.write_all(bytes).await.unwrap();
         drop(client);
         let mut http1 = http1::Builder::new();
-        let served =
+        let ended =
             http1.max_headers(LIMITS.headers).serve_connection(TokioIo::new(server), service);
-        let _refused = served.await;
+        let _refused = ended.await;
     });
     seen.take()
 }

@@ -25,7 +25,7 @@ fn with(lines: &str) -> Head {
     head(&format!("POST /v1 HTTP/1.1\r\nhost: a\r\n{lines}\r\n")).unwrap()
 }
 
-fn is_bad(result: Result<Head, Kind>) -> bool {
+fn is_bad(result: &Result<Head, Kind>) -> bool {
     matches!(result, Err(Kind::BadRequest(_)))
 }
 
@@ -75,7 +75,7 @@ fn what_is_no_head_is_refused() {
         "GET /a b HTTP/1.1\r\n\r\n",
         "GET a:b:c HTTP/1.1\r\n\r\n",
     ] {
-        assert!(is_bad(head(text)), "{text:?}");
+        assert!(is_bad(&head(text)), "{text:?}");
     }
 }
 
