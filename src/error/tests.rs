@@ -63,7 +63,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 26);
+    assert_eq!(all().count(), 27);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }
@@ -146,7 +146,7 @@ fn only_our_own_shortages_say_when_to_come_back() {
 fn a_request_that_can_only_fail_again_is_not_retried() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
-        let hopeless = [400, 404, 405, 431].contains(&status.as_u16());
+        let hopeless = [400, 404, 405, 414, 431].contains(&status.as_u16());
         let said = headers.get("x-should-retry").map(HeaderValue::as_bytes);
         assert_eq!(said, hopeless.then_some(&b"false"[..]), "{kind:?}");
     }
