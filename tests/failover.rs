@@ -171,11 +171,15 @@ fn a_body_that_was_still_coming_is_whole_too() {
     let mut client = Http1::new(several.fixture.connect());
     client.send_head(&asked);
     let (begin, rest) = pieces.split_at(3);
-    begin.iter().for_each(|piece| client.send_piece(&asked, piece));
+    for piece in begin {
+        client.send_piece(&asked, piece);
+    }
     several.fixture.wait_until("`a` was left", |fixture| {
         fixture.count(r#"firstbyte_failovers_total{from="a",to="b",reason="rate_limited"}"#) == 1
     });
-    rest.iter().for_each(|piece| client.send_piece(&asked, piece));
+    for piece in rest {
+        client.send_piece(&asked, piece);
+    }
     let answer = client.answer(&asked);
     assert_from(&answer, "b");
     assert_eq!(answer.body(), pieces.concat());
