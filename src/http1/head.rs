@@ -62,7 +62,6 @@ pub enum Framing {
 }
 
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one thing that a line says or does not")]
 struct Said {
     /// Whether the connection stays, where either was said.
     keep_alive: Option<bool>,
