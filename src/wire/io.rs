@@ -173,7 +173,7 @@ impl<S: AsyncWrite + Unpin> Stamped<S> {
 }
 
 impl Stamped<tokio::net::TcpStream> {
-    /// While this is on, a close of this socket is a reset; see [`super::abort_on_close`].
+    /// While this is on, a close of this socket is a reset, so that the peer cannot take it for an orderly end.
     pub fn abort_on_close(&self, on: bool) {
         super::abort_on_close(&*self.0.stream.borrow(), on);
     }
