@@ -13,55 +13,11 @@ use firstbyte::config::{
 use firstbyte::relay::head::{UpstreamHead, answer};
 use firstbyte::route::Table;
 use http::{HeaderValue, Request, Response, Version, request, response};
-
-const REQUEST: &str = "host: 127.0.0.1:8080
-accept-encoding: gzip, deflate
-connection: keep-alive
-accept: application/json
-content-type: application/json
-user-agent: OpenAI/Python 2.8.0
-x-stainless-lang: python
-x-stainless-package-version: 2.8.0
-x-stainless-os: Linux
-x-stainless-arch: x64
-x-stainless-runtime: CPython
-x-stainless-runtime-version: 3.13.5
-authorization: Bearer sk-proj-0123456789012345678901234567890123456789
-x-stainless-async: false
-x-stainless-retry-count: 0
-x-stainless-read-timeout: 600
-content-length: 512";
-
-const ANSWER: &str = "date: Sun, 22 Nov 2026 10:00:00 GMT
-content-type: text/event-stream; charset=utf-8
-access-control-expose-headers: X-Request-ID
-openai-organization: org
-openai-processing-ms: 120
-openai-project: proj_0123456789
-openai-version: 2020-10-01
-x-envoy-upstream-service-time: 130
-x-ratelimit-limit-requests: 10000
-x-ratelimit-limit-tokens: 2000000
-x-ratelimit-remaining-requests: 9999
-x-ratelimit-remaining-tokens: 1999000
-x-ratelimit-reset-requests: 6ms
-x-ratelimit-reset-tokens: 0s
-x-request-id: req_0123456789abcdef
-cf-cache-status: DYNAMIC
-set-cookie: __cf_bm=0123456789; path=/
-set-cookie: _cfuvid=0123456789; path=/
-strict-transport-security: max-age=31536000
-x-content-type-options: nosniff
-server: cloudflare
-cf-ray: 0123456789abcdef-FRA
-alt-svc: h3=\":443\"";
-
-fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    text.lines().filter_map(|line| line.split_once(": "))
-}
+use scripted::texts::{ANSWER, REQUEST, lines};
 
 fn client() -> request::Parts {
     let mut head = Request::post("/v1/chat/completions");
+    head = head.header("host", "127.0.0.1:8080").header("content-length", "512");
     for (name, value) in lines(REQUEST) {
         head = head.header(name, value);
     }
@@ -70,6 +26,7 @@ fn client() -> request::Parts {
 
 fn upstreams() -> response::Parts {
     let mut head = Response::builder().version(Version::HTTP_2);
+    head = head.header("x-request-id", "req_0123456789abcdef");
     for (name, value) in lines(ANSWER) {
         head = head.header(name, value);
     }

@@ -90,19 +90,19 @@ impl Proxy {
         }
     }
 
-    /// Answers what could not be read as a request, or not to its end. It is recorded as one whose
-    /// method and path are not known.
-    pub fn turn_away(&self, client: &Client, version: Version, kind: Kind) -> Response<RelayBody> {
+    /// Answers what could not be read as a request on an HTTP/1.1 connection, or not to its end. It is
+    /// recorded as one whose method and path are not known.
+    pub fn turn_away(&self, client: &Client, kind: Kind) -> Response<RelayBody> {
         let unknown = Method::from_bytes(b"-").unwrap_or_default();
         let record = self.recorder.open(Opened {
             at: client.wire.read_at(),
             client: client.address,
-            version,
+            version: Version::HTTP_11,
             method: unknown,
             path: "-".to_owned(),
         });
         let id = record.id().header_value();
-        refuse(&kind.into(), version, &record, &id)
+        refuse(&kind.into(), Version::HTTP_11, &record, &id)
     }
 
     async fn forward(
@@ -119,6 +119,9 @@ impl Proxy {
         let idle = self.config.client.body_idle;
         let mut upload =
             Upload::new(body, sends, limits.replay_bytes, idle, Instant::now(), record);
+        if head.headers.len() > limits.headers {
+            return Err(Kind::TooManyHeaders.into()); // HTTP/2's: of HTTP/1.1 no such head is whole
+        }
         let until = patience::until(&head.headers, record.opened_at())?;
         let reached = {
             let reaching = std::pin::pin!(self.reach(head, until, &mut upload, record));

@@ -170,7 +170,7 @@ impl Session<'_> {
 
     /// Answers what was no request, or none that can be read.
     async fn turn_away(&self, kind: Kind) -> After {
-        let answer = self.door.proxy.turn_away(&self.client, Version::HTTP_11, kind);
+        let answer = self.door.proxy.turn_away(&self.client, kind);
         let asked = Asked { version: Version::HTTP_11, head_only: false, trailers: false };
         self.send(answer, asked, false, b"").await
     }

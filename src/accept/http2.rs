@@ -11,7 +11,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::connection::{Client, Door};
 use super::drain::Member;
-use crate::error::Kind;
 use crate::relay::RequestBody;
 use crate::relay::attend::attended;
 use crate::wire::ClientSocket;
@@ -43,17 +42,13 @@ pub(super) async fn serve(
     client: Rc<Client>,
     member: &mut Member,
 ) {
-    let (proxy, most) = (Rc::clone(&door.proxy), door.config.limits.headers);
+    let proxy = Rc::clone(&door.proxy);
     let service = service_fn(move |request: Request<Incoming>| {
         let (proxy, client) = (Rc::clone(&proxy), Rc::clone(&client));
         // In a box of its own, which is gone once the answer begins.
         Box::pin(async move {
-            let answer = if request.headers().len() > most {
-                proxy.turn_away(&client, request.version(), Kind::TooManyHeaders)
-            } else {
-                proxy.serve(&client, request.map(RequestBody::Http2)).await
-            };
-            Ok::<_, Infallible>(answer)
+            let request = request.map(RequestBody::Http2);
+            Ok::<_, Infallible>(proxy.serve(&client, request).await)
         })
     });
     let header_bytes = u32::try_from(door.config.limits.header_bytes).unwrap_or(u32::MAX);
