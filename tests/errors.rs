@@ -252,7 +252,8 @@ fn an_upstream_that_answers_early_does_not_cost_the_client_its_connection() {
             let ask = Ask::post("/v1/files", "").body(vec![piece; 100], length);
             client.send_head(&ask);
             client.send_piece(&ask, &ask.pieces[0]);
-            assert_eq!(client.answer(&ask).status, 401, "{origin:?}");
+            let answer = client.answer(&ask);
+            assert_eq!(answer.status, 401, "{origin:?} {length:?} {answer:?}");
             for piece in &ask.pieces[1..] {
                 client.send_piece(&ask, piece);
             }

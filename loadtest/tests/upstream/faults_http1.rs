@@ -189,3 +189,15 @@ async fn an_echo_goes_back_while_the_request_still_arrives() {
         assert!(tcp.read_buf(&mut seen).await.unwrap() > 0);
     }
 }
+
+#[tokio::test]
+async fn an_early_answer_to_a_request_without_a_body_keeps_its_connection() {
+    let upstream = upstream(Script::new().early().answer(200, &[], "ok"));
+    let mut client = http1_connect(&upstream).await;
+    for _ in 0..10 {
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let answer = http1_read(&mut client).await;
+        assert!(answer.ended_cleanly && answer.body == b"ok");
+    }
+    assert_eq!(upstream.log().connections.len(), 1);
+}

@@ -101,7 +101,9 @@ async fn serve(
     let mut upload = Upload { reader, ended: false };
     exchange(shared, wire, seen, &mut upload, &mut sink).await;
     let Sink::H1(answer) = sink else { return false };
-    upload.ended && answer.reusable() && head.keep_alive
+    // An answer that began early may be over before anybody asked whether a body comes at all.
+    let read = upload.ended || reader.is_over();
+    read && answer.reusable() && head.keep_alive
 }
 
 /// The request's body, and after it the watch for the peer's leaving.

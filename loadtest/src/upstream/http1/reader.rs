@@ -87,6 +87,11 @@ impl Reader {
         }
     }
 
+    /// Nothing of the current request's body is left to read.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.body, Body::Over)
+    }
+
     /// Completes when the peer has closed; reads ahead so as to notice.
     pub(super) async fn gone(&mut self) -> Gone {
         while self.buffer.len() < AHEAD_LIMIT {
