@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use firstbyte::config::Protocol;
 use loadtest::upstream::{Cut, Script, Upstream};
 
 use crate::fixture::Fixture;
@@ -9,6 +10,7 @@ use crate::http1_client::Http1;
 use crate::http2_client::Http2;
 use crate::message::{Ask, Length};
 use crate::pairing::{CLIENTS, ORIGINS, Origin, every_pairing, upstream};
+use crate::raw_upstream::{self, Reply};
 use crate::refusal::assert_refused;
 
 #[test]
@@ -260,5 +262,22 @@ fn an_upstream_that_answers_early_does_not_cost_the_client_its_connection() {
             client.send_end(&ask);
             assert_eq!(client.ask(&Ask::get("/v1/models")).status, 200, "{origin:?}");
         }
+    }
+}
+
+/// The same where it does not even read what still comes, so that its socket resets: what it said before is
+/// here, though nothing more can be sent to it.
+#[test]
+fn an_upstream_that_answers_and_resets_under_an_upload_has_answered() {
+    let refusal = b"HTTP/1.1 413 Too Large\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno";
+    let address = raw_upstream::http1(|_| Reply { bytes: refusal.to_vec(), close: true });
+    let fixture = Fixture::configured(Upstream::builder().clear(), |config| {
+        raw_upstream::lead_to(config, address, Protocol::Http1);
+    });
+    let piece = bytes::Bytes::from(vec![b'x'; 64 * 1024]);
+    let ask = Ask::post("/v1/files", "").body(vec![piece; 16], Length::Known);
+    for _ in 0..50 {
+        let answer = Http1::new(fixture.connect()).ask(&ask);
+        assert_eq!((answer.status, &*answer.body()), (413, &b"no"[..]), "{answer:?}");
     }
 }

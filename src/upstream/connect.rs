@@ -17,7 +17,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::http1::SlotBody;
-use super::http2;
+use super::reads_on::ReadsOn;
+use super::{http1, http2};
 use crate::config::{self, Protocol, Scheme};
 use crate::error::{Error, Kind};
 use crate::wire::{self, Stamped, Wire};
@@ -34,7 +35,7 @@ pub(super) enum Connected {
     Http2(h2::client::SendRequest<Bytes>, h2::client::Connection<Transport, Bytes>, h2::PingPong),
     Http1(
         hyper::client::conn::http1::SendRequest<SlotBody>,
-        hyper::client::conn::http1::Connection<hyper_util::rt::TokioIo<Transport>, SlotBody>,
+        hyper::client::conn::http1::Connection<http1::Io, SlotBody>,
     ),
 }
 
@@ -76,11 +77,12 @@ impl Connector {
     }
 
     async fn negotiate(&self, stamped: Stamped<TcpStream>) -> Result<Connected, Error> {
+        let wire = Rc::clone(stamped.wire());
         let Some((connector, name)) = &self.tls else {
             let io = Transport::Clear(stamped);
             return match self.settings.protocol {
                 Protocol::Http2 => self.http2(io).await,
-                Protocol::Auto | Protocol::Http1 => Self::http1(io).await,
+                Protocol::Auto | Protocol::Http1 => Self::http1(io, wire).await,
             };
         };
         let tls = connector
@@ -92,7 +94,7 @@ impl Connector {
             return Err(Error::with(Kind::UpstreamHandshake, "the upstream does not offer h2"));
         }
         let io = Transport::Tls(Box::new(tls));
-        if offered_http2 { self.http2(io).await } else { Self::http1(io).await }
+        if offered_http2 { self.http2(io).await } else { Self::http1(io, wire).await }
     }
 
     async fn http2(&self, io: Transport) -> Result<Connected, Error> {
@@ -107,9 +109,9 @@ impl Connector {
         Ok(Connected::Http2(sender, connection, pings))
     }
 
-    async fn http1(io: Transport) -> Result<Connected, Error> {
+    async fn http1(io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
         let (sender, connection) = hyper::client::conn::http1::Builder::new()
-            .handshake(hyper_util::rt::TokioIo::new(io))
+            .handshake(hyper_util::rt::TokioIo::new(ReadsOn::new(io, wire)))
             .await
             .map_err(|error| Error::with(Kind::UpstreamHandshake, error))?;
         Ok(Connected::Http1(sender, connection))

@@ -62,7 +62,8 @@ impl Conn {
 
     /// Streams that could be leased now.
     pub(super) fn free(&self) -> usize {
-        if self.state.get() == State::Draining || self.resting.get() {
+        let usable = self.state.get() != State::Draining && self.wire.can_write();
+        if !usable || self.resting.get() {
             return 0;
         }
         self.cap.get().saturating_sub(self.in_flight.get())

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use super::connect::Transport;
 use super::connection::{Conn, Sender};
 use super::pool::Pool;
+use super::reads_on::ReadsOn;
 
 /// An answer's head, to come. The one box that HTTP/1.1 costs a request: hyper's future has no name.
 pub(super) type Answering =
@@ -132,21 +133,21 @@ impl Body for SlotBody {
     }
 }
 
-/// hyper's connection over our transport.
-type Io = Connection<TokioIo<Transport>, SlotBody>;
+/// Our transport as hyper takes it.
+pub(super) type Io = TokioIo<ReadsOn<Transport>>;
 
 /// A connection as hyper drives it, polled by one of two tasks: its own, or, while the body of an
 /// answer is read, the reader's. hyper gives on one frame a poll, so that a reader who polls it finds
 /// frames that are ready together, and is woken by the socket itself.
 pub(super) struct SharedIo {
-    io: RefCell<Option<Io>>,
+    io: RefCell<Option<Connection<Io, SlotBody>>>,
     /// The connection's own task, to be woken when it is to poll again.
     driver: RefCell<Option<Waker>>,
     in_hand: Cell<bool>,
 }
 
 impl SharedIo {
-    pub(super) fn new(io: Io) -> Rc<Self> {
+    pub(super) fn new(io: Connection<Io, SlotBody>) -> Rc<Self> {
         Rc::new(Self {
             io: RefCell::new(Some(io)),
             driver: RefCell::default(),

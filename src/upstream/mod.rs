@@ -12,6 +12,7 @@ mod http2;
 mod lease;
 mod life;
 mod pool;
+mod reads_on;
 mod source;
 mod stream;
 mod tls;

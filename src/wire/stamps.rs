@@ -18,6 +18,7 @@ pub struct Wire {
     handed: RefCell<Vec<Handed>>,
     flush_waiters: RefCell<Vec<Waker>>,
     stalled: Cell<bool>,
+    broken: Cell<bool>,
 }
 
 /// Something given to the protocol layer whose departure a record waits for.
@@ -38,6 +39,7 @@ impl Wire {
             handed: RefCell::default(),
             flush_waiters: RefCell::default(),
             stalled: Cell::new(false),
+            broken: Cell::new(false),
         }
     }
 
@@ -55,6 +57,16 @@ impl Wire {
     /// The peer took nothing for the write-stall deadline.
     pub(super) fn stall(&self) {
         self.stalled.set(true);
+    }
+
+    /// The peer has closed, or reset: a write failed.
+    pub fn break_writing(&self) {
+        self.broken.set(true);
+    }
+
+    /// No write failed so far.
+    pub fn can_write(&self) -> bool {
+        !self.broken.get()
     }
 
     /// When the socket last gave bytes.

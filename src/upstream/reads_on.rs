@@ -1,0 +1,95 @@
+//! A transport that is still read when it cannot be written to any more.
+//!
+//! An upstream that refuses an upload (401, 413) may answer, close, and reset for what goes on arriving. hyper
+//! gives a connection up at the first write that fails, though the answer may be here already, unread. The peer
+//! no longer reads: what it is not given, it does not miss. So writing goes on into nothing, and reading says how
+//! the exchange ended: with the answer, or without one (RFC 9112, section 9.5).
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::wire::Wire;
+
+/// See the module. The connection takes no other request: its [`Wire`] says that writing failed.
+pub(super) struct ReadsOn<T> {
+    io: T,
+    wire: Rc<Wire>,
+}
+
+impl<T> ReadsOn<T> {
+    pub(super) fn new(io: T, wire: Rc<Wire>) -> Self {
+        Self { io, wire }
+    }
+
+    fn taken(&self, wrote: Poll<io::Result<usize>>, all: usize) -> Poll<io::Result<usize>> {
+        match wrote {
+            Poll::Ready(Err(error)) if is_peers(&error) => {
+                self.wire.break_writing();
+                Poll::Ready(Ok(all))
+            }
+            wrote => wrote,
+        }
+    }
+
+    fn done(&self, done: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
+        match done {
+            Poll::Ready(Err(error)) if is_peers(&error) => {
+                self.wire.break_writing();
+                Poll::Ready(Ok(()))
+            }
+            done => done,
+        }
+    }
+}
+
+/// The peer has closed, or reset.
+fn is_peers(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for ReadsOn<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for ReadsOn<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.taken(wrote, buf.len())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.taken(wrote, bufs.iter().map(|buf| buf.len()).sum())
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.done(flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
