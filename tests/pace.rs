@@ -1,8 +1,11 @@
 //! Peers that send or take in the smallest steps, and what is large in many of them.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use firstbyte::config::Protocol;
 use loadtest::random::Random;
 use loadtest::upstream::{Script, Upstream};
 
@@ -11,6 +14,7 @@ use crate::http1_client::Http1;
 use crate::message::{Ask, Length};
 use crate::pairing::{ORIGINS, upstream};
 use crate::raw_http1::{Client, line};
+use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
 use crate::splits::{events, sha256};
 
 const MIB: usize = 1024 * 1024;
@@ -18,11 +22,7 @@ const MIB: usize = 1024 * 1024;
 #[test]
 fn a_megabyte_in_chunks_of_one_byte_arrives_as_it_is() {
     let body = events(&mut Random::new(1), MIB);
-    let mut coded = Vec::with_capacity(6 * MIB + 5);
-    for byte in &body {
-        coded.extend_from_slice(&[b'1', b'\r', b'\n', *byte, b'\r', b'\n']);
-    }
-    coded.extend_from_slice(b"0\r\n\r\n");
+    let coded = chunks_of_one_byte(&body);
     let fixture = Fixture::start(upstream());
     let mut client = Http1::new(fixture.connect());
     let ask = Ask::post("/v1/files", "").body(Vec::new(), Length::Unknown);
@@ -33,6 +33,47 @@ fn a_megabyte_in_chunks_of_one_byte_arrives_as_it_is() {
     assert_eq!(log.requests[0].body_sha256, Some(sha256(&[body])));
     // And the connection is in step.
     assert_eq!(client.ask(&Ask::get("/v1/models")).status, 200);
+}
+
+/// As many frames as bytes would make a server end the connection, and with it other clients' streams.
+#[test]
+fn chunks_of_one_byte_that_are_there_together_go_up_as_few_frames() {
+    let (frames, bytes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (seen, taken) = (Arc::clone(&frames), Arc::clone(&bytes));
+    let upstream = http2_frames(&frame(4, 0, 0, b""), move |kind, flags, stream, payload| {
+        let bytes = match (kind, flags & 1) {
+            (4, 0) => frame(4, 1, 0, b""),
+            (6, 0) => frame(6, 1, 0, payload),
+            (0, end) => {
+                seen.fetch_add(1, Ordering::Relaxed);
+                taken.fetch_add(payload.len(), Ordering::Relaxed);
+                if end == 1 { frame(1, 5, stream, &[0x88]) } else { Vec::new() }
+            }
+            _ => Vec::new(),
+        };
+        Reply { bytes, close: false }
+    });
+    let fixture = Fixture::configured(Upstream::builder().clear(), |config| {
+        lead_to(config, upstream, Protocol::Http2);
+    });
+    let body = vec![b'x'; 60_000]; // less than a stream's window: nobody opens it
+    let mut client = Http1::new(fixture.connect());
+    let ask = Ask::post("/v1/files", "").body(Vec::new(), Length::Unknown);
+    client.send_head(&ask);
+    client.write(&chunks_of_one_byte(&body));
+    assert_eq!(client.answer(&ask).status, 200);
+    assert_eq!(bytes.load(Ordering::Relaxed), body.len());
+    let frames = frames.load(Ordering::Relaxed);
+    assert!(frames < body.len() / 100, "{frames} frames");
+}
+
+fn chunks_of_one_byte(body: &[u8]) -> Vec<u8> {
+    let mut coded = Vec::with_capacity(6 * body.len() + 5);
+    for byte in body {
+        coded.extend_from_slice(&[b'1', b'\r', b'\n', *byte, b'\r', b'\n']);
+    }
+    coded.extend_from_slice(b"0\r\n\r\n");
+    coded
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use hyper::body::Frame;
 
 use super::deadline::Deadline;
 use super::head::clean_trailers;
@@ -23,6 +24,11 @@ const LET_BY: usize = 1024 * 1024;
 /// And for how long at most: as long as a slow client needs for it.
 const LET_BY_WITHIN: Duration = Duration::from_secs(2);
 
+/// Small parts that are ready together are joined up to about this size, which one TLS record or HTTP/2
+/// frame still holds. Frames of a few bytes each would cost the upstream more than their bytes: servers
+/// built on `h2` end the connection, and every stream on it, once too many of them lie unread.
+const JOIN: usize = 8 * 1024;
+
 /// What is left to send of a request's body.
 pub struct Upload {
     body: RequestBody,
@@ -31,6 +37,8 @@ pub struct Upload {
     /// Taken from the client, not yet taken by the upstream.
     chunk: Bytes,
     trailers: Option<HeaderMap>,
+    /// Behind `chunk` the client failed.
+    failed: Option<Error>,
     /// The client's body was read to its end.
     ended: bool,
     /// Its sender finds the connection closed if it is not read; so it is in HTTP/1.1.
@@ -63,6 +71,7 @@ impl Upload {
             again: Vec::new().into_iter(),
             chunk: Bytes::new(),
             trailers: None,
+            failed: None,
             lingers,
             let_by: LET_BY,
             let_by_since: None,
@@ -185,29 +194,66 @@ impl Upload {
             self.chunk = chunk;
             return Poll::Ready(Ok(()));
         }
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
         let frame = match self.body.poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => return self.poll_silence(cx),
         };
         self.silent_since = None;
-        match frame {
-            None => self.ended = true,
-            Some(Err(error)) => return Poll::Ready(Err(error)),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => {
-                    self.kept.push(&data);
-                    self.chunk = data;
-                    self.ended = self.body.is_end_stream();
-                }
-                Err(frame) => {
-                    self.kept.spoil();
-                    self.trailers = frame.into_trailers().ok();
-                    self.trailers.iter_mut().for_each(clean_trailers);
-                    self.ended = true;
-                }
-            },
+        self.chunk = self.take(frame)?;
+        if !self.ended && self.chunk.len() < JOIN {
+            self.join(cx);
         }
+        self.kept.push(&self.chunk);
         Poll::Ready(Ok(()))
+    }
+
+    /// Adds what else is ready to a small chunk.
+    fn join(&mut self, cx: &mut Context<'_>) {
+        let mut joined = BytesMut::new();
+        while !self.ended && self.chunk.len() + joined.len() < JOIN {
+            let Poll::Ready(frame) = self.body.poll_frame(cx) else { break };
+            match self.take(frame) {
+                Ok(more) if self.chunk.is_empty() && joined.is_empty() => self.chunk = more,
+                Ok(more) => {
+                    if joined.is_empty() {
+                        joined.reserve(JOIN);
+                        joined.extend_from_slice(&std::mem::take(&mut self.chunk));
+                    }
+                    joined.extend_from_slice(&more);
+                }
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if !joined.is_empty() {
+            self.chunk = joined.freeze();
+        }
+    }
+
+    /// The bytes of a frame; its trailers, or that it is the end, are noted.
+    fn take(&mut self, frame: Option<Result<Frame<Bytes>, Error>>) -> Result<Bytes, Error> {
+        let Some(frame) = frame.transpose()? else {
+            self.ended = true;
+            return Ok(Bytes::new());
+        };
+        match frame.into_data() {
+            Ok(data) => {
+                self.ended = self.body.is_end_stream();
+                Ok(data)
+            }
+            Err(frame) => {
+                self.kept.spoil();
+                self.trailers = frame.into_trailers().ok();
+                self.trailers.iter_mut().for_each(clean_trailers);
+                self.ended = true;
+                Ok(Bytes::new())
+            }
+        }
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
