@@ -1,4 +1,4 @@
-//! The operator's listener: `/livez /readyz /metrics /stats`, apart from the data path.
+//! The operator's listener: `/livez /readyz /metrics /stats /reload`, apart from the data path.
 
 use std::convert::Infallible;
 use std::io;
@@ -30,7 +30,18 @@ const JSON: &str = "application/json";
 /// Names the format's version; without it Prometheus 3 refuses the page.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-const PATHS: &str = "not found; here are: /livez /readyz /metrics /stats\n";
+const PATHS: &str = "not found; here are: /livez /readyz /metrics /stats, and POST /reload\n";
+
+/// Reads the configuration again; blocks meanwhile.
+pub type Reload = Arc<dyn Fn() -> Reloaded + Send + Sync>;
+
+/// What became of it, with the page that says so.
+pub enum Reloaded {
+    /// It is in force.
+    Applied(serde_json::Value),
+    /// The old one stays.
+    Refused(serde_json::Value),
+}
 
 /// Whether traffic should come: every worker has its warm connections, and none is leaving.
 pub struct Readiness {
@@ -91,6 +102,7 @@ pub async fn serve(
     listener: std::net::TcpListener,
     hub: Arc<Hub>,
     readiness: Arc<Readiness>,
+    reload: Reload,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -103,8 +115,9 @@ pub async fn serve(
             continue;
         };
         let (hub, readiness) = (Arc::clone(&hub), Arc::clone(&readiness));
+        let reload = Arc::clone(&reload);
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, &hub, &readiness));
+            let service = service_fn(|request| answer(request, &hub, &readiness, &reload));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_DEADLINE)
@@ -121,11 +134,16 @@ async fn answer(
     request: Request<Incoming>,
     hub: &Hub,
     readiness: &Readiness,
+    reload: &Reload,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.uri().path() == "/reload" {
+        return Ok(match *request.method() {
+            Method::POST => reloaded(Arc::clone(reload)).await,
+            _ => not_allowed("POST"),
+        });
+    }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refusal = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET or HEAD\n");
-        refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return Ok(refusal);
+        return Ok(not_allowed("GET, HEAD"));
     }
     // A HEAD's body is left out by hyper, which keeps its length.
     Ok(match request.uri().path() {
@@ -138,6 +156,23 @@ async fn answer(
         "/stats" => page(StatusCode::OK, JSON, hub.stats().await),
         _ => page(StatusCode::NOT_FOUND, TEXT, PATHS),
     })
+}
+
+/// Dropped, because its client left, the reload goes on all the same.
+async fn reloaded(reload: Reload) -> Response<Full<Bytes>> {
+    let (status, report) = match tokio::task::spawn_blocking(move || reload()).await {
+        Ok(Reloaded::Applied(report)) => (StatusCode::OK, report),
+        Ok(Reloaded::Refused(report)) => (StatusCode::UNPROCESSABLE_ENTITY, report),
+        // It panicked, which is in the log.
+        Err(_) => return page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the reload failed\n"),
+    };
+    page(status, JSON, format!("{report}\n"))
+}
+
+fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
+    let mut refusal = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {allowed}\n"));
+    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    refusal
 }
 
 fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
@@ -172,12 +207,13 @@ mod tests {
             commit: "c",
         });
         let (hub, readiness) = (Arc::new(hub.unwrap()), Arc::clone(readiness));
+        let reload: Reload = Arc::new(|| Reloaded::Refused(serde_json::json!({ "faults": [] })));
         let (end, ended) = oneshot::channel::<()>();
         let serving = thread::spawn(move || {
             let mut builder = tokio::runtime::Builder::new_current_thread();
             builder.enable_all().build().unwrap().block_on(async {
                 tokio::select! {
-                    fault = serve(listener, hub, readiness) => fault.unwrap(),
+                    fault = serve(listener, hub, readiness, reload) => fault.unwrap(),
                     _ = ended => {}
                 }
             });
@@ -214,6 +250,10 @@ mod tests {
             assert!(["/livez", "/readyz", "/metrics", "/stats"].iter().all(|p| body.contains(p)));
             let (head, _) = ask(address, "POST", "/livez");
             assert!(head.starts_with("http/1.1 405 ") && head.contains("allow: get, head"));
+            let (head, _) = ask(address, "GET", "/reload");
+            assert!(head.starts_with("http/1.1 405 ") && head.contains("allow: post"), "{head}");
+            let (head, body) = ask(address, "POST", "/reload");
+            assert!(head.starts_with("http/1.1 422 ") && body.contains("faults"), "{head}");
         });
     }
 

@@ -45,3 +45,5 @@ mod kernel;
 pub mod log;
 /// Worker threads: pinned, each with a runtime of its own.
 pub mod runtime;
+/// The program as it serves: signals, reloads, its end.
+pub mod serve;

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use firstbyte::cli::{self, Cli, Command};
-use firstbyte::config::{self, Config, Faults, ProcessEnv};
-use firstbyte::{demo, log, runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use firstbyte::config::{self, ProcessEnv};
+use firstbyte::serve::{self, Origin};
+use firstbyte::{demo, log};
 
 /// Frees and allocates per frame come from the same thread, which is what it is best at.
 #[global_allocator]
@@ -27,11 +27,11 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     match cli.command {
         None => {
-            let config = match &cli.config {
-                Some(path) => config::load(path, &ProcessEnv),
-                None => config::from_env(&ProcessEnv),
+            let origin = match &cli.config {
+                Some(path) => Origin::File(Box::new(config::read(path, &ProcessEnv)?)),
+                None => Origin::Environment(Box::new(config::from_env(&ProcessEnv)?)),
             };
-            config.map_err(Faults::into).and_then(|config| serve(config, cli.config.is_none()))
+            serve::run(origin)
         }
         Some(Command::Check { config: path }) => {
             let config = config::load(&path, &ProcessEnv)?;
@@ -49,40 +49,6 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-/// Runs until SIGTERM or SIGINT, then drains; a second one means now.
-fn serve(config: Config, explain: bool) -> Result<ExitCode, Box<dyn Error>> {
-    let proxy = runtime::start(config)?;
-    for address in proxy.addresses() {
-        tracing::info!("listening on http://{address}");
-    }
-    if let Some(admin) = proxy.admin() {
-        tracing::info!("admin on http://{admin} (/livez /readyz /metrics /stats)");
-    }
-    if explain && let Some(address) = proxy.addresses().first() {
-        tracing::info!("point an SDK at it: OPENAI_BASE_URL=http://{address}/v1 (any api key)");
-    }
-    let signals = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    signals.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
-        tracing::info!("draining; a second signal ends at once");
-        proxy.drain();
-        let stopper = proxy.stopper();
-        let drained = tokio::task::spawn_blocking(move || proxy.join());
-        tokio::pin!(drained);
-        let cut = tokio::select! {
-            cut = &mut drained => cut?,
-            () = async { tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} } } => {
-                stopper.stop();
-                drained.await?
-            }
-        };
-        tracing::info!(cut, "ended");
-        Ok(ExitCode::SUCCESS)
-    })
 }
 
 fn refuse(fault: impl std::fmt::Display) -> ExitCode {

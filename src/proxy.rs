@@ -29,10 +29,11 @@ use crate::record::{Opened, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload};
 use crate::route::{Groups, Table};
-use crate::upstream::{Health, Pool};
+use crate::upstream::{Health, Held};
 use travel::Reached;
 
-/// One worker's proxy.
+/// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
+/// theirs.
 pub struct Proxy {
     /// What the operator asked for.
     pub config: Arc<Config>,
@@ -42,6 +43,8 @@ pub struct Proxy {
     pub groups: Groups,
     /// By [`crate::config::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// Client connections, over all workers.
+    pub connections: Bound,
     /// Requests in flight, over all workers.
     pub streams: Bound,
     /// Opens records.
@@ -51,13 +54,13 @@ pub struct Proxy {
 /// An upstream as a worker needs it.
 pub struct Upstream {
     /// Warm connections.
-    pub pool: Rc<Pool>,
+    pub pool: Held,
     /// What configuration says of every request's head.
     pub head: UpstreamHead,
     /// The operator's name for it, as a header's value.
     pub name: HeaderValue,
     /// Whether its groups ask it.
-    pub health: RefCell<Health>,
+    pub health: Rc<RefCell<Health>>,
 }
 
 impl Proxy {

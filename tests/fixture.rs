@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use firstbyte::config::{AccessLog, Config, Env, from_env};
+use firstbyte::config::{AccessLog, Config, Env, ProcessEnv, from_env, read};
 use firstbyte::runtime::{self, Running};
 use loadtest::upstream::{Builder, Upstream};
 
@@ -57,6 +57,21 @@ impl Fixture {
         fixture
     }
 
+    /// A proxy with this configuration file, ready or not.
+    pub(crate) fn of_file(upstream: Upstream, text: &str) -> Self {
+        let directory = scratch();
+        let file = directory.join("firstbyte.yaml");
+        std::fs::write(&file, text).expect("the file can be written");
+        let read = read(&file, &ProcessEnv).unwrap_or_else(|faults| panic!("{faults}"));
+        let proxy = runtime::start_from(read).expect("the proxy starts");
+        Self { upstream, proxy, directory }
+    }
+
+    /// Writes a file beside the configuration, or the configuration itself: `firstbyte.yaml`.
+    pub(crate) fn write_file(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.join(name), text).expect("the file can be written");
+    }
+
     /// The same without waiting for readiness.
     pub(crate) fn unready(upstream: Builder, change: impl FnOnce(&mut Config)) -> Self {
         let upstream = upstream.start().expect("the mock upstream starts");
@@ -87,10 +102,15 @@ impl Fixture {
 
     /// A page of the admin listener: its status and body.
     pub(crate) fn admin(&self, path: &str) -> (u16, String) {
+        self.ask_admin("GET", path)
+    }
+
+    /// The same by any method.
+    pub(crate) fn ask_admin(&self, method: &str, path: &str) -> (u16, String) {
         let address = self.proxy.admin().expect("the admin listener is on");
         let mut stream = TcpStream::connect(address).expect("the admin listener listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
             .expect("the admin listener reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the admin listener answers");

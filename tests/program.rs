@@ -99,13 +99,19 @@ impl Program {
 
     /// The status of an admin page.
     pub(crate) fn status(&self, path: &str) -> u16 {
+        let answer = self.page(path);
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    /// An admin page with its head.
+    pub(crate) fn page(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).expect("the admin listener listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
             .expect("the admin listener reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the admin listener answers");
-        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+        answer
     }
 
     /// Waits until what is asked again and again holds.
@@ -128,8 +134,12 @@ impl Program {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).expect("the program runs");
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the program runs");
     }
 
     /// Waits for its end; the status, and what it said on stderr since the start.

@@ -1,8 +1,8 @@
 //! One client connection, from its first byte to its end.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::TcpStream;
@@ -10,8 +10,6 @@ use tokio::net::TcpStream;
 use super::drain::Drain;
 use super::preface::{Protocol, sniff};
 use super::{http1, http2};
-use crate::admit::Bound;
-use crate::config::Config;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::wire::{self, Stamped, Wire};
@@ -27,33 +25,46 @@ pub struct Client {
 /// What every client connection of a worker needs. TLS will stand between socket and protocol
 /// here: everything below takes any stream.
 pub struct Door {
-    /// Forwards requests.
-    pub proxy: Rc<Proxy>,
-    /// Deadlines and bounds.
-    pub config: Arc<Config>,
-    /// Counts connections.
-    pub recorder: Recorder,
-    /// Connections at once, over all workers.
-    pub connections: Bound,
-    /// Tells connections to finish.
-    pub drain: Drain,
+    proxy: RefCell<Rc<Proxy>>,
+    recorder: Recorder,
+    drain: Drain,
 }
 
 impl Door {
+    /// In front of `proxy`; `recorder` counts connections, `drain` tells them to finish.
+    pub fn new(proxy: Rc<Proxy>, recorder: Recorder, drain: Drain) -> Self {
+        Self { proxy: RefCell::new(proxy), recorder, drain }
+    }
+
+    /// Forwards the next request. Not to be kept beyond it: what a reload replaced ends with its last
+    /// owner.
+    pub fn proxy(&self) -> Rc<Proxy> {
+        Rc::clone(&self.proxy.borrow())
+    }
+
+    /// From now on requests go to another one, also those of connections that are open.
+    pub fn lead_to(&self, proxy: Rc<Proxy>) {
+        // The old one is dropped after the borrow: its pools close with it.
+        let _old = self.proxy.replace(proxy);
+    }
+
     /// Serves a connection to its end. Dropped, everything on it is cancelled at once.
     pub async fn serve(self: Rc<Self>, stream: TcpStream, address: SocketAddr) {
         // Over the bound the connection is closed without a word: to say more costs what is short.
-        let Ok(_permit) = self.connections.enter() else { return };
+        let Ok(_permit) = self.proxy.borrow().connections.enter() else { return };
         let _counted = self.recorder.client_connection();
         if wire::tune(&stream).is_err() {
             return; // the client left before we could look
         }
         let mut member = self.drain.join();
-        let stall = self.config.client.write_stall;
+        let (stall, head) = {
+            let client = &self.proxy.borrow().config.client;
+            (client.write_stall, client.head)
+        };
         let socket = Stamped::new(stream, Instant::now(), Some(stall));
         let client = Rc::new(Client { address, wire: Rc::clone(socket.wire()) });
         let protocol = {
-            let sniffed = tokio::time::timeout(self.config.client.head, sniff(&socket));
+            let sniffed = tokio::time::timeout(head, sniff(&socket));
             told_or(std::pin::pin!(sniffed), &mut member).await
         };
         match protocol {

@@ -101,8 +101,7 @@ impl Session<'_> {
 
     /// The next request's head. `None` if the connection ended, or is to end, before one began.
     async fn head(&self, begun: bool) -> Option<Result<Head, Kind>> {
-        let (client, limits) = (&self.door.config.client, self.limits());
-        let mut patience = Patience::new(client.head, client.idle, begun, Instant::now());
+        let (mut patience, limits) = self.patience(begun);
         let mut search = Search::default();
         std::future::poll_fn(|cx| {
             loop {
@@ -139,9 +138,12 @@ impl Session<'_> {
         .await
     }
 
-    fn limits(&self) -> Limits {
-        let limits = &self.door.config.limits;
-        Limits { bytes: limits.header_bytes, headers: limits.headers }
+    /// Taken out of the configuration: a connection that waits must not keep an old one alive.
+    fn patience(&self, begun: bool) -> (Patience, Limits) {
+        let proxy = self.door.proxy();
+        let (client, limits) = (&proxy.config.client, &proxy.config.limits);
+        let patience = Patience::new(client.head, client.idle, begun, Instant::now());
+        (patience, Limits { bytes: limits.header_bytes, headers: limits.headers })
     }
 
     async fn answer(&self, head: Head) -> After {
@@ -154,7 +156,8 @@ impl Session<'_> {
             // In a box of its own, which is gone once the answer begins: the connection would
             // otherwise keep the room for it while a stream runs for minutes.
             let request = Request::from_parts(parts, RequestBody::Http1(body));
-            Box::pin(self.door.proxy.serve(&self.client, request)).await
+            let proxy = self.door.proxy();
+            Box::pin(proxy.serve(&self.client, request)).await
         };
         let stays = stays && intake.may_end();
         let after = self.send(answer, asked, stays, intake.interim_begun()).await;
@@ -170,7 +173,7 @@ impl Session<'_> {
 
     /// Answers what was no request, or none that can be read.
     async fn turn_away(&self, kind: Kind) -> After {
-        let answer = self.door.proxy.turn_away(&self.client, kind);
+        let answer = self.door.proxy().turn_away(&self.client, kind);
         let asked = Asked { version: Version::HTTP_11, head_only: false, trailers: false };
         self.send(answer, asked, false, b"").await
     }

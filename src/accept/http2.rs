@@ -42,16 +42,16 @@ pub(super) async fn serve(
     client: Rc<Client>,
     member: &mut Member,
 ) {
-    let proxy = Rc::clone(&door.proxy);
+    let at = Rc::clone(door);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (proxy, client) = (Rc::clone(&proxy), Rc::clone(&client));
+        let (proxy, client) = (at.proxy(), Rc::clone(&client));
         // In a box of its own, which is gone once the answer begins.
         Box::pin(async move {
             let request = request.map(RequestBody::Http2);
             Ok::<_, Infallible>(proxy.serve(&client, request).await)
         })
     });
-    let header_bytes = u32::try_from(door.config.limits.header_bytes).unwrap_or(u32::MAX);
+    let header_bytes = u32::try_from(door.proxy().config.limits.header_bytes).unwrap_or(u32::MAX);
     let mut builder = server::conn::http2::Builder::new(Local);
     builder
         .timer(TokioTimer::new())

@@ -22,6 +22,12 @@ impl Bound {
         Self { taken: Arc::default(), most }
     }
 
+    /// Another bound on the same things: what is taken counts under both.
+    #[must_use]
+    pub fn with(&self, most: usize) -> Self {
+        Self { taken: Arc::clone(&self.taken), most }
+    }
+
     /// A place, if one is free.
     ///
     /// # Errors
@@ -52,5 +58,13 @@ mod tests {
         assert!(bound.enter().is_err(), "and the refusal takes no place");
         drop(first);
         assert!(bound.enter().is_ok());
+    }
+
+    #[test]
+    fn what_was_taken_under_the_old_bound_counts_under_the_new_one() {
+        let old = Bound::new(1);
+        let _taken = old.enter();
+        assert!(old.with(1).enter().is_err());
+        assert!(old.with(2).enter().is_ok());
     }
 }

@@ -4,7 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::{AccessLog, ClientDeadlines, HealthPolicy, Limits, Pool, Retry, UpstreamDeadlines};
+use super::{
+    AccessLog, ClientDeadlines, HealthPolicy, Limits, Pool, ReloadOn, Retry, UpstreamDeadlines,
+};
 
 const MINUTE: u64 = 60;
 const KIB: usize = 1024;
@@ -18,6 +20,11 @@ pub const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9
 pub const ACCESS_LOG: AccessLog = AccessLog::Stdout;
 /// RFC 9110, section 7.6.3: a proxy must send `Via`.
 pub const VIA: bool = true;
+/// A file that is being edited is not meant yet: whoever changes it says when it is.
+pub const RELOAD: ReloadOn = ReloadOn::Demand;
+/// Ten connects that time out one after the other, and some; a process that is not ready by then
+/// waits for an upstream that does not answer, and the one that runs is better.
+pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(MINUTE);
 /// A client's key is not ours to spread.
 pub const FORWARD_AUTHORIZATION: bool = false;
 /// The address of the API when `OPENAI_BASE_URL` is not set, in the SDKs' form.

@@ -15,7 +15,7 @@ use super::quantity::{Count, Size, Span};
 use super::scalar::{Choice, Flag, Log, ReadableFile, Workers};
 use super::secret::{HeaderText, Secret};
 use super::url::UpstreamUrl;
-use super::{Protocol, defaults as d, route};
+use super::{Protocol, ReloadOn, defaults as d, route};
 
 /// A window's bound (RFC 9113, section 6.9.1).
 const LARGEST_WINDOW: u64 = (1 << 31) - 1;
@@ -47,6 +47,22 @@ pub(super) static ACCESS_LOG: Key<Log> =
 pub(super) static VIA: Key<Flag> =
     Key::new("via", Flag { default: d::VIA }, "Add `Via` to requests and answers.");
 
+pub(super) static RELOAD: Key<Choice<ReloadOn>> = Key::new(
+    "reload",
+    Choice {
+        of: &[("on_demand", ReloadOn::Demand), ("on_change", ReloadOn::Change)],
+        default: d::RELOAD,
+    },
+    "When this file is read again without a cut: at SIGHUP and `POST /reload`, or also when it, or a \
+     key or certificate that it names, was changed.",
+);
+pub(super) static UPGRADE_TIMEOUT: Key<Span> = Key::new(
+    "upgrade_timeout",
+    Span { default: d::UPGRADE_TIMEOUT },
+    "How long the process that SIGUSR2 starts may take to be ready; then it is ended, and the old one \
+     goes on.",
+);
+
 pub(super) static ROOT: Section = Section {
     name: "",
     shape: Shape::One,
@@ -58,6 +74,8 @@ pub(super) static ROOT: Section = Section {
         &WORKERS,
         &ACCESS_LOG,
         &VIA,
+        &RELOAD,
+        &UPGRADE_TIMEOUT,
         &UPSTREAMS,
         &GROUPS,
         &ROUTES,

@@ -3,6 +3,7 @@
 
 mod address;
 mod assemble;
+mod change;
 pub mod defaults;
 mod describe;
 mod env;
@@ -14,11 +15,13 @@ mod kind;
 mod load;
 mod no_file;
 mod quantity;
+mod read;
 mod reader;
 mod reference;
 mod route;
 mod scalar;
 mod secret;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod url;
@@ -31,6 +34,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use change::{changes, shares_connections};
 pub use describe::describe;
 pub use env::{Env, ProcessEnv};
 pub use fault::{At, Fault, Faults, Place};
@@ -39,7 +43,9 @@ pub use health::HealthPolicy;
 pub use load::{load, parse};
 pub use no_file::from_env;
 pub use quantity::parse_duration;
+pub use read::{Read, read, reread};
 pub use reference::{json_schema, key_table};
+pub use stamp::Stamp;
 
 /// Everything the proxy needs to start. [`load`], [`parse`] and [`from_env`] build it from checked
 /// input only. Its `Debug` shows no key.
@@ -65,6 +71,19 @@ pub struct Config {
     pub via: bool,
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// When the file is read again.
+    pub reload: ReloadOn,
+    /// How long a successor may take to be ready before it is given up.
+    pub upgrade_timeout: Duration,
+}
+
+/// When a configuration file is read again, apart from SIGHUP and `POST /reload`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadOn {
+    /// Never.
+    Demand,
+    /// When it, or a file that it refers to, has changed.
+    Change,
 }
 
 /// Index into [`Config::upstreams`].

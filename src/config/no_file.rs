@@ -64,6 +64,8 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             limits: Limits::default(),
             via: defaults::VIA,
             access_log: defaults::ACCESS_LOG,
+            reload: defaults::RELOAD,
+            upgrade_timeout: defaults::UPGRADE_TIMEOUT,
         }
     });
     if let Some(upstream) = config.as_ref().and_then(|config| config.upstreams.first())

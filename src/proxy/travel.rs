@@ -143,7 +143,7 @@ fn last(
 impl Proxy {
     /// The upstream's clocks, or the route's own in their place.
     fn clocks(&self, upstream: UpstreamId, route: RouteId, hold_head: bool) -> Clocks {
-        let upstream = &self.upstreams[upstream.0].pool.settings().deadlines;
+        let upstream = &self.config.upstreams[upstream.0].deadlines;
         let route = &self.config.routes[route.0].deadlines;
         Clocks {
             head: route.response_head.unwrap_or(upstream.response_head),

@@ -7,32 +7,13 @@ use http::{Method, StatusCode, Version};
 use serde::Serialize;
 
 use super::id::RequestId;
+use super::names::Names;
 use super::outcome::{FailoverReason, Outcome, Prevented};
 
 /// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
 pub(super) const PATH_BYTES: usize = 1024;
 /// Longer methods are cut to this many bytes.
 const METHOD_BYTES: usize = 32;
-
-/// Names of what the configuration numbers, for labels and lines.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) routes: Vec<String>,
-    pub(super) upstreams: Vec<String>,
-}
-
-impl Names {
-    /// The label of what was never chosen.
-    pub(super) const NONE: &'static str = "none";
-
-    pub(super) fn route(&self, id: Option<usize>) -> &str {
-        id.and_then(|id| self.routes.get(id)).map_or(Names::NONE, String::as_str)
-    }
-
-    pub(super) fn upstream(&self, id: Option<usize>) -> &str {
-        id.and_then(|id| self.upstreams.get(id)).map_or(Names::NONE, String::as_str)
-    }
-}
 
 /// What a line is made of. It has no place for a header, a query or a body: no key can get in.
 pub(super) struct Entry {

@@ -7,10 +7,11 @@ use std::{io, mem};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::time::timeout_at;
 
-use super::access_log::Names;
+use super::configured::Configured;
 use super::ledger::LeftBehind;
 use super::log_writer::LogWriter;
 use super::meters::Gauges;
+use super::names::{Full, Names, Places};
 use super::recordings::Recordings;
 use super::worker::{Interval, WorkerSeat};
 use super::{metrics, stats};
@@ -50,6 +51,7 @@ pub struct Hub {
     totals: AsyncMutex<Totals>,
     left_behind: LeftBehind,
     log: Option<LogWriter>,
+    pub(super) configured: Configured,
 }
 
 /// The hub's end of one worker.
@@ -84,7 +86,7 @@ pub(super) struct Totals {
 impl Hub {
     /// Opens the access log and starts its thread. Fails if the log's file cannot be opened.
     pub fn new(setup: Setup) -> io::Result<Hub> {
-        let names = Arc::new(Names { routes: setup.routes, upstreams: setup.upstreams });
+        let names = Arc::new(Names::new(setup.routes, setup.upstreams));
         let recordings = Recordings::new(names.upstreams.len());
         Ok(Hub {
             log: LogWriter::start(&setup.access_log, Arc::clone(&names))?,
@@ -105,6 +107,7 @@ impl Hub {
                 log_dropped: 0,
             }),
             left_behind: LeftBehind::default(),
+            configured: Configured::default(),
         })
     }
 
@@ -129,6 +132,30 @@ impl Hub {
             log: self.log.as_ref().and_then(LogWriter::outbox),
             left_behind: Arc::clone(&self.left_behind),
         }
+    }
+
+    /// Where a new configuration's routes and upstreams are counted, in its order; what has a name that
+    /// was here before goes on being counted with it.
+    ///
+    /// # Errors
+    /// More names than one process can count.
+    pub fn places(&self, routes: &[&str], upstreams: &[&str]) -> Result<Places, Full> {
+        self.names.places(routes, upstreams)
+    }
+
+    /// The process began with the configuration of this digest.
+    pub fn config_begun(&self, digest: &str) {
+        self.configured.begun(digest);
+    }
+
+    /// A reload put the configuration of this digest in force.
+    pub fn config_applied(&self, digest: &str) {
+        self.configured.applied(digest);
+    }
+
+    /// A reload left the old configuration in force.
+    pub fn config_refused(&self) {
+        self.configured.refused();
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4. Waits for the workers, at most a
@@ -156,6 +183,7 @@ impl Hub {
     /// way and their answers in the channels, where the next collection finds them.
     async fn collect(&self, totals: &mut Totals) {
         let Totals { lines, recordings, .. } = totals;
+        recordings.grow(self.names.upstreams.len());
         lines.append(&mut self.newcomers.lock().unwrap_or_else(PoisonError::into_inner));
         for line in lines.iter_mut() {
             line.take_late_answer(recordings);

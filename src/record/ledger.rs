@@ -23,8 +23,8 @@ pub(super) struct Ledger {
     pub(super) ids: RequestIds,
     pub(super) in_flight: Gauge,
     pub(super) clients: Gauge,
-    /// One more than there are upstreams: the last stands for those that the configuration lacks.
-    pub(super) upstreams: Vec<UpstreamMeters>,
+    /// By place; those of upstreams that a reload took away stay, for what still runs there.
+    upstreams: RefCell<Vec<Rc<UpstreamMeters>>>,
     /// `None` where no access log is wanted: then no entry is made at all.
     pub(super) log: Option<Outbox>,
     left_behind: LeftBehind,
@@ -35,9 +35,8 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(upstreams: usize, log: Option<Outbox>, left_behind: LeftBehind) -> Ledger {
         let active: Active = Rc::new(RefCell::new(Box::new(Recordings::new(upstreams))));
-        let meters = (0..=upstreams).map(|id| UpstreamMeters::new(id, Rc::clone(&active)));
         Ledger {
-            upstreams: meters.collect(),
+            upstreams: RefCell::default(),
             active,
             ids: RequestIds::new(),
             in_flight: Gauge::default(),
@@ -56,16 +55,33 @@ impl Ledger {
     /// Puts an empty set in place and gives the one that was filled: two pointers change hands,
     /// however much was recorded.
     pub(super) fn swap(&self, empty: Box<Recordings>) -> Box<Recordings> {
+        let mut empty = empty;
+        empty.grow(self.upstreams.borrow().len());
         mem::replace(&mut *self.active.borrow_mut(), empty)
     }
 
     pub(super) fn gauges(&self) -> Gauges {
-        let configured = self.upstreams.len().saturating_sub(1);
         Gauges {
             streams_in_flight: self.in_flight.get(),
             client_connections: self.clients.get(),
-            upstreams: self.upstreams.iter().take(configured).map(UpstreamMeters::read).collect(),
+            upstreams: self.upstreams.borrow().iter().map(|meters| meters.read()).collect(),
         }
+    }
+
+    /// The meters at a place that the hub gave.
+    pub(super) fn meters(&self, place: usize) -> Rc<UpstreamMeters> {
+        let mut upstreams = self.upstreams.borrow_mut();
+        while upstreams.len() <= place {
+            let next = UpstreamMeters::new(upstreams.len(), Rc::clone(&self.active));
+            upstreams.push(Rc::new(next));
+        }
+        self.active.borrow_mut().grow(upstreams.len());
+        Rc::clone(&upstreams[place])
+    }
+
+    /// Meters that nobody reads.
+    pub(super) fn lacking(&self) -> Rc<UpstreamMeters> {
+        Rc::new(UpstreamMeters::new(usize::MAX, Rc::clone(&self.active)))
     }
 
     /// Counts a request that is over; called by its `Drop` only, hence once.

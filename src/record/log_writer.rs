@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::access_log::{Clocks, Entry, Names, append_line};
+use super::access_log::{Clocks, Entry, append_line};
+use super::names::Names;
 use crate::config::AccessLog;
 
 /// How long a line may rest on its worker.

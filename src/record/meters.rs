@@ -28,6 +28,11 @@ impl Gauge {
         self.0.set(now);
     }
 
+    /// Counts `now` instead of `before`, for one of several owners of the number.
+    pub fn shift(&self, before: u64, now: u64) {
+        self.0.set(self.get().saturating_sub(before).saturating_add(now));
+    }
+
     /// The number now.
     pub fn get(&self) -> u64 {
         self.0.get()
@@ -77,6 +82,11 @@ impl UpstreamMeters {
             id,
             active,
         }
+    }
+
+    /// Where it is counted.
+    pub(super) fn place(&self) -> usize {
+        self.id
     }
 
     /// A connect succeeded; `took` covers DNS to the peer's SETTINGS.

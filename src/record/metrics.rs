@@ -100,6 +100,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     upstream_timings(&mut text, hub, &totals.recordings);
     upstream_state(&mut text, hub, totals);
     ourselves(&mut text, hub, totals);
+    hub.configured.show(&mut text);
     process(&mut text, hub);
     text.into_string()
 }

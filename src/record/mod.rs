@@ -6,6 +6,7 @@
 //! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
 
 mod access_log;
+mod configured;
 mod durations;
 mod hub;
 mod id;
@@ -13,10 +14,12 @@ mod ledger;
 mod log_writer;
 mod meters;
 mod metrics;
+mod names;
 mod outcome;
 mod process;
 mod recordings;
 mod request;
+mod slots;
 mod stats;
 mod story;
 mod text;
@@ -25,6 +28,7 @@ mod worker;
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
+pub use names::{Full, Places};
 pub use outcome::{Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason};
 pub use request::{Leased, Opened, Record};
 pub use worker::{Recorder, WorkerSeat};

@@ -66,6 +66,13 @@ impl Recordings {
         Recordings { upstreams, ..Recordings::default() }
     }
 
+    /// Makes room for this many upstreams at least.
+    pub(super) fn grow(&mut self, upstreams: usize) {
+        if self.upstreams.len() < upstreams {
+            self.upstreams.resize_with(upstreams, UpstreamRecordings::default);
+        }
+    }
+
     /// Touches one upstream's part; an index that the configuration never had is let fall.
     pub(super) fn upstream(&mut self, id: usize, touch: impl FnOnce(&mut UpstreamRecordings)) {
         if let Some(upstream) = self.upstreams.get_mut(id) {
@@ -84,6 +91,7 @@ impl Recordings {
         add_each(&mut self.ends, &other.ends);
         add_each(&mut self.replays, &other.replays);
         add_each(&mut self.prevented, &other.prevented);
+        self.grow(other.upstreams.len());
         for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
             sum.cold += more.cold;
             sum.connect_failures += more.connect_failures;

@@ -13,6 +13,7 @@ use super::ledger::Ledger;
 use super::meters::GaugeGuard;
 use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason};
 use super::recordings::{FailoverKey, UpstreamRecordings};
+use super::slots::Slots;
 use super::story::{Head, Story};
 
 /// Longer request ids of an upstream are cut to this many bytes.
@@ -51,16 +52,24 @@ pub struct Record {
     pub(super) opened: Opened,
     pub(super) story: RefCell<Story>,
     ledger: Rc<Ledger>,
+    slots: Rc<Slots>,
     _in_flight: GaugeGuard,
 }
 
 impl Record {
-    pub(super) fn open(ledger: Rc<Ledger>, mut opened: Opened) -> Rc<Record> {
+    pub(super) fn open(ledger: Rc<Ledger>, slots: Rc<Slots>, mut opened: Opened) -> Rc<Record> {
         if let Some(query) = opened.path.find(['?', '#']) {
             opened.path.truncate(query);
         }
         let (id, in_flight) = (ledger.ids.next(), ledger.in_flight.enter());
-        Rc::new(Record { id, opened, story: RefCell::default(), ledger, _in_flight: in_flight })
+        Rc::new(Record {
+            id,
+            opened,
+            story: RefCell::default(),
+            ledger,
+            slots,
+            _in_flight: in_flight,
+        })
     }
 
     /// When its head had arrived.
@@ -81,13 +90,13 @@ impl Record {
     /// Indices into the configuration's routes and upstreams.
     pub fn routed(&self, route: usize, upstream: usize) {
         let mut story = self.story.borrow_mut();
-        story.route = Some(route);
-        story.upstream = Some(upstream);
+        story.route = Some(self.slots.route(route));
+        story.upstream = Some(self.slots.upstream(upstream));
     }
 
     /// The route is known, and no upstream of it is asked.
     pub fn on_route(&self, route: usize) {
-        self.story.borrow_mut().route = Some(route);
+        self.story.borrow_mut().route = Some(self.slots.route(route));
     }
 
     /// A stream was had. After a replay this is called again: waits add up in the access log.
@@ -208,6 +217,7 @@ impl Record {
 
     /// The upstream was left for another of its group.
     pub fn failed_over(&self, to: usize, reason: FailoverReason) {
+        let to = self.slots.upstream(to);
         let mut story = self.story.borrow_mut();
         let mut active = self.ledger.active.borrow_mut();
         // What is known so far is of the one that was left.
@@ -219,6 +229,7 @@ impl Record {
 
     /// All failed, and this one is asked again after a pause.
     pub fn retried(&self, to: usize, reason: FailoverReason, waited: Duration) {
+        let to = self.slots.upstream(to);
         let mut story = self.story.borrow_mut();
         let mut active = self.ledger.active.borrow_mut();
         story.settle(&mut active);
@@ -234,7 +245,7 @@ impl Record {
     pub fn fell_back(&self, upstream: usize, version: Version) {
         let mut story = self.story.borrow_mut();
         story.settle(&mut self.ledger.active.borrow_mut());
-        story.upstream = Some(upstream);
+        story.upstream = Some(self.slots.upstream(upstream));
         story.upstream_version = Some(version);
         // It was sent to others since: how long this one took is not known any more.
         story.head_sent = None;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::access_log::Names;
 use super::ledger::{Ledger, LeftBehind};
 use super::log_writer::OutboxSeat;
 use super::meters::{ConnectionGuard, Gauges, UpstreamMeters};
+use super::names::{Names, Places};
 use super::recordings::Recordings;
 use super::request::{Opened, Record};
+use super::slots::Slots;
 
 /// What a worker answers when the hub asks.
 pub(super) struct Interval {
@@ -39,7 +40,12 @@ impl WorkerSeat {
         if ledger.log.is_some() {
             tokio::task::spawn_local(flush(Rc::clone(&ledger)));
         }
-        Recorder(ledger)
+        let places = Places {
+            routes: (0..self.names.routes.len()).collect(),
+            upstreams: (0..self.names.upstreams.len()).collect(),
+        };
+        let slots = Rc::new(Slots::new(&ledger, &places));
+        Recorder { ledger, slots }
     }
 }
 
@@ -66,30 +72,39 @@ async fn flush(ledger: Rc<Ledger>) {
     }
 }
 
-/// A worker's recorder: cheap to clone, of one thread.
+/// A worker's recorder for one configuration: cheap to clone, of one thread.
 #[derive(Clone)]
-pub struct Recorder(Rc<Ledger>);
+pub struct Recorder {
+    ledger: Rc<Ledger>,
+    slots: Rc<Slots>,
+}
 
 impl Recorder {
     /// Opens a request's record; it is closed when the last clone is dropped.
     pub fn open(&self, opened: Opened) -> Rc<Record> {
-        Record::open(Rc::clone(&self.0), opened)
+        Record::open(Rc::clone(&self.ledger), Rc::clone(&self.slots), opened)
     }
 
     /// The meters of the upstream with this index in the configuration; an index that it lacks
     /// gets meters that nobody reads.
     pub fn upstream(&self, id: usize) -> &UpstreamMeters {
-        let last = self.0.upstreams.len() - 1;
-        &self.0.upstreams[id.min(last)]
+        self.slots.meters(id)
+    }
+
+    /// The same worker's for another configuration, whose routes and upstreams are counted at `places`.
+    #[must_use]
+    pub fn at(&self, places: &Places) -> Recorder {
+        let slots = Rc::new(Slots::new(&self.ledger, places));
+        Recorder { ledger: Rc::clone(&self.ledger), slots }
     }
 
     /// From now on whatever ends without a word was cut by us, for `fault`: the worker leaves.
     pub fn cut_rest(&self, fault: &'static str) {
-        self.0.cut_rest(fault);
+        self.ledger.cut_rest(fault);
     }
 
     /// Counts an open client connection until the guard is dropped.
     pub fn client_connection(&self) -> ConnectionGuard {
-        self.0.clients.enter()
+        self.ledger.clients.enter()
     }
 }

@@ -21,6 +21,16 @@ impl Budget {
         Self { percent: u64::from(percent), saved: if percent == 0 { 0 } else { RESERVE * RETRY } }
     }
 
+    /// This one, with no more saved than the one before it had.
+    pub(super) fn after(self, before: Self) -> Self {
+        // One that was for nothing has saved nothing, which says nothing.
+        if before.percent == 0 {
+            self
+        } else {
+            Self { saved: self.saved.min(before.saved), ..self }
+        }
+    }
+
     /// A request came.
     pub(super) fn earn(&mut self) {
         self.saved = (self.saved + self.percent).min(RESERVE * RETRY);
@@ -54,6 +64,15 @@ mod tests {
         assert_eq!(had(Budget::new(20), 1_001, 3), 200 + RESERVE);
         assert_eq!(had(Budget::new(1), 1_001, 1), 10 + RESERVE);
         assert_eq!(had(Budget::new(0), 1_000, 1), 0);
+    }
+
+    #[test]
+    fn a_reload_is_no_way_to_more_retries() {
+        let mut spent = Budget::new(20);
+        while spent.spend() {}
+        assert!(!Budget::new(50).after(spent).spend());
+        assert!(Budget::new(20).after(Budget::new(0)).spend(), "it was switched on");
+        assert!(!Budget::new(0).after(Budget::new(20)).spend(), "it was switched off");
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Groups {
 /// Upstreams of which one answers.
 #[derive(Debug)]
 pub struct Group {
+    /// The operator's name for it; empty for an upstream alone.
+    name: String,
     /// Named by the operator: its answers say which upstream they are from.
     pub is_named: bool,
     /// After which failures the next one is asked, beyond those that prove that nothing was processed.
@@ -45,6 +47,7 @@ impl Groups {
     pub fn new(config: &Config, worker: usize) -> Self {
         let name = |id: UpstreamId| config.upstreams.get(id.0).map_or("", |up| up.name.as_str());
         let single = (0..config.upstreams.len()).map(|id| Group {
+            name: String::new(),
             is_named: false,
             failover_on: Triggers::default(),
             pick: Pick::Weighted,
@@ -58,6 +61,16 @@ impl Groups {
         });
         let named = config.groups.iter().map(|group| Group::new(group, worker, name));
         Self { named: named.collect(), single: single.collect() }
+    }
+
+    /// Goes on where `before` is: groups of the same name keep their turn and what they saved for retries.
+    pub fn succeed(&self, before: &Groups) {
+        for group in &self.named {
+            if let Some(old) = before.named.iter().find(|old| old.name == group.name) {
+                group.turn.set(old.turn.get());
+                group.budget.set(group.budget.get().after(old.budget.get()));
+            }
+        }
     }
 
     /// What a route leads to. `None` for a target that the configuration does not have.
@@ -77,6 +90,7 @@ impl Group {
             seed: hash(name(member.upstream).as_bytes()),
         };
         Self {
+            name: group.name.clone(),
             is_named: true,
             failover_on: group.failover_on.clone(),
             pick: group.pick.clone(),

@@ -1,12 +1,17 @@
 //! Worker threads: one per core, pinned, each with a current-thread runtime and pools of its own.
 
+mod build;
+mod plan;
+mod reload;
 mod running;
 mod start;
+mod swap;
 mod warm;
 mod worker;
 
+pub use reload::{Applied, Refused, Reloader};
 pub use running::{Running, Stopper};
-pub use start::{StartError, start, start_here};
+pub use start::{StartError, start, start_from, start_here};
 
 /// What a running proxy is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::Order;
+use super::reload::Reloader;
 use crate::admin::Readiness;
 use crate::record::Hub;
 
@@ -17,6 +18,7 @@ pub struct Running {
     pub(super) admin: Option<SocketAddr>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) hub: Arc<Hub>,
+    pub(super) reloader: Arc<Reloader>,
     pub(super) orders: watch::Sender<Order>,
     pub(super) workers: Vec<JoinHandle<usize>>,
     pub(super) admin_thread: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
@@ -65,6 +67,11 @@ impl Running {
     /// Waits until [`Running::is_ready`], at most `within`; `false` if that passed.
     pub fn wait_ready(&self, within: Duration) -> bool {
         self.warmed.wait(self.workers.len(), within)
+    }
+
+    /// Reads the configuration again.
+    pub fn reloader(&self) -> &Arc<Reloader> {
+        &self.reloader
     }
 
     /// Turns readiness off, closes the listeners and lets connections finish until the drain

@@ -6,21 +6,22 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rustls::ClientConfig;
 use tokio::runtime::Builder;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Order;
+use super::build::Bounds;
+use super::plan::Plan;
+use super::reload::{Applied, Reloader};
 use super::running::Running;
 use super::worker::{Luggage, serve, work};
 use crate::accept::{self, Loads};
 use crate::admin::{self, Readiness};
-use crate::admit::Bound;
-use crate::config::{Config, Scheme};
+use crate::config::{Config, Read};
 use crate::kernel;
-use crate::record::{Hub, Setup};
-use crate::relay::head::{BadUpstream, UpstreamHead};
-use crate::upstream::{Roots, TlsError, client_config};
+use crate::record::{Hub, Places, Setup};
+use crate::relay::head::BadUpstream;
+use crate::upstream::TlsError;
 
 /// Why the proxy could not start.
 #[derive(Debug)]
@@ -57,12 +58,26 @@ impl std::error::Error for StartError {
     }
 }
 
+/// Reloads come one at a time; one that was given up may still be in the way of the next.
+const CHANGES: usize = 4;
+
 /// Starts a proxy: binds, sets TLS up and starts its threads. Nothing is left behind on failure.
 ///
 /// # Errors
 /// See [`StartError`].
 pub fn start(config: Config) -> Result<Running, StartError> {
-    let (mut running, workers) = prepare(config)?;
+    launch(prepare(config, None)?)
+}
+
+/// The same from a file, which can then be read again: [`Running::reloader`].
+///
+/// # Errors
+/// See [`StartError`].
+pub fn start_from(read: Read) -> Result<Running, StartError> {
+    launch(prepare(read.config.clone(), Some(&read))?)
+}
+
+fn launch((mut running, workers): (Running, Vec<Luggage>)) -> Result<Running, StartError> {
     for luggage in workers {
         let worker = std::thread::Builder::new()
             .name(format!("worker-{}", luggage.index))
@@ -83,7 +98,7 @@ pub fn start_here(
     mut config: Config,
 ) -> Result<(Running, impl Future<Output = usize>), StartError> {
     config.workers = NonZeroUsize::MIN;
-    let (running, mut workers) = prepare(config)?;
+    let (running, mut workers) = prepare(config, None)?;
     let worker = workers.pop();
     Ok((running, async move {
         match worker {
@@ -94,66 +109,49 @@ pub fn start_here(
 }
 
 /// All but the workers' threads.
-fn prepare(config: Config) -> Result<(Running, Vec<Luggage>), StartError> {
+fn prepare(config: Config, read: Option<&Read>) -> Result<(Running, Vec<Luggage>), StartError> {
     let workers = config.workers.get();
     kernel::prepare(config.limits.connections);
-    let config = Arc::new(config);
-    let tls = tls(&config)?;
-    for upstream in &config.upstreams {
-        UpstreamHead::new(upstream, config.via)
-            .map_err(|error| StartError::Upstream(upstream.name.clone(), error))?;
-    }
     let hub = Arc::new(hub(&config)?);
+    let places = places(&hub, &config);
+    let plan = Arc::new(Plan::new(config, places, None)?);
+    let config = Arc::clone(&plan.config);
     let (mut listeners, addresses) = bind(&config)?;
     let readiness = Arc::new(Readiness::new(workers));
-    let (admin, admin_thread) = start_admin(&config, &hub, &readiness)?;
+    let (changes, listen_changes): (Vec<_>, Vec<_>) =
+        (0..workers).map(|_| mpsc::channel(CHANGES)).unzip();
+    let reloader = Arc::new(Reloader::new(read, Arc::clone(&plan), Arc::clone(&hub), changes));
+    let (admin, admin_thread) = start_admin(&config, &hub, &readiness, &reloader)?;
     let (orders, listen_orders) = watch::channel(Order::Serve);
     let (loads, inboxes) = Loads::new(workers);
-    let connections = Bound::new(config.limits.connections);
-    let streams = Bound::new(config.limits.streams);
+    let bounds = Bounds::new(&config);
     let running = Running {
         addresses,
         admin,
         readiness: Arc::clone(&readiness),
         hub: Arc::clone(&hub),
+        reloader,
         orders,
         workers: Vec::with_capacity(workers),
         admin_thread,
         warmed: Arc::default(),
     };
-    let luggage = inboxes.into_iter().enumerate().map(|(index, inbox)| Luggage {
+    let each = inboxes.into_iter().zip(listen_changes).enumerate();
+    let luggage = each.map(|(index, (inbox, changes))| Luggage {
         index,
-        config: Arc::clone(&config),
-        tls: tls.clone(),
+        plan: Arc::clone(&plan),
         listeners: listeners.pop().unwrap_or_default(),
         inbox,
         loads: loads.clone(),
         seat: hub.worker(index),
         readiness: Arc::clone(&readiness),
         warmed: Arc::clone(&running.warmed),
-        connections: connections.clone(),
-        streams: streams.clone(),
+        bounds: bounds.clone(),
         orders: listen_orders.clone(),
+        changes,
     });
     let luggage = luggage.collect();
     Ok((running, luggage))
-}
-
-fn tls(config: &Config) -> Result<Vec<Option<Arc<ClientConfig>>>, StartError> {
-    if config.upstreams.iter().all(|upstream| upstream.scheme == Scheme::Http) {
-        return Ok(vec![None; config.upstreams.len()]);
-    }
-    let roots = Roots::load();
-    config
-        .upstreams
-        .iter()
-        .map(|upstream| match upstream.scheme {
-            Scheme::Http => Ok(None),
-            Scheme::Https => client_config(&roots, upstream)
-                .map(Some)
-                .map_err(|error| StartError::Tls(upstream.name.clone(), error)),
-        })
-        .collect()
 }
 
 fn hub(config: &Config) -> Result<Hub, StartError> {
@@ -166,6 +164,14 @@ fn hub(config: &Config) -> Result<Hub, StartError> {
         commit: env!("FIRSTBYTE_COMMIT"),
     })
     .map_err(|error| StartError::Io("open the access log", error))
+}
+
+/// Those of the start are the first: each name's place is its number.
+fn places(hub: &Hub, config: &Config) -> Places {
+    let routes: Vec<_> = config.routes.iter().map(|route| &*route.path).collect();
+    let upstreams: Vec<_> = config.upstreams.iter().map(|up| &*up.name).collect();
+    // There is room: none of them is new.
+    hub.places(&routes, &upstreams).unwrap_or_default()
 }
 
 /// One set of listeners per worker, and the addresses they have.
@@ -194,12 +200,14 @@ fn start_admin(
     config: &Config,
     hub: &Arc<Hub>,
     readiness: &Arc<Readiness>,
+    reloader: &Arc<Reloader>,
 ) -> Result<Admin, StartError> {
     let Some(address) = config.admin else { return Ok((None, None)) };
     let failed = |error| StartError::Listen(address, error);
     let listener = StdListener::bind(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let (hub, readiness) = (Arc::clone(hub), Arc::clone(readiness));
+    let reload = reload_page(Arc::clone(reloader));
     let (stop, stopped) = oneshot::channel();
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -211,11 +219,25 @@ fn start_admin(
             runtime.block_on(async {
                 tokio::select! {
                     // The listener is ours and was made non-blocking: this does not fail.
-                    _served = admin::serve(listener, hub, readiness) => {}
+                    _served = admin::serve(listener, hub, readiness, reload) => {}
                     _gone = stopped => {}
                 }
             });
         })
         .map_err(|error| StartError::Io("start the admin thread", error))?;
     Ok((Some(address), Some((thread, stop))))
+}
+
+/// What `POST /reload` does and answers.
+fn reload_page(reloader: Arc<Reloader>) -> admin::Reload {
+    Arc::new(move || match reloader.reload("POST /reload") {
+        Ok(Applied { changes, cold, digest }) => admin::Reloaded::Applied(serde_json::json!({
+            "result": "applied", "changes": changes, "cold": cold, "sha256": digest,
+        })),
+        Err(refused) => {
+            let faults: Vec<_> = refused.to_string().lines().map(str::to_owned).collect();
+            let page = serde_json::json!({ "result": "refused", "faults": faults });
+            admin::Reloaded::Refused(page)
+        }
+    })
 }

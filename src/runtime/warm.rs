@@ -1,17 +1,59 @@
 //! When a worker is ready to serve.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::running::Warmed;
+use crate::admin::Readiness;
 
 use crate::config::{Config, Target, UpstreamId};
 use crate::upstream::Pool;
 
+/// Tells when a worker is ready for the first time. Once ready it stays so: a reload warms what is new
+/// before it counts.
+pub(super) struct Warming {
+    worker: usize,
+    readiness: Arc<Readiness>,
+    warmed: Arc<Warmed>,
+    is_warm: Rc<Cell<bool>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Warming {
+    pub(super) fn new(worker: usize, readiness: Arc<Readiness>, warmed: Arc<Warmed>) -> Self {
+        Self { worker, readiness, warmed, is_warm: Rc::default(), task: None }
+    }
+
+    /// From now on these pools are waited for: those before may be of an upstream that is gone, and never
+    /// warm.
+    pub(super) fn follow(&mut self, config: Arc<Config>, pools: Vec<Rc<Pool>>) {
+        if self.is_warm.get() {
+            return;
+        }
+        if let Some(before) = self.task.take() {
+            before.abort();
+        }
+        let (worker, is_warm) = (self.worker, Rc::clone(&self.is_warm));
+        let (readiness, warmed) = (Arc::clone(&self.readiness), Arc::clone(&self.warmed));
+        self.task = Some(tokio::task::spawn_local(async move {
+            warm(&config, &pools).await;
+            is_warm.set(true);
+            readiness.set_worker(worker, true);
+            warmed.one_more();
+        }));
+    }
+}
+
 /// Returns once every upstream has its minimum of connections; or, where groups have somebody else to
 /// ask, once each group has one member that is warm and the rest had the time of one connect. An upstream
 /// that is down must not keep a proxy out of service that can do without it.
-pub(super) async fn warm(config: &Config, pools: &[Rc<Pool>]) {
+async fn warm(config: &Config, pools: &[Rc<Pool>]) {
     tokio::select! {
         () = each(pools.iter()) => {}
         () = enough(config, pools) => {}

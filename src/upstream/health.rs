@@ -67,6 +67,15 @@ impl Health {
         }
     }
 
+    /// Goes on by another policy. What it saw within the old window is forgotten where the new one is
+    /// not as long.
+    pub fn adopt(&mut self, policy: HealthPolicy, now: Instant) {
+        if policy.window != self.policy.window {
+            self.window = Window::new(policy.window, now);
+        }
+        self.policy = policy;
+    }
+
     /// Whether a request may go there.
     pub fn allows(&self, now: Instant) -> bool {
         match self.state {

@@ -7,6 +7,7 @@ mod connect;
 mod connection;
 mod grow;
 mod health;
+mod held;
 mod http1;
 mod http2;
 mod lease;
@@ -19,6 +20,7 @@ mod tls;
 mod window;
 
 pub use health::{Change, Health};
+pub use held::Held;
 pub use lease::Lease;
 pub use pool::Pool;
 pub use source::Source;

@@ -49,6 +49,11 @@ pub struct Pool {
     backoff_until: Cell<Option<Instant>>,
     peer_limit: PeerLimit,
     warm: Notify,
+    /// No request comes any more: nothing is kept warm.
+    closed: Cell<bool>,
+    /// Connections that are ready and on the way, as they were shown last. After a reload two pools
+    /// may be shown as one upstream.
+    shown: Cell<(u64, u64)>,
 }
 
 impl Pool {
@@ -75,6 +80,8 @@ impl Pool {
             backoff_until: Cell::new(None),
             peer_limit: PeerLimit::default(),
             warm: Notify::new(),
+            closed: Cell::new(false),
+            shown: Cell::default(),
         }))
     }
 
@@ -95,6 +102,19 @@ impl Pool {
     /// Begins to open the minimum of connections. To be called inside a local runtime.
     pub fn start(self: &Rc<Self>) {
         self.tend();
+    }
+
+    /// Nobody asks it any more: connections close, at once or with their last stream.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        self.empty();
+    }
+
+    fn empty(&self) {
+        if self.closed.get() && self.waiters.borrow().is_empty() {
+            let conns = self.conns.borrow().clone();
+            conns.iter().for_each(|conn| self.drain(conn));
+        }
     }
 
     /// Returns once the minimum of connections is open.
@@ -191,7 +211,7 @@ impl Pool {
             connecting: self.connecting.get(),
             waiting: self.waiters.borrow().iter().filter(|waiter| !waiter.is_closed()).count(),
             per_connection: ours.streams_per_connection,
-            min: ours.min_connections,
+            min: if self.closed.get() { 0 } else { ours.min_connections },
             max: ours.max_connections,
             backing_off: self.backoff_until.get().is_some_and(|until| Instant::now() < until),
             ..View::default()
@@ -307,6 +327,7 @@ impl Pool {
         self.publish();
         self.warm.notify_waiters();
         self.serve(true);
+        self.empty();
         self.tend();
     }
 
@@ -348,8 +369,10 @@ impl Pool {
     }
 
     fn publish(&self) {
-        self.meters().ready.set(self.conns.borrow().len() as u64);
-        self.meters().connecting.set(self.connecting.get() as u64);
+        let now = (self.conns.borrow().len() as u64, self.connecting.get() as u64);
+        let before = self.shown.replace(now);
+        self.meters().ready.shift(before.0, now.0);
+        self.meters().connecting.shift(before.1, now.1);
     }
 }
 

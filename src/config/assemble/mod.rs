@@ -41,6 +41,8 @@ pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
         limits: limits(reader, &root),
         via: reader.get(&root, &k::VIA),
         access_log: reader.get(&root, &k::ACCESS_LOG),
+        reload: reader.get(&root, &k::RELOAD),
+        upgrade_timeout: reader.get(&root, &k::UPGRADE_TIMEOUT),
     })
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::access_log::Names;
 use super::super::hub::Hub;
+use super::super::names::Names;
 use super::super::outcome::{Clock, Ejection, Outcome, Prevented, ReplayReason};
 use super::super::recordings::Recordings;
 use super::super::text::{Kind, Text};

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::super::access_log::Names;
 use super::super::ledger::{Ledger, LeftBehind};
 use super::super::log_writer::{LogWriter, OutboxSeat};
+use super::super::names::{Names, Places};
 use super::super::request::Record;
+use super::super::slots::Slots;
 use super::super::{Outcome, Recorder};
 use super::*;
 
@@ -172,7 +173,9 @@ fn gated() -> (LogWriter, SyncSender<io::Result<()>>, Receiver<usize>) {
     let (written, passes) = sync_channel(1_000);
     let (key, open) = sync_channel(1_000);
     let gate = Gate { written, open: Mutex::new(open) };
-    let writer = LogWriter::start_into(Box::new(gate), Arc::new(Names::default())).unwrap();
+    let writer =
+        LogWriter::start_into(Box::new(gate), Arc::new(Names::new(Vec::new(), Vec::new())))
+            .unwrap();
     (writer, key, passes)
 }
 
@@ -183,7 +186,8 @@ fn ledger(writer: &LogWriter) -> std::rc::Rc<Ledger> {
 
 fn close_many(ledger: &std::rc::Rc<Ledger>, count: usize) {
     for _ in 0..count {
-        drop(Record::open(std::rc::Rc::clone(ledger), opened("/", Instant::now())));
+        let slots = std::rc::Rc::new(Slots::new(ledger, &Places::default()));
+        drop(Record::open(std::rc::Rc::clone(ledger), slots, opened("/", Instant::now())));
     }
 }
 

@@ -1,0 +1,155 @@
+//! From one configuration to the next: what changed, and what of it a running process can take.
+
+use secrecy::ExposeSecret;
+
+use super::fault::{Fault, Faults, Place};
+use super::yaml::{self, Data};
+use super::{Config, Group, Pool, Route, Target, Upstream, UpstreamDeadlines};
+
+/// A running process cannot take these.
+const FIXED: &str = "it is read only at the start: put it back, or start a new process (SIGUSR2 hands over \
+                     without a refused connection)";
+
+/// What changed: dotted paths, in the order of the key table. Of a secret only that it did.
+pub fn changes(before: &Config, after: &Config) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut differs = |key: &str, differs: bool| all.extend(differs.then(|| key.to_owned()));
+    differs("reload", before.reload != after.reload);
+    differs("upgrade_timeout", before.upgrade_timeout != after.upgrade_timeout);
+    differs("via", before.via != after.via);
+    differs("client", shown(&before.client) != shown(&after.client));
+    differs("limits", shown(&before.limits) != shown(&after.limits));
+    let names = |config: &Config| -> Vec<String> {
+        config.upstreams.iter().map(|upstream| format!("upstreams.{}", upstream.name)).collect()
+    };
+    come_and_gone(&names(before), &names(after), &mut all);
+    for now in &after.upstreams {
+        if let Some(then) = before.upstreams.iter().find(|then| then.name == now.name) {
+            upstream(then, now, &mut all);
+        }
+    }
+    let group =
+        |config: &Config, group: &Group| format!("groups.{} {}", group.name, led(config, group));
+    let groups =
+        |config: &Config| config.groups.iter().map(|one| group(config, one)).collect::<Vec<_>>();
+    by_line("groups", &groups(before), &groups(after), &mut all);
+    let routes =
+        |config: &Config| config.routes.iter().map(|one| route(config, one)).collect::<Vec<_>>();
+    by_line("routes", &routes(before), &routes(after), &mut all);
+    all
+}
+
+/// What a running process cannot change; nothing of a configuration that asks for it may be applied.
+/// `text` is the file's, in which the keys are found.
+///
+/// # Errors
+/// Each such key with its place.
+pub(super) fn check(before: &Config, after: &Config, file: &str, text: &str) -> Result<(), Faults> {
+    let fixed = [
+        ("listen", before.listen != after.listen),
+        ("admin", before.admin != after.admin),
+        ("workers", before.workers != after.workers),
+        ("access_log", before.access_log != after.access_log),
+    ];
+    let fault = |(key, _): &(&str, bool)| Fault {
+        place: place(file, text, key),
+        key: (*key).to_owned(),
+        what: "can't be changed while running".into(),
+        hint: FIXED.into(),
+    };
+    let faults: Vec<_> = fixed.iter().filter(|(_, differs)| *differs).map(fault).collect();
+    let fine = faults.is_empty().then_some(());
+    Faults::or(faults, fine)
+}
+
+/// Whether connections opened for one serve the other: all that they are made of is the same. What they
+/// are trusted by (`ca_file`) is a file's content and not looked at here.
+pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
+    // In full, so that whoever adds a field decides.
+    let Upstream {
+        name,
+        scheme,
+        host,
+        port,
+        protocol,
+        pool,
+        deadlines: UpstreamDeadlines { connect, response_head: _, first_frame: _, frame_gap: _ },
+        base_path: _,
+        key: _,
+        forward_authorization: _,
+        organization: _,
+        project: _,
+        ca_file: _,
+        health: _,
+    } = one;
+    *name == other.name
+        && (*scheme, host, *port) == (other.scheme, &other.host, other.port)
+        && *protocol == other.protocol
+        && *connect == other.deadlines.connect
+        && shown::<Pool>(pool) == shown(&other.pool)
+}
+
+/// None of these holds a secret, and all of each is shown.
+fn shown<T: std::fmt::Debug>(part: &T) -> String {
+    format!("{part:?}")
+}
+
+fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
+    let key = |of: &Upstream| of.key.as_ref().map(|key| key.expose_secret().to_owned());
+    let url = |of: &Upstream| (of.scheme, of.host.clone(), of.port, of.base_path.clone());
+    let parts = [
+        ("url", url(then) != url(now)),
+        ("key", key(then) != key(now)),
+        ("organization", then.organization != now.organization),
+        ("project", then.project != now.project),
+        ("forward_authorization", then.forward_authorization != now.forward_authorization),
+        ("protocol", then.protocol != now.protocol),
+        ("ca_file", then.ca_file != now.ca_file),
+        ("pool", shown(&then.pool) != shown(&now.pool)),
+        ("deadlines", shown(&then.deadlines) != shown(&now.deadlines)),
+        ("health", then.health != now.health),
+    ];
+    let named = parts.iter().filter(|(_, differs)| *differs);
+    all.extend(named.map(|(part, _)| format!("upstreams.{}.{part}", now.name)));
+}
+
+/// A route as one line: by its path and the names it leads to, not by their numbers.
+fn route(config: &Config, route: &Route) -> String {
+    let name = match route.target {
+        Target::Upstream(id) => config.upstreams.get(id.0).map(|upstream| &upstream.name),
+        Target::Group(id) => config.groups.get(id.0).map(|group| &group.name),
+    };
+    format!("routes {} {:?} {:?}", route.path, name, route.deadlines)
+}
+
+/// All of a group, its members by name.
+fn led(config: &Config, group: &Group) -> String {
+    let name = |id: usize| config.upstreams.get(id).map(|upstream| &upstream.name);
+    let members = group.members.iter();
+    let members: Vec<_> = members.map(|one| (name(one.upstream.0), one.weight, one.tier)).collect();
+    let rest = Group { members: Vec::new(), ..group.clone() };
+    format!("{members:?} {rest:?}")
+}
+
+fn come_and_gone(before: &[String], after: &[String], all: &mut Vec<String>) {
+    let gone = before.iter().filter(|name| !after.contains(name));
+    all.extend(gone.map(|name| format!("{name} (gone)")));
+    let come = after.iter().filter(|name| !before.contains(name));
+    all.extend(come.map(|name| format!("{name} (new)")));
+}
+
+fn by_line(key: &str, before: &[String], after: &[String], all: &mut Vec<String>) {
+    all.extend((before != after).then(|| key.to_owned()));
+}
+
+fn place(file: &str, text: &str, key: &str) -> Place {
+    let root = yaml::parse(text, &mut Vec::new());
+    let found = root.and_then(|root| match root.data {
+        Data::Map(entries) => entries.into_iter().find(|(name, _)| name.text == key),
+        _ => None,
+    });
+    match found {
+        Some((name, _)) => Place::In(file.to_owned(), name.at),
+        None => Place::File(file.to_owned()),
+    }
+}

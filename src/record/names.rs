@@ -1,0 +1,127 @@
+//! Names of what is counted, for labels and lines. What once had a place keeps it: a reload adds names
+//! and takes none away, so that counters of what is gone stay where they were.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Names that reloads may add to those of the start. Each costs its series for the life of the process:
+/// a bound, or names made by a machine would fill the memory and every scrape.
+const MORE: usize = 1024;
+
+/// What records number, by name.
+pub(super) struct Names {
+    pub(super) routes: Roster,
+    pub(super) upstreams: Roster,
+}
+
+/// Names in the order of their places. Read without a lock.
+pub(super) struct Roster {
+    places: Box<[OnceLock<String>]>,
+    taken: AtomicUsize,
+    adding: Mutex<()>,
+}
+
+/// Where the routes and upstreams of one configuration are counted, in its order.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    pub(super) routes: Vec<usize>,
+    pub(super) upstreams: Vec<usize>,
+}
+
+/// There is no place left for a new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl std::fmt::Display for Full {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "more than {MORE} new names of routes or upstreams since the start")
+    }
+}
+
+impl std::error::Error for Full {}
+
+impl Names {
+    /// The label of what was never chosen.
+    pub(super) const NONE: &'static str = "none";
+
+    pub(super) fn new(routes: Vec<String>, upstreams: Vec<String>) -> Names {
+        Names { routes: Roster::new(routes), upstreams: Roster::new(upstreams) }
+    }
+
+    pub(super) fn route(&self, id: Option<usize>) -> &str {
+        id.and_then(|id| self.routes.get(id)).map_or(Names::NONE, String::as_str)
+    }
+
+    pub(super) fn upstream(&self, id: Option<usize>) -> &str {
+        id.and_then(|id| self.upstreams.get(id)).map_or(Names::NONE, String::as_str)
+    }
+
+    /// The places of these names; those that are new get one.
+    pub(super) fn places(&self, routes: &[&str], upstreams: &[&str]) -> Result<Places, Full> {
+        Ok(Places {
+            routes: self.routes.places(routes)?,
+            upstreams: self.upstreams.places(upstreams)?,
+        })
+    }
+}
+
+impl Roster {
+    fn new(names: Vec<String>) -> Roster {
+        let taken = AtomicUsize::new(names.len());
+        let free = (0..MORE).map(|_| OnceLock::new());
+        let places = names.into_iter().map(OnceLock::from).chain(free).collect();
+        Roster { places, taken, adding: Mutex::default() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<&String> {
+        self.places.get(place)?.get()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &String> + Clone {
+        self.places.iter().map_while(OnceLock::get)
+    }
+
+    fn places(&self, names: &[&str]) -> Result<Vec<usize>, Full> {
+        // One adds at a time, or a name could get two places.
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        names.iter().map(|name| self.place(name)).collect()
+    }
+
+    fn place(&self, name: &str) -> Result<usize, Full> {
+        if let Some(place) = self.iter().position(|known| known == name) {
+            return Ok(place);
+        }
+        let place = self.len();
+        self.places.get(place).ok_or(Full)?.set(name.to_owned()).map_err(|_taken| Full)?;
+        self.taken.store(place + 1, Ordering::Release);
+        Ok(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_place_and_a_new_one_gets_the_next() {
+        let names = Names::new(vec!["/v1".into()], vec!["a".into(), "b".into()]);
+        let places = names.places(&["/v2", "/v1"], &["c", "a"]).unwrap();
+        assert_eq!((places.routes, places.upstreams), (vec![1, 0], vec![2, 0]));
+        assert_eq!(names.upstreams.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!((names.upstream(Some(2)), names.route(Some(9))), ("c", Names::NONE));
+    }
+
+    #[test]
+    fn names_without_end_are_refused() {
+        let names = Names::new(Vec::new(), Vec::new());
+        for nth in 0..MORE {
+            assert!(names.places(&[], &[&format!("u{nth}")]).is_ok());
+        }
+        assert_eq!(names.places(&[], &["u7"]).unwrap().upstreams, [7]);
+        assert_eq!(names.places(&[], &["one more"]).unwrap_err(), Full);
+    }
+}

@@ -1,0 +1,40 @@
+//! Where the requests of one configuration are counted: its numbers, which change with each reload, beside
+//! places, which do not.
+
+use std::rc::Rc;
+
+use super::ledger::Ledger;
+use super::meters::UpstreamMeters;
+use super::names::Places;
+
+/// Of one worker and configuration. Requests that began under it keep it.
+pub(super) struct Slots {
+    routes: Vec<usize>,
+    upstreams: Vec<Rc<UpstreamMeters>>,
+    /// Stands for those that the configuration lacks; nobody reads it.
+    lacking: Rc<UpstreamMeters>,
+}
+
+impl Slots {
+    pub(super) fn new(ledger: &Ledger, places: &Places) -> Slots {
+        Slots {
+            routes: places.routes.clone(),
+            upstreams: places.upstreams.iter().map(|place| ledger.meters(*place)).collect(),
+            lacking: ledger.lacking(),
+        }
+    }
+
+    /// The place of the configuration's route `id`.
+    pub(super) fn route(&self, id: usize) -> usize {
+        self.routes.get(id).copied().unwrap_or(usize::MAX)
+    }
+
+    /// The place of the configuration's upstream `id`.
+    pub(super) fn upstream(&self, id: usize) -> usize {
+        self.meters(id).place()
+    }
+
+    pub(super) fn meters(&self, id: usize) -> &UpstreamMeters {
+        self.upstreams.get(id).unwrap_or(&self.lacking)
+    }
+}

@@ -1,0 +1,130 @@
+//! A worker's proxy, made of a plan and of what goes on from the one before.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderValue;
+
+use super::plan::Plan;
+use crate::admit::Bound;
+use crate::config::{Config, Upstream as Meant};
+use crate::proxy::{Proxy, Upstream};
+use crate::record::Recorder;
+use crate::relay::head::UpstreamHead;
+use crate::route::{Groups, Table};
+use crate::upstream::{Health, Held, Pool};
+
+/// What bounds all workers together.
+#[derive(Clone)]
+pub(super) struct Bounds {
+    pub(super) connections: Bound,
+    pub(super) streams: Bound,
+}
+
+impl Bounds {
+    pub(super) fn new(config: &Config) -> Self {
+        let limits = &config.limits;
+        Self { connections: Bound::new(limits.connections), streams: Bound::new(limits.streams) }
+    }
+}
+
+/// What is in force, and is to be followed.
+#[derive(Clone, Copy)]
+pub(super) struct Before<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) proxy: &'a Proxy,
+}
+
+/// A proxy that nobody asks yet.
+pub(super) struct Built {
+    pub(super) proxy: Proxy,
+    /// Pools that it does not share with the one before; not started.
+    pub(super) fresh: Vec<Rc<Pool>>,
+}
+
+/// The first proxy of a worker. `None` where the plan was not checked.
+pub(super) fn first(
+    plan: &Plan,
+    bounds: Bounds,
+    recorder: &Recorder,
+    worker: usize,
+) -> Option<Built> {
+    build(plan, bounds, recorder, worker, None)
+}
+
+/// One that follows another: upstreams whose connections are the same keep their pools.
+pub(super) fn next(
+    plan: &Plan,
+    before: Before<'_>,
+    recorder: &Recorder,
+    worker: usize,
+) -> Option<Built> {
+    let limits = &plan.config.limits;
+    let bounds = Bounds {
+        connections: before.proxy.connections.with(limits.connections),
+        streams: before.proxy.streams.with(limits.streams),
+    };
+    build(plan, bounds, recorder, worker, Some(before))
+}
+
+fn build(
+    plan: &Plan,
+    bounds: Bounds,
+    recorder: &Recorder,
+    worker: usize,
+    before: Option<Before<'_>>,
+) -> Option<Built> {
+    let config = &plan.config;
+    let mut fresh = Vec::new();
+    let mut upstreams = Vec::with_capacity(config.upstreams.len());
+    for (id, meant) in config.upstreams.iter().enumerate() {
+        let same = before.and_then(|before| same(plan, id, before));
+        let pool = match same {
+            Some(same) => same.pool.clone(),
+            None => {
+                let tls = plan.tls(id);
+                let pool = Pool::new(id, Arc::new(meant.clone()), tls, recorder.clone()).ok()?;
+                fresh.push(Rc::clone(&pool));
+                Held::new(pool)
+            }
+        };
+        let name = HeaderValue::try_from(&meant.name).ok()?;
+        let health =
+            health(meant, same.or(before.and_then(|before| at_its_address(meant, before))));
+        let head = UpstreamHead::new(meant, config.via).ok()?;
+        upstreams.push(Upstream { pool, head, name, health });
+    }
+    let proxy = Proxy {
+        config: Arc::clone(config),
+        table: Table::new(&config.routes),
+        groups: Groups::new(config, worker),
+        upstreams,
+        connections: bounds.connections,
+        streams: bounds.streams,
+        recorder: recorder.clone(),
+    };
+    Some(Built { proxy, fresh })
+}
+
+/// The upstream whose connections serve this one too.
+fn same<'a>(plan: &Plan, id: usize, before: Before<'a>) -> Option<&'a Upstream> {
+    before.proxy.upstreams.get(plan.same_as(id, before.plan)?)
+}
+
+/// The one that was asked by this name at this place: what is known of it holds, whatever else changed.
+fn at_its_address<'a>(meant: &Meant, before: Before<'a>) -> Option<&'a Upstream> {
+    let place = |of: &Meant| (of.scheme, of.host.clone(), of.port);
+    let mut known = before.plan.config.upstreams.iter();
+    let id = known.position(|then| then.name == meant.name && place(then) == place(meant))?;
+    before.proxy.upstreams.get(id)
+}
+
+/// Shared, so that what requests of the old configuration still see counts.
+fn health(meant: &Meant, known: Option<&Upstream>) -> Rc<RefCell<Health>> {
+    match known {
+        Some(known) => Rc::clone(&known.health),
+        None => Rc::new(RefCell::new(Health::new(meant.health, Instant::now()))),
+    }
+}

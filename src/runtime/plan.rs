@@ -1,0 +1,95 @@
+//! A configuration with all that is made of it away from the workers, checked: what a worker builds of it
+//! cannot fail for a reason that lies in the configuration.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use super::start::StartError;
+use crate::config::{Config, Scheme, Upstream, shares_connections};
+use crate::record::Places;
+use crate::relay::head::UpstreamHead;
+use crate::upstream::{Roots, client_config};
+
+/// Shared by all workers, and kept until the next one is in force.
+pub(super) struct Plan {
+    pub(super) config: Arc<Config>,
+    /// Where its routes and upstreams are counted.
+    pub(super) places: Places,
+    links: Vec<Link>,
+}
+
+/// How one upstream is connected to.
+#[derive(Clone)]
+struct Link {
+    tls: Option<Arc<ClientConfig>>,
+    /// What its `ca_file` held: a certificate that was replaced under the same name is another one.
+    ca: Option<Vec<u8>>,
+}
+
+impl Plan {
+    /// Blocks while certificates are read. Links that are as they were in `before` are taken over.
+    ///
+    /// # Errors
+    /// TLS toward an upstream cannot be set up, or an upstream cannot be put into a request.
+    pub(super) fn new(
+        config: Config,
+        places: Places,
+        before: Option<&Plan>,
+    ) -> Result<Self, StartError> {
+        for upstream in &config.upstreams {
+            UpstreamHead::new(upstream, config.via)
+                .map_err(|error| StartError::Upstream(upstream.name.clone(), error))?;
+        }
+        let mut roots = None;
+        let mut links = Vec::with_capacity(config.upstreams.len());
+        for upstream in &config.upstreams {
+            let ca = read_ca(upstream)?;
+            let same = before.and_then(|before| before.link(upstream, ca.as_deref()));
+            links.push(match same {
+                Some((_, link)) => link.clone(),
+                None => Link { tls: tls(upstream, &mut roots)?, ca },
+            });
+        }
+        Ok(Self { config: Arc::new(config), places, links })
+    }
+
+    pub(super) fn tls(&self, id: usize) -> Option<Arc<ClientConfig>> {
+        self.links.get(id)?.tls.clone()
+    }
+
+    /// The upstream of `before` whose connections serve upstream `id` too.
+    pub(super) fn same_as(&self, id: usize, before: &Plan) -> Option<usize> {
+        let (upstream, link) = (self.config.upstreams.get(id)?, self.links.get(id)?);
+        before.link(upstream, link.ca.as_deref()).map(|(id, _)| id)
+    }
+
+    fn link(&self, upstream: &Upstream, ca: Option<&[u8]>) -> Option<(usize, &Link)> {
+        let mut known = self.config.upstreams.iter().zip(&self.links).enumerate();
+        let same = |then: &Upstream, link: &Link| {
+            shares_connections(then, upstream) && link.ca.as_deref() == ca
+        };
+        known.find(|(_, (then, link))| same(then, link)).map(|(id, (_, link))| (id, link))
+    }
+}
+
+fn read_ca(upstream: &Upstream) -> Result<Option<Vec<u8>>, StartError> {
+    let Some(path) = &upstream.ca_file else { return Ok(None) };
+    let failed = |error: io::Error| StartError::Io("read a certificate", error);
+    fs::read(path).map(Some).map_err(failed)
+}
+
+/// The platform's roots are read once, and only where somebody needs them.
+fn tls(
+    upstream: &Upstream,
+    roots: &mut Option<Roots>,
+) -> Result<Option<Arc<ClientConfig>>, StartError> {
+    match upstream.scheme {
+        Scheme::Http => Ok(None),
+        Scheme::Https => client_config(roots.get_or_insert_with(Roots::load), upstream)
+            .map(Some)
+            .map_err(|error| StartError::Tls(upstream.name.clone(), error)),
+    }
+}

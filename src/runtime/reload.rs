@@ -1,0 +1,190 @@
+//! From a configuration file that changed to workers that serve by it: all of them, or none.
+//!
+//! Everything that can fail does so before a worker is asked. Each worker then builds what is new beside what
+//! runs, warms it, and says so; when all have, all are told to go. No connection of a client ends, and
+//! no request that is under way notices.
+
+use std::path::PathBuf;
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::plan::Plan;
+use super::start::StartError;
+use super::swap::{Change, Prepared};
+use crate::config::{self, Config, Faults, ProcessEnv, Read, ReloadOn, Stamp};
+use crate::record::{Full, Hub};
+
+/// How much longer than a connect a worker may take for its part. It has no long turns.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads a running proxy's configuration again. One at a time: others wait.
+pub struct Reloader {
+    file: Option<PathBuf>,
+    hub: Arc<Hub>,
+    workers: Vec<mpsc::Sender<Change>>,
+    in_force: Mutex<InForce>,
+}
+
+struct InForce {
+    plan: Arc<Plan>,
+    files: Vec<(PathBuf, Stamp)>,
+}
+
+/// A configuration came in force.
+#[derive(Debug)]
+pub struct Applied {
+    /// The keys that changed, as dotted paths.
+    pub changes: Vec<String>,
+    /// Upstreams without their minimum of connections after the time of one connect. It was applied all
+    /// the same: who removes a dead upstream must not wait for another.
+    pub cold: Vec<String>,
+    /// See [`Read::digest`].
+    pub digest: String,
+}
+
+/// Why the old configuration stays.
+#[derive(Debug)]
+pub enum Refused {
+    /// There is no file: the environment decided, and a process's environment does not change.
+    NoFile,
+    /// The file's faults.
+    Faults(Faults),
+    /// TLS cannot be set up, or an upstream not be used.
+    Plan(StartError),
+    /// Too many names.
+    Full(Full),
+    /// A worker did not do its part in time, or the proxy is ending.
+    Workers,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoFile => {
+                write!(f, "there is no file to reload: it was started from its environment")
+            }
+            Self::Faults(faults) => write!(f, "{faults}"),
+            Self::Plan(error) => match std::error::Error::source(error) {
+                Some(cause) => write!(f, "{error}: {cause}"),
+                None => write!(f, "{error}"),
+            },
+            Self::Full(full) => write!(f, "{full}; start a new process"),
+            Self::Workers => write!(f, "a worker did not answer; is the proxy ending?"),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Reloader {
+    pub(super) fn new(
+        read: Option<&Read>,
+        plan: Arc<Plan>,
+        hub: Arc<Hub>,
+        workers: Vec<mpsc::Sender<Change>>,
+    ) -> Self {
+        hub.config_begun(read.map_or("", |read| &read.digest));
+        let files = read.map(|read| read.files.clone()).unwrap_or_default();
+        let file = read.map(|read| read.path.clone());
+        Self { file, hub, workers, in_force: Mutex::new(InForce { plan, files }) }
+    }
+
+    /// Reads the file again and puts it in force. Blocks: while files are read, and while new connections
+    /// are opened, for the time of one connect. Says in the log what became of it; `by` is who asked.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub fn reload(&self, by: &'static str) -> Result<Applied, Refused> {
+        let became = self.attempt();
+        match &became {
+            Ok(applied) => {
+                self.hub.config_applied(&applied.digest);
+                let (changes, sha256) = (applied.changes.join(" "), &applied.digest);
+                tracing::info!(by, changes, sha256, "configuration reloaded");
+                for upstream in &applied.cold {
+                    tracing::warn!(upstream, "applied before it had its connections");
+                }
+            }
+            Err(refused) => {
+                self.hub.config_refused();
+                for line in refused.to_string().lines() {
+                    tracing::error!(by, "configuration not reloaded, the old one stays: {line}");
+                }
+            }
+        }
+        became
+    }
+
+    /// The files that the configuration in force was read from, where it asks to be read again when they
+    /// change.
+    pub fn watched(&self) -> Option<Vec<(PathBuf, Stamp)>> {
+        let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        let on_change = in_force.plan.config.reload == ReloadOn::Change;
+        on_change.then(|| in_force.files.clone())
+    }
+
+    /// What is in force.
+    pub fn config(&self) -> Arc<Config> {
+        let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&in_force.plan.config)
+    }
+
+    fn attempt(&self) -> Result<Applied, Refused> {
+        let file = self.file.as_ref().ok_or(Refused::NoFile)?;
+        // Poisoned only by a panic, before which nothing was changed.
+        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = Arc::clone(&in_force.plan);
+        let read = config::reread(file, &ProcessEnv, &before.config).map_err(Refused::Faults)?;
+        let changes = config::changes(&before.config, &read.config);
+        let routes: Vec<_> = read.config.routes.iter().map(|route| &*route.path).collect();
+        let upstreams: Vec<_> = read.config.upstreams.iter().map(|up| &*up.name).collect();
+        let places = self.hub.places(&routes, &upstreams).map_err(Refused::Full)?;
+        let plan = Plan::new(read.config, places, Some(&before)).map_err(Refused::Plan)?;
+        let plan = Arc::new(plan);
+        let cold = self.swap(&before, &plan)?;
+        *in_force = InForce { plan, files: read.files };
+        Ok(Applied { changes, cold, digest: read.digest })
+    }
+
+    /// All workers, or none. The upstreams that are not warm.
+    fn swap(&self, before: &Arc<Plan>, after: &Arc<Plan>) -> Result<Vec<String>, Refused> {
+        let (prepared, preparing) = std_mpsc::channel();
+        let (done, doing) = std_mpsc::channel();
+        let mut gates = Vec::with_capacity(self.workers.len());
+        for worker in &self.workers {
+            let (gate, go) = oneshot::channel();
+            let (before, after) = (Arc::clone(before), Arc::clone(after));
+            let (prepared, done) = (prepared.clone(), done.clone());
+            let change = Change { before, after, prepared, go, done };
+            worker.try_send(change).map_err(|_ending| Refused::Workers)?;
+            gates.push(gate);
+        }
+        // Theirs are the only ones now: a worker that ends hangs up.
+        drop((prepared, done));
+        let longest = after.config.upstreams.iter().map(|up| up.deadlines.connect).max();
+        let deadline = Instant::now() + longest.unwrap_or_default() + PATIENCE;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut all_cold = Vec::new();
+        for _ in &gates {
+            match preparing.recv_timeout(left()) {
+                Ok(Prepared::Yes { cold }) => all_cold.extend(cold),
+                Ok(Prepared::No) | Err(_) => return Err(Refused::Workers),
+            }
+        }
+        let workers = gates.len();
+        // A worker that is gone by now has nothing to swap.
+        for gate in gates {
+            let _gone = gate.send(());
+        }
+        let swapped = (0..workers).take_while(|_| doing.recv_timeout(PATIENCE).is_ok()).count();
+        if swapped < workers {
+            tracing::warn!(swapped, workers, "workers that are busy or ending swap later or not");
+        }
+        all_cold.sort_unstable();
+        all_cold.dedup();
+        Ok(all_cold)
+    }
+}

@@ -1,0 +1,105 @@
+//! A worker's part in a reload: build beside what runs, warm it, and lead requests there when all workers
+//! can.
+
+use std::rc::Rc;
+use std::sync::{Arc, mpsc as std_mpsc};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::build::{Before, Built, next};
+use super::plan::Plan;
+use super::warm::Warming;
+use crate::accept::Door;
+use crate::proxy::Proxy;
+use crate::record::Recorder;
+use crate::upstream::Pool;
+
+/// A reload as one worker is told of it. Dropped before `go`, it never was.
+pub(super) struct Change {
+    pub(super) before: Arc<Plan>,
+    pub(super) after: Arc<Plan>,
+    /// Takes the worker's word that it can.
+    pub(super) prepared: std_mpsc::Sender<Prepared>,
+    /// All workers can.
+    pub(super) go: oneshot::Receiver<()>,
+    pub(super) done: std_mpsc::Sender<()>,
+}
+
+/// What a worker says before it is told to go.
+pub(super) enum Prepared {
+    /// It can; these upstreams have no minimum of connections yet.
+    Yes { cold: Vec<String> },
+    /// The plan was not checked.
+    No,
+}
+
+/// What a worker swaps.
+pub(super) struct Swap {
+    pub(super) worker: usize,
+    pub(super) door: Rc<Door>,
+    pub(super) recorder: Recorder,
+    pub(super) warming: Warming,
+}
+
+impl Swap {
+    /// Takes one reload after the other until dropped. One that is dropped half-way changes nothing: its
+    /// pools close with it.
+    pub(super) async fn serve(mut self, mut changes: mpsc::Receiver<Change>) {
+        while let Some(change) = changes.recv().await {
+            self.take(change).await;
+        }
+    }
+
+    async fn take(&mut self, change: Change) {
+        let Change { before, after, prepared, go, done } = change;
+        let recorder = self.recorder.at(&after.places);
+        let old = self.door.proxy();
+        let in_force = Before { plan: &before, proxy: &old };
+        let Some(Built { proxy, fresh }) = next(&after, in_force, &recorder, self.worker) else {
+            let _told = prepared.send(Prepared::No);
+            return;
+        };
+        let cold = warm(&fresh).await;
+        if prepared.send(Prepared::Yes { cold }).is_err() || go.await.is_err() {
+            return; // another worker cannot, or nobody waits any more
+        }
+        commit(&proxy, &old, in_force.plan);
+        drop(old);
+        let pools = proxy.upstreams.iter().map(|upstream| Rc::clone(&upstream.pool)).collect();
+        self.warming.follow(Arc::clone(&after.config), pools);
+        self.door.lead_to(Rc::new(proxy));
+        let _told = done.send(());
+    }
+}
+
+/// What must not be done for a proxy that never gets to serve.
+fn commit(proxy: &Proxy, old: &Proxy, before: &Plan) {
+    let now = Instant::now();
+    proxy.groups.succeed(&old.groups);
+    for (id, (upstream, then)) in old.upstreams.iter().zip(&before.config.upstreams).enumerate() {
+        let goes_on = |other: &crate::proxy::Upstream| Rc::ptr_eq(&other.health, &upstream.health);
+        if !proxy.upstreams.iter().any(goes_on) {
+            tracing::debug!(upstream = then.name, "what was known of it is forgotten");
+            old.recorder.upstream(id).ejected.set(0);
+        }
+    }
+    for (upstream, meant) in proxy.upstreams.iter().zip(&proxy.config.upstreams) {
+        upstream.health.borrow_mut().adopt(meant.health, now);
+    }
+}
+
+/// Starts new pools and waits until each has its minimum of connections, for the time of one connect at
+/// most. The names of those that have not.
+async fn warm(fresh: &[Rc<Pool>]) -> Vec<String> {
+    fresh.iter().for_each(Pool::start);
+    let longest = fresh.iter().map(|pool| pool.settings().deadlines.connect).max();
+    let deadline = tokio::time::Instant::now() + longest.unwrap_or(Duration::ZERO);
+    let mut cold = Vec::new();
+    for pool in fresh {
+        if tokio::time::timeout_at(deadline, pool.warm()).await.is_err() {
+            cold.push(pool.settings().name.clone());
+        }
+    }
+    cold
+}

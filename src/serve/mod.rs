@@ -1,0 +1,101 @@
+//! The program as it serves: from its first listener, through the signals that change it, to its end.
+
+mod watch;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{Config, Read};
+use crate::runtime::{self, Reloader, Running};
+
+/// Where the configuration is from.
+pub enum Origin {
+    /// A file, which can be read again.
+    File(Box<Read>),
+    /// The environment, which stays as it is.
+    Environment(Box<Config>),
+}
+
+/// Runs until SIGTERM or SIGINT, then drains; a second one means now. SIGHUP reloads.
+///
+/// # Errors
+/// The proxy cannot start.
+pub fn run(origin: Origin) -> Result<ExitCode, Box<dyn Error>> {
+    let signals = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    signals.block_on(async {
+        // First of all: before somebody listens for it, a signal ends the process.
+        let mut ends = Ends::listen()?;
+        let reloads = signal(SignalKind::hangup())?;
+        let explain = matches!(origin, Origin::Environment(_));
+        let proxy = match origin {
+            Origin::File(read) => runtime::start_from(*read)?,
+            Origin::Environment(config) => runtime::start(*config)?,
+        };
+        announce(&proxy, explain);
+        let watching = watch::watch(proxy.reloader())?;
+        let reloading = tokio::spawn(reload_at(reloads, Arc::clone(proxy.reloader())));
+        ends.next().await;
+        drop(watching);
+        reloading.abort();
+        end(proxy, &mut ends).await
+    })
+}
+
+fn announce(proxy: &Running, explain: bool) {
+    for address in proxy.addresses() {
+        tracing::info!("listening on http://{address}");
+    }
+    if let Some(admin) = proxy.admin() {
+        tracing::info!("admin on http://{admin} (/livez /readyz /metrics /stats, POST /reload)");
+    }
+    if explain && let Some(address) = proxy.addresses().first() {
+        tracing::info!("point an SDK at it: OPENAI_BASE_URL=http://{address}/v1 (any api key)");
+    }
+}
+
+/// One reload after the other: signals that come meanwhile lead to one more.
+async fn reload_at(mut signal: Signal, reloader: Arc<Reloader>) {
+    while signal.recv().await.is_some() {
+        let reloader = Arc::clone(&reloader);
+        // It says itself what became of it.
+        let _became = tokio::task::spawn_blocking(move || reloader.reload("SIGHUP")).await;
+    }
+}
+
+/// Drains, and cuts what is left at the deadline or the next signal.
+async fn end(proxy: Running, ends: &mut Ends) -> Result<ExitCode, Box<dyn Error>> {
+    tracing::info!("draining; a second signal ends at once");
+    proxy.drain();
+    let stopper = proxy.stopper();
+    let drained = tokio::task::spawn_blocking(move || proxy.join());
+    tokio::pin!(drained);
+    let cut = tokio::select! {
+        cut = &mut drained => cut?,
+        () = ends.next() => {
+            stopper.stop();
+            drained.await?
+        }
+    };
+    tracing::info!(cut, "ended");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The signals that end the process.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn listen() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {} _ = self.interrupt.recv() => {} }
+    }
+}
