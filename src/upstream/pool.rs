@@ -4,6 +4,8 @@
 //! by tasks of their own. Waiting is bounded in length and time. All of one thread: a borrow never
 //! outlives a call.
 
+mod silence;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -22,6 +24,7 @@ use super::{http1, http2};
 use crate::config;
 use crate::error::{Error, Kind};
 use crate::record::{Leased, Record, Recorder, UpstreamMeters};
+use silence::least_suspect;
 
 /// The first pause after a failed connect; it doubles with each further failure.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -48,6 +51,8 @@ pub struct Pool {
     /// No connect before this time unless a request has nowhere else to go.
     backoff_until: Cell<Option<Instant>>,
     peer_limit: PeerLimit,
+    /// The last connection was given up for its silence, and none was opened since.
+    lost: Cell<bool>,
     warm: Notify,
 }
 
@@ -74,6 +79,7 @@ impl Pool {
             opened: Cell::new(0),
             backoff_until: Cell::new(None),
             peer_limit: PeerLimit::default(),
+            lost: Cell::new(false),
             warm: Notify::new(),
         }))
     }
@@ -145,14 +151,14 @@ impl Pool {
     }
 
     /// Least loaded first, the oldest on a tie: so that connections opened together do not use up
-    /// their peers' request limits together.
+    /// their peers' request limits together. Where all are suspect, the one that was heard last: what
+    /// may work is not refused.
     fn pick(&self) -> Option<Rc<Conn>> {
         let conns = self.conns.borrow();
-        conns
-            .iter()
-            .filter(|conn| conn.free() > 0)
-            .min_by_key(|conn| conn.in_flight.get())
-            .map(Rc::clone)
+        let free = |conn: &&Rc<Conn>| conn.free() > 0;
+        let trusted = conns.iter().filter(|conn| !conn.suspect.get());
+        let least = trusted.filter(free).min_by_key(|conn| conn.in_flight.get());
+        least.or_else(|| least_suspect(&conns)).map(Rc::clone)
     }
 
     /// A stream became free: those who wait longest get it.
@@ -198,6 +204,10 @@ impl Pool {
         };
         for conn in conns.iter() {
             match conn.state.get() {
+                _ if conn.suspect.get() => {
+                    view.suspect += 1;
+                    continue;
+                }
                 State::Ready => view.staying += 1,
                 State::Retiring => view.retiring += 1,
                 State::Draining => continue,
@@ -281,13 +291,14 @@ impl Pool {
         match connected {
             Connected::Http2(sender, io, pings) => {
                 let ours = self.settings.pool.streams_per_connection;
+                let heart = http2::Heart::new(pings, &self.settings.pool);
                 let cap = stream_cap(ours, io.max_concurrent_send_streams());
-                let sender = Sender::Http2(RefCell::new(sender));
+                let sender = Sender::Http2(RefCell::new(sender), RefCell::new(heart));
                 let conn = Rc::new(Conn::new(sender, wire, cap, retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {
-                    http2::drive(io, pings, weak.clone(), &pool).await;
+                    http2::drive(io, weak.clone(), &pool).await;
                     pool.ended(&weak);
                 });
             }
@@ -303,6 +314,7 @@ impl Pool {
                 });
             }
         }
+        self.lost.set(false);
         self.replace_retiring();
         self.publish();
         self.warm.notify_waiters();
@@ -348,7 +360,12 @@ impl Pool {
     }
 
     fn publish(&self) {
-        self.meters().ready.set(self.conns.borrow().len() as u64);
+        let conns = self.conns.borrow();
+        let suspect = conns.iter().filter(|conn| conn.suspect.get()).count();
+        self.meters().ready.set((conns.len() - suspect) as u64);
+        self.meters().suspect.set(suspect as u64);
+        drop(conns);
+        self.meters().silent.set(u64::from(self.is_silent()));
         self.meters().connecting.set(self.connecting.get() as u64);
     }
 }
