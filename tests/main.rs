@@ -42,6 +42,7 @@ mod retries;
 mod sdk;
 mod secrets;
 mod shares;
+mod silence;
 mod slow_reader;
 mod smuggling;
 mod sockets;

@@ -64,6 +64,12 @@ pub const MAX_AGE: Duration = Duration::from_secs(50 * MINUTE);
 pub const MAX_REQUESTS: u64 = 900;
 /// Shorter than the idle timeouts of the usual load balancers and NATs.
 pub const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// Half of two seconds, after which no new request is to go to a peer that fell silent. A model may think
+/// for longer than this: then it costs one PING.
+pub const PING_AFTER: Duration = Duration::from_secs(1);
+/// The other half. Twice a slow round trip across the world, and longer than the kernel takes to send a lost
+/// segment again (RFC 6298, section 2.4: 1 s).
+pub const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 /// Ten times a slow round trip across the world.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// A burst of a quarter of what the pool can carry; beyond it, shedding is kinder than waiting.
@@ -112,6 +118,8 @@ impl Default for Pool {
             max_age: MAX_AGE,
             max_requests: MAX_REQUESTS,
             ping_interval: PING_INTERVAL,
+            ping_after: PING_AFTER,
+            suspect_after: SUSPECT_AFTER,
             ping_timeout: PING_TIMEOUT,
             queue: QUEUE,
             queue_timeout: QUEUE_TIMEOUT,

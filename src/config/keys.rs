@@ -162,6 +162,17 @@ pub(super) static PING_INTERVAL: Key<Span> = Key::new(
     Span { default: d::PING_INTERVAL },
     "An HTTP/2 connection that was silent this long is sent a PING.",
 );
+pub(super) static PING_AFTER: Key<Span> = Key::new(
+    "ping_after",
+    Span { default: d::PING_AFTER },
+    "An HTTP/2 connection on which something was sent and nothing came for this long is sent a PING.",
+);
+pub(super) static SUSPECT_AFTER: Key<Span> = Key::new(
+    "suspect_after",
+    Span { default: d::SUSPECT_AFTER },
+    "A PING without an answer for four usual round trips, at least half of this and at most this, makes \
+     the connection suspect: new requests go elsewhere, those on it go on.",
+);
 pub(super) static PING_TIMEOUT: Key<Span> = Key::new(
     "ping_timeout",
     Span { default: d::PING_TIMEOUT },
@@ -203,6 +214,8 @@ pub(super) static POOL: Section = Section {
         &MAX_AGE,
         &MAX_REQUESTS,
         &PING_INTERVAL,
+        &PING_AFTER,
+        &SUSPECT_AFTER,
         &PING_TIMEOUT,
         &QUEUE,
         &QUEUE_TIMEOUT,

@@ -206,6 +206,11 @@ pub struct Pool {
     pub max_requests: u64,
     /// An HTTP/2 connection that was silent this long is sent a PING.
     pub ping_interval: Duration,
+    /// An HTTP/2 connection on which something was sent and nothing came for this long is sent a PING.
+    pub ping_after: Duration,
+    /// A PING without answer for this long, or for half of it where PINGs are answered quickly, makes
+    /// the connection suspect: new streams go elsewhere.
+    pub suspect_after: Duration,
     /// A PING without answer for this long ends the connection.
     pub ping_timeout: Duration,
     /// Requests that may wait for a stream.

@@ -21,8 +21,11 @@ const COMPARED_EACH: u64 = 16;
 impl Proxy {
     /// Whether a group may ask this upstream now.
     pub(super) fn allows(&self, id: UpstreamId) -> bool {
-        let health = self.upstreams[id.0].health.borrow();
-        !health.is_ejected() || health.allows(Instant::now())
+        let upstream = &self.upstreams[id.0];
+        let health = upstream.health.borrow();
+        let well = !health.is_ejected() || health.allows(Instant::now());
+        // What comes back from silence its pool finds out: no request need be the trial.
+        well && !upstream.pool.is_silent()
     }
 
     /// A group asks it.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::outcome::Ejection;
+use super::outcome::{Ejection, Silence};
 use super::recordings::{Recordings, UpstreamRecordings};
 
 /// What a worker records into; swapped whole when the hub asks. Borrowed only inside one call of
@@ -58,12 +58,16 @@ pub struct UpstreamMeters {
     pub connecting: Gauge,
     /// Connections that take new streams.
     pub ready: Gauge,
+    /// Connections that take new streams only where no other is open, since a PING is unanswered.
+    pub suspect: Gauge,
     /// Connections that only finish what they carry.
     pub draining: Gauge,
     /// Streams leased and not yet given back.
     pub streams: Gauge,
     /// Requests that wait for a stream.
     pub waiting: Gauge,
+    /// 1 while nothing of it answers this worker.
+    pub silent: Gauge,
     /// 1 while this worker leaves it out of its groups.
     pub ejected: Gauge,
     id: usize,
@@ -75,9 +79,11 @@ impl UpstreamMeters {
         UpstreamMeters {
             connecting: Gauge::default(),
             ready: Gauge::default(),
+            suspect: Gauge::default(),
             draining: Gauge::default(),
             streams: Gauge::default(),
             waiting: Gauge::default(),
+            silent: Gauge::default(),
             ejected: Gauge::default(),
             id,
             active,
@@ -106,13 +112,21 @@ impl UpstreamMeters {
         self.active.borrow_mut().upstream(self.id, count);
     }
 
+    /// A connection fell silent, or what became of that.
+    pub fn silence(&self, step: Silence) {
+        let count = |upstream: &mut UpstreamRecordings| upstream.silences[step as usize] += 1;
+        self.active.borrow_mut().upstream(self.id, count);
+    }
+
     pub(super) fn read(&self) -> UpstreamGauges {
         UpstreamGauges {
             connecting: self.connecting.get(),
             ready: self.ready.get(),
+            suspect: self.suspect.get(),
             draining: self.draining.get(),
             streams: self.streams.get(),
             waiting: self.waiting.get(),
+            silent: self.silent.get(),
             ejected: self.ejected.get(),
         }
     }
@@ -123,9 +137,11 @@ impl UpstreamMeters {
 pub(super) struct UpstreamGauges {
     pub(super) connecting: u64,
     pub(super) ready: u64,
+    pub(super) suspect: u64,
     pub(super) draining: u64,
     pub(super) streams: u64,
     pub(super) waiting: u64,
+    pub(super) silent: u64,
     pub(super) ejected: u64,
 }
 
@@ -147,9 +163,11 @@ impl Gauges {
         for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
             sum.connecting += more.connecting;
             sum.ready += more.ready;
+            sum.suspect += more.suspect;
             sum.draining += more.draining;
             sum.streams += more.streams;
             sum.waiting += more.waiting;
+            sum.silent += more.silent;
             sum.ejected += more.ejected;
         }
     }

@@ -96,6 +96,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     ends::ejections(&mut text, hub, &totals.recordings);
     ends::retries(&mut text, hub, &totals.recordings);
     ends::timeouts(&mut text, hub, &totals.recordings);
+    ends::silences(&mut text, hub, &totals.recordings);
     timings(&mut text, &totals.recordings);
     upstream_timings(&mut text, hub, &totals.recordings);
     upstream_state(&mut text, hub, totals);
@@ -186,11 +187,19 @@ fn upstream_state(text: &mut Text, hub: &Hub, totals: &Totals) {
     let name = "firstbyte_upstream_connections";
     text.family(name, Kind::Gauge, "Connections to an upstream, by state.");
     for (label, now) in &gauges {
-        for (state, count) in
-            [("connecting", now.connecting), ("ready", now.ready), ("draining", now.draining)]
-        {
+        for (state, count) in [
+            ("connecting", now.connecting),
+            ("ready", now.ready),
+            ("suspect", now.suspect),
+            ("draining", now.draining),
+        ] {
             text.sample(name, &[("upstream", label), ("state", state)], count);
         }
+    }
+    let name = "firstbyte_upstream_silent";
+    text.family(name, Kind::Gauge, "Workers that no open connection to an upstream answers.");
+    for (label, now) in &gauges {
+        text.sample(name, &[("upstream", label)], now.silent);
     }
     let name = "firstbyte_upstream_ejected";
     text.family(name, Kind::Gauge, "Workers that leave an upstream out of its groups.");

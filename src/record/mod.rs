@@ -29,7 +29,7 @@ pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
 pub use names::{Full, Places};
-pub use outcome::{Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason};
+pub use outcome::{Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason, Silence};
 pub use request::{Leased, Opened, Record};
 pub use worker::{Recorder, WorkerSeat};
 

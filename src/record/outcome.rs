@@ -114,6 +114,29 @@ impl Ejection {
     }
 }
 
+/// What became of a connection whose peer fell silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// A PING stayed unanswered for so long that new streams go elsewhere.
+    Suspected,
+    /// A byte came after all.
+    Cleared,
+    /// The PING's timeout passed, and the connection was ended.
+    GivenUp,
+}
+
+impl Silence {
+    pub(super) const ALL: [Silence; 3] = [Silence::Suspected, Silence::Cleared, Silence::GivenUp];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Silence::Suspected => "suspected",
+            Silence::Cleared => "cleared",
+            Silence::GivenUp => "given_up",
+        }
+    }
+}
+
 /// Why an upstream was left for the next of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailoverReason {

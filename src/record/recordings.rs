@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use http::StatusCode;
 
 use super::durations::Durations;
-use super::outcome::{Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason};
+use super::outcome::{Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason, Silence};
 
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +40,7 @@ pub(super) struct UpstreamRecordings {
     pub(super) retries: u64,
     pub(super) ejections: [u64; Ejection::ALL.len()],
     pub(super) timeouts: [u64; Clock::ALL.len()],
+    pub(super) silences: [u64; Silence::ALL.len()],
 }
 
 /// Counters and distributions since the set was last empty.
@@ -98,6 +99,7 @@ impl Recordings {
             sum.retries += more.retries;
             add_each(&mut sum.ejections, &more.ejections);
             add_each(&mut sum.timeouts, &more.timeouts);
+            add_each(&mut sum.silences, &more.silences);
             for (sum, more) in sum.distributions_mut().into_iter().zip(more.distributions()) {
                 sum.absorb(more);
             }
@@ -120,6 +122,7 @@ impl Recordings {
             upstream.retries = 0;
             upstream.ejections = Default::default();
             upstream.timeouts = Default::default();
+            upstream.silences = Default::default();
             upstream.distributions_mut().into_iter().for_each(Durations::clear);
         }
         self.distributions_mut().into_iter().for_each(Durations::clear);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::http1::{SharedIo, SlotBody};
+use super::http2::Heart;
 use crate::record::GaugeGuard;
 use crate::wire::Wire;
 
@@ -23,7 +24,7 @@ pub(super) enum State {
 
 /// The protocol's own handle for new streams.
 pub(super) enum Sender {
-    Http2(RefCell<h2::client::SendRequest<Bytes>>),
+    Http2(RefCell<h2::client::SendRequest<Bytes>>, RefCell<Heart>),
     Http1(RefCell<hyper::client::conn::http1::SendRequest<SlotBody>>, Rc<SharedIo>),
 }
 
@@ -32,6 +33,8 @@ pub(super) struct Conn {
     pub(super) sender: Sender,
     pub(super) wire: Rc<Wire>,
     pub(super) state: Cell<State>,
+    /// A PING is unanswered for longer than is usual.
+    pub(super) suspect: Cell<bool>,
     /// Streams leased and not given back.
     pub(super) in_flight: Cell<usize>,
     /// Streams leased in its life.
@@ -51,6 +54,7 @@ impl Conn {
             sender,
             wire,
             state: Cell::new(State::Ready),
+            suspect: Cell::new(false),
             in_flight: Cell::new(0),
             served: Cell::new(0),
             cap: Cell::new(cap),
@@ -71,7 +75,7 @@ impl Conn {
 
     pub(super) fn version(&self) -> http::Version {
         match self.sender {
-            Sender::Http2(_) => http::Version::HTTP_2,
+            Sender::Http2(..) => http::Version::HTTP_2,
             Sender::Http1(..) => http::Version::HTTP_11,
         }
     }

@@ -7,6 +7,8 @@ pub(super) struct View {
     pub(super) staying: usize,
     /// Connections that take new streams until they are replaced.
     pub(super) retiring: usize,
+    /// Connections whose peer is silent: they take new streams only where no other does.
+    pub(super) suspect: usize,
     /// Connections on the way.
     pub(super) connecting: usize,
     /// Streams that could be leased now.
@@ -29,7 +31,10 @@ pub(super) struct View {
 /// one, so that a dead upstream is asked once at a time and answers its callers at once.
 pub(super) fn wanted(view: View) -> usize {
     let open = view.staying + view.retiring;
-    let room = view.max.saturating_sub(view.staying + view.connecting);
+    let ahead = view.staying + view.connecting;
+    // Suspects may all come back: what replaces them goes no further beyond the maximum than the minimum.
+    let beside = (view.max + view.min).saturating_sub(ahead + view.suspect);
+    let room = view.max.saturating_sub(ahead).min(beside);
     if view.backing_off {
         return usize::from(view.waiting > 0 && open == 0 && view.connecting == 0).min(room);
     }
@@ -52,6 +57,7 @@ mod tests {
     const QUIET: View = View {
         staying: 2,
         retiring: 0,
+        suspect: 0,
         connecting: 0,
         free: 128,
         capacity: 128,
@@ -90,6 +96,15 @@ mod tests {
     #[test]
     fn a_retiring_connection_is_replaced_while_it_still_serves() {
         assert_eq!(wanted(View { staying: 1, retiring: 1, ..QUIET }), 1);
+    }
+
+    #[test]
+    fn suspects_are_replaced_ahead_and_however_often_they_come_back_the_maximum_holds() {
+        let silent = View { staying: 0, suspect: 2, free: 0, capacity: 0, ..QUIET };
+        assert_eq!(wanted(silent), 2);
+        assert_eq!(wanted(View { staying: 1, suspect: 1, free: 64, capacity: 64, ..silent }), 1);
+        assert_eq!(wanted(View { suspect: 65, ..silent }), 1);
+        assert_eq!(wanted(View { suspect: 66, waiting: 9, ..silent }), 0);
     }
 
     #[test]

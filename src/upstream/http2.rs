@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::connection::{Conn, Sender, State, stream_cap};
-use super::life::{Life, Pulse};
+use super::life::{Heard, Life, Pulse, Times};
 use super::pool::Pool;
 use super::stream::Broken;
 use crate::config;
@@ -80,28 +80,50 @@ pub(super) fn open(
     Ok((sending, answering))
 }
 
+/// How a connection's peer is asked whether it lives, and what is known of that.
+pub(super) struct Heart {
+    pings: PingPong,
+    life: Life,
+}
+
+impl Heart {
+    pub(super) fn new(pings: PingPong, pool: &config::Pool) -> Self {
+        Self { pings, life: Life::new(Times::of(pool)) }
+    }
+
+    /// Asks at once, unless that was done already. The connection's task is woken to write it.
+    pub(super) fn ask(&mut self, now: Instant) {
+        if self.life.ask(now) {
+            self.ping();
+        }
+    }
+
+    fn ping(&mut self) {
+        // An answer that was overtaken by other bytes still stands in h2's way. Nobody need be woken for
+        // one: it is read by the connection's own task.
+        let _overtaken = self.pings.poll_pong(&mut Context::from_waker(Waker::noop()));
+        // Refused only while an earlier PING is unanswered: the question is asked already.
+        let _asked = self.pings.send_ping(Ping::opaque());
+    }
+}
+
 /// Runs a connection to its end; ready when the socket is to be closed. It holds the connection
 /// weakly: once pool and leases have let go, h2 finds itself unreferenced, says GOAWAY and closes.
 /// Dropped, it closes the socket, and every stream on it fails.
-pub(super) async fn drive<T>(
-    io: Connection<T, Bytes>,
-    pings: PingPong,
-    conn: Weak<Conn>,
-    pool: &Rc<Pool>,
-) where
+pub(super) async fn drive<T>(io: Connection<T, Bytes>, conn: Weak<Conn>, pool: &Rc<Pool>)
+where
     T: AsyncRead + AsyncWrite + Unpin,
 {
-    let settings = &pool.settings().pool;
-    let sleep = tokio::time::sleep(settings.ping_interval);
-    let life = Life::new(settings.ping_interval, settings.ping_timeout);
-    let mut driver = Driver { io, pings, life, sleep: Box::pin(sleep), conn, pool };
+    let look = Instant::now() + pool.settings().pool.ping_interval;
+    let sleep = Box::pin(tokio::time::sleep_until(look.into()));
+    let mut driver = Driver { io, look, sleep, conn, pool };
     std::future::poll_fn(|cx| driver.poll(cx)).await;
 }
 
 struct Driver<'a, T> {
     io: Connection<T, Bytes>,
-    pings: PingPong,
-    life: Life,
+    /// When the sleep ends.
+    look: Instant,
     sleep: Pin<Box<Sleep>>,
     conn: Weak<Conn>,
     pool: &'a Rc<Pool>,
@@ -114,14 +136,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         }
         // Nothing is left to decide for a connection that only its own end is waited for.
         let Some(conn) = self.conn.upgrade() else { return Poll::Pending };
-        self.see_goaway(&conn, cx);
+        let Sender::Http2(sender, heart) = &conn.sender else { return Poll::Pending };
+        self.see_goaway(&conn, sender, cx);
         self.see_limit(&conn);
-        if self.life.is_asking() {
-            // Only to take the answer off h2's hands; that it came is seen by its bytes.
-            let _pong = self.pings.poll_pong(cx);
-        }
+        self.listen(&conn, heart);
         while self.sleep.as_mut().poll(cx).is_ready() {
-            if self.beat(&conn).is_ready() {
+            if self.beat(&conn, heart).is_ready() {
+                self.pool.gave_up(&conn);
                 return Poll::Ready(());
             }
         }
@@ -129,9 +150,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     }
 
     /// h2 refuses new streams from the moment a GOAWAY is read; streams under it go on.
-    fn see_goaway(&self, conn: &Rc<Conn>, cx: &mut Context<'_>) {
-        if let Sender::Http2(sender) = &conn.sender
-            && conn.state.get() != State::Draining
+    fn see_goaway(
+        &self,
+        conn: &Rc<Conn>,
+        sender: &RefCell<SendRequest<Bytes>>,
+        cx: &mut Context<'_>,
+    ) {
+        if conn.state.get() != State::Draining
             && matches!(sender.borrow_mut().poll_ready(cx), Poll::Ready(Err(_)))
         {
             self.pool.on_goaway(conn);
@@ -147,19 +172,49 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         }
     }
 
-    fn beat(&mut self, conn: &Rc<Conn>) -> Poll<()> {
+    /// Bytes that came may answer a PING; what was sent, or asked out of turn, brings the next look
+    /// forward. On a connection with traffic that is once in `ping_after`, however much there is.
+    fn listen(&mut self, conn: &Rc<Conn>, heart: &RefCell<Heart>) {
+        let known = heard(conn);
+        let mut beating = heart.borrow_mut();
+        if known.unanswered.is_none() && !beating.life.is_asking() {
+            return;
+        }
+        beating.life.hear(known.at);
+        let (due, suspect) = (beating.life.due(known), beating.life.is_suspect());
+        drop(beating);
+        if due < self.look {
+            self.look_at(due);
+        }
+        self.pool.suspect(conn, suspect);
+    }
+
+    fn beat(&mut self, conn: &Rc<Conn>, heart: &RefCell<Heart>) -> Poll<()> {
         let now = Instant::now();
-        let next = match self.life.beat(now, conn.wire.read_at()) {
+        let mut beating = heart.borrow_mut();
+        let next = match beating.life.beat(now, heard(conn)) {
             Pulse::Rest(next) => next,
             Pulse::Ping(next) => {
-                // Refused only while an earlier PING is unanswered: the question is asked already.
-                let _asked = self.pings.send_ping(Ping::opaque());
+                beating.ping();
                 next
             }
             Pulse::Dead => return Poll::Ready(()),
         };
+        let suspect = beating.life.is_suspect();
+        drop(beating);
+        self.look_at(next);
+        self.pool.suspect(conn, suspect);
         self.pool.check_age(conn, now);
-        self.sleep.as_mut().reset(next.into());
         Poll::Pending
     }
+
+    fn look_at(&mut self, next: Instant) {
+        self.look = next;
+        self.sleep.as_mut().reset(next.into());
+    }
+}
+
+fn heard(conn: &Conn) -> Heard {
+    let wire = &conn.wire;
+    Heard { at: wire.read_at(), unanswered: wire.unanswered_since(), drained: wire.drained_at() }
 }

@@ -73,7 +73,7 @@ impl Lease {
         record: &Rc<Record>,
     ) -> Result<Stream, Broken> {
         let (sink, answering) = match &self.conn.sender {
-            Sender::Http2(sender) => {
+            Sender::Http2(sender, _) => {
                 let (stream, answering) = http2::open(sender, head, has_body)?;
                 let sink =
                     if has_body { Sink::Http2 { stream, fresh: true } } else { Sink::Closed };
@@ -107,7 +107,7 @@ impl Lease {
     pub(super) fn http1_io(&self) -> Option<&SharedIo> {
         match &self.conn.sender {
             Sender::Http1(_, io) => Some(io),
-            Sender::Http2(_) => None,
+            Sender::Http2(..) => None,
         }
     }
 }
@@ -117,7 +117,7 @@ impl Drop for Lease {
         self.conn.in_flight.set(self.conn.in_flight.get() - 1);
         let progress = self.progress.get();
         match &self.conn.sender {
-            Sender::Http2(_) => {
+            Sender::Http2(..) => {
                 if progress == Progress::Opened
                     && let Some(record) = &self.record
                 {

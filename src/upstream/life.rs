@@ -1,8 +1,10 @@
-//! How long a connection lives. Is its peer alive: a pure decision over bytes seen, PINGs asked and
-//! the time. When will its peer send it away: learnt from the GOAWAYs of those before it.
+//! How long a connection lives. Is its peer alive, suspect or dead: a pure decision over bytes seen and
+//! sent, PINGs asked and the time. When will its peer send it away: learnt from the GOAWAYs of those before it.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
+
+use crate::config::Pool;
 
 /// What the connection's task should do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,17 +17,57 @@ pub(super) enum Pulse {
     Dead,
 }
 
+/// The times of the question.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// Silence of any kind until a PING.
+    pub(super) interval: Duration,
+    /// Silence after something was sent until a PING.
+    pub(super) after: Duration,
+    /// From the PING to suspicion, at most.
+    pub(super) suspect: Duration,
+    /// From the PING to the end.
+    pub(super) timeout: Duration,
+}
+
+impl Times {
+    pub(super) fn of(pool: &Pool) -> Self {
+        Self {
+            interval: pool.ping_interval,
+            after: pool.ping_after,
+            suspect: pool.suspect_after,
+            timeout: pool.ping_timeout,
+        }
+    }
+}
+
+/// When the socket last gave a byte, and since when it owes one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard {
+    pub(super) at: Instant,
+    /// Since when something was sent and nothing came.
+    pub(super) unanswered: Option<Instant>,
+    /// When its full buffer last drained: an upload may stand before the PING, and its peer takes it.
+    pub(super) drained: Instant,
+}
+
+/// Usual round trips that a PING may take before its peer is suspect.
+const ROUND_TRIPS: u32 = 4;
+
 /// The state of the question. Any byte from the peer is an answer.
 #[derive(Debug)]
 pub(super) struct Life {
-    interval: Duration,
-    timeout: Duration,
+    times: Times,
     asked: Option<Instant>,
+    /// No answer came for longer than is usual.
+    suspect: bool,
+    /// How long answers take, smoothed; zero before the first.
+    usual: Duration,
 }
 
 impl Life {
-    pub(super) fn new(interval: Duration, timeout: Duration) -> Self {
-        Self { interval, timeout, asked: None }
+    pub(super) fn new(times: Times) -> Self {
+        Self { times, asked: None, suspect: false, usual: Duration::ZERO }
     }
 
     /// A PING is on its way and nothing came since.
@@ -33,22 +75,58 @@ impl Life {
         self.asked.is_some()
     }
 
-    /// `heard` is when the peer's last byte came.
-    pub(super) fn beat(&mut self, now: Instant, heard: Instant) -> Pulse {
+    /// New streams had better go elsewhere.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
+    /// Asks out of turn; whether a PING is to be sent.
+    pub(super) fn ask(&mut self, now: Instant) -> bool {
+        self.asked.replace(self.asked.unwrap_or(now)).is_none()
+    }
+
+    /// The peer's last byte came `at`.
+    pub(super) fn hear(&mut self, at: Instant) {
+        let Some(asked) = self.asked.filter(|asked| at > *asked) else { return };
+        let took = at - asked;
+        self.usual = if self.usual.is_zero() { took } else { (self.usual * 7 + took) / 8 };
+        (self.asked, self.suspect) = (None, false);
+    }
+
+    /// When to look next.
+    pub(super) fn due(&self, heard: Heard) -> Instant {
+        let Times { interval, after, timeout, .. } = self.times;
         match self.asked {
-            Some(asked) if heard <= asked => {
-                if now >= asked + self.timeout {
-                    return Pulse::Dead;
-                }
-                return Pulse::Rest(asked + self.timeout);
+            Some(asked) if self.suspect => asked.max(heard.drained) + timeout,
+            Some(asked) => asked + self.patience().min(timeout),
+            None => {
+                let quiet = heard.at + interval;
+                heard.unanswered.map_or(quiet, |since| quiet.min(since + after))
             }
-            _ => self.asked = None,
         }
-        if now >= heard + self.interval {
+    }
+
+    /// The time is `now`: what is to be done.
+    pub(super) fn beat(&mut self, now: Instant, heard: Heard) -> Pulse {
+        self.hear(heard.at);
+        if now < self.due(heard) {
+            return Pulse::Rest(self.due(heard));
+        }
+        let Some(asked) = self.asked else {
             self.asked = Some(now);
-            return Pulse::Ping(now + self.timeout);
+            return Pulse::Ping(self.due(heard));
+        };
+        if now >= asked.max(heard.drained) + self.times.timeout {
+            return Pulse::Dead;
         }
-        Pulse::Rest(heard + self.interval)
+        self.suspect = true;
+        Pulse::Rest(self.due(heard))
+    }
+
+    /// A lost segment takes a while to be sent again: never less than half of the most.
+    fn patience(&self) -> Duration {
+        let most = self.times.suspect;
+        (self.usual * ROUND_TRIPS).clamp(most / 2, most)
     }
 }
 
@@ -97,39 +175,101 @@ mod tests {
         assert_eq!(limit.leave_at(), 90);
     }
 
-    const INTERVAL: Duration = Duration::from_secs(15);
-    const TIMEOUT: Duration = Duration::from_secs(5);
+    const S: Duration = Duration::from_secs(1);
+    const MS: Duration = Duration::from_millis(1);
 
-    #[test]
-    fn a_quiet_peer_is_asked_once_and_given_up_after_the_timeout() {
-        let start = Instant::now();
-        let mut life = Life::new(INTERVAL, TIMEOUT);
-        assert_eq!(life.beat(start, start), Pulse::Rest(start + INTERVAL));
-        let asked = start + INTERVAL;
-        assert_eq!(life.beat(asked, start), Pulse::Ping(asked + TIMEOUT));
-        let early = asked + Duration::from_secs(1);
-        assert_eq!(life.beat(early, start), Pulse::Rest(asked + TIMEOUT), "asked only once");
-        assert_eq!(life.beat(asked + TIMEOUT, start), Pulse::Dead);
+    const TIMES: Times = Times {
+        interval: Duration::from_secs(15),
+        after: S,
+        suspect: S,
+        timeout: Duration::from_secs(5),
+    };
+
+    fn quiet(at: Instant) -> Heard {
+        Heard { at, unanswered: None, drained: at }
     }
 
     #[test]
-    fn any_byte_answers() {
-        let start = Instant::now();
-        let mut life = Life::new(INTERVAL, TIMEOUT);
-        let asked = start + INTERVAL;
-        life.beat(asked, start);
-        let heard = asked + Duration::from_secs(2);
-        assert_eq!(life.beat(asked + TIMEOUT, heard), Pulse::Rest(heard + INTERVAL));
-        assert!(!life.is_asking());
+    fn a_quiet_peer_is_asked_once_then_suspect_and_given_up_after_the_timeout() {
+        let (mut life, start) = (Life::new(TIMES), Instant::now());
+        assert_eq!(life.beat(start, quiet(start)), Pulse::Rest(start + 15 * S));
+        let asked = start + 15 * S;
+        assert_eq!(life.beat(asked, quiet(start)), Pulse::Ping(asked + 500 * MS));
+        let early = asked + 499 * MS;
+        assert_eq!(
+            life.beat(early, quiet(start)),
+            Pulse::Rest(asked + 500 * MS),
+            "asked only once"
+        );
+        assert!(!life.is_suspect());
+        assert_eq!(life.beat(asked + 500 * MS, quiet(start)), Pulse::Rest(asked + 5 * S));
+        assert!(life.is_suspect());
+        assert_eq!(life.beat(asked + 5 * S, quiet(start)), Pulse::Dead);
+    }
+
+    #[test]
+    fn what_was_sent_and_not_answered_is_asked_about_soon_and_suspect_within_two_seconds() {
+        let (mut life, start) = (Life::new(TIMES), Instant::now());
+        let sent = start + 3 * S;
+        let heard = Heard { unanswered: Some(sent), ..quiet(start) };
+        assert_eq!(life.due(heard), sent + S);
+        assert_eq!(life.beat(sent + S, heard), Pulse::Ping(sent + 1500 * MS));
+        life.beat(sent + 2 * S, heard);
+        assert!(life.is_suspect());
+    }
+
+    #[test]
+    fn while_the_peer_takes_a_long_upload_a_ping_behind_it_ends_nothing() {
+        let (mut life, start) = (Life::new(TIMES), Instant::now());
+        let sent = |drained| Heard { at: start, unanswered: Some(start), drained };
+        assert_eq!(life.beat(start + S, sent(start)), Pulse::Ping(start + 1500 * MS));
+        for drained in 2..30 {
+            let drained = start + drained * S;
+            assert_eq!(life.beat(drained + 4 * S, sent(drained)), Pulse::Rest(drained + 5 * S));
+            assert!(life.is_suspect(), "new streams do not queue behind it");
+        }
+        assert_eq!(life.beat(start + 35 * S, sent(start + 29 * S)), Pulse::Dead);
+    }
+
+    #[test]
+    fn any_byte_answers_and_clears_the_suspicion() {
+        let (mut life, start) = (Life::new(TIMES), Instant::now());
+        let asked = start + 15 * S;
+        life.beat(asked, quiet(start));
+        life.beat(asked + S, quiet(start));
+        assert!(life.is_suspect());
+        let heard = asked + 2 * S;
+        assert_eq!(life.beat(asked + 5 * S, quiet(heard)), Pulse::Rest(heard + 15 * S));
+        assert!(!life.is_asking() && !life.is_suspect());
+    }
+
+    #[test]
+    fn who_usually_takes_long_is_given_longer_but_never_more_than_the_most() {
+        for (usual, patience) in [(1, 500), (150, 600), (900, 1_000)] {
+            let (mut life, start) = (Life::new(TIMES), Instant::now());
+            assert!(life.ask(start) && !life.ask(start), "asked once");
+            life.hear(start + usual * MS);
+            let asked = start + 60 * S;
+            assert_eq!(life.beat(asked, quiet(start)), Pulse::Ping(asked + patience * MS));
+        }
+    }
+
+    #[test]
+    fn a_timeout_shorter_than_the_suspicion_ends_it_all_the_same() {
+        let times = Times { timeout: 100 * MS, ..TIMES };
+        let (mut life, start) = (Life::new(times), Instant::now());
+        let asked = start + 15 * S;
+        assert_eq!(life.beat(asked, quiet(start)), Pulse::Ping(asked + 100 * MS));
+        assert_eq!(life.beat(asked + 100 * MS, quiet(start)), Pulse::Dead);
     }
 
     #[test]
     fn a_busy_peer_is_never_asked() {
         let mut now = Instant::now();
-        let mut life = Life::new(INTERVAL, TIMEOUT);
+        let mut life = Life::new(TIMES);
         for _ in 0..100 {
-            now += Duration::from_secs(14);
-            assert_eq!(life.beat(now, now), Pulse::Rest(now + INTERVAL));
+            now += 14 * S;
+            assert_eq!(life.beat(now, quiet(now)), Pulse::Rest(now + 15 * S));
         }
     }
 }

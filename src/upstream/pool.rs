@@ -4,6 +4,8 @@
 //! by tasks of their own. Waiting is bounded in length and time. All of one thread: a borrow never
 //! outlives a call.
 
+mod silence;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -22,6 +24,7 @@ use super::{http1, http2};
 use crate::config;
 use crate::error::{Error, Kind};
 use crate::record::{Leased, Record, Recorder, UpstreamMeters};
+use silence::least_suspect;
 
 /// The first pause after a failed connect; it doubles with each further failure.
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -48,12 +51,22 @@ pub struct Pool {
     /// No connect before this time unless a request has nowhere else to go.
     backoff_until: Cell<Option<Instant>>,
     peer_limit: PeerLimit,
+    /// The last connection was given up for its silence, and none was opened since.
+    lost: Cell<bool>,
     warm: Notify,
     /// No request comes any more: nothing is kept warm.
     closed: Cell<bool>,
-    /// Connections that are ready and on the way, as they were shown last. After a reload two pools
-    /// may be shown as one upstream.
-    shown: Cell<(u64, u64)>,
+    /// What was shown last. After a reload two pools may be shown as one upstream.
+    shown: Cell<Shown>,
+}
+
+/// A pool's connections as the metrics have them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shown {
+    ready: u64,
+    suspect: u64,
+    connecting: u64,
+    silent: u64,
 }
 
 impl Pool {
@@ -79,6 +92,7 @@ impl Pool {
             opened: Cell::new(0),
             backoff_until: Cell::new(None),
             peer_limit: PeerLimit::default(),
+            lost: Cell::new(false),
             warm: Notify::new(),
             closed: Cell::new(false),
             shown: Cell::default(),
@@ -165,14 +179,14 @@ impl Pool {
     }
 
     /// Least loaded first, the oldest on a tie: so that connections opened together do not use up
-    /// their peers' request limits together.
+    /// their peers' request limits together. Where all are suspect, the one that was heard last: what
+    /// may work is not refused.
     fn pick(&self) -> Option<Rc<Conn>> {
         let conns = self.conns.borrow();
-        conns
-            .iter()
-            .filter(|conn| conn.free() > 0)
-            .min_by_key(|conn| conn.in_flight.get())
-            .map(Rc::clone)
+        let free = |conn: &&Rc<Conn>| conn.free() > 0;
+        let trusted = conns.iter().filter(|conn| !conn.suspect.get());
+        let least = trusted.filter(free).min_by_key(|conn| conn.in_flight.get());
+        least.or_else(|| least_suspect(&conns)).map(Rc::clone)
     }
 
     /// A stream became free: those who wait longest get it.
@@ -218,6 +232,10 @@ impl Pool {
         };
         for conn in conns.iter() {
             match conn.state.get() {
+                _ if conn.suspect.get() => {
+                    view.suspect += 1;
+                    continue;
+                }
                 State::Ready => view.staying += 1,
                 State::Retiring => view.retiring += 1,
                 State::Draining => continue,
@@ -301,13 +319,14 @@ impl Pool {
         match connected {
             Connected::Http2(sender, io, pings) => {
                 let ours = self.settings.pool.streams_per_connection;
+                let heart = http2::Heart::new(pings, &self.settings.pool);
                 let cap = stream_cap(ours, io.max_concurrent_send_streams());
-                let sender = Sender::Http2(RefCell::new(sender));
+                let sender = Sender::Http2(RefCell::new(sender), RefCell::new(heart));
                 let conn = Rc::new(Conn::new(sender, wire, cap, retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {
-                    http2::drive(io, pings, weak.clone(), &pool).await;
+                    http2::drive(io, weak.clone(), &pool).await;
                     pool.ended(&weak);
                 });
             }
@@ -323,6 +342,7 @@ impl Pool {
                 });
             }
         }
+        self.lost.set(false);
         self.replace_retiring();
         self.publish();
         self.warm.notify_waiters();
@@ -369,10 +389,18 @@ impl Pool {
     }
 
     fn publish(&self) {
-        let now = (self.conns.borrow().len() as u64, self.connecting.get() as u64);
+        let suspect = self.conns.borrow().iter().filter(|conn| conn.suspect.get()).count() as u64;
+        let now = Shown {
+            ready: self.conns.borrow().len() as u64 - suspect,
+            suspect,
+            connecting: self.connecting.get() as u64,
+            silent: u64::from(self.is_silent()),
+        };
         let before = self.shown.replace(now);
-        self.meters().ready.shift(before.0, now.0);
-        self.meters().connecting.shift(before.1, now.1);
+        self.meters().ready.shift(before.ready, now.ready);
+        self.meters().suspect.shift(before.suspect, now.suspect);
+        self.meters().connecting.shift(before.connecting, now.connecting);
+        self.meters().silent.shift(before.silent, now.silent);
     }
 }
 

@@ -157,7 +157,10 @@ impl<S: AsyncWrite + Unpin> Stamped<S> {
                 }
                 Poll::Ready(Ok(n))
             }
-            Poll::Pending => self.poll_stall(cx),
+            Poll::Pending => {
+                self.0.wire.full();
+                self.poll_stall(cx)
+            }
             failed @ Poll::Ready(Err(_)) => failed,
         }
     }

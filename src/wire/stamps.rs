@@ -13,6 +13,9 @@ use crate::record::{Outcome, Record};
 pub struct Wire {
     read_at: Cell<Instant>,
     written_at: Cell<Instant>,
+    unanswered: Cell<Option<Instant>>,
+    full: Cell<bool>,
+    drained_at: Cell<Instant>,
     bytes_read: Cell<u64>,
     flushes: Cell<u64>,
     handed: RefCell<Vec<Handed>>,
@@ -34,6 +37,9 @@ impl Wire {
         Self {
             read_at: Cell::new(now),
             written_at: Cell::new(now),
+            unanswered: Cell::new(None),
+            full: Cell::new(false),
+            drained_at: Cell::new(now),
             bytes_read: Cell::new(0),
             flushes: Cell::new(0),
             handed: RefCell::default(),
@@ -46,12 +52,24 @@ impl Wire {
     /// The socket gave `bytes`.
     pub(super) fn read(&self, at: Instant, bytes: usize) {
         self.read_at.set(at);
+        self.unanswered.set(None);
         self.bytes_read.set(self.bytes_read.get() + bytes as u64);
     }
 
     /// The socket took something.
     pub(super) fn wrote(&self, at: Instant) {
         self.written_at.set(at);
+        if self.unanswered.get().is_none() {
+            self.unanswered.set(Some(at));
+        }
+        if self.full.replace(false) {
+            self.drained_at.set(at);
+        }
+    }
+
+    /// The socket takes nothing more before its peer has taken something.
+    pub(super) fn full(&self) {
+        self.full.set(true);
     }
 
     /// The peer took nothing for the write-stall deadline.
@@ -72,6 +90,16 @@ impl Wire {
     /// When the socket last gave bytes.
     pub fn read_at(&self) -> Instant {
         self.read_at.get()
+    }
+
+    /// Since when the socket has given nothing although it took something.
+    pub fn unanswered_since(&self) -> Option<Instant> {
+        self.unanswered.get()
+    }
+
+    /// When the socket had room again after it was full: its peer's kernel takes what is sent.
+    pub fn drained_at(&self) -> Instant {
+        self.drained_at.get()
     }
 
     /// Bytes that the socket has given so far.

@@ -116,6 +116,8 @@ fn pool(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> Pool {
         max_age: reader.get(&fields, &k::MAX_AGE),
         max_requests: reader.get(&fields, &k::MAX_REQUESTS),
         ping_interval: reader.get(&fields, &k::PING_INTERVAL),
+        ping_after: reader.get(&fields, &k::PING_AFTER),
+        suspect_after: reader.get(&fields, &k::SUSPECT_AFTER),
         ping_timeout: reader.get(&fields, &k::PING_TIMEOUT),
         queue: reader.get(&fields, &k::QUEUE) as usize,
         queue_timeout: reader.get(&fields, &k::QUEUE_TIMEOUT),

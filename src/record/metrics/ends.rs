@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::hub::Hub;
 use super::super::names::Names;
-use super::super::outcome::{Clock, Ejection, Outcome, Prevented, ReplayReason};
+use super::super::outcome::{Clock, Ejection, Outcome, Prevented, ReplayReason, Silence};
 use super::super::recordings::Recordings;
 use super::super::text::{Kind, Text};
 
@@ -61,6 +61,21 @@ pub(super) fn timeouts(text: &mut Text, hub: &Hub, all: &Recordings) {
         for clock in Clock::ALL {
             let labels = [("upstream", label.as_str()), ("clock", clock.label())];
             text.sample(name, &labels, upstream.timeouts[clock as usize]);
+        }
+    }
+}
+
+pub(super) fn silences(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_upstream_silences_total";
+    text.family(
+        name,
+        Kind::Counter,
+        "Connections whose peer fell silent, and what became of them.",
+    );
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        for step in Silence::ALL {
+            let labels = [("upstream", label.as_str()), ("step", step.label())];
+            text.sample(name, &labels, upstream.silences[step as usize]);
         }
     }
 }

@@ -123,7 +123,8 @@ fn gauges_follow_their_guards() {
         let seen = stats(&hub).await;
         assert_eq!(seen["client_connections"], 1);
         let upstream = &seen["upstreams"][1];
-        assert_eq!(upstream["connections"], json!({ "connecting": 0, "ready": 3, "draining": 0 }));
+        let connections = json!({ "connecting": 0, "ready": 3, "suspect": 0, "draining": 0 });
+        assert_eq!(upstream["connections"], connections);
         assert_eq!((&upstream["waiting"], &upstream["streams"]), (&json!(7), &json!(0)));
         assert_eq!(seen["upstreams"][0]["connections"]["ready"], 0);
         drop(client);
