@@ -7,6 +7,7 @@
 
 mod access_log;
 mod durations;
+mod hedge;
 mod hub;
 mod id;
 mod ledger;
@@ -22,6 +23,7 @@ mod story;
 mod text;
 mod worker;
 
+pub use hedge::Hedge;
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};

@@ -50,8 +50,16 @@ pub struct Record {
     id: RequestId,
     pub(super) opened: Opened,
     pub(super) story: RefCell<Story>,
-    ledger: Rc<Ledger>,
-    _in_flight: GaugeGuard,
+    pub(super) ledger: Rc<Ledger>,
+    part: Part,
+}
+
+/// What a record is of.
+enum Part {
+    /// A request, counted while it is in flight.
+    Whole(#[expect(dead_code, reason = "it counts as long as it lives")] GaugeGuard),
+    /// Its second attempt beside the first: what it goes through until one of them has won.
+    Hedge(Rc<Record>),
 }
 
 impl Record {
@@ -60,7 +68,29 @@ impl Record {
             opened.path.truncate(query);
         }
         let (id, in_flight) = (ledger.ids.next(), ledger.in_flight.enter());
-        Rc::new(Record { id, opened, story: RefCell::default(), ledger, _in_flight: in_flight })
+        let part = Part::Whole(in_flight);
+        Rc::new(Record { id, opened, story: RefCell::default(), ledger, part })
+    }
+
+    /// The part of a hedge that asks `upstream`.
+    pub(super) fn open_hedge(whole: &Rc<Record>, upstream: usize) -> Rc<Record> {
+        let opened = Opened { path: String::new(), method: Method::default(), ..whole.opened };
+        let story = Story { upstream: Some(upstream), ..Story::default() };
+        Rc::new(Record {
+            id: whole.id,
+            opened,
+            story: RefCell::new(story),
+            ledger: Rc::clone(&whole.ledger),
+            part: Part::Hedge(Rc::clone(whole)),
+        })
+    }
+
+    /// What belongs to the request, whoever of two was asked.
+    fn whole(&self) -> &Record {
+        match &self.part {
+            Part::Whole(_) => self,
+            Part::Hedge(whole) => whole,
+        }
     }
 
     /// When its head had arrived.
@@ -114,7 +144,8 @@ impl Record {
         let mut story = self.story.borrow_mut();
         let mut active = self.ledger.active.borrow_mut();
         story.settle(&mut active);
-        if story.head_sent.replace(at).is_none() {
+        // When a hedge is sent is no matter of what we add.
+        if story.head_sent.replace(at).is_none() && matches!(self.part, Part::Whole(_)) {
             let took = at.saturating_duration_since(self.opened.at);
             story.overhead_request = Some(took);
             active.overhead_request.record(took);
@@ -197,12 +228,12 @@ impl Record {
 
     /// Bytes of the request's body went up.
     pub fn request_bytes(&self, bytes: usize) {
-        self.story.borrow_mut().bytes_up += bytes as u64;
+        self.whole().story.borrow_mut().bytes_up += bytes as u64;
     }
 
     /// The request was sent again.
     pub fn replayed(&self, reason: ReplayReason) {
-        self.story.borrow_mut().replays += 1;
+        self.whole().story.borrow_mut().replays += 1;
         self.ledger.active.borrow_mut().replays[reason as usize] += 1;
     }
 
@@ -283,6 +314,9 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let ledger = Rc::clone(&self.ledger);
-        ledger.close(self, Instant::now());
+        match self.part {
+            Part::Whole(_) => ledger.close(self, Instant::now()),
+            Part::Hedge(_) => self.story.get_mut().settle(&mut ledger.active.borrow_mut()),
+        }
     }
 }
