@@ -2,14 +2,15 @@
 //!
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
-//! `travel` asks one upstream of the route's group after the other until one answers, and `ask` is one of
-//! them. Everything of a request lives in the future below and then in its answer's body. Dropped at any
+//! `travel` asks one upstream of the route's group after the other until one answers, `ask` is one of
+//! them, and `race` is two where the operator wants that. Everything of a request lives in the future below and then in its answer's body. Dropped at any
 //! moment (the client left, a deadline passed, the process drains), it gives back its permit and
 //! its lease, resets the upstream's stream, and closes its record.
 
 mod ask;
 mod judge;
 mod patience;
+mod race;
 mod travel;
 
 use std::cell::RefCell;
@@ -30,7 +31,7 @@ use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload};
 use crate::route::{Groups, Table};
 use crate::upstream::{Health, Held};
-use travel::Reached;
+use travel::{Reached, Trip};
 
 /// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
 /// theirs.
@@ -120,16 +121,17 @@ impl Proxy {
         let sends = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
         let limits = &self.config.limits;
         let idle = self.config.client.body_idle;
-        let mut upload =
-            Upload::new(body, sends, limits.replay_bytes, idle, Instant::now(), record);
+        let upload = Upload::new(body, sends, limits.replay_bytes, idle, Instant::now(), record);
+        let upload = RefCell::new(upload);
         if head.headers.len() > limits.headers {
             return Err(Kind::TooManyHeaders.into()); // HTTP/2's: of HTTP/1.1 no such head is whole
         }
         let until = patience::until(&head.headers, record.opened_at())?;
         let reached = {
-            let reaching = std::pin::pin!(self.reach(head, until, &mut upload, record));
+            let reaching = std::pin::pin!(self.reach(head, until, &upload, record));
             patience::within(until, reaching, record).await
         };
+        let mut upload = upload.into_inner();
         match reached {
             Ok((permit, reached)) => {
                 upload.settle();
@@ -149,13 +151,16 @@ impl Proxy {
         &self,
         head: request::Parts,
         until: Option<Instant>,
-        upload: &mut Upload,
+        upload: &RefCell<Upload>,
         record: &Rc<Record>,
     ) -> Result<(Permit, Reached), Error> {
         let permit = self.streams.enter()?;
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
-        let reached = self.travel(&head, route, until, upload, record).await?;
+        // Both are there in every configuration that was checked.
+        let group = self.groups.get(route.target).ok_or(Kind::Internal)?;
+        let trip = Trip { head: &head, route, group, until, upload, record };
+        let reached = self.travel(trip).await?;
         Ok((permit, reached))
     }
 

@@ -94,6 +94,7 @@ fn grouped(config: &mut Config) {
         pick: Pick::Weighted,
         failover_on: Triggers::statuses([429, 503]),
         retry: Retry::default(),
+        hedge: None,
         when_all_ejected: WhenEjected::Ask,
     });
     config.routes[0].target = Target::Group(GroupId(0));

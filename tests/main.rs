@@ -17,6 +17,7 @@ mod fixture;
 mod goaway;
 mod group;
 mod health;
+mod hedge;
 mod hop_by_hop;
 mod http1_0;
 mod http1_client;

@@ -109,6 +109,16 @@ pub const RETRY_LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// As Finagle's: a fifth more load is what an upstream in trouble can be expected to bear.
 pub const RETRY_BUDGET: u32 = 20;
 
+/// None: whoever loses may be billed.
+pub const HEDGE_QUANTILE: u32 = 0;
+/// Under it a second request costs more than a person can feel it to save.
+pub const HEDGE_FLOOR: Duration = Duration::from_millis(100);
+/// For so long people wait before they turn to something else (Miller, 1968; Nielsen, 1993).
+pub const HEDGE_CEILING: Duration = Duration::from_secs(10);
+/// What the 95th percentile costs ("The Tail at Scale", Dean and Barroso, 2013), and no more when all
+/// are slow.
+pub const HEDGE_BUDGET: u32 = 5;
+
 impl Default for Pool {
     fn default() -> Self {
         Self {

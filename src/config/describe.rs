@@ -6,7 +6,7 @@ use super::group::{show_pick, show_triggers};
 use super::quantity::show_duration;
 use super::scalar::show_log;
 use super::{
-    Config, Group, GroupId, Member, Protocol, Route, Scheme, Target, Upstream, UpstreamId,
+    Config, Group, GroupId, Hedge, Member, Protocol, Route, Scheme, Target, Upstream, UpstreamId,
 };
 
 /// One line for the listeners, one for each route and each member of the group that it leads to, one
@@ -59,7 +59,9 @@ fn leads_to(text: &mut String, config: &Config, route: &Route) {
             let Some(group) = config.groups.get(id) else { return };
             let (pick, on) = (show_pick(&group.pick), show_triggers(&group.failover_on));
             let path = &route.path;
-            let _ = write!(text, "\n{path} → group {} ({pick}, fails over on {on})", group.name);
+            let hedge = group.hedge.as_ref().map(show_hedge).unwrap_or_default();
+            let name = &group.name;
+            let _ = write!(text, "\n{path} → group {name} ({pick}, fails over on {on}{hedge})");
             for member in &group.members {
                 if let Some(upstream) = config.upstreams.get(member.upstream.0) {
                     let Member { tier, weight, .. } = member;
@@ -68,6 +70,12 @@ fn leads_to(text: &mut String, config: &Config, route: &Route) {
             }
         }
     }
+}
+
+fn show_hedge(hedge: &Hedge) -> String {
+    let Hedge { quantile, budget, .. } = hedge;
+    let (floor, ceiling) = (show_duration(hedge.floor), show_duration(hedge.ceiling));
+    format!(", hedges {budget} % after p{quantile} within {floor}–{ceiling}: losers may be billed")
 }
 
 fn one(upstream: &Upstream) -> String {

@@ -25,8 +25,24 @@ pub struct Group {
     pub failover_on: Triggers,
     /// Whether members are asked again once all of them failed.
     pub retry: Retry,
+    /// Whether a second member is asked beside one that is late.
+    pub hedge: Option<Hedge>,
     /// What happens while every member is ejected.
     pub when_all_ejected: WhenEjected,
+}
+
+/// Asking a second member while the first has not answered; the first answer counts, and the other
+/// request is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hedge {
+    /// How many of a hundred answers come sooner than a hedge is sent; 1 to 99.
+    pub quantile: u32,
+    /// A hedge is not sent before this time.
+    pub floor: Duration,
+    /// A hedge is sent by this time at the latest, and at this time while too few answers are known.
+    pub ceiling: Duration,
+    /// Hedges for each hundred requests.
+    pub budget: u32,
 }
 
 /// What happens to requests while every member of a group is ejected.

@@ -38,7 +38,7 @@ pub use change::{changes, shares_connections};
 pub use describe::describe;
 pub use env::{Env, ProcessEnv};
 pub use fault::{At, Fault, Faults, Place};
-pub use group::{Group, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
+pub use group::{Group, Hedge, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
 pub use health::HealthPolicy;
 pub use load::{load, parse};
 pub use no_file::from_env;

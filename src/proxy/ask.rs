@@ -1,6 +1,9 @@
 //! One upstream is asked.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use http::request;
 
@@ -20,7 +23,7 @@ impl Proxy {
         head: &request::Parts,
         prefix: &str,
         clocks: Clocks,
-        upload: &mut Upload,
+        upload: &RefCell<Upload>,
         record: &Rc<Record>,
     ) -> Result<Answer, Attempt> {
         let upstream = &self.upstreams[upstream.0];
@@ -32,13 +35,14 @@ impl Proxy {
             let request =
                 upstream.head.request(head.clone(), prefix, lease.version()).map_err(unsent)?;
             // Not before: a client that waits to be told to send its body is told by this.
-            upload.gather().await.map_err(unproven)?;
+            poll_fn(|cx| Poll::Ready(upload.borrow_mut().gather(cx))).await.map_err(unproven)?;
             let attempt = match exchange(lease, request, upload, clocks, record).await {
                 Ok(answer) => return Ok(answer),
                 Err(attempt) => attempt,
             };
-            match decide(attempt.failure, Seen::Nothing, upload.kept(), replays) {
-                Replay::Yes(reason) if upload.rewind() => record.replayed(reason),
+            let kept = upload.borrow().kept();
+            match decide(attempt.failure, Seen::Nothing, kept, replays) {
+                Replay::Yes(reason) if upload.borrow_mut().rewind() => record.replayed(reason),
                 _ => return Err(attempt),
             }
             replays += 1;

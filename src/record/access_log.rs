@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{Method, StatusCode, Version};
 use serde::Serialize;
 
+use super::hedge::Hedged;
 use super::id::RequestId;
 use super::names::Names;
 use super::outcome::{FailoverReason, Outcome, Prevented};
@@ -37,6 +38,7 @@ pub(super) struct Entry {
     pub(super) retries: u32,
     pub(super) retry_wait: Option<Duration>,
     pub(super) prevented: Option<Prevented>,
+    pub(super) hedge: Option<Box<Hedged>>,
     pub(super) frames: u64,
     pub(super) bytes_up: u64,
     pub(super) bytes_down: u64,
@@ -80,6 +82,7 @@ struct Line<'a> {
     retries: u32,
     retry_wait_us: Option<f64>,
     attempt_prevented: Option<&'static str>,
+    hedge: Option<Beside<'a>>,
     duration_us: f64,
     upstream_request_id: Option<&'a str>,
 }
@@ -88,6 +91,13 @@ struct Line<'a> {
 struct Left<'a> {
     from: &'a str,
     reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Beside<'a> {
+    to: &'a str,
+    after_us: f64,
+    result: &'static str,
 }
 
 #[derive(Serialize)]
@@ -133,6 +143,11 @@ pub(super) fn append_line(
         from: names.upstream(Some(*from)),
         reason: reason.label(),
     };
+    let beside = |hedge: &Hedged| Beside {
+        to: names.upstream(Some(hedge.to)),
+        after_us: hedge.after.as_nanos() as f64 / 1e3,
+        result: hedge.end.label(),
+    };
     let line = Line {
         ts: rfc3339(clocks.date(entry.opened)),
         id: entry.id.to_string(),
@@ -163,11 +178,14 @@ pub(super) fn append_line(
         bytes_up: entry.bytes_up,
         bytes_down: entry.bytes_down,
         replays: entry.replays,
-        attempts: entry.left.len() + usize::from(entry.upstream.is_some()),
+        attempts: entry.left.len()
+            + usize::from(entry.upstream.is_some())
+            + entry.hedge.as_ref().map_or(0, |hedge| hedge.attempts_beside()),
         failovers: entry.left.iter().map(left).collect(),
         retries: entry.retries,
         retry_wait_us: us(entry.retry_wait),
         attempt_prevented: entry.prevented.map(Prevented::label),
+        hedge: entry.hedge.as_deref().map(beside),
         duration_us: entry.duration.as_nanos() as f64 / 1e3,
         upstream_request_id: entry.upstream_request_id.as_deref(),
     };

@@ -130,6 +130,7 @@ impl Ledger {
             retries: story.retries,
             retry_wait: story.retry_wait,
             prevented: story.prevented,
+            hedge: story.hedge.take(),
             frames: story.frames,
             bytes_up: story.bytes_up,
             bytes_down: story.bytes_down,

@@ -95,6 +95,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     ends::failovers(&mut text, hub, &totals.recordings);
     ends::ejections(&mut text, hub, &totals.recordings);
     ends::retries(&mut text, hub, &totals.recordings);
+    ends::hedges(&mut text, hub, &totals.recordings);
     ends::timeouts(&mut text, hub, &totals.recordings);
     ends::silences(&mut text, hub, &totals.recordings);
     timings(&mut text, &totals.recordings);

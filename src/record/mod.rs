@@ -8,6 +8,7 @@
 mod access_log;
 mod configured;
 mod durations;
+mod hedge;
 mod hub;
 mod id;
 mod ledger;
@@ -25,6 +26,7 @@ mod story;
 mod text;
 mod worker;
 
+pub use hedge::Hedge;
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};

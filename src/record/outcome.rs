@@ -187,11 +187,21 @@ pub enum Prevented {
     RetryAfter,
     /// The client's own time would be over.
     Deadline,
+    /// No hedge: its body is not all here, or beyond what is kept.
+    HedgeBody,
+    /// No hedge: the group's hedges are spent.
+    HedgeBudget,
 }
 
 impl Prevented {
-    pub(super) const ALL: [Prevented; 4] =
-        [Prevented::Body, Prevented::Budget, Prevented::RetryAfter, Prevented::Deadline];
+    pub(super) const ALL: [Prevented; 6] = [
+        Prevented::Body,
+        Prevented::Budget,
+        Prevented::RetryAfter,
+        Prevented::Deadline,
+        Prevented::HedgeBody,
+        Prevented::HedgeBudget,
+    ];
 
     pub(super) const fn label(self) -> &'static str {
         match self {
@@ -199,6 +209,38 @@ impl Prevented {
             Prevented::Budget => "budget",
             Prevented::RetryAfter => "retry_after",
             Prevented::Deadline => "deadline",
+            Prevented::HedgeBody => "hedge_body",
+            Prevented::HedgeBudget => "hedge_budget",
+        }
+    }
+}
+
+/// What became of a hedge: a second upstream that was asked while the first had not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HedgeEnd {
+    /// It answered first; the other request was cancelled.
+    Won,
+    /// It answered after the other had failed.
+    StoodIn,
+    /// The other answered first; this one was cancelled.
+    Lost,
+    /// It failed, or its answer was one that leads to the next upstream.
+    Failed,
+    /// The client left, or a deadline of its own passed, while it ran.
+    Abandoned,
+}
+
+impl HedgeEnd {
+    pub(super) const ALL: [HedgeEnd; 5] =
+        [HedgeEnd::Won, HedgeEnd::StoodIn, HedgeEnd::Lost, HedgeEnd::Failed, HedgeEnd::Abandoned];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            HedgeEnd::Won => "won",
+            HedgeEnd::StoodIn => "stood_in",
+            HedgeEnd::Lost => "lost",
+            HedgeEnd::Failed => "failed",
+            HedgeEnd::Abandoned => "abandoned",
         }
     }
 }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use http::StatusCode;
 
 use super::durations::Durations;
-use super::outcome::{Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason, Silence};
+use super::outcome::{
+    Clock, Ejection, FailoverReason, HedgeEnd, Outcome, Prevented, ReplayReason, Silence,
+};
 
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +40,10 @@ pub(super) struct UpstreamRecordings {
     pub(super) cold: u64,
     pub(super) connect_failures: u64,
     pub(super) retries: u64,
+    /// Hedges sent there, by what became of them.
+    pub(super) hedges: [u64; HedgeEnd::ALL.len()],
+    /// Requests that were cancelled there since another upstream answered sooner.
+    pub(super) overtaken: u64,
     pub(super) ejections: [u64; Ejection::ALL.len()],
     pub(super) timeouts: [u64; Clock::ALL.len()],
     pub(super) silences: [u64; Silence::ALL.len()],
@@ -97,6 +103,8 @@ impl Recordings {
             sum.cold += more.cold;
             sum.connect_failures += more.connect_failures;
             sum.retries += more.retries;
+            sum.overtaken += more.overtaken;
+            add_each(&mut sum.hedges, &more.hedges);
             add_each(&mut sum.ejections, &more.ejections);
             add_each(&mut sum.timeouts, &more.timeouts);
             add_each(&mut sum.silences, &more.silences);
@@ -120,6 +128,8 @@ impl Recordings {
             upstream.cold = 0;
             upstream.connect_failures = 0;
             upstream.retries = 0;
+            upstream.overtaken = 0;
+            upstream.hedges = Default::default();
             upstream.ejections = Default::default();
             upstream.timeouts = Default::default();
             upstream.silences = Default::default();

@@ -51,9 +51,17 @@ pub struct Record {
     id: RequestId,
     pub(super) opened: Opened,
     pub(super) story: RefCell<Story>,
-    ledger: Rc<Ledger>,
+    pub(super) ledger: Rc<Ledger>,
     slots: Rc<Slots>,
-    _in_flight: GaugeGuard,
+    part: Part,
+}
+
+/// What a record is of.
+enum Part {
+    /// A request, counted while it is in flight.
+    Whole(#[expect(dead_code, reason = "it counts as long as it lives")] GaugeGuard),
+    /// Its second attempt beside the first: what it goes through until one of them has won.
+    Hedge(Rc<Record>),
 }
 
 impl Record {
@@ -62,14 +70,31 @@ impl Record {
             opened.path.truncate(query);
         }
         let (id, in_flight) = (ledger.ids.next(), ledger.in_flight.enter());
+        let part = Part::Whole(in_flight);
+        Rc::new(Record { id, opened, story: RefCell::default(), ledger, slots, part })
+    }
+
+    /// The part of a hedge that asks `upstream`.
+    pub(super) fn open_hedge(whole: &Rc<Record>, upstream: usize) -> Rc<Record> {
+        let opened = Opened { path: String::new(), method: Method::default(), ..whole.opened };
+        let upstream = Some(whole.slots.upstream(upstream));
+        let story = Story { upstream, ..Story::default() };
         Rc::new(Record {
-            id,
+            id: whole.id,
             opened,
-            story: RefCell::default(),
-            ledger,
-            slots,
-            _in_flight: in_flight,
+            story: RefCell::new(story),
+            ledger: Rc::clone(&whole.ledger),
+            slots: Rc::clone(&whole.slots),
+            part: Part::Hedge(Rc::clone(whole)),
         })
+    }
+
+    /// What belongs to the request, whoever of two was asked.
+    fn whole(&self) -> &Record {
+        match &self.part {
+            Part::Whole(_) => self,
+            Part::Hedge(whole) => whole,
+        }
     }
 
     /// When its head had arrived.
@@ -123,7 +148,8 @@ impl Record {
         let mut story = self.story.borrow_mut();
         let mut active = self.ledger.active.borrow_mut();
         story.settle(&mut active);
-        if story.head_sent.replace(at).is_none() {
+        // When a hedge is sent is no matter of what we add.
+        if story.head_sent.replace(at).is_none() && matches!(self.part, Part::Whole(_)) {
             let took = at.saturating_duration_since(self.opened.at);
             story.overhead_request = Some(took);
             active.overhead_request.record(took);
@@ -206,12 +232,12 @@ impl Record {
 
     /// Bytes of the request's body went up.
     pub fn request_bytes(&self, bytes: usize) {
-        self.story.borrow_mut().bytes_up += bytes as u64;
+        self.whole().story.borrow_mut().bytes_up += bytes as u64;
     }
 
     /// The request was sent again.
     pub fn replayed(&self, reason: ReplayReason) {
-        self.story.borrow_mut().replays += 1;
+        self.whole().story.borrow_mut().replays += 1;
         self.ledger.active.borrow_mut().replays[reason as usize] += 1;
     }
 
@@ -294,6 +320,9 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let ledger = Rc::clone(&self.ledger);
-        ledger.close(self, Instant::now());
+        match self.part {
+            Part::Whole(_) => ledger.close(self, Instant::now()),
+            Part::Hedge(_) => self.story.get_mut().settle(&mut ledger.active.borrow_mut()),
+        }
     }
 }

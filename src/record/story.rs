@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::{StatusCode, Version};
 
+use super::hedge::Hedged;
 use super::outcome::{FailoverReason, Outcome, Prevented};
 use super::recordings::Recordings;
 
@@ -48,6 +49,8 @@ pub(super) struct Story {
     pub(super) retries: u32,
     pub(super) retry_wait: Option<Duration>,
     pub(super) prevented: Option<Prevented>,
+    /// Boxed: few requests have one.
+    pub(super) hedge: Option<Box<Hedged>>,
     pub(super) head_sent: Option<Instant>,
     pub(super) last_frame: Option<Instant>,
     pub(super) last_body_write: Option<Instant>,

@@ -9,13 +9,13 @@ use tokio::time::Sleep;
 /// A timer that is made when first needed. Moving its deadline later costs nothing; only moving it
 /// earlier touches the timer wheel.
 #[derive(Debug, Default)]
-pub(super) struct Deadline {
+pub struct Deadline {
     armed: Option<(Pin<Box<Sleep>>, Instant)>,
 }
 
 impl Deadline {
     /// Ready once `due` has passed; until then the task is woken in time to look again.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
         let (sleep, at) =
             self.armed.get_or_insert_with(|| (Box::pin(tokio::time::sleep_until(due.into())), due));
         if due < *at {

@@ -1,6 +1,7 @@
 //! One attempt: the head goes up at once, the body follows as it comes, and the answer's head is
 //! waited for meanwhile.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -48,25 +49,27 @@ pub struct Attempt {
     pub failure: Failure,
 }
 
-/// Sends a request on a lease. Dropped at any moment, it resets the stream at once.
+/// Sends a request on a lease. Dropped at any moment, it resets the stream at once. `upload` is borrowed
+/// inside a poll only: between two, whoever drives this may look at it.
 ///
 /// # Errors
 /// The attempt, with what it proves.
 pub async fn exchange(
     lease: Lease,
     head: Request<()>,
-    upload: &mut Upload,
+    upload: &RefCell<Upload>,
     clocks: Clocks,
     record: &Rc<Record>,
 ) -> Result<Answer, Attempt> {
+    let has_body = !upload.borrow().is_empty();
     let Stream { mut sink, mut answering, lease } =
-        lease.open(head, !upload.is_empty(), record).map_err(failed)?;
+        lease.open(head, has_body, record).map_err(failed)?;
     let began = Instant::now();
     let mut deadline = Deadline::default();
     let mut uploading = !matches!(sink, Sink::Closed);
     let (head, body) = std::future::poll_fn(|cx| {
         if uploading {
-            match upload.poll(cx, &mut sink) {
+            match upload.borrow_mut().poll(cx, &mut sink) {
                 Poll::Ready(Ok(())) => uploading = false,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(unproven(error))),
                 Poll::Pending => {}
@@ -75,7 +78,7 @@ pub async fn exchange(
         if let Poll::Ready(answer) = answering.poll_head(cx) {
             return Poll::Ready(answer.map_err(failed));
         }
-        let due = began.max(upload.progress()) + clocks.head;
+        let due = began.max(upload.borrow().progress()) + clocks.head;
         ready!(deadline.poll(cx, due));
         record.timed_out(Clock::ResponseHead);
         Poll::Ready(Err(unproven(Kind::HeadTimeout.into())))
@@ -100,12 +103,12 @@ pub async fn exchange(
 fn poll_begun(
     cx: &mut Context<'_>,
     answer: &mut Answer,
-    upload: &mut Upload,
+    upload: &RefCell<Upload>,
     deadline: &mut Deadline,
     due: Instant,
 ) -> Poll<Result<(), Attempt>> {
     if !answer.sink.is_closed()
-        && let Poll::Ready(Err(error)) = upload.poll(cx, &mut answer.sink)
+        && let Poll::Ready(Err(error)) = upload.borrow_mut().poll(cx, &mut answer.sink)
     {
         return Poll::Ready(Err(unproven(error)));
     }

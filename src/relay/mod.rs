@@ -20,6 +20,7 @@ mod upload;
 
 pub use body::RelayBody;
 pub use bounds::Bounds;
+pub use deadline::Deadline;
 pub use exchange::{Answer, Attempt, Clocks, exchange};
 pub use flow::Flow;
 pub(crate) use flow::outcome;

@@ -18,6 +18,8 @@ pub enum RequestBody {
     Http1(http1::Body),
     /// From an HTTP/2 stream of hyper's.
     Http2(Incoming),
+    /// All of it was read before.
+    Read,
 }
 
 impl RequestBody {
@@ -32,6 +34,7 @@ impl RequestBody {
             Self::Http2(body) => {
                 Pin::new(body).poll_frame(cx).map_err(|error| Error::with(Kind::ClientGone, error))
             }
+            Self::Read => Poll::Ready(None),
         }
     }
 
@@ -39,6 +42,7 @@ impl RequestBody {
         match self {
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body) => body.is_end_stream(),
+            Self::Read => true,
         }
     }
 }

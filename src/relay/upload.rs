@@ -107,6 +107,26 @@ impl Upload {
         true
     }
 
+    /// The same body from its first byte, for somebody who is asked beside the first. References, not
+    /// copies. `None` unless all of it was read from the client and is kept.
+    pub fn twin(&self) -> Option<Self> {
+        let again = self.kept.replay()?;
+        self.ended.then(|| Self {
+            body: RequestBody::Read,
+            kept: self.kept.clone(),
+            again,
+            chunk: Bytes::new(),
+            trailers: None,
+            failed: None,
+            ended: true,
+            silent_since: None,
+            deadline: Deadline::default(),
+            let_by_since: None,
+            record: Rc::clone(&self.record),
+            ..*self
+        })
+    }
+
     /// The answer goes to the client: no replay can follow, and what was kept is let go.
     pub fn settle(&mut self) {
         self.kept.spoil();
@@ -117,15 +137,14 @@ impl Upload {
     ///
     /// # Errors
     /// As [`Upload::poll`]: what is wrong already need not begin upstream.
-    pub async fn gather(&mut self) -> Result<(), Error> {
+    pub fn gather(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         if self.ended {
             return Ok(());
         }
-        std::future::poll_fn(|cx| match self.poll_next(cx) {
-            Poll::Ready(done) => Poll::Ready(done),
-            Poll::Pending => Poll::Ready(Ok(())),
-        })
-        .await
+        match self.poll_next(cx) {
+            Poll::Ready(done) => done,
+            Poll::Pending => Ok(()),
+        }
     }
 
     /// A client is still sending it, and must be let finish; see [`super::attend::let_by`].

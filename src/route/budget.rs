@@ -1,4 +1,5 @@
-//! How many retries a group affords: a share of its requests, so that retries cannot become the outage.
+//! How many retries and hedges a group affords: a share of its requests each, so that they cannot become
+//! the outage.
 
 /// Retries that may be made on top of the share. Without it a proxy with little traffic could make
 /// none; with it a burst of failures costs this many at most.

@@ -40,6 +40,12 @@ pub fn after_failure(kind: Kind, failure: Failure, on: &Triggers) -> Option<Fail
     }
 }
 
+/// The word for any failure, whether or not the operator lets it lead on.
+pub fn name_of(kind: Kind, failure: Failure) -> FailoverReason {
+    let any = Triggers::HEAD_TIMEOUT.and(Triggers::FIRST_FRAME_TIMEOUT).and(Triggers::CLOSED);
+    after_failure(kind, failure, &any).unwrap_or(FailoverReason::Closed)
+}
+
 /// Why an upstream that gave an answer of this status is left for another; `None` if it is not.
 pub fn after_answer(status: StatusCode, on: &Triggers) -> Option<FailoverReason> {
     on.has_status(status.as_u16()).then_some(match status {

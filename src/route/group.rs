@@ -2,14 +2,16 @@
 
 mod way;
 
-pub use way::Way;
+pub use way::{Beside, Way};
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Instant;
 
 use http::HeaderMap;
 
 use super::budget::Budget;
+use super::hedge::Hedging;
 use super::pick::{By, Candidate, hash, mix, spread};
 use crate::config::{self, Config, Pick, Retry, Target, Triggers, UpstreamId, WhenEjected};
 
@@ -29,6 +31,8 @@ pub struct Group {
     pub is_named: bool,
     /// After which failures the next one is asked, beyond those that prove that nothing was processed.
     pub failover_on: Triggers,
+    /// When a second member is asked beside a late one. Boxed: most groups have none.
+    pub hedging: Option<Box<Hedging>>,
     pick: Pick,
     retry: Retry,
     when_all_ejected: WhenEjected,
@@ -50,6 +54,7 @@ impl Groups {
             name: String::new(),
             is_named: false,
             failover_on: Triggers::default(),
+            hedging: None,
             pick: Pick::Weighted,
             retry: Retry { times: 0, budget: 0, ..Retry::default() },
             when_all_ejected: WhenEjected::Ask,
@@ -93,6 +98,7 @@ impl Group {
             name: group.name.clone(),
             is_named: true,
             failover_on: group.failover_on.clone(),
+            hedging: group.hedge.map(|hedge| Box::new(Hedging::new(hedge, Instant::now()))),
             pick: group.pick.clone(),
             retry: group.retry,
             when_all_ejected: group.when_all_ejected,
@@ -119,6 +125,9 @@ impl Group {
         let mut budget = self.budget.get();
         budget.earn();
         self.budget.set(budget);
+        if let Some(hedging) = &self.hedging {
+            hedging.earn();
+        }
         Way::new(self, by, point)
     }
 
@@ -127,14 +136,21 @@ impl Group {
         self.members.iter().copied().filter(move |member| *member != of)
     }
 
-    /// Bit n: member n.
+    /// Bit n: member n. None where all are and the operator wants them asked all the same.
     fn ejected(&self, allowed: impl Fn(UpstreamId) -> bool) -> u64 {
-        let takes = |nth: &usize| self.candidates[*nth].weight > 0;
-        let bits = |out: u64, nth: usize| out | 1 << nth;
-        let all = (0..self.members.len()).filter(takes).fold(0, bits);
-        let ejected = (0..self.members.len()).filter(takes);
-        let ejected = ejected.filter(|nth| !allowed(self.members[*nth])).fold(0, bits);
+        let (all, ejected) = (self.bits(|_| true), self.not_allowed(allowed));
         if ejected == all && self.when_all_ejected == WhenEjected::Ask { 0 } else { ejected }
+    }
+
+    fn not_allowed(&self, allowed: impl Fn(UpstreamId) -> bool) -> u64 {
+        self.bits(|id| !allowed(id))
+    }
+
+    /// Of those that take anything.
+    fn bits(&self, which: impl Fn(UpstreamId) -> bool) -> u64 {
+        let takes = |nth: &usize| self.candidates[*nth].weight > 0;
+        let those = (0..self.members.len()).filter(takes).filter(|nth| which(self.members[*nth]));
+        those.fold(0, |out: u64, nth| out | 1 << nth)
     }
 
     fn afford_retry(&self) -> bool {

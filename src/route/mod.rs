@@ -2,18 +2,20 @@
 //!
 //! `Table`: the longest prefix that matches on a segment boundary. `group`: one request's way through
 //! the members of what its route leads to. `pick`: the choice itself, `failover`: whether a failure leads
-//! to another choice, `pause` and `budget`: when and how often the same ones are asked again; all of them
-//! pure.
+//! to another choice, `pause` and `budget`: when and how often the same ones are asked again, `hedge`: when
+//! another is asked beside one that is late; all of them pure.
 
 mod budget;
 mod climb;
 mod failover;
 mod group;
+mod hedge;
 mod pause;
 mod pick;
 
-pub use failover::{after_answer, after_failure};
-pub use group::{Group, Groups, Way};
+pub use failover::{after_answer, after_failure, name_of};
+pub use group::{Beside, Group, Groups, Way};
+pub use hedge::Hedging;
 pub use pause::asked_pause;
 
 use crate::config::{Route, RouteId, Target};

@@ -128,7 +128,7 @@ impl Health {
 
     /// What [`Health::compare`] compares; `None` while too little is known.
     pub fn first_byte(&self) -> Option<Duration> {
-        self.window.first_byte_p90(self.policy.requests)
+        self.window.first_byte(90, self.policy.requests)
     }
 
     /// Looks at its peers' [`Health::first_byte`]: it is slow beside their median, where they have one.

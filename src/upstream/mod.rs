@@ -26,3 +26,4 @@ pub use pool::Pool;
 pub use source::Source;
 pub use stream::{Answering, Broken, Chunk, Incomplete, Sink, Stream};
 pub use tls::{Roots, TlsError, client_config};
+pub use window::Window;

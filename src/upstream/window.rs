@@ -15,7 +15,7 @@ struct Half {
 
 /// The last one to two halves of the span.
 #[derive(Debug, Clone)]
-pub(super) struct Window {
+pub struct Window {
     half: Duration,
     since: Instant,
     now: Half,
@@ -27,7 +27,8 @@ impl Half {
 }
 
 impl Window {
-    pub(super) fn new(span: Duration, now: Instant) -> Self {
+    /// Empty, over at most `span`.
+    pub fn new(span: Duration, now: Instant) -> Self {
         Self { half: span / 2, since: now, now: Half::EMPTY, before: Half::EMPTY }
     }
 
@@ -42,7 +43,8 @@ impl Window {
         self.now.failures += 1;
     }
 
-    pub(super) fn answered(&mut self, at: Instant, first_byte: Duration) {
+    /// An answer began after this time.
+    pub fn answered(&mut self, at: Instant, first_byte: Duration) {
         self.slide(at);
         self.now.requests += 1;
         self.now.first_bytes[bucket(first_byte)] += 1;
@@ -58,23 +60,24 @@ impl Window {
         (failures * 100 / u64::from(self.requests()).max(1)) as u32
     }
 
-    /// The time within which nine of ten answers began, to within a factor of 1.42; `None` where fewer
-    /// than `least` did at all.
-    pub(super) fn first_byte_p90(&self, least: u32) -> Option<Duration> {
+    /// The time within which `percent` of a hundred answers began, or up to 1.42 times it; `None` where
+    /// fewer than `least` did at all.
+    pub fn first_byte(&self, percent: u32, least: u32) -> Option<Duration> {
         let all = || self.now.first_bytes.iter().zip(&self.before.first_bytes).map(|(a, b)| a + b);
         let answers: u32 = all().sum();
         if answers < least.max(1) {
             return None;
         }
-        let mut left = answers - answers / 10;
+        let mut left = (u64::from(answers) * u64::from(percent)).div_ceil(100);
         let place = all().position(|count| {
-            left = left.saturating_sub(count);
+            left = left.saturating_sub(u64::from(count));
             left == 0
         })?;
         Some(Duration::from_secs_f64(2_f64.powf((place + 1) as f64 / 2.0) / 1e3))
     }
 
-    fn slide(&mut self, at: Instant) {
+    /// Forgets what is too old by now.
+    pub fn slide(&mut self, at: Instant) {
         let passed = at.saturating_duration_since(self.since);
         if passed < self.half {
             return;
@@ -103,9 +106,9 @@ mod tests {
             let mut window = Window::new(MS * 1000, start);
             (0..80).for_each(|_| window.answered(start, MS * fast));
             (0..20).for_each(|_| window.answered(start, MS * slow));
-            let p90 = window.first_byte_p90(100).unwrap();
+            let p90 = window.first_byte(90, 100).unwrap();
             assert!(p90 >= MS * slow && p90 < MS * slow * 15 / 10, "{p90:?} for {slow}");
-            assert_eq!(window.first_byte_p90(101), None);
+            assert_eq!(window.first_byte(90, 101), None);
         }
     }
 

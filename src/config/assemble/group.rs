@@ -5,7 +5,7 @@ use super::upstream::fit_name;
 use crate::config::group::Triggers;
 use crate::config::keys as k;
 use crate::config::reader::{Fields, Reader};
-use crate::config::{Group, MOST_MEMBERS, Member, Retry, UpstreamId};
+use crate::config::{Group, Hedge, MOST_MEMBERS, Member, Retry, UpstreamId};
 
 /// All of them, in the file's order, which is the order of their ids. `upstreams` are the names that
 /// members can have.
@@ -17,9 +17,11 @@ pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>, upstreams: &[&str]
             let hint = "routes could not tell them apart; rename one";
             reader.fault(name.at, &*fields.path, "is the name of an upstream too", hint);
         }
+        let members = members(reader, &fields, upstreams);
         groups.push(Group {
             name: name.text.clone(),
-            members: members(reader, &fields, upstreams),
+            hedge: hedge(reader, &fields, &members),
+            members,
             pick: reader.get(&fields, &k::PICK),
             failover_on: triggers(reader, &fields),
             retry: retry(reader, &fields),
@@ -74,6 +76,29 @@ fn retry(reader: &mut Reader<'_>, group: &Fields<'_>) -> Retry {
         reader.fault(fields.at(key), fields.path_of(key), "is longer than longest_pause", hint);
     }
     retry
+}
+
+/// What is not to be is not looked at further: other keys of the section may stand there for later.
+fn hedge(reader: &mut Reader<'_>, group: &Fields<'_>, members: &[Member]) -> Option<Hedge> {
+    let fields = reader.section(group, &k::HEDGE);
+    let hedge = Hedge {
+        quantile: reader.get(&fields, &k::HEDGE_QUANTILE) as u32,
+        floor: reader.get(&fields, &k::HEDGE_FLOOR),
+        ceiling: reader.get(&fields, &k::HEDGE_CEILING),
+        budget: reader.get(&fields, &k::HEDGE_BUDGET) as u32,
+    };
+    if hedge.quantile == 0 {
+        return None;
+    }
+    if hedge.floor > hedge.ceiling {
+        let (key, hint) = (k::HEDGE_FLOOR.name, "raise ceiling");
+        reader.fault(fields.at(key), fields.path_of(key), "is longer than ceiling", hint);
+    }
+    if members.iter().filter(|member| member.weight > 0).count() == 1 {
+        let (key, hint) = (k::HEDGE_QUANTILE.name, "add a member with a weight, or leave it out");
+        reader.fault(fields.at(key), fields.path_of(key), "has nobody else to ask", hint);
+    }
+    Some(hedge)
 }
 
 /// A list of triggers means all that any of them names.

@@ -80,6 +80,36 @@ pub(in crate::config) static RETRY: Section = Section {
     entries: &[&RETRY_TIMES, &RETRY_PAUSE, &LONGEST_PAUSE, &RETRY_BUDGET],
 };
 
+pub(in crate::config) static HEDGE_QUANTILE: Key<Count> = Key::new(
+    "quantile",
+    Count { default: d::HEDGE_QUANTILE as u64, within: 0..=99 },
+    "How many of a hundred answers begin sooner than a second member is asked; 0 for never. The one \
+     that answers later is cancelled, and may be billed all the same.",
+);
+pub(in crate::config) static HEDGE_FLOOR: Key<Span> = Key::new(
+    "floor",
+    Span { default: d::HEDGE_FLOOR },
+    "A second member is not asked before this time, however quick the group is.",
+);
+pub(in crate::config) static HEDGE_CEILING: Key<Span> = Key::new(
+    "ceiling",
+    Span { default: d::HEDGE_CEILING },
+    "Nor later than this; and at this time while too few answers are known.",
+);
+pub(in crate::config) static HEDGE_BUDGET: Key<Count> = Key::new(
+    "budget",
+    Count { default: d::HEDGE_BUDGET as u64, within: 1..=100 },
+    "Hedges for each hundred requests of the group, on each worker, and ten in reserve.",
+);
+
+pub(in crate::config) static HEDGE: Section = Section {
+    name: "hedge",
+    shape: Shape::One,
+    required: false,
+    doc: "Asking a second member while the first is late.",
+    entries: &[&HEDGE_QUANTILE, &HEDGE_FLOOR, &HEDGE_CEILING, &HEDGE_BUDGET],
+};
+
 pub(in crate::config) static WHEN_ALL_EJECTED: Key<Choice<WhenEjected>> = Key::new(
     "when_all_ejected",
     Choice {
@@ -94,5 +124,5 @@ pub(in crate::config) static GROUPS: Section = Section {
     shape: Shape::Named,
     required: false,
     doc: "Upstreams that stand in for each other, under a name that routes lead to.",
-    entries: &[&MEMBERS, &PICK, &FAILOVER_ON, &RETRY, &WHEN_ALL_EJECTED],
+    entries: &[&MEMBERS, &PICK, &FAILOVER_ON, &RETRY, &HEDGE, &WHEN_ALL_EJECTED],
 };

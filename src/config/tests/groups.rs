@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::config::{
-    Config, Group, GroupId, Member, Pick, Retry, Target, UpstreamId, WhenEjected, describe,
+    Config, Group, GroupId, Hedge, Member, Pick, Retry, Target, UpstreamId, WhenEjected, describe,
 };
 
 /// Two upstreams, a group with these lines (line 4 on, indented by four) and a route to it.
@@ -123,6 +123,35 @@ fn what_a_group_does_beyond_the_first_round_is_as_written() {
     assert_eq!(group.retry, Retry { times: 2, pause: s(1), longest_pause: s(2), budget: 7 });
     assert_eq!(group.when_all_ejected, WhenEjected::Refuse);
     assert!(group.failover_on.first_frame_timeout && !group.failover_on.head_timeout);
+}
+
+#[test]
+fn hedging_is_off_until_a_quantile_is_written() {
+    assert_eq!(group("hedge: { floor: 1s, budget: 7 }").hedge, None);
+    let s = std::time::Duration::from_secs;
+    let written = "hedge: { quantile: 95, floor: 1s, ceiling: 2s, budget: 7 }";
+    let hedge = Hedge { quantile: 95, floor: s(1), ceiling: s(2), budget: 7 };
+    assert_eq!(group(written).hedge, Some(hedge));
+    let described = describe(&read(&format!("{MEMBERS}    {written}\n")));
+    let words = "(weighted, fails over on 429, 503, hedges 7 % after p95 within 1s–2s: losers may be billed)";
+    assert!(described.contains(words), "{described}");
+}
+
+#[test]
+fn hedging_that_cannot_be_is_refused() {
+    assert_only_fault(
+        &format!("{MEMBERS}    hedge: {{ quantile: 95, floor: 11s }}\n"),
+        "/etc/f.yaml:5:35: groups.g.hedge.floor: is longer than ceiling; raise ceiling",
+    );
+    assert_only_fault(
+        "    members: [{ upstream: a }, { upstream: b, weight: 0 }]\n    hedge: { quantile: 95 }\n",
+        "/etc/f.yaml:5:24: groups.g.hedge.quantile: has nobody else to ask; add a member with a \
+         weight, or leave it out",
+    );
+    assert_only_fault(
+        &format!("{MEMBERS}    hedge: {{ quantile: 100 }}\n"),
+        "/etc/f.yaml:5:24: groups.g.hedge.quantile: \"100\" is out of bounds; write a number from 0 to 99",
+    );
 }
 
 #[test]

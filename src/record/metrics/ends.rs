@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::hub::Hub;
 use super::super::names::Names;
-use super::super::outcome::{Clock, Ejection, Outcome, Prevented, ReplayReason, Silence};
+use super::super::outcome::{Clock, Ejection, HedgeEnd, Outcome, Prevented, ReplayReason, Silence};
 use super::super::recordings::Recordings;
 use super::super::text::{Kind, Text};
 
@@ -96,6 +96,31 @@ pub(super) fn retries(text: &mut Text, hub: &Hub, all: &Recordings) {
     text.family(name, Kind::Counter, "Times that an upstream was asked again after a pause.");
     for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
         text.sample(name, &[("upstream", label)], upstream.retries);
+    }
+}
+
+pub(super) fn hedges(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let recorded = hub.names.upstreams.iter().zip(&all.upstreams);
+    let name = "firstbyte_hedges_total";
+    text.family(
+        name,
+        Kind::Counter,
+        "Second requests sent while the first upstream had not answered, by what became of them.",
+    );
+    for (label, upstream) in recorded.clone() {
+        for end in HedgeEnd::ALL {
+            let labels = [("upstream", label.as_str()), ("result", end.label())];
+            text.sample(name, &labels, upstream.hedges[end as usize]);
+        }
+    }
+    let name = "firstbyte_hedge_losers_total";
+    text.family(
+        name,
+        Kind::Counter,
+        "Requests cancelled since another upstream answered sooner; each may be billed.",
+    );
+    for (label, upstream) in recorded {
+        text.sample(name, &[("upstream", label)], upstream.overtaken);
     }
 }
 

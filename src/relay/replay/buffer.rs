@@ -10,7 +10,7 @@ use super::BodyKept;
 ///
 /// Each frame counts with its handle, so that a client sending single bytes cannot make us hold many
 /// times the bound. Beyond it everything is let go at once: a part of a body is of no use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ReplayBuffer {
     frames: Vec<Bytes>,
     /// Bytes that may still be kept.

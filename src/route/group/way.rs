@@ -17,18 +17,20 @@ pub struct Way<'g> {
     point: u64,
     /// Who is not to be asked any more in this round; bit n: member n.
     out: u64,
-    /// The member that was asked last.
-    last: usize,
     /// Rounds that are over.
     round: u32,
     /// Members that asked to be left alone, and until when.
     resting: Vec<(usize, Instant)>,
 }
 
+/// A member that could be asked beside another.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside(usize);
+
 impl<'g> Way<'g> {
     /// From a member that `by` and `point` say on to the others.
     pub(super) fn new(group: &'g Group, by: By, point: u64) -> Self {
-        Self { group, by, point, out: 0, last: 0, round: 0, resting: Vec::new() }
+        Self { group, by, point, out: 0, round: 0, resting: Vec::new() }
     }
 }
 
@@ -40,24 +42,47 @@ impl Way<'_> {
         allowed: impl Fn(UpstreamId) -> bool,
         load: impl Fn(UpstreamId) -> u64,
     ) -> Option<UpstreamId> {
+        let nth = self.choose(self.group.ejected(allowed), load)?;
+        Some(self.take(nth))
+    }
+
+    /// Who could be asked beside the one that is asked now: as [`Way::next`], but nobody that is not
+    /// `allowed`, and nobody is taken yet.
+    pub fn beside(
+        &self,
+        allowed: impl Fn(UpstreamId) -> bool,
+        load: impl Fn(UpstreamId) -> u64,
+    ) -> Option<Beside> {
+        self.choose(self.group.not_allowed(allowed), load).map(Beside)
+    }
+
+    /// That one is asked.
+    pub fn take_beside(&mut self, Beside(nth): Beside) -> UpstreamId {
+        self.take(nth)
+    }
+
+    fn choose(&self, ejected: u64, load: impl Fn(UpstreamId) -> u64) -> Option<usize> {
         let Group { members, candidates, .. } = self.group;
         let load = |nth: usize| load(members[nth]);
-        let out = self.out | self.group.ejected(allowed);
-        let nth = pick(candidates, out, self.by, self.point, load)?;
+        pick(candidates, self.out | ejected, self.by, self.point, load)
+    }
+
+    fn take(&mut self, nth: usize) -> UpstreamId {
         self.out |= 1 << nth;
-        self.last = nth;
         if self.by != By::Hash {
             // The point lies in the stretch of the one that failed. Drawn again, it falls on the
             // others by their weights, and not always on the same neighbour.
             self.point = mix(self.point);
         }
-        Some(members[nth])
+        self.group.members[nth]
     }
 
-    /// The one that was asked last wants no request before `until`.
-    pub fn rest(&mut self, until: Instant) {
-        if self.group.retry.times > 0 {
-            self.resting.push((self.last, until));
+    /// A member that was asked wants no request before `until`.
+    pub fn rest(&mut self, who: UpstreamId, until: Instant) {
+        if self.group.retry.times > 0
+            && let Some(nth) = self.group.members.iter().position(|member| *member == who)
+        {
+            self.resting.push((nth, until));
         }
     }
 
@@ -126,6 +151,7 @@ mod tests {
             pick,
             failover_on: Triggers::default(),
             retry,
+            hedge: None,
             when_all_ejected: WhenEjected::Refuse,
         };
         Group::new(&group, 0, |id| ["a", "b", "c"][id.0])
@@ -178,6 +204,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn who_is_asked_beside_another_is_well_and_is_not_asked_again() {
+        let mut group = group(Pick::Weighted, &[1, 1, 1]);
+        group.when_all_ejected = WhenEjected::Ask;
+        let nobody = HeaderMap::new();
+        let mut way = group.set_out(&nobody);
+        let first = way.next(|_| true, |_| 0).unwrap();
+        assert!(way.beside(|_| false, |_| 0).is_none(), "though it is asked when all are out");
+        let beside = way.beside(|_| true, |_| 0).unwrap();
+        let second = way.take_beside(beside);
+        let third = way.next(|_| true, |_| 0).unwrap();
+        assert!(second != first && third != first && third != second);
+        assert!(way.beside(|_| true, |_| 0).is_none());
+    }
+
     const TWICE: Retry = Retry {
         times: 2,
         pause: Duration::from_millis(100),
@@ -190,7 +231,7 @@ mod tests {
         let mut asked = Vec::new();
         while let Some(id) = way.next(|_| true, |_| 0) {
             asked.push(id.0);
-            way.rest(start + Duration::from_secs(rests[id.0]));
+            way.rest(id, start + Duration::from_secs(rests[id.0]));
         }
         asked.sort_unstable();
         asked
