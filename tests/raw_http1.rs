@@ -32,6 +32,11 @@ impl Client {
         Self { stream: fixture.connect(), ahead: Vec::new() }
     }
 
+    /// On a connection that was opened, and perhaps asked on, already.
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        Self { stream, ahead: Vec::new() }
+    }
+
     /// With a receive buffer of a few kilobytes, so that a client that does not read is soon felt.
     pub(crate) fn narrow(fixture: &Fixture) -> Self {
         Self::narrow_to(fixture.address())

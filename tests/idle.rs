@@ -1,0 +1,75 @@
+//! Streams that are open and say nothing: what they weigh, and what is left of them.
+
+use std::time::{Duration, Instant};
+
+use loadtest::upstream::{Script, Seen, Upstream};
+
+use crate::fixture::PATIENCE;
+use crate::program::{Program, file_for};
+use crate::raw_http1;
+use crate::size::{bound, is_full, raise_descriptor_limit, size};
+
+/// The promise's full size is ten thousand.
+const STREAMS: usize = 1_000;
+const STREAMS_IN_FULL: usize = 10_000;
+/// 256 MiB for ten thousand.
+const EACH: u64 = 256 * 1024 * 1024 / 10_000;
+
+/// Clients of several loopback addresses: one has not enough ports in the kernel's usual range to spare.
+fn open(program: &Program, count: usize) -> Vec<raw_http1::Client> {
+    let clients = (0..count).map(|nth| {
+        use socket2::{Domain, Socket, Type};
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let from = std::net::SocketAddr::from(([127, 0, 1, (nth % 8) as u8 + 1], 0));
+        socket.bind(&from.into()).expect("loopback has it");
+        socket.connect(&program.address.into()).expect("the proxy listens");
+        let mut client = raw_http1::Client::of(socket.into());
+        client.ask("/v1/idle", b"{}");
+        assert!(client.wait_for("data: 1"));
+        client
+    });
+    clients.collect()
+}
+
+#[test]
+fn ten_thousand_idle_streams_fit_into_256_mib_and_give_it_back() {
+    raise_descriptor_limit();
+    let upstream = Upstream::builder().clear().http2().log(false).respond(|seen: &Seen| {
+        if seen.path == "/v1/idle" {
+            Script::new().stream().body("data: 1\n\n").stall()
+        } else {
+            Script::new().answer(200, &[], "{}")
+        }
+    });
+    let upstream = upstream.start().expect("the mock upstream starts");
+    let file = file_for(&upstream);
+    let text = std::fs::read_to_string(&file).expect("a file");
+    let text = text.replace(
+        "    ca_file: ca.pem\n",
+        "    protocol: http2\n    pool: { max_connections: 256 }\n",
+    );
+    std::fs::write(&file, text).expect("the file can be written");
+    let program = Program::start(&file);
+    program.wait_until("it is ready", |program| program.status("/readyz") == 200);
+    // What is allocated once is not the streams'.
+    drop(open(&program, 50));
+    let before = program.resident();
+    let streams = open(&program, size(STREAMS, STREAMS_IN_FULL));
+    let during = program.resident();
+    let each = during.saturating_sub(before) / streams.len() as u64;
+    println!("{before} bytes before, {during} with {}: {each} each", streams.len());
+    if is_full() {
+        assert!(during <= 256 * 1024 * 1024, "{during} bytes");
+    }
+    assert!(each <= EACH, "{each} bytes for each");
+    drop(streams);
+    let begun = Instant::now();
+    let back = bound(PATIENCE * 3, Duration::from_secs(60));
+    // A fifth more than at the start; what a small one needs besides is no stream's.
+    let enough = before + before / 5 + if is_full() { 0 } else { 4 * 1024 * 1024 };
+    while program.resident() > enough {
+        assert!(begun.elapsed() < back, "{} bytes after {back:?}", program.resident());
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    println!("{} bytes {:?} after they left", program.resident(), begun.elapsed());
+}
