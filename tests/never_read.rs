@@ -129,11 +129,11 @@ fn a_thousand_clients_that_never_read_are_evicted_at_their_deadline_and_neighbou
     let (first, last) = (quantile(&mut evicted, 0), quantile(&mut evicted, 100));
     println!("evicted after {first:?} to {last:?}, the deadline being {STALL:?}");
     assert!(first >= STALL, "evicted before the deadline, after {first:?}");
-    let late = bound(Duration::from_secs(15), Duration::from_secs(1));
+    let late = bound(Duration::from_secs(60), Duration::from_secs(1));
     assert!(last <= STALL + late, "evicted only after {last:?}");
     let (alone, beside) = (quantile(&mut alone, 99), quantile(&mut beside, 99));
     println!("a neighbour's p99 is {beside:?}, and was {alone:?}");
-    let slack = bound(Duration::from_millis(200), Duration::from_micros(200));
+    let slack = bound(Duration::from_secs(1), Duration::from_micros(200));
     assert!(beside <= alone * 2 + slack, "{beside:?} beside them, {alone:?} alone");
     for line in fixture.access_log() {
         let code = (line["path"] == "/v1/unread").then_some("client_stalled");
