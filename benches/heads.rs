@@ -8,7 +8,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use firstbyte::config::{
-    HealthPolicy, Pool, Protocol, Route, Scheme, Target, Upstream, UpstreamDeadlines, UpstreamId,
+    Dns, HealthPolicy, Pool, Protocol, Route, Scheme, Target, Upstream, UpstreamDeadlines,
+    UpstreamId,
 };
 use firstbyte::relay::head::{UpstreamHead, answer};
 use firstbyte::route::Table;
@@ -48,6 +49,7 @@ fn upstream(base_path: &str) -> Upstream {
         protocol: Protocol::Auto,
         pool: Pool::default(),
         deadlines: UpstreamDeadlines::default(),
+        dns: Dns::default(),
         health: HealthPolicy::default(),
     }
 }

@@ -28,6 +28,8 @@ mod http2_client;
 mod idle;
 mod large;
 mod message;
+mod name_service;
+mod names;
 mod never_read;
 mod own_upstream;
 mod pace;

@@ -59,9 +59,12 @@ pub(crate) struct Program {
 impl Program {
     /// Starts the proxy and waits until it has named both addresses.
     pub(crate) fn start(config: &PathBuf) -> Self {
-        let mut child = program()
-            .arg("-c")
-            .arg(config)
+        Self::spawn(program().arg("-c").arg(config))
+    }
+
+    /// The same by a command that becomes the program.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -101,6 +104,13 @@ impl Program {
     pub(crate) fn status(&self, path: &str) -> u16 {
         let answer = self.page(path);
         answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    /// The value of a series that counts, written as `/metrics` writes it; zero if it is not there.
+    pub(crate) fn count(&self, series: &str) -> u64 {
+        let page = self.page("/metrics");
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0, |value| value.trim().parse().expect("a whole number"))
     }
 
     /// An admin page with its head.

@@ -32,6 +32,13 @@ impl Client {
         Self { stream: fixture.connect(), ahead: Vec::new() }
     }
 
+    /// To any address.
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the proxy listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        Self { stream, ahead: Vec::new() }
+    }
+
     /// On a connection that was opened, and perhaps asked on, already.
     pub(crate) fn of(stream: TcpStream) -> Self {
         Self { stream, ahead: Vec::new() }

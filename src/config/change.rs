@@ -80,12 +80,14 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
         organization: _,
         project: _,
         ca_file: _,
+        dns,
         health: _,
     } = one;
     *name == other.name
         && (*scheme, host, *port) == (other.scheme, &other.host, other.port)
         && *protocol == other.protocol
         && *connect == other.deadlines.connect
+        && *dns == other.dns
         && shown::<Pool>(pool) == shown(&other.pool)
 }
 
@@ -104,6 +106,7 @@ fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
         ("project", then.project != now.project),
         ("forward_authorization", then.forward_authorization != now.forward_authorization),
         ("protocol", then.protocol != now.protocol),
+        ("dns", then.dns != now.dns),
         ("ca_file", then.ca_file != now.ca_file),
         ("pool", shown(&then.pool) != shown(&now.pool)),
         ("deadlines", shown(&then.deadlines) != shown(&now.deadlines)),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    AccessLog, ClientDeadlines, HealthPolicy, Limits, Pool, ReloadOn, Retry, UpstreamDeadlines,
+    AccessLog, ClientDeadlines, Dns, HealthPolicy, Limits, Pool, ReloadOn, Retry, UpstreamDeadlines,
 };
 
 const MINUTE: u64 = 60;
@@ -92,6 +92,12 @@ pub const HEADERS: usize = 128;
 /// Chat requests with long context fit; an audio upload is not kept.
 pub const REPLAY_BYTES: usize = MIB;
 
+/// The resolver that is asked caches for the TTL, so that a new address is known within the TTL and this;
+/// a second less than the five after which it is promised to be used.
+pub const DNS_INTERVAL: Duration = Duration::from_secs(4);
+/// RFC 8305, section 8.
+pub const DNS_STAGGER: Duration = Duration::from_millis(250);
+
 /// All alike unless told otherwise.
 pub const WEIGHT: u32 = 1;
 /// All in the one tier unless told otherwise.
@@ -136,6 +142,12 @@ impl Default for Pool {
             stream_window: STREAM_WINDOW,
             connection_window: CONNECTION_WINDOW,
         }
+    }
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self { interval: DNS_INTERVAL, stagger: DNS_STAGGER }
     }
 }
 

@@ -1,10 +1,12 @@
 //! The one description of every key: name, kind, bounds, default, doc. The reader knows keys by
 //! it, and `docs/firstbyte.schema.json` and the table in `docs/configuration.md` are made from it.
 
+mod dns;
 mod group;
 mod health;
 mod route_deadlines;
 
+pub(super) use dns::*;
 pub(super) use group::*;
 pub(super) use health::*;
 pub(super) use route_deadlines::*;
@@ -128,6 +130,7 @@ pub(super) static UPSTREAMS: Section = Section {
         &CA_FILE,
         &POOL,
         &DEADLINES,
+        &DNS,
         &HEALTH,
     ],
 };

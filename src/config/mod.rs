@@ -6,6 +6,7 @@ mod assemble;
 mod change;
 pub mod defaults;
 mod describe;
+mod dns;
 mod env;
 mod fault;
 mod group;
@@ -36,6 +37,7 @@ use secrecy::SecretString;
 
 pub use change::{changes, shares_connections};
 pub use describe::describe;
+pub use dns::Dns;
 pub use env::{Env, ProcessEnv};
 pub use fault::{At, Fault, Faults, Place};
 pub use group::{Group, Hedge, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
@@ -166,6 +168,8 @@ pub struct Upstream {
     pub pool: Pool,
     /// Deadlines toward this upstream.
     pub deadlines: UpstreamDeadlines,
+    /// How its name leads to connections.
+    pub dns: Dns,
     /// When its groups leave it out.
     pub health: HealthPolicy,
 }

@@ -10,7 +10,7 @@ use super::kind::{Around, Kind};
 use super::scalar::Workers;
 use super::secret::{HeaderText, check_key};
 use super::{
-    ClientDeadlines, Config, HealthPolicy, Limits, Pool, Protocol, Route, Target, Upstream,
+    ClientDeadlines, Config, Dns, HealthPolicy, Limits, Pool, Protocol, Route, Target, Upstream,
     UpstreamDeadlines, UpstreamId, defaults, url,
 };
 
@@ -51,6 +51,7 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             protocol: Protocol::Auto,
             pool: Pool::default(),
             deadlines: UpstreamDeadlines::default(),
+            dns: Dns::default(),
             health: HealthPolicy::default(),
         };
         Config {

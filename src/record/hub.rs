@@ -1,5 +1,6 @@
 //! Where the workers' recordings come together, off their threads.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use std::{io, mem};
@@ -8,6 +9,7 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::time::timeout_at;
 
 use super::configured::Configured;
+use super::dns::DnsMeters;
 use super::ledger::LeftBehind;
 use super::log_writer::LogWriter;
 use super::meters::Gauges;
@@ -52,6 +54,8 @@ pub struct Hub {
     left_behind: LeftBehind,
     log: Option<LogWriter>,
     pub(super) configured: Configured,
+    /// By the upstream's place.
+    pub(super) dns: Mutex<BTreeMap<usize, Arc<DnsMeters>>>,
 }
 
 /// The hub's end of one worker.
@@ -108,6 +112,7 @@ impl Hub {
             }),
             left_behind: LeftBehind::default(),
             configured: Configured::default(),
+            dns: Mutex::default(),
         })
     }
 
@@ -156,6 +161,13 @@ impl Hub {
     /// A reload left the old configuration in force.
     pub fn config_refused(&self) {
         self.configured.refused();
+    }
+
+    /// The meters of the name of a configuration's upstream with this index.
+    pub fn dns(&self, places: &Places, upstream: usize) -> Arc<DnsMeters> {
+        let Some(place) = places.upstreams.get(upstream) else { return Arc::default() };
+        let mut dns = self.dns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(dns.entry(*place).or_default())
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4. Waits for the workers, at most a

@@ -54,7 +54,7 @@ pub type ConnectionGuard = GaugeGuard;
 
 /// What a worker's pool toward one upstream shows.
 pub struct UpstreamMeters {
-    /// Connections on the way: DNS, TCP, TLS, SETTINGS.
+    /// Connections on the way: TCP, TLS, SETTINGS.
     pub connecting: Gauge,
     /// Connections that take new streams.
     pub ready: Gauge,
@@ -95,7 +95,7 @@ impl UpstreamMeters {
         self.id
     }
 
-    /// A connect succeeded; `took` covers DNS to the peer's SETTINGS.
+    /// A connect succeeded; `took` covers TCP to the peer's SETTINGS, and the addresses tried in vain.
     pub fn connected(&self, took: Duration) {
         self.active.borrow_mut().upstream(self.id, |upstream| upstream.connect.record(took));
     }

@@ -4,8 +4,10 @@ mod ends;
 
 pub(super) use ends::{failovers_by_name, requests_by_name};
 
+use std::sync::PoisonError;
 use std::time::UNIX_EPOCH;
 
+use super::dns::DnsMeters;
 use super::durations::Durations;
 use super::hub::{Hub, Totals};
 use super::meters::UpstreamGauges;
@@ -159,7 +161,7 @@ fn upstream_timings(text: &mut Text, hub: &Hub, all: &Recordings) {
         ),
         (
             "firstbyte_upstream_connect_seconds",
-            "Time of a connect that succeeded, from DNS to the peer's SETTINGS.",
+            "Time of a connect that succeeded, from TCP to the peer's SETTINGS.",
             |upstream| &upstream.connect,
             &WAIT,
         ),
@@ -184,6 +186,7 @@ fn upstream_state(text: &mut Text, hub: &Hub, totals: &Totals) {
     for (label, upstream) in recorded {
         text.sample(name, &[("upstream", label)], upstream.connect_failures);
     }
+    dns(text, hub);
     let gauges = upstream_gauges(hub, totals);
     let name = "firstbyte_upstream_connections";
     text.family(name, Kind::Gauge, "Connections to an upstream, by state.");
@@ -216,6 +219,38 @@ fn upstream_state(text: &mut Text, hub: &Hub, totals: &Totals) {
     text.family(name, Kind::Gauge, "Requests that wait for a stream.");
     for (label, now) in &gauges {
         text.sample(name, &[("upstream", label)], now.waiting);
+    }
+}
+
+fn dns(text: &mut Text, hub: &Hub) {
+    type Of = fn(&DnsMeters) -> u64;
+    let families: [(&str, Kind, &str, Of); 3] = [
+        (
+            "firstbyte_dns_failures_total",
+            Kind::Counter,
+            "Times that an upstream's name did not resolve.",
+            DnsMeters::failures,
+        ),
+        (
+            "firstbyte_dns_changes_total",
+            Kind::Counter,
+            "Times that an upstream's name resolved to other addresses than before.",
+            DnsMeters::changes,
+        ),
+        (
+            "firstbyte_dns_addresses",
+            Kind::Gauge,
+            "Addresses that an upstream's name has.",
+            DnsMeters::known,
+        ),
+    ];
+    let all = hub.dns.lock().unwrap_or_else(PoisonError::into_inner);
+    for (name, kind, help, value) in families {
+        text.family(name, kind, help);
+        for (place, label) in hub.names.upstreams.iter().enumerate() {
+            let value = all.get(&place).map_or(0, |meters| value(meters));
+            text.sample(name, &[("upstream", label)], value);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod access_log;
 mod configured;
+mod dns;
 mod durations;
 mod hedge;
 mod hub;
@@ -26,6 +27,7 @@ mod story;
 mod text;
 mod worker;
 
+pub use dns::DnsMeters;
 pub use hedge::Hedge;
 pub use hub::{Hub, Setup};
 pub use id::RequestId;

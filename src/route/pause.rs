@@ -11,15 +11,6 @@ const LONGEST_ASKED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The finer form of `retry-after`, in milliseconds, at which the SDKs look first.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
-/// The `round`-th pause (from 0): any time up to `first` doubled that often, `longest` at most. All of
-/// the interval and not its upper half: of all ways to spread retries this one makes the fewest calls
-/// (AWS, "Exponential Backoff and Jitter", 2015). `drawn` is the place in it, of all `u64`.
-pub(super) fn backoff(first: Duration, longest: Duration, round: u32, drawn: u64) -> Duration {
-    let most = first.saturating_mul(2_u32.saturating_pow(round)).min(longest);
-    let nanos = (most.as_nanos() * u128::from(drawn)) >> 64;
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
 /// How long an answer's head asks to be left alone: `retry-after-ms`, else `retry-after` in seconds or as
 /// a date (RFC 9110, section 10.2.3). `None` where it does not say so, or says nothing that is understood.
 pub fn asked_pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
@@ -42,15 +33,6 @@ pub fn asked_pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 mod tests {
     use super::*;
     use http::HeaderValue;
-
-    #[test]
-    fn pauses_double_up_to_the_longest_and_lie_anywhere_below() {
-        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
-        let most = |round| backoff(first, longest, round, u64::MAX).as_millis();
-        assert_eq!([0, 1, 2, 3, 4, 40].map(most), [99, 199, 399, 799, 999, 999]);
-        assert_eq!(backoff(first, longest, 3, 0), Duration::ZERO);
-        assert_eq!(backoff(first, longest, 3, 1 << 63), Duration::from_millis(400));
-    }
 
     fn asked(lines: &[(&'static str, &'static str)]) -> Option<Duration> {
         let mut headers = HeaderMap::new();

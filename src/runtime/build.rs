@@ -84,8 +84,9 @@ fn build(
         let pool = match same {
             Some(same) => same.pool.clone(),
             None => {
-                let tls = plan.tls(id);
-                let pool = Pool::new(id, Arc::new(meant.clone()), tls, recorder.clone()).ok()?;
+                let (tls, name) = (plan.tls(id), plan.name(id)?);
+                let meant = Arc::new(meant.clone());
+                let pool = Pool::new(id, meant, tls, name, recorder.clone()).ok()?;
                 fresh.push(Rc::clone(&pool));
                 Held::new(pool)
             }

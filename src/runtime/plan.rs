@@ -9,9 +9,9 @@ use rustls::ClientConfig;
 
 use super::start::StartError;
 use crate::config::{Config, Scheme, Upstream, shares_connections};
-use crate::record::Places;
+use crate::record::{Hub, Places};
 use crate::relay::head::UpstreamHead;
-use crate::upstream::{Roots, client_config};
+use crate::upstream::{Name, Resolver, Roots, client_config};
 
 /// Shared by all workers, and kept until the next one is in force.
 pub(super) struct Plan {
@@ -19,6 +19,8 @@ pub(super) struct Plan {
     /// Where its routes and upstreams are counted.
     pub(super) places: Places,
     links: Vec<Link>,
+    /// Where all hosts are addresses there is none.
+    resolver: Option<Resolver>,
 }
 
 /// How one upstream is connected to.
@@ -27,16 +29,20 @@ struct Link {
     tls: Option<Arc<ClientConfig>>,
     /// What its `ca_file` held: a certificate that was replaced under the same name is another one.
     ca: Option<Vec<u8>>,
+    /// Shared by all workers: it is asked for once.
+    name: Name,
 }
 
 impl Plan {
     /// Blocks while certificates are read. Links that are as they were in `before` are taken over.
     ///
     /// # Errors
-    /// TLS toward an upstream cannot be set up, or an upstream cannot be put into a request.
+    /// TLS toward an upstream cannot be set up, an upstream cannot be put into a request, or the thread
+    /// that resolves names not be made.
     pub(super) fn new(
         config: Config,
         places: Places,
+        hub: &Hub,
         before: Option<&Plan>,
     ) -> Result<Self, StartError> {
         for upstream in &config.upstreams {
@@ -44,16 +50,26 @@ impl Plan {
                 .map_err(|error| StartError::Upstream(upstream.name.clone(), error))?;
         }
         let mut roots = None;
+        let mut resolver = before.and_then(|before| before.resolver.clone());
         let mut links = Vec::with_capacity(config.upstreams.len());
-        for upstream in &config.upstreams {
+        for (id, upstream) in config.upstreams.iter().enumerate() {
             let ca = read_ca(upstream)?;
             let same = before.and_then(|before| before.link(upstream, ca.as_deref()));
             links.push(match same {
                 Some((_, link)) => link.clone(),
-                None => Link { tls: tls(upstream, &mut roots)?, ca },
+                None => {
+                    let tls = tls(upstream, &mut roots)?;
+                    let name = Name::of(upstream, hub.dns(&places, id), &mut resolver)
+                        .map_err(|error| StartError::Io("start the DNS thread", error))?;
+                    Link { tls, ca, name }
+                }
             });
         }
-        Ok(Self { config: Arc::new(config), places, links })
+        Ok(Self { config: Arc::new(config), places, links, resolver })
+    }
+
+    pub(super) fn name(&self, id: usize) -> Option<Name> {
+        Some(self.links.get(id)?.name.clone())
     }
 
     pub(super) fn tls(&self, id: usize) -> Option<Arc<ClientConfig>> {

@@ -142,7 +142,8 @@ impl Reloader {
         let routes: Vec<_> = read.config.routes.iter().map(|route| &*route.path).collect();
         let upstreams: Vec<_> = read.config.upstreams.iter().map(|up| &*up.name).collect();
         let places = self.hub.places(&routes, &upstreams).map_err(Refused::Full)?;
-        let plan = Plan::new(read.config, places, Some(&before)).map_err(Refused::Plan)?;
+        let plan =
+            Plan::new(read.config, places, &self.hub, Some(&before)).map_err(Refused::Plan)?;
         let plan = Arc::new(plan);
         let cold = self.swap(&before, &plan)?;
         *in_force = InForce { plan, files: read.files };

@@ -114,7 +114,7 @@ fn prepare(config: Config, read: Option<&Read>) -> Result<(Running, Vec<Luggage>
     kernel::prepare(config.limits.connections);
     let hub = Arc::new(hub(&config)?);
     let places = places(&hub, &config);
-    let plan = Arc::new(Plan::new(config, places, None)?);
+    let plan = Arc::new(Plan::new(config, places, &hub, None)?);
     let config = Arc::clone(&plan.config);
     let (mut listeners, addresses) = bind(&config)?;
     let readiness = Arc::new(Readiness::new(workers));

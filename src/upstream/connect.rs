@@ -1,9 +1,8 @@
-//! From a name to a warm connection: DNS, TCP, TLS, and for HTTP/2 the peer's SETTINGS. Never on a
-//! request's path while something is open.
+//! From a name's addresses to a warm connection: TCP, TLS, and for HTTP/2 the peer's SETTINGS. Never
+//! on a request's path while something is open.
 
-use std::cell::RefCell;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +16,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::http1::SlotBody;
+use super::names::Name;
+use super::race::{Progress, race};
 use super::reads_on::ReadsOn;
 use super::{http1, http2};
 use crate::config::{self, Protocol, Scheme};
@@ -39,46 +40,74 @@ pub(super) enum Connected {
     ),
 }
 
+/// What a connect has made.
+pub(super) struct Fresh {
+    pub(super) connected: Connected,
+    pub(super) wire: Rc<Wire>,
+    /// The address that won.
+    pub(super) peer: SocketAddr,
+}
+
 /// Makes connections to one upstream.
 pub(super) struct Connector {
     settings: Arc<config::Upstream>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    /// The addresses that the name last had; used while the name does not resolve.
-    known: RefCell<Vec<SocketAddr>>,
+    name: Name,
 }
 
 impl Connector {
     pub(super) fn new(
         settings: Arc<config::Upstream>,
         tls: Option<Arc<ClientConfig>>,
+        name: Name,
     ) -> Result<Self, Error> {
         let tls = match (settings.scheme, tls) {
             (Scheme::Https, Some(tls)) => {
-                let name = ServerName::try_from(settings.host.clone())
+                let host = ServerName::try_from(settings.host.clone())
                     .map_err(|error| Error::with(Kind::Tls, error))?;
-                Some((TlsConnector::from(tls), name))
+                Some((TlsConnector::from(tls), host))
             }
             _ => None,
         };
-        Ok(Self { settings, tls, known: RefCell::default() })
+        Ok(Self { settings, tls, name })
     }
 
-    /// Connects within the upstream's `connect` deadline, which covers all of it.
-    pub(super) async fn connect(&self) -> Result<(Connected, Rc<Wire>), Error> {
-        let attempt = async {
-            let stream = self.tcp().await?;
-            let stamped = Stamped::new(stream, Instant::now(), None);
-            let wire = Rc::clone(stamped.wire());
-            Ok((self.negotiate(stamped).await?, wire))
+    /// What the upstream's name leads to.
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Connects within the upstream's `connect` deadline, which covers all of it: each address is raced
+    /// from TCP to SETTINGS, so that one that stalls anywhere is passed by.
+    pub(super) async fn connect(&self) -> Result<Fresh, Error> {
+        let connecting = async {
+            let addresses = self.name.addresses().await?;
+            let stagger = self.settings.dns.stagger;
+            race(&addresses.now, stagger, |address, progress| self.attempt(address, progress)).await
         };
-        tokio::time::timeout(self.settings.deadlines.connect, attempt)
+        let connected = tokio::time::timeout(self.settings.deadlines.connect, connecting)
             .await
-            .unwrap_or_else(|_elapsed| Err(Kind::ConnectTimeout.into()))
+            .unwrap_or_else(|_elapsed| Err(Kind::ConnectTimeout.into()));
+        if connected.is_err() {
+            self.name.doubt();
+        }
+        connected
+    }
+
+    async fn attempt(&self, peer: SocketAddr, progress: Progress) -> Result<Fresh, Error> {
+        let stream = TcpStream::connect(peer)
+            .await
+            .map_err(|error| Error::with(Kind::of_connect(&error), error))?;
+        progress.linked();
+        wire::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
+        let stamped = Stamped::new(stream, Instant::now(), None);
+        let wire = Rc::clone(stamped.wire());
+        Ok(Fresh { connected: self.negotiate(stamped).await?, wire, peer })
     }
 
     async fn negotiate(&self, stamped: Stamped<TcpStream>) -> Result<Connected, Error> {
         let wire = Rc::clone(stamped.wire());
-        let Some((connector, name)) = &self.tls else {
+        let Some((connector, host)) = &self.tls else {
             let io = Transport::Clear(stamped);
             return match self.settings.protocol {
                 Protocol::Http2 => self.http2(io).await,
@@ -86,7 +115,7 @@ impl Connector {
             };
         };
         let tls = connector
-            .connect(name.clone(), stamped)
+            .connect(host.clone(), stamped)
             .await
             .map_err(|error| Error::with(Kind::Tls, error))?;
         let offered_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -115,44 +144,6 @@ impl Connector {
             .await
             .map_err(|error| Error::with(Kind::UpstreamHandshake, error))?;
         Ok(Connected::Http1(sender, connection))
-    }
-
-    /// The first address that answers. An address that is silent takes its share of the deadline
-    /// only, so that the others are still tried.
-    async fn tcp(&self) -> Result<TcpStream, Error> {
-        let addresses = self.addresses().await?;
-        let share = self.settings.deadlines.connect / addresses.len().max(1) as u32;
-        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in addresses {
-            match tokio::time::timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    wire::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
-                    return Ok(stream);
-                }
-                Ok(Err(error)) => last = error,
-                Err(_elapsed) => last = io::ErrorKind::TimedOut.into(),
-            }
-        }
-        Err(Error::with(Kind::of_connect(&last), last))
-    }
-
-    /// Resolves on tokio's blocking threads; the last good answer is kept for when that fails.
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, Error> {
-        let port = self.settings.port;
-        if let Ok(ip) = self.settings.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(ip, port)]);
-        }
-        match tokio::net::lookup_host((self.settings.host.as_str(), port)).await {
-            Ok(found) => {
-                let found: Vec<_> = found.collect();
-                self.known.borrow_mut().clone_from(&found);
-                Ok(found)
-            }
-            Err(error) => {
-                let known = self.known.borrow().clone();
-                if known.is_empty() { Err(Error::with(Kind::Dns, error)) } else { Ok(known) }
-            }
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection to an upstream as its pool sees it.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,7 @@ pub(super) enum Sender {
 pub(super) struct Conn {
     pub(super) sender: Sender,
     pub(super) wire: Rc<Wire>,
+    pub(super) peer: SocketAddr,
     pub(super) state: Cell<State>,
     /// A PING is unanswered for longer than is usual.
     pub(super) suspect: Cell<bool>,
@@ -49,10 +51,17 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(sender: Sender, wire: Rc<Wire>, cap: usize, retire_at: Instant) -> Self {
+    pub(super) fn new(
+        sender: Sender,
+        wire: Rc<Wire>,
+        peer: SocketAddr,
+        cap: usize,
+        retire_at: Instant,
+    ) -> Self {
         Self {
             sender,
             wire,
+            peer,
             state: Cell::new(State::Ready),
             suspect: Cell::new(false),
             in_flight: Cell::new(0),

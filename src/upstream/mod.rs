@@ -3,6 +3,8 @@
 //! One `Pool` per worker and upstream. A `Lease` is the right to one stream; it is given back
 //! when dropped, and an unfinished stream is reset with it.
 
+mod addresses;
+mod backoff;
 mod connect;
 mod connection;
 mod grow;
@@ -12,16 +14,20 @@ mod http1;
 mod http2;
 mod lease;
 mod life;
+mod names;
 mod pool;
+mod race;
 mod reads_on;
 mod source;
 mod stream;
 mod tls;
 mod window;
 
+pub use backoff::backoff;
 pub use health::{Change, Health};
 pub use held::Held;
 pub use lease::Lease;
+pub use names::{Name, Resolver};
 pub use pool::Pool;
 pub use source::Source;
 pub use stream::{Answering, Broken, Chunk, Incomplete, Sink, Stream};

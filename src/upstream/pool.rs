@@ -14,19 +14,24 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
 
-use super::connect::{Connected, Connector};
+use super::backoff::{backoff, draw};
+use super::connect::{Connected, Connector, Fresh};
 use super::connection::{Conn, Sender, State, retire_at, stream_cap};
 use super::grow::{View, wanted};
 use super::lease::Lease;
 use super::life::PeerLimit;
+use super::names::Name;
 use super::{http1, http2};
 use crate::config;
 use crate::error::{Error, Kind};
 use crate::record::{Leased, Record, Recorder, UpstreamMeters};
 use silence::least_suspect;
 
-/// The first pause after a failed connect; it doubles with each further failure.
+/// The longest that the first pause after a failed connect can be; doubled with each further failure.
+/// A pause is anything below (full jitter): those who lost an upstream together, each worker of each
+/// proxy, do not come back together.
 const BACKOFF: Duration = Duration::from_millis(100);
 
 /// The longest pause between connects: an upstream that is back is found within this time even if
@@ -58,6 +63,8 @@ pub struct Pool {
     closed: Cell<bool>,
     /// What was shown last. After a reload two pools may be shown as one upstream.
     shown: Cell<Shown>,
+    /// The task that hears of the name's new addresses.
+    follower: Cell<Option<AbortHandle>>,
 }
 
 /// A pool's connections as the metrics have them.
@@ -78,11 +85,12 @@ impl Pool {
         id: usize,
         settings: Arc<config::Upstream>,
         tls: Option<Arc<ClientConfig>>,
+        name: Name,
         recorder: Recorder,
     ) -> Result<Rc<Self>, Error> {
         Ok(Rc::new(Self {
             id,
-            connector: Connector::new(Arc::clone(&settings), tls)?,
+            connector: Connector::new(Arc::clone(&settings), tls, name)?,
             settings,
             recorder,
             conns: RefCell::default(),
@@ -96,6 +104,7 @@ impl Pool {
             warm: Notify::new(),
             closed: Cell::new(false),
             shown: Cell::default(),
+            follower: Cell::default(),
         }))
     }
 
@@ -115,12 +124,17 @@ impl Pool {
 
     /// Begins to open the minimum of connections. To be called inside a local runtime.
     pub fn start(self: &Rc<Self>) {
+        let follow = follow(Rc::downgrade(self), self.connector.name().clone());
+        self.follower.set(Some(tokio::task::spawn_local(follow).abort_handle()));
         self.tend();
     }
 
     /// Nobody asks it any more: connections close, at once or with their last stream.
     pub(super) fn close(&self) {
         self.closed.set(true);
+        if let Some(follower) = self.follower.take() {
+            follower.abort();
+        }
         self.empty();
     }
 
@@ -285,6 +299,17 @@ impl Pool {
         }
     }
 
+    /// The name has other addresses: connections to those that it no longer has are replaced ahead of
+    /// time, and where nothing could be connected to, the new ones are tried at once.
+    fn readdressed(self: &Rc<Self>) {
+        self.backoff_until.set(None);
+        let conns = self.conns.borrow().clone();
+        for conn in conns.iter().filter(|conn| !self.connector.name().has(conn.peer)) {
+            self.retire(conn);
+        }
+        self.tend();
+    }
+
     fn retire(self: &Rc<Self>, conn: &Rc<Conn>) {
         if conn.state.get() == State::Ready {
             conn.state.set(State::Retiring);
@@ -312,7 +337,8 @@ impl Pool {
         }
     }
 
-    fn join(self: &Rc<Self>, connected: Connected, wire: Rc<crate::wire::Wire>) {
+    fn join(self: &Rc<Self>, fresh: Fresh) {
+        let Fresh { connected, wire, peer } = fresh;
         let seed = self.opened.replace(self.opened.get() + 1);
         let retire_at = retire_at(Instant::now(), self.settings.pool.max_age, seed);
         let pool = Rc::clone(self);
@@ -322,7 +348,7 @@ impl Pool {
                 let heart = http2::Heart::new(pings, &self.settings.pool);
                 let cap = stream_cap(ours, io.max_concurrent_send_streams());
                 let sender = Sender::Http2(RefCell::new(sender), RefCell::new(heart));
-                let conn = Rc::new(Conn::new(sender, wire, cap, retire_at));
+                let conn = Rc::new(Conn::new(sender, wire, peer, cap, retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {
@@ -333,7 +359,7 @@ impl Pool {
             Connected::Http1(sender, io) => {
                 let io = http1::SharedIo::new(io);
                 let sender = Sender::Http1(RefCell::new(sender), Rc::clone(&io));
-                let conn = Rc::new(Conn::new(sender, wire, 1, retire_at));
+                let conn = Rc::new(Conn::new(sender, wire, peer, 1, retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {
@@ -347,6 +373,10 @@ impl Pool {
         self.publish();
         self.warm.notify_waiters();
         self.serve(true);
+        if !self.connector.name().has(peer) {
+            // The name moved while this was on its way.
+            self.readdressed();
+        }
         self.empty();
         self.tend();
     }
@@ -383,7 +413,7 @@ impl Pool {
                 let _left = waiter.send(Err(error));
             }
         }
-        let pause = (BACKOFF * 2_u32.saturating_pow(failures.min(16))).min(MAX_BACKOFF);
+        let pause = backoff(BACKOFF, MAX_BACKOFF, failures.min(16), draw());
         self.backoff_until.set(Some(Instant::now() + pause));
         pause
     }
@@ -404,6 +434,14 @@ impl Pool {
     }
 }
 
+/// Tells the pool of its name's new addresses.
+async fn follow(pool: Weak<Pool>, mut name: Name) {
+    while name.moved().await.is_ok() {
+        let Some(pool) = pool.upgrade() else { return };
+        pool.readdressed();
+    }
+}
+
 /// One connect, and after a failure the pause before the pool looks again. Dropped only with the
 /// worker.
 async fn connect(pool: Rc<Pool>) {
@@ -412,13 +450,13 @@ async fn connect(pool: Rc<Pool>) {
     pool.connecting.set(pool.connecting.get() - 1);
     pool.publish();
     match connected {
-        Ok((connected, wire)) => {
+        Ok(fresh) => {
             if pool.failures.take() > 0 {
                 tracing::info!(upstream = pool.settings.name, "connected again");
             }
             pool.backoff_until.set(None);
             pool.meters().connected(began.elapsed());
-            pool.join(connected, wire);
+            pool.join(fresh);
         }
         Err(error) => {
             let pause = pool.connect_failed(error);

@@ -4,7 +4,7 @@ use crate::config::fault::At;
 use crate::config::keys as k;
 use crate::config::reader::{Fields, Reader};
 use crate::config::yaml::Name;
-use crate::config::{HealthPolicy, Pool, Scheme, Upstream, UpstreamDeadlines};
+use crate::config::{Dns, HealthPolicy, Pool, Scheme, Upstream, UpstreamDeadlines};
 
 /// Longest name; it stands in every metric and log line.
 const LONGEST_NAME: usize = 64;
@@ -49,6 +49,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
     let ca_file = reader.get(fields, &k::CA_FILE);
     let pool = pool(reader, fields);
     let deadlines = deadlines(reader, fields);
+    let dns = dns(reader, fields);
     let health = health(reader, fields);
     key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
     if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
@@ -76,6 +77,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
         protocol,
         pool,
         deadlines,
+        dns,
         health,
     });
     Written { name, url: place, meant }
@@ -146,6 +148,14 @@ fn deadlines(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> UpstreamDeadline
         response_head: reader.get(&fields, &k::RESPONSE_HEAD),
         first_frame: reader.get(&fields, &k::FIRST_FRAME),
         frame_gap: reader.get(&fields, &k::FRAME_GAP),
+    }
+}
+
+fn dns(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> Dns {
+    let fields = reader.section(upstream, &k::DNS);
+    Dns {
+        interval: reader.get(&fields, &k::DNS_INTERVAL),
+        stagger: reader.get(&fields, &k::DNS_STAGGER),
     }
 }
 

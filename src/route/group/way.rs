@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::Group;
 use crate::config::{Retry, UpstreamId};
 use crate::record::Prevented;
-use crate::route::pause::backoff;
 use crate::route::pick::{By, mix, pick};
+use crate::upstream::backoff;
 
 /// One request's way through a group: each member is asked once, and then, if the operator wants it,
 /// each again after a pause.

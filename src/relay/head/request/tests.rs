@@ -1,4 +1,4 @@
-use config::{HealthPolicy, Pool, Protocol, Upstream, UpstreamDeadlines};
+use config::{Dns, HealthPolicy, Pool, Protocol, Upstream, UpstreamDeadlines};
 use http::Request;
 
 use super::*;
@@ -23,6 +23,7 @@ fn upstream() -> Upstream {
         protocol: Protocol::Auto,
         pool: Pool::default(),
         deadlines: UpstreamDeadlines::default(),
+        dns: Dns::default(),
         health: HealthPolicy::default(),
     }
 }
