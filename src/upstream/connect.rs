@@ -1,6 +1,7 @@
 //! From a name's addresses to a warm connection: TCP, TLS, and for HTTP/2 the peer's SETTINGS. Never
 //! on a request's path while something is open.
 
+use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -33,7 +34,11 @@ pub(super) enum Transport {
 /// A connection that is ready for its first request.
 #[expect(clippy::large_enum_variant, reason = "made and taken apart once per connection")]
 pub(super) enum Connected {
-    Http2(h2::client::SendRequest<Bytes>, h2::client::Connection<Transport, Bytes>, h2::PingPong),
+    Http2(
+        h2::client::SendRequest<Bytes>,
+        h2::client::Connection<ReadsOn<Transport>, Bytes>,
+        h2::PingPong,
+    ),
     Http1(
         hyper::client::conn::http1::SendRequest<SlotBody>,
         hyper::client::conn::http1::Connection<http1::Io, SlotBody>,
@@ -94,7 +99,16 @@ impl Connector {
         connected
     }
 
+    /// A server that is reloaded closes what it has just accepted, and its successor is behind the same
+    /// address already: who was hung up on calls again, once.
     async fn attempt(&self, peer: SocketAddr, progress: Progress) -> Result<Fresh, Error> {
+        match self.call(peer, &progress).await {
+            Err(error) if was_hung_up_on(&error) => self.call(peer, &progress).await,
+            called => called,
+        }
+    }
+
+    async fn call(&self, peer: SocketAddr, progress: &Progress) -> Result<Fresh, Error> {
         let stream = TcpStream::connect(peer)
             .await
             .map_err(|error| Error::with(Kind::of_connect(&error), error))?;
@@ -110,7 +124,7 @@ impl Connector {
         let Some((connector, host)) = &self.tls else {
             let io = Transport::Clear(stamped);
             return match self.settings.protocol {
-                Protocol::Http2 => self.http2(io).await,
+                Protocol::Http2 => self.http2(io, wire).await,
                 Protocol::Auto | Protocol::Http1 => Self::http1(io, wire).await,
             };
         };
@@ -123,15 +137,15 @@ impl Connector {
             return Err(Error::with(Kind::UpstreamHandshake, "the upstream does not offer h2"));
         }
         let io = Transport::Tls(Box::new(tls));
-        if offered_http2 { self.http2(io).await } else { Self::http1(io, wire).await }
+        if offered_http2 { self.http2(io, wire).await } else { Self::http1(io, wire).await }
     }
 
-    async fn http2(&self, io: Transport) -> Result<Connected, Error> {
+    async fn http2(&self, io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::with(Kind::UpstreamHandshake, error)
         };
         let (sender, mut connection) = http2::builder(&self.settings.pool)
-            .handshake(io)
+            .handshake(ReadsOn::new(io, wire))
             .await
             .map_err(|error| failed(error.into()))?;
         let pings = http2::warm(&mut connection).await.map_err(failed)?;
@@ -145,6 +159,21 @@ impl Connector {
             .map_err(|error| Error::with(Kind::UpstreamHandshake, error))?;
         Ok(Connected::Http1(sender, connection))
     }
+}
+
+/// The peer took the connection and closed it in a handshake, without a word of what was wrong.
+fn was_hung_up_on(error: &Error) -> bool {
+    let closed = |error: &io::Error| {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+    };
+    let in_handshake = matches!(error.kind(), Kind::Tls | Kind::UpstreamHandshake);
+    let Some(source) = error.source().filter(|_| in_handshake) else { return false };
+    if let Some(error) = source.downcast_ref::<h2::Error>() {
+        let left = error.reason() == Some(h2::Reason::NO_ERROR);
+        return left || error.get_io().is_some_and(closed);
+    }
+    source.downcast_ref::<io::Error>().is_some_and(closed)
 }
 
 macro_rules! either {

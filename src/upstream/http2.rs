@@ -2,6 +2,7 @@
 //! poll, the caller is woken directly, and the limits that decide who dies with whom are ours.
 
 use std::cell::RefCell;
+use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -57,7 +58,7 @@ where
     std::future::poll_fn(|cx| {
         if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
             return Poll::Ready(match ended {
-                Ok(()) => Err("the peer closed during the handshake".into()),
+                Ok(()) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Err(error) => Err(error.into()),
             });
         }

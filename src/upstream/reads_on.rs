@@ -4,6 +4,9 @@
 //! gives a connection up at the first write that fails, though the answer may be here already, unread. The peer
 //! no longer reads: what it is not given, it does not miss. So writing goes on into nothing, and reading says how
 //! the exchange ended: with the answer, or without one (RFC 9112, section 9.5).
+//!
+//! The same holds for h2, and for what is left unread there: an upstream that is reloaded says GOAWAY, closes, and
+//! resets for the request that arrives then. The GOAWAY is what proves that the request can go elsewhere.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
