@@ -47,8 +47,8 @@ Environment:
   NO_COLOR            no colors where set
 
 Output: the access log, one JSON object per request, on stdout; logs on stderr.
-Signals: SIGHUP reads the configuration again, without a cut; SIGTERM and SIGINT drain, a second
-one means now.
+Signals: SIGHUP reads the configuration again, without a cut; SIGUSR2 starts the program anew and
+hands its listeners over; SIGTERM and SIGINT drain, a second one means now.
 Exit: 0 done, 1 failed (a fault in the configuration, a byte that differed), 2 wrong usage.";
 
 /// What was asked for on the command line.

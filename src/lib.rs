@@ -39,6 +39,8 @@ pub mod cli;
 pub mod config;
 /// `firstbyte demo`: everything at once, on a mock upstream of its own.
 pub mod demo;
+/// Listening sockets that outlive a process.
+pub mod handover;
 /// What is asked of the kernel before the first thread exists.
 mod kernel;
 /// What the process says of itself, on stderr.

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use firstbyte::cli::{self, Cli, Command};
 use firstbyte::config::{self, ProcessEnv};
-use firstbyte::serve::{self, Origin};
-use firstbyte::{demo, log};
+use firstbyte::runtime::Origin;
+use firstbyte::{demo, log, serve};
 
 /// Frees and allocates per frame come from the same thread, which is what it is best at.
 #[global_allocator]
@@ -29,7 +29,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         None => {
             let origin = match &cli.config {
                 Some(path) => Origin::File(Box::new(config::read(path, &ProcessEnv)?)),
-                None => Origin::Environment(Box::new(config::from_env(&ProcessEnv)?)),
+                None => Origin::Fixed(Box::new(config::from_env(&ProcessEnv)?)),
             };
             serve::run(origin)
         }

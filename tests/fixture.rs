@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use firstbyte::config::{AccessLog, Config, Env, ProcessEnv, from_env, read};
-use firstbyte::runtime::{self, Running};
+use firstbyte::handover::Inherited;
+use firstbyte::runtime::{self, Origin, Running};
 use loadtest::upstream::{Builder, Upstream};
 
 /// Long enough for anything that happens at all on a busy machine.
@@ -63,7 +64,8 @@ impl Fixture {
         let file = directory.join("firstbyte.yaml");
         std::fs::write(&file, text).expect("the file can be written");
         let read = read(&file, &ProcessEnv).unwrap_or_else(|faults| panic!("{faults}"));
-        let proxy = runtime::start_from(read).expect("the proxy starts");
+        let proxy = runtime::start_from(Origin::File(Box::new(read)), Inherited::default())
+            .expect("the proxy starts");
         Self { upstream, proxy, directory }
     }
 

@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use firstbyte::config::{ProcessEnv, read};
+use firstbyte::handover::Inherited;
+use firstbyte::runtime::{self, Origin};
 use loadtest::upstream::{Builder, Log, Script, Upstream};
 use serde_json::{Value, json};
 
@@ -174,7 +176,8 @@ fn a_key_is_read_again_from_its_file_and_no_connection_is_made_for_it() {
     std::fs::write(directory.join("firstbyte.yaml"), &text).expect("a file");
     let path = directory.join("firstbyte.yaml");
     let read = read(&path, &ProcessEnv).expect("a configuration");
-    let proxy = firstbyte::runtime::start_from(read).expect("the proxy starts");
+    let proxy = runtime::start_from(Origin::File(Box::new(read)), Inherited::default())
+        .expect("the proxy starts");
     assert!(proxy.wait_ready(PATIENCE));
     let ask = || {
         let stream = TcpStream::connect(proxy.addresses()[0]).expect("it listens");
@@ -299,31 +302,32 @@ fn what_is_known_of_an_upstreams_health_outlives_a_reload() {
 }
 
 #[test]
-fn a_certificate_that_was_replaced_under_its_name_is_used_for_what_is_opened_next() {
-    let (old, new) = (started(Upstream::builder()), started(Upstream::builder()));
-    let addressed = |upstream: &Upstream| {
-        format!(
-            "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\naccess_log: off\nupstreams:\n  \
-             a: {{ url: '{}', ca_file: ca.pem }}\nroutes: [{{ path: /v1, upstream: a }}]\n",
-            upstream.base_url()
-        )
-    };
+fn a_certificate_that_was_replaced_under_its_name_is_used_from_then_on() {
+    let (upstream, stranger) = (started(Upstream::builder()), started(Upstream::builder()));
+    let text = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\naccess_log: off\nupstreams:\n  \
+         a: {{ url: '{}', ca_file: ca.pem, deadlines: {{ connect: 500ms }} }}\n\
+         routes: [{{ path: /v1, upstream: a }}]\n",
+        upstream.base_url()
+    );
     let directory = scratch();
     let path = directory.join("firstbyte.yaml");
-    old.write_ca(directory.join("ca.pem")).expect("a file");
-    std::fs::write(&path, addressed(&old)).expect("a file");
+    upstream.write_ca(directory.join("ca.pem")).expect("a file");
+    std::fs::write(&path, text).expect("a file");
     let read = read(&path, &ProcessEnv).expect("a configuration");
-    let proxy = firstbyte::runtime::start_from(read).expect("the proxy starts");
+    let origin = Origin::File(Box::new(read));
+    let proxy = runtime::start_from(origin, Inherited::default()).expect("the proxy starts");
     assert!(proxy.wait_ready(PATIENCE));
     let ask = || {
         let stream = TcpStream::connect(proxy.addresses()[0]).expect("it listens");
         Http1::new(stream).ask(&Ask::get("/v1/models")).status
     };
     assert_eq!(ask(), 200);
-    new.write_ca(directory.join("ca.pem")).expect("a file");
-    std::fs::write(&path, addressed(&new)).expect("a file");
+    stranger.write_ca(directory.join("ca.pem")).expect("a file");
     let applied = proxy.reloader().reload("test").expect("it is applied");
-    assert!(applied.cold.is_empty(), "{:?}", applied.cold);
-    assert_eq!(ask(), 200);
-    assert_eq!(new.requests(), 1);
+    assert_eq!(applied.cold, ["a"], "its certificate is trusted no more");
+    assert_eq!(ask(), 502);
+    upstream.write_ca(directory.join("ca.pem")).expect("a file");
+    let applied = proxy.reloader().reload("test").expect("it is applied");
+    assert!(applied.cold.is_empty() && ask() == 200, "{:?}", applied.cold);
 }

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
@@ -13,6 +14,10 @@ use super::{http1, http2};
 use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::wire::{self, Stamped, Wire};
+
+/// How long a drain waits for the first byte of a connection that was accepted before: a round trip to any
+/// client, and what a busy machine adds.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
 
 /// What is known of a client by its connection.
 pub struct Client {
@@ -65,7 +70,7 @@ impl Door {
         let client = Rc::new(Client { address, wire: Rc::clone(socket.wire()) });
         let protocol = {
             let sniffed = tokio::time::timeout(head, sniff(&socket));
-            told_or(std::pin::pin!(sniffed), &mut member).await
+            first_words(std::pin::pin!(sniffed), &mut member).await
         };
         match protocol {
             Some(Ok(Ok(Some(Protocol::Http1)))) => {
@@ -81,22 +86,27 @@ impl Door {
     }
 }
 
-/// The future's output, or `None` if the connection is to finish before it began.
-async fn told_or<F>(
+/// The future's output. A connection that is to finish before its first byte came still has a moment: its
+/// request may be on the way, and whoever just connected expects an answer and no close. `None` after that.
+async fn first_words<F>(
     mut future: std::pin::Pin<&mut F>,
     member: &mut super::drain::Member,
 ) -> Option<F::Output>
 where
     F: Future,
 {
+    let mut moment = None;
     std::future::poll_fn(|cx| {
-        if let std::task::Poll::Ready(output) = future.as_mut().poll(cx) {
-            return std::task::Poll::Ready(Some(output));
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
         }
         if member.poll_told(cx) {
-            return std::task::Poll::Ready(None);
+            moment = Some(Box::pin(tokio::time::sleep(FIRST_WORDS)));
         }
-        std::task::Poll::Pending
+        match &mut moment {
+            Some(moment) => moment.as_mut().poll(cx).map(|()| None),
+            None => Poll::Pending,
+        }
     })
     .await
 }

@@ -53,6 +53,11 @@ impl Drain {
 }
 
 impl Member {
+    /// Whether [`Member::poll_told`] has said so.
+    pub(super) fn is_told(&self) -> bool {
+        self.told
+    }
+
     /// True once, when the connection is to finish; until then its task is woken for it.
     pub(super) fn poll_told(&mut self, cx: &Context<'_>) -> bool {
         if self.told {

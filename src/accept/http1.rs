@@ -40,7 +40,7 @@ pub(super) async fn serve(
         socket: socket.clone(),
         client,
         in_flight: Cell::new(false),
-        told: Cell::new(false),
+        told: Cell::new(member.is_told()),
     };
     let mut life = std::pin::pin!(session.live());
     std::future::poll_fn(|cx| {

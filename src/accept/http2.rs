@@ -60,6 +60,9 @@ pub(super) async fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(header_bytes);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
+    if member.is_told() {
+        connection.as_mut().graceful_shutdown(); // after what comes with the preface
+    }
     std::future::poll_fn(|cx| {
         if member.poll_told(cx) {
             connection.as_mut().graceful_shutdown();

@@ -4,6 +4,7 @@ mod build;
 mod plan;
 mod reload;
 mod running;
+mod sockets;
 mod start;
 mod swap;
 mod warm;
@@ -11,11 +12,13 @@ mod worker;
 
 pub use reload::{Applied, Refused, Reloader};
 pub use running::{Running, Stopper};
-pub use start::{StartError, start, start_from, start_here};
+pub use start::{Origin, StartError, start, start_from, start_here};
 
 /// What a running proxy is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
+    /// Another process accepts; be warm until it is your turn.
+    Hold,
     Serve,
     /// Listeners close, connections finish, until the drain deadline.
     Drain,

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::Order;
 use super::reload::Reloader;
 use crate::admin::Readiness;
+use crate::handover::Listening;
 use crate::record::Hub;
 
 /// A running proxy. Dropped, it stops at once and its threads are joined.
@@ -18,6 +19,8 @@ pub struct Running {
     pub(super) admin: Option<SocketAddr>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) hub: Arc<Hub>,
+    /// To be given on; none once it drains.
+    pub(super) listening: Mutex<Option<Arc<Listening>>>,
     pub(super) reloader: Arc<Reloader>,
     pub(super) orders: watch::Sender<Order>,
     pub(super) workers: Vec<JoinHandle<usize>>,
@@ -74,10 +77,29 @@ impl Running {
         &self.reloader
     }
 
+    /// The sockets that it listens on, for another process; nothing once it drains.
+    pub fn listening(&self) -> Option<Arc<Listening>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Accepts from now on, where it was started to wait for its turn.
+    pub fn open(&self) {
+        let _told = self.orders.send(Order::Serve);
+    }
+
+    /// Leaves the admin listener to another process; what is being answered there is cut.
+    pub fn leave_admin(&mut self) {
+        if let Some((thread, stop)) = self.admin_thread.take() {
+            drop(stop);
+            let _ended = thread.join();
+        }
+    }
+
     /// Turns readiness off, closes the listeners and lets connections finish until the drain
     /// deadline. [`Running::join`] waits for it.
     pub fn drain(&self) {
         self.readiness.drain();
+        drop(self.listening.lock().unwrap_or_else(PoisonError::into_inner).take());
         let _told = self.orders.send(Order::Drain);
     }
 
@@ -104,10 +126,7 @@ impl Running {
             cut += worker.join().unwrap_or(0);
         }
         self.hub.finish(Duration::from_secs(2));
-        if let Some((thread, stop)) = self.admin_thread.take() {
-            drop(stop);
-            let _ended = thread.join();
-        }
+        self.leave_admin();
         cut
     }
 }

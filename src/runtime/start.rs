@@ -1,9 +1,9 @@
 //! Starting: bind, set TLS up, start the threads.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use tokio::runtime::Builder;
@@ -14,10 +14,12 @@ use super::build::Bounds;
 use super::plan::Plan;
 use super::reload::{Applied, Reloader};
 use super::running::Running;
+use super::sockets::Sockets;
 use super::worker::{Luggage, serve, work};
-use crate::accept::{self, Loads};
+use crate::accept::Loads;
 use crate::admin::{self, Readiness};
 use crate::config::{Config, Read};
+use crate::handover::{Inherited, Opening};
 use crate::kernel;
 use crate::record::{Hub, Places, Setup};
 use crate::relay::head::BadUpstream;
@@ -28,6 +30,10 @@ use crate::upstream::TlsError;
 pub enum StartError {
     /// An address cannot be listened on.
     Listen(SocketAddr, io::Error),
+    /// systemd did not pass a socket for an address of `listen`.
+    NotGiven(SocketAddr),
+    /// systemd passed a socket that neither `listen` nor `admin` names.
+    NotMeant(SocketAddr),
     /// The access log cannot be opened, or a thread or its runtime not be made.
     Io(&'static str, io::Error),
     /// TLS toward the named upstream cannot be set up.
@@ -40,6 +46,14 @@ impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Listen(address, _) => write!(f, "cannot listen on {address}"),
+            Self::NotGiven(address) => write!(
+                f,
+                "systemd passes no socket for {address}, which `listen` names: its socket unit must have the same addresses"
+            ),
+            Self::NotMeant(address) => write!(
+                f,
+                "systemd passes a socket for {address}, which neither `listen` nor `admin` names"
+            ),
             Self::Io(what, _) => write!(f, "cannot {what}"),
             Self::Tls(upstream, _) | Self::Upstream(upstream, _) => {
                 write!(f, "upstream {upstream:?} cannot be used")
@@ -54,6 +68,7 @@ impl std::error::Error for StartError {
             Self::Listen(_, error) | Self::Io(_, error) => Some(error),
             Self::Tls(_, error) => Some(error),
             Self::Upstream(_, error) => Some(error),
+            Self::NotGiven(_) | Self::NotMeant(_) => None,
         }
     }
 }
@@ -61,20 +76,28 @@ impl std::error::Error for StartError {
 /// Reloads come one at a time; one that was given up may still be in the way of the next.
 const CHANGES: usize = 4;
 
+/// Where the configuration is from.
+pub enum Origin {
+    /// A file, which can be read again: [`Running::reloader`].
+    File(Box<Read>),
+    /// Elsewhere, such as the environment: it stays as it is.
+    Fixed(Box<Config>),
+}
+
 /// Starts a proxy: binds, sets TLS up and starts its threads. Nothing is left behind on failure.
 ///
 /// # Errors
 /// See [`StartError`].
 pub fn start(config: Config) -> Result<Running, StartError> {
-    launch(prepare(config, None)?)
+    start_from(Origin::Fixed(Box::new(config)), Inherited::default())
 }
 
-/// The same from a file, which can then be read again: [`Running::reloader`].
+/// The same from any origin, with sockets that this process was given.
 ///
 /// # Errors
 /// See [`StartError`].
-pub fn start_from(read: Read) -> Result<Running, StartError> {
-    launch(prepare(read.config.clone(), Some(&read))?)
+pub fn start_from(origin: Origin, given: Inherited) -> Result<Running, StartError> {
+    launch(prepare(origin, given)?)
 }
 
 fn launch((mut running, workers): (Running, Vec<Luggage>)) -> Result<Running, StartError> {
@@ -98,7 +121,8 @@ pub fn start_here(
     mut config: Config,
 ) -> Result<(Running, impl Future<Output = usize>), StartError> {
     config.workers = NonZeroUsize::MIN;
-    let (running, mut workers) = prepare(config, None)?;
+    let origin = Origin::Fixed(Box::new(config));
+    let (running, mut workers) = prepare(origin, Inherited::default())?;
     let worker = workers.pop();
     Ok((running, async move {
         match worker {
@@ -109,25 +133,41 @@ pub fn start_here(
 }
 
 /// All but the workers' threads.
-fn prepare(config: Config, read: Option<&Read>) -> Result<(Running, Vec<Luggage>), StartError> {
+fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), StartError> {
+    let (config, read) = match origin {
+        Origin::File(read) => (read.config.clone(), Some(read)),
+        Origin::Fixed(config) => (*config, None),
+    };
     let workers = config.workers.get();
     kernel::prepare(config.limits.connections);
     let hub = Arc::new(hub(&config)?);
     let places = places(&hub, &config);
     let plan = Arc::new(Plan::new(config, places, &hub, None)?);
     let config = Arc::clone(&plan.config);
-    let (mut listeners, addresses) = bind(&config)?;
+    let opening = given.opening();
+    let Sockets { workers: mut listeners, addresses, admin, kept } = Sockets::open(&config, given)?;
+    let (orders, listen_orders) = watch::channel(match opening {
+        Opening::AtOnce => Order::Serve,
+        Opening::WhenTold => Order::Hold,
+    });
     let readiness = Arc::new(Readiness::new(workers));
     let (changes, listen_changes): (Vec<_>, Vec<_>) =
         (0..workers).map(|_| mpsc::channel(CHANGES)).unzip();
-    let reloader = Arc::new(Reloader::new(read, Arc::clone(&plan), Arc::clone(&hub), changes));
-    let (admin, admin_thread) = start_admin(&config, &hub, &readiness, &reloader)?;
-    let (orders, listen_orders) = watch::channel(Order::Serve);
+    let reloader =
+        Arc::new(Reloader::new(read.as_deref(), Arc::clone(&plan), Arc::clone(&hub), changes));
+    let admin_address = admin.as_ref().map(|(address, _)| *address);
+    let page = reload_page(Arc::clone(&reloader));
+    let office = Office { hub: Arc::clone(&hub), readiness: Arc::clone(&readiness), page };
+    let admin_thread = match admin {
+        Some((_, socket)) => Some(start_admin(socket, office, listen_orders.clone())?),
+        None => None,
+    };
     let (loads, inboxes) = Loads::new(workers);
     let bounds = Bounds::new(&config);
     let running = Running {
         addresses,
-        admin,
+        admin: admin_address,
+        listening: Mutex::new(Some(Arc::new(kept))),
         readiness: Arc::clone(&readiness),
         hub: Arc::clone(&hub),
         reloader,
@@ -174,58 +214,40 @@ fn places(hub: &Hub, config: &Config) -> Places {
     hub.places(&routes, &upstreams).unwrap_or_default()
 }
 
-/// One set of listeners per worker, and the addresses they have.
-type Listening = (Vec<Vec<StdListener>>, Vec<SocketAddr>);
-
-fn bind(config: &Config) -> Result<Listening, StartError> {
-    let workers = config.workers.get();
-    let mut sets: Vec<Vec<StdListener>> = (0..workers).map(|_| Vec::new()).collect();
-    let mut addresses = Vec::new();
-    for address in &config.listen {
-        let failed = |error| StartError::Listen(*address, error);
-        let listeners = accept::bind(*address, workers).map_err(failed)?;
-        for (at, (set, listener)) in sets.iter_mut().zip(listeners).enumerate() {
-            if at == 0 {
-                addresses.push(listener.local_addr().map_err(failed)?);
-            }
-            set.push(listener);
-        }
-    }
-    Ok((sets, addresses))
+/// What the admin listener shows.
+struct Office {
+    hub: Arc<Hub>,
+    readiness: Arc<Readiness>,
+    page: admin::Reload,
 }
 
-type Admin = (Option<SocketAddr>, Option<(JoinHandle<()>, oneshot::Sender<()>)>);
+type AdminThread = (JoinHandle<()>, oneshot::Sender<()>);
 
+/// It too waits for its turn: until then `/readyz` is the other process's to answer.
 fn start_admin(
-    config: &Config,
-    hub: &Arc<Hub>,
-    readiness: &Arc<Readiness>,
-    reloader: &Arc<Reloader>,
-) -> Result<Admin, StartError> {
-    let Some(address) = config.admin else { return Ok((None, None)) };
-    let failed = |error| StartError::Listen(address, error);
-    let listener = StdListener::bind(address).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    let (hub, readiness) = (Arc::clone(hub), Arc::clone(readiness));
-    let reload = reload_page(Arc::clone(reloader));
+    socket: TcpListener,
+    office: Office,
+    mut turn: watch::Receiver<Order>,
+) -> Result<AdminThread, StartError> {
     let (stop, stopped) = oneshot::channel();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::Io("start the admin runtime", error))?;
+    let serving = async move {
+        drop(turn.wait_for(|order| *order != Order::Hold).await);
+        // The listener is ours and was made non-blocking: this does not fail.
+        let _served = admin::serve(socket, office.hub, office.readiness, office.page).await;
+    };
     let thread = std::thread::Builder::new()
         .name("admin".into())
         .spawn(move || {
             runtime.block_on(async {
-                tokio::select! {
-                    // The listener is ours and was made non-blocking: this does not fail.
-                    _served = admin::serve(listener, hub, readiness, reload) => {}
-                    _gone = stopped => {}
-                }
+                tokio::select! { () = serving => {} _gone = stopped => {} }
             });
         })
         .map_err(|error| StartError::Io("start the admin thread", error))?;
-    Ok((Some(address), Some((thread, stop))))
+    Ok((thread, stop))
 }
 
 /// What `POST /reload` does and answers.

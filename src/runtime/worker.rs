@@ -62,14 +62,16 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
     let mut tasks = vec![tokio::task::spawn_local(swap.serve(luggage.changes))];
     for listener in luggage.listeners {
         let listening = accept::listen(listener, index, loads.clone(), Rc::clone(&door));
+        let mut turn = orders.clone();
         tasks.push(tokio::task::spawn_local(async move {
+            drop(turn.wait_for(|order| *order != Order::Hold).await);
             let _refused = listening.await;
         }));
     }
     // Until the worker ends: what others accepted for it before they were told to stop is in there.
     tokio::task::spawn_local(luggage.inbox.receive(index, loads, Rc::clone(&door)));
     // An owner that is gone without a word means now.
-    drop(orders.wait_for(|order| *order != Order::Serve).await);
+    drop(orders.wait_for(|order| matches!(order, Order::Drain | Order::Stop)).await);
     for task in tasks {
         task.abort();
     }

@@ -1,5 +1,7 @@
 //! The program as it serves: from its first listener, through the signals that change it, to its end.
 
+mod notify;
+mod upgrade;
 mod watch;
 
 use std::error::Error;
@@ -8,18 +10,12 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Config, Read};
-use crate::runtime::{self, Reloader, Running};
+use crate::handover::{Inherited, Invocation};
+use crate::runtime::{self, Origin, Reloader, Running};
+use upgrade::Upgrade;
 
-/// Where the configuration is from.
-pub enum Origin {
-    /// A file, which can be read again.
-    File(Box<Read>),
-    /// The environment, which stays as it is.
-    Environment(Box<Config>),
-}
-
-/// Runs until SIGTERM or SIGINT, then drains; a second one means now. SIGHUP reloads.
+/// Runs until SIGTERM or SIGINT, or until another process has taken over; then drains. A further signal
+/// means now. SIGHUP reloads, SIGUSR2 starts the process that takes over.
 ///
 /// # Errors
 /// The proxy cannot start.
@@ -28,20 +24,41 @@ pub fn run(origin: Origin) -> Result<ExitCode, Box<dyn Error>> {
     signals.block_on(async {
         // First of all: before somebody listens for it, a signal ends the process.
         let mut ends = Ends::listen()?;
-        let reloads = signal(SignalKind::hangup())?;
-        let explain = matches!(origin, Origin::Environment(_));
-        let proxy = match origin {
-            Origin::File(read) => runtime::start_from(*read)?,
-            Origin::Environment(config) => runtime::start(*config)?,
-        };
+        let (reloads, upgrades) =
+            (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
+        let called = Invocation::ours();
+        let mut given = Inherited::take()?;
+        let predecessor = given.predecessor();
+        let explain = matches!(origin, Origin::Fixed(_));
+        let proxy = runtime::start_from(origin, given)?;
         announce(&proxy, explain);
+        if let Some(predecessor) = predecessor {
+            tokio::select! {
+                () = upgrade::take_over(&proxy, predecessor) => {}
+                () = ends.next() => return end(proxy, &mut ends).await,
+            }
+        }
+        notify::tell(notify::READY);
         let watching = watch::watch(proxy.reloader())?;
         let reloading = tokio::spawn(reload_at(reloads, Arc::clone(proxy.reloader())));
-        ends.next().await;
+        let proxy = until_the_end(proxy, &mut ends, Upgrade::new(upgrades, called)).await;
         drop(watching);
         reloading.abort();
         end(proxy, &mut ends).await
     })
+}
+
+/// Until it is to drain.
+async fn until_the_end(mut proxy: Running, ends: &mut Ends, mut upgrade: Upgrade) -> Running {
+    tokio::select! {
+        () = ends.next() => notify::tell(notify::STOPPING),
+        successor = upgrade.done(&proxy) => {
+            tracing::info!(process = successor.id, "another process has taken over");
+            notify::tell(&notify::main_process(successor.id));
+            proxy.leave_admin();
+        }
+    }
+    proxy
 }
 
 fn announce(proxy: &Running, explain: bool) {

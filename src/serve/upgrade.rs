@@ -1,0 +1,73 @@
+//! Both sides of a hand-over as a running program takes part in it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::Signal;
+
+use crate::handover::{GaveUp, Invocation, Predecessor, Successor};
+use crate::runtime::Running;
+
+/// Between two looks whether it is time. Nobody waits for us meanwhile: the other process serves.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Waits until this process is warm, accepts, and says so. Alone, it does not wait: then nobody else
+/// accepts.
+pub(super) async fn take_over(proxy: &Running, predecessor: Predecessor) {
+    while !proxy.is_ready() && !predecessor.is_gone() {
+        tokio::time::sleep(LOOK).await;
+    }
+    proxy.open();
+    match predecessor.ready() {
+        Ok(()) => tracing::info!("took over from the process before"),
+        Err(error) => tracing::warn!(%error, "the process before is gone already"),
+    }
+}
+
+/// Starts a successor at each signal, one at a time. Dropped, it calls off the one that is on the way.
+pub(super) struct Upgrade {
+    signal: Signal,
+    called: Arc<io::Result<Invocation>>,
+    called_off: Arc<AtomicBool>,
+}
+
+impl Upgrade {
+    /// `called` is how this process was.
+    pub(super) fn new(signal: Signal, called: io::Result<Invocation>) -> Self {
+        Self { signal, called: Arc::new(called), called_off: Arc::default() }
+    }
+
+    /// Returns once another process accepts. Says why one did not.
+    pub(super) async fn done(&mut self, proxy: &Running) -> Successor {
+        loop {
+            if self.signal.recv().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+            tracing::info!("starting the process that takes over");
+            match self.start(proxy).await {
+                Ok(successor) => return successor,
+                Err(why) => tracing::error!("not handed over, this process goes on: {why}"),
+            }
+        }
+    }
+
+    async fn start(&self, proxy: &Running) -> Result<Successor, Box<dyn std::error::Error>> {
+        let listening = proxy.listening().ok_or(GaveUp::CalledOff)?;
+        let within = proxy.reloader().config().upgrade_timeout;
+        let (called, called_off) = (Arc::clone(&self.called), Arc::clone(&self.called_off));
+        let started = tokio::task::spawn_blocking(move || match &*called {
+            Ok(called) => Successor::start(called, &listening, within, &called_off)
+                .map_err(|why| why.to_string()),
+            Err(error) => Err(format!("this program's own file is not known: {error}")),
+        });
+        Ok(started.await??)
+    }
+}
+
+impl Drop for Upgrade {
+    fn drop(&mut self) {
+        self.called_off.store(true, Ordering::Relaxed);
+    }
+}
