@@ -115,7 +115,9 @@ fn a_thousand_clients_that_never_read_are_evicted_at_their_deadline_and_neighbou
             let log = fixture.upstream.log();
             unread(&log).filter(|seen| seen.was_cancelled()).count() == 2 * CLIENTS
         };
+        let begun = Instant::now();
         while !given_up(&fixture) {
+            assert!(begun.elapsed() < STALL + PATIENCE * 2, "not all are evicted");
             tokio::time::sleep(Duration::from_millis(50)).await; // between looks at a long log
         }
         drop(clients);

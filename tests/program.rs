@@ -12,9 +12,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fixture::{PATIENCE, scratch};
 
-/// The program with nothing of this process's environment that it would heed.
+/// The program with nothing of this process's environment that it would heed: of this build, or the one
+/// that `FIRSTBYTE_PROGRAM` names, so that a release build can be weighed.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_firstbyte"));
+    let other = std::env::var_os("FIRSTBYTE_PROGRAM");
+    let mut command = Command::new(other.unwrap_or(env!("CARGO_BIN_EXE_firstbyte").into()));
     for name in ["OPENAI_API_KEY", "OPENAI_BASE_URL", "RUST_LOG", "SSL_CERT_FILE"] {
         command.env_remove(name);
     }
