@@ -160,7 +160,7 @@ impl Proxy {
         // Both are there in every configuration that was checked.
         let group = self.groups.get(route.target).ok_or(Kind::Internal)?;
         let trip = Trip { head: &head, route, group, until, upload, record };
-        let reached = self.travel(trip).await?;
+        let reached = self.travel(&trip).await?;
         Ok((permit, reached))
     }
 

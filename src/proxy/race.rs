@@ -31,7 +31,7 @@ impl Proxy {
     /// streams at once.
     pub(super) async fn race(
         &self,
-        trip: Trip<'_>,
+        trip: &Trip<'_>,
         first: UpstreamId,
         way: &mut Way<'_>,
         hedging: &Hedging,
@@ -58,9 +58,9 @@ impl Proxy {
         let Second { at, upload, mut hedge } = second;
         let upload = RefCell::new(upload);
         let own = hedge.record().clone();
-        let beside = Trip { upload: &upload, record: &own, ..trip };
+        let beside = Trip { upload: &upload, record: &own, ..*trip };
         // Boxed: most first ones are in time, and need no room for it.
-        let mut second = Box::pin(self.attempt(beside, at));
+        let mut second = Box::pin(self.attempt(&beside, at));
         let (last, before) = match either(first.as_mut(), second.as_mut()).await {
             Done::First(tried) if tried.is_answer() => {
                 hedge.overtaken();
@@ -100,7 +100,7 @@ impl Proxy {
     /// it is recorded.
     fn second(
         &self,
-        trip: Trip<'_>,
+        trip: &Trip<'_>,
         way: &mut Way<'_>,
         hedging: &Hedging,
         after: Duration,

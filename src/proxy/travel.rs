@@ -5,13 +5,14 @@
 //! the upstream's own words say more than ours.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
 use http::request;
 
 use super::Proxy;
-use crate::config::{RouteId, UpstreamId};
+use crate::config::UpstreamId;
 use crate::error::{Error, Kind};
 use crate::record::{FailoverReason, Prevented, Record};
 use crate::relay::{Answer, Attempt, Clocks, Upload};
@@ -43,7 +44,6 @@ pub(super) struct Reached {
 /// What came of asking one upstream.
 pub(super) struct Tried {
     pub(super) at: UpstreamId,
-    pub(super) clocks: Clocks,
     pub(super) came: Result<Answer, Attempt>,
     /// Why the next one may be asked; `None` where what came is the client's.
     pub(super) leads_on: Option<FailoverReason>,
@@ -59,19 +59,25 @@ pub(super) struct Raced {
     pub(super) hedged: bool,
 }
 
+/// Who is asked next, and why.
+struct Onward {
+    reason: FailoverReason,
+    to: UpstreamId,
+    /// Not at once, but then.
+    when: Option<Instant>,
+}
+
 impl Proxy {
     /// Asks the members of a route's group in turn, and again after a pause where the operator wants
     /// that. Whoever is asked gets a head made for it alone and the whole body from its beginning.
-    pub(super) async fn travel(&self, trip: Trip<'_>) -> Result<Reached, Error> {
-        let Trip { group, route, record, .. } = trip;
+    pub(super) async fn travel(&self, trip: &Trip<'_>) -> Result<Reached, Error> {
+        let (group, record) = (trip.group, trip.record);
         let mut way = group.set_out(&trip.head.headers);
-        let allowed = |id: UpstreamId| !group.is_named || self.allows(id);
-        let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
-        let Some(mut at) = way.next(allowed, load) else {
-            record.on_route(route.route.0);
+        let Some(mut at) = self.next(&mut way, group) else {
+            record.on_route(trip.route.route.0);
             return Err(Kind::AllEjected.into());
         };
-        record.routed(route.route.0, at.0);
+        record.routed(trip.route.route.0, at.0);
         // Boxed: nearly no request has one, and every request in flight would hold room for it.
         let mut passed: Option<Box<Reached>> = None;
         let mut hedging = group.hedging.as_deref();
@@ -84,18 +90,11 @@ impl Proxy {
             if raced.hedged {
                 hedging = None; // once for each request
             }
-            let next = next(&raced, &mut way, allowed, load, trip);
-            let reached = |tried: Tried| reached(tried, group.is_named);
-            if let Some(before) = raced.before
-                && let Ok(answer) = reached(*before)
-            {
-                pass_over(keep(&mut passed, answer));
-            }
-            let answered = reached(raced.last);
-            let Some((reason, to, when)) = next else { return last(answered, passed, record) };
-            if let Ok(answer) = answered {
-                pass_over(keep(&mut passed, answer));
-            }
+            let weighed = self.weigh(raced, &mut way, &mut passed, trip);
+            let Onward { reason, to, when } = match weighed {
+                ControlFlow::Break(over) => return over,
+                ControlFlow::Continue(onward) => onward,
+            };
             match when {
                 None => record.failed_over(to.0, reason),
                 Some(when) => {
@@ -108,13 +107,42 @@ impl Proxy {
         }
     }
 
+    /// Whether what came is the client's. It waits for nothing, so that no answer lies in a future that
+    /// does.
+    fn weigh(
+        &self,
+        raced: Raced,
+        way: &mut Way<'_>,
+        passed: &mut Option<Box<Reached>>,
+        trip: &Trip<'_>,
+    ) -> ControlFlow<Result<Reached, Error>, Onward> {
+        let next = self.onward(&raced, way, trip);
+        let by_group = trip.group.is_named;
+        let reached = |Tried { at, came, .. }: Tried| {
+            let clocks = self.clocks(trip, at);
+            came.map(|answer| Reached { upstream: at, answer, by_group, clocks })
+        };
+        if let Some(before) = raced.before
+            && let Ok(answer) = reached(*before)
+        {
+            pass_over(keep(passed, answer));
+        }
+        let answered = reached(raced.last);
+        let Some(onward) = next else {
+            return ControlFlow::Break(last(answered, passed.take(), trip.record));
+        };
+        if let Ok(answer) = answered {
+            pass_over(keep(passed, answer));
+        }
+        ControlFlow::Continue(onward)
+    }
+
     /// Asks one upstream. Dropped, it resets the stream at once.
-    pub(super) async fn attempt(&self, trip: Trip<'_>, at: UpstreamId) -> Tried {
-        let Trip { head, route, group, upload, record, .. } = trip;
-        let clocks = self.clocks(at, route.route, group.failover_on.first_frame_timeout);
+    pub(super) async fn attempt(&self, trip: &Trip<'_>, at: UpstreamId) -> Tried {
         let began = Instant::now();
         self.asked(at, began);
-        let came = self.ask(at, head, route.prefix, clocks, upload, record).await;
+        let came = self.ask(trip, at).await;
+        let group = trip.group;
         if group.is_named {
             self.judge(at, group, began, &came);
         }
@@ -122,7 +150,7 @@ impl Proxy {
             Ok(answer) => after_answer(answer.head.status, &group.failover_on),
             Err(failed) => after_failure(failed.error.kind(), failed.failure, &group.failover_on),
         };
-        Tried { at, clocks, came, leads_on }
+        Tried { at, came, leads_on }
     }
 }
 
@@ -133,61 +161,48 @@ impl Raced {
     }
 }
 
-/// Why, whom and when to ask next. Nobody after a failure that does not lead on, be it of one of two.
-fn next(
-    raced: &Raced,
-    way: &mut Way<'_>,
-    allowed: impl Fn(UpstreamId) -> bool + Copy,
-    load: impl Fn(UpstreamId) -> u64 + Copy,
-    trip: Trip<'_>,
-) -> Option<(FailoverReason, UpstreamId, Option<Instant>)> {
-    let before = raced.before.as_deref();
-    for tried in before.into_iter().chain([&raced.last]) {
-        tried.leads_on?;
-        if let Ok(answer) = &tried.came
-            && let Some(pause) = asked_pause(&answer.head.headers, SystemTime::now())
-        {
-            way.rest(tried.at, Instant::now() + pause);
-        }
+impl Proxy {
+    fn next(&self, way: &mut Way<'_>, group: &Group) -> Option<UpstreamId> {
+        way.next(|id| !group.is_named || self.allows(id), |id| self.upstreams[id.0].pool.load())
     }
-    let reason = raced.last.leads_on?;
-    let (to, when) = onward(way, allowed, load, trip)?;
-    Some((reason, to, when))
-}
 
-fn reached(tried: Tried, by_group: bool) -> Result<Reached, Attempt> {
-    let Tried { at, clocks, came, .. } = tried;
-    came.map(|answer| Reached { upstream: at, answer, by_group, clocks })
+    /// Who is asked next; `None` where nobody is. Nobody after a failure that does not lead on, be it of
+    /// one of two. The body begins again from its first byte: where that is gone, whoever came next could
+    /// only get the rest.
+    fn onward(&self, raced: &Raced, way: &mut Way<'_>, trip: &Trip<'_>) -> Option<Onward> {
+        for tried in raced.before.as_deref().into_iter().chain([&raced.last]) {
+            tried.leads_on?;
+            if let Ok(answer) = &tried.came
+                && let Some(pause) = asked_pause(&answer.head.headers, SystemTime::now())
+            {
+                way.rest(tried.at, Instant::now() + pause);
+            }
+        }
+        let reason = raced.last.leads_on?;
+        let next = match self.next(way, trip.group) {
+            Some(to) => Ok(Some(Onward { reason, to, when: None })),
+            None => way.again(Instant::now(), trip.until).map(|when| {
+                when.and_then(|when| {
+                    let to = self.next(way, trip.group)?;
+                    Some(Onward { reason, to, when: Some(when) })
+                })
+            }),
+        };
+        let why = match next {
+            Ok(Some(next)) if trip.upload.borrow_mut().rewind() => return Some(next),
+            Ok(Some(_)) => Prevented::Body,
+            Ok(None) => return None,
+            Err(why) => why,
+        };
+        trip.record.attempt_prevented(why);
+        None
+    }
 }
 
 fn pass_over(worse: Option<Box<Reached>>) {
     if let Some(worse) = worse {
         worse.answer.source.pass_over();
     }
-}
-
-/// Who is asked next, and when if not at once; `None` where nobody is. The body begins again from its
-/// first byte: where that is gone, whoever came next could only get the rest.
-fn onward(
-    way: &mut Way<'_>,
-    allowed: impl Fn(UpstreamId) -> bool + Copy,
-    load: impl Fn(UpstreamId) -> u64 + Copy,
-    Trip { until, upload, record, .. }: Trip<'_>,
-) -> Option<(UpstreamId, Option<Instant>)> {
-    let next = match way.next(allowed, load) {
-        Some(to) => Ok(Some((to, None))),
-        None => way
-            .again(Instant::now(), until)
-            .map(|when| when.and_then(|when| Some((way.next(allowed, load)?, Some(when))))),
-    };
-    let why = match next {
-        Ok(Some(next)) if upload.borrow_mut().rewind() => return Some(next),
-        Ok(Some(_)) => Prevented::Body,
-        Ok(None) => return None,
-        Err(why) => why,
-    };
-    record.attempt_prevented(why);
-    None
 }
 
 /// Nobody else is asked: what the last one said, or what was passed over before it failed.
@@ -211,14 +226,14 @@ fn last(
 
 impl Proxy {
     /// The upstream's clocks, or the route's own in their place.
-    fn clocks(&self, upstream: UpstreamId, route: RouteId, hold_head: bool) -> Clocks {
+    pub(super) fn clocks(&self, trip: &Trip<'_>, upstream: UpstreamId) -> Clocks {
         let upstream = &self.config.upstreams[upstream.0].deadlines;
-        let route = &self.config.routes[route.0].deadlines;
+        let route = &self.config.routes[trip.route.route.0].deadlines;
         Clocks {
             head: route.response_head.unwrap_or(upstream.response_head),
             first_frame: route.first_frame.unwrap_or(upstream.first_frame),
             gap: route.frame_gap.unwrap_or(upstream.frame_gap),
-            hold_head,
+            hold_head: trip.group.failover_on.first_frame_timeout,
         }
     }
 }
