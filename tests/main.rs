@@ -35,6 +35,7 @@ mod message;
 mod name_service;
 mod names;
 mod never_read;
+mod observed;
 mod origin;
 mod own_upstream;
 mod pace;

@@ -50,6 +50,7 @@ pub(super) struct Entry {
     pub(super) overhead_chunk_max: Option<Duration>,
     pub(super) gap_upstream_max: Option<Duration>,
     pub(super) gap_client_max: Option<Duration>,
+    pub(super) cancel_max: Option<Duration>,
     pub(super) duration: Duration,
 }
 
@@ -83,6 +84,7 @@ struct Line<'a> {
     retry_wait_us: Option<f64>,
     attempt_prevented: Option<&'static str>,
     hedge: Option<Beside<'a>>,
+    cancel_us: Option<f64>,
     duration_us: f64,
     upstream_request_id: Option<&'a str>,
 }
@@ -186,6 +188,7 @@ pub(super) fn append_line(
         retry_wait_us: us(entry.retry_wait),
         attempt_prevented: entry.prevented.map(Prevented::label),
         hedge: entry.hedge.as_deref().map(beside),
+        cancel_us: us(entry.cancel_max),
         duration_us: entry.duration.as_nanos() as f64 / 1e3,
         upstream_request_id: entry.upstream_request_id.as_deref(),
     };

@@ -1,7 +1,7 @@
 //! Where the workers' recordings come together, off their threads.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use std::{io, mem};
 
@@ -51,6 +51,8 @@ pub struct Hub {
     /// Seats given out since the last collection.
     newcomers: Mutex<Vec<Line>>,
     totals: AsyncMutex<Totals>,
+    /// Since when the process leaves.
+    draining_since: OnceLock<Instant>,
     left_behind: LeftBehind,
     log: Option<LogWriter>,
     pub(super) configured: Configured,
@@ -110,6 +112,7 @@ impl Hub {
                 missed: 0,
                 log_dropped: 0,
             }),
+            draining_since: OnceLock::new(),
             left_behind: LeftBehind::default(),
             configured: Configured::default(),
             dns: Mutex::default(),
@@ -137,6 +140,16 @@ impl Hub {
             log: self.log.as_ref().and_then(LogWriter::outbox),
             left_behind: Arc::clone(&self.left_behind),
         }
+    }
+
+    /// The process leaves from now on; only the first call counts.
+    pub fn drains(&self) {
+        self.draining_since.get_or_init(Instant::now);
+    }
+
+    /// For how long the process has been leaving; `None` while it is not.
+    pub fn drained_for(&self) -> Option<Duration> {
+        self.draining_since.get().map(Instant::elapsed)
     }
 
     /// Where a new configuration's routes and upstreams are counted, in its order; what has a name that

@@ -90,6 +90,7 @@ impl Ledger {
         let story = record.story.get_mut();
         let outcome = story.outcome.unwrap_or_else(|| match self.cutting.get() {
             Some(fault) => {
+                self.active.borrow_mut().cut += 1;
                 story.fault.get_or_insert(fault);
                 Outcome::TimedOut
             }
@@ -142,6 +143,7 @@ impl Ledger {
             overhead_chunk_max: story.overhead_chunk_max,
             gap_upstream_max: story.gap_upstream_max,
             gap_client_max: story.gap_client_max,
+            cancel_max: story.cancel_max,
             duration,
         });
     }

@@ -125,7 +125,7 @@ fn timings(text: &mut Text, all: &Recordings) {
         text.histogram(name, &[("side", side)], values, &GAP);
     }
     let name = "firstbyte_cancel_seconds";
-    text.family(name, Kind::Histogram, "Time from a client's leaving to the upstream's reset.");
+    text.family(name, Kind::Histogram, "Time from giving a request up to telling its upstream.");
     text.histogram(name, &[], &all.cancel, &OVERHEAD);
     let name = "firstbyte_request_duration_seconds";
     text.family(name, Kind::Histogram, "Time from a request's head to its record's end.");
@@ -267,6 +267,14 @@ fn ourselves(text: &mut Text, hub: &Hub, totals: &Totals) {
     text.single("firstbyte_streams_in_flight", gauge, help, totals.gauges.streams_in_flight);
     let help = "Open connections of clients.";
     text.single("firstbyte_client_connections", gauge, help, totals.gauges.client_connections);
+    let drained_for = hub.drained_for();
+    let help = "1 once the process leaves: it takes nothing new, and finishes what it has.";
+    text.single("firstbyte_draining", gauge, help, u64::from(drained_for.is_some()));
+    let help = "Seconds since it leaves; 0 before.";
+    let seconds = drained_for.unwrap_or_default().as_secs_f64();
+    text.single("firstbyte_drain_seconds", gauge, help, seconds);
+    let help = "Requests cut at the end of a drain.";
+    text.single("firstbyte_drain_cut_total", counter, help, totals.recordings.cut);
     let help = "Access log lines lost because the log could not keep up or refused them.";
     text.single("firstbyte_access_log_dropped_total", counter, help, totals.log_dropped);
     let help = "Workers meant to run.";

@@ -54,6 +54,8 @@ pub(super) struct UpstreamRecordings {
 pub(super) struct Recordings {
     pub(super) requests: HashMap<RequestKey, u64>,
     pub(super) ends: [u64; Outcome::ALL.len()],
+    /// Requests that a drain's end cut.
+    pub(super) cut: u64,
     pub(super) replays: [u64; ReplayReason::ALL.len()],
     pub(super) failovers: HashMap<FailoverKey, u64>,
     pub(super) prevented: [u64; Prevented::ALL.len()],
@@ -96,6 +98,7 @@ impl Recordings {
             *self.failovers.entry(*key).or_default() += count;
         }
         add_each(&mut self.ends, &other.ends);
+        self.cut += other.cut;
         add_each(&mut self.replays, &other.replays);
         add_each(&mut self.prevented, &other.prevented);
         self.grow(other.upstreams.len());
@@ -121,6 +124,7 @@ impl Recordings {
     pub(super) fn clear(&mut self) {
         self.requests.clear();
         self.ends = Default::default();
+        self.cut = 0;
         self.replays = Default::default();
         self.failovers.clear();
         self.prevented = Default::default();

@@ -289,8 +289,10 @@ impl Record {
         self.of_upstream(&story, |upstream| upstream.timeouts[clock as usize] += 1);
     }
 
-    /// The client left and the upstream's stream was reset `took` later.
+    /// Nobody wants the answer any more, and the upstream was told `took` later.
     pub fn cancelled(&self, took: Duration) {
+        let mut story = self.whole().story.borrow_mut();
+        story.cancel_max = story.cancel_max.max(Some(took));
         self.ledger.active.borrow_mut().cancel.record(took);
     }
 

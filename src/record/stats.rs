@@ -50,6 +50,11 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
         },
         "streams_in_flight": totals.gauges.streams_in_flight,
         "client_connections": totals.gauges.client_connections,
+        "drain": {
+            "draining": hub.drained_for().is_some(),
+            "seconds": hub.drained_for().unwrap_or_default().as_secs_f64(),
+            "cut": all.cut,
+        },
         "access_log_dropped": totals.log_dropped,
         "requests": requests(hub, all),
         "stream_end": counts(Outcome::ALL.map(Outcome::label), all.ends),

@@ -40,6 +40,7 @@ pub(super) struct Story {
     pub(super) overhead_chunk_max: Option<Duration>,
     pub(super) gap_upstream_max: Option<Duration>,
     pub(super) gap_client_max: Option<Duration>,
+    pub(super) cancel_max: Option<Duration>,
     pub(super) frames: u64,
     pub(super) bytes_up: u64,
     pub(super) bytes_down: u64,

@@ -100,6 +100,7 @@ impl Running {
     pub fn drain(&self) {
         self.readiness.drain();
         drop(self.listening.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.hub.drains();
         let _told = self.orders.send(Order::Drain);
     }
 

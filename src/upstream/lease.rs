@@ -131,6 +131,9 @@ impl Drop for Lease {
                     // hyper closes the connection, for what is left of the answer would be taken for
                     // the next one's.
                     Progress::Opened => {
+                        if let Some(record) = &self.record {
+                            self.conn.wire.closing(record, Instant::now());
+                        }
                         self.conn.state.set(State::Draining);
                         self.pool.forget(&self.conn);
                     }

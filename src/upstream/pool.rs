@@ -358,12 +358,14 @@ impl Pool {
             }
             Connected::Http1(sender, io) => {
                 let io = http1::SharedIo::new(io);
+                let socket = Rc::clone(&wire);
                 let sender = Sender::Http1(RefCell::new(sender), Rc::clone(&io));
                 let conn = Rc::new(Conn::new(sender, wire, peer, 1, retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {
                     http1::drive(io, weak.clone(), &pool).await;
+                    socket.closed(Instant::now());
                     pool.ended(&weak);
                 });
             }

@@ -80,6 +80,27 @@ fn a_request_dropped_in_any_window_counts_once_as_a_client_that_left() {
 }
 
 #[test]
+fn what_a_drain_cuts_is_counted_and_what_ended_before_is_not() {
+    local(async {
+        let hub = hub(AccessLog::Off);
+        let recorder = hub.worker(0).sit();
+        assert_eq!(
+            stats(&hub).await["drain"],
+            json!({ "draining": false, "seconds": 0.0, "cut": 0 })
+        );
+        let (done, cut) = (opened("/", Instant::now()), opened("/", Instant::now()));
+        let (done, cut) = (recorder.open(done), recorder.open(cut));
+        done.end(Outcome::Complete);
+        hub.drains();
+        recorder.cut_rest("draining");
+        drop((done, cut));
+        let seen = stats(&hub).await;
+        assert_eq!((&seen["drain"]["draining"], &seen["drain"]["cut"]), (&json!(true), &json!(1)));
+        assert!(hub.metrics().await.contains("firstbyte_drain_cut_total 1\n"));
+    });
+}
+
+#[test]
 fn an_aborted_task_and_a_panicking_one_close_their_records() {
     local(async {
         let hub = hub(AccessLog::Off);
