@@ -26,6 +26,7 @@ mod http1_0;
 mod http1_client;
 mod http2_client;
 mod idle;
+mod ill_after_head;
 mod large;
 mod message;
 mod never_read;

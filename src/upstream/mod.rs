@@ -17,13 +17,14 @@ mod reads_on;
 mod source;
 mod stream;
 mod tls;
+mod ward;
 mod window;
 
-pub use health::{Change, Health};
 pub use held::Held;
 pub use lease::Lease;
 pub use pool::Pool;
 pub use source::Source;
 pub use stream::{Answering, Broken, Chunk, Incomplete, Sink, Stream};
 pub use tls::{Roots, TlsError, client_config};
+pub use ward::{Ward, Watch};
 pub use window::Window;
