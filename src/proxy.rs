@@ -30,7 +30,7 @@ use crate::record::{Opened, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload};
 use crate::route::{Groups, Table};
-use crate::upstream::{Health, Held};
+use crate::upstream::{Held, Ward};
 use travel::{Reached, Trip};
 
 /// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
@@ -61,7 +61,7 @@ pub struct Upstream {
     /// The operator's name for it, as a header's value.
     pub name: HeaderValue,
     /// Whether its groups ask it.
-    pub health: Rc<RefCell<Health>>,
+    pub ward: Rc<Ward>,
 }
 
 impl Proxy {
@@ -198,7 +198,9 @@ impl Proxy {
         } else {
             Some((upload, sink))
         };
-        let flow = Flow::new(source, rest, bounds, &client.wire, record, permit);
+        let judged = reached.by_group && head.status.is_success();
+        let watch = judged.then(|| upstream.ward.watch(head_at));
+        let flow = Flow::new(source, rest, bounds, watch, &client.wire, record, permit);
         Ok(Response::from_parts(head, RelayBody::relayed(flow, length)))
     }
 }

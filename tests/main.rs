@@ -29,6 +29,7 @@ mod http1_0;
 mod http1_client;
 mod http2_client;
 mod idle;
+mod ill_after_head;
 mod installed;
 mod large;
 mod message;

@@ -1,7 +1,7 @@
 //! What a request says of its upstream's health.
 //!
 //! A 429 says that we ask too much, a refusal and a GOAWAY say "elsewhere": none of them is a failure or a
-//! success. Any other answer under 500 is a success.
+//! success. Any other answer under 500 is a success, which its body may belie ([`crate::upstream::Watch`]).
 
 use std::time::Instant;
 
@@ -13,7 +13,6 @@ use crate::error::Kind;
 use crate::relay::replay::Failure;
 use crate::relay::{Answer, Attempt};
 use crate::route::Group;
-use crate::upstream::Change;
 
 /// Slowness is looked for at each so many-th answer: it takes a walk over all peers' windows.
 const COMPARED_EACH: u64 = 16;
@@ -22,15 +21,13 @@ impl Proxy {
     /// Whether a group may ask this upstream now.
     pub(super) fn allows(&self, id: UpstreamId) -> bool {
         let upstream = &self.upstreams[id.0];
-        let health = upstream.health.borrow();
-        let well = !health.is_ejected() || health.allows(Instant::now());
         // What comes back from silence its pool finds out: no request need be the trial.
-        well && !upstream.pool.is_silent()
+        upstream.ward.allows() && !upstream.pool.is_silent()
     }
 
     /// A group asks it.
     pub(super) fn asked(&self, id: UpstreamId, at: Instant) {
-        self.upstreams[id.0].health.borrow_mut().asked(at);
+        self.upstreams[id.0].ward.asked(at);
     }
 
     /// It was asked at `began`, and this came of it.
@@ -42,40 +39,20 @@ impl Proxy {
         came: &Result<Answer, Attempt>,
     ) {
         let now = Instant::now();
-        let mut health = self.upstreams[id.0].health.borrow_mut();
-        let mut change = match came {
-            Ok(answer) if answer.head.status == StatusCode::TOO_MANY_REQUESTS => None,
-            Ok(answer) if answer.head.status.is_server_error() => health.failed(now),
-            Ok(answer) => health.answered(now, answer.head_at.saturating_duration_since(began)),
-            Err(failed) if is_its_fault(failed) => health.failed(now),
-            Err(_) => None,
-        };
-        if change.is_none() && came.is_ok() && health.answers().is_multiple_of(COMPARED_EACH) {
-            let peers = group.peers(id).map(|peer| self.upstreams[peer.0].health.borrow());
-            let mut peers: Vec<_> = peers
-                .filter(|peer| !peer.is_ejected())
-                .filter_map(|peer| peer.first_byte())
-                .collect();
-            change = health.compare(&mut peers, now);
-        }
-        if let Some(change) = change {
-            self.tell(id, change);
-        }
-    }
-
-    fn tell(&self, id: UpstreamId, change: Change) {
-        let upstream = &self.upstreams[id.0].pool.settings().name;
-        let meters = self.recorder.upstream(id.0);
-        match change {
-            Change::Ejected(cause, time) => {
-                meters.ejected_for(cause);
-                let (cause, seconds) = (cause.label(), time.as_secs_f64());
-                tracing::warn!(upstream, cause, seconds, "ejected");
+        let ward = &self.upstreams[id.0].ward;
+        match came {
+            Ok(answer) if answer.head.status == StatusCode::TOO_MANY_REQUESTS => {}
+            Ok(answer) if answer.head.status.is_server_error() => ward.failed(now),
+            Ok(answer) => {
+                let answers = ward.answered(now, answer.head_at.saturating_duration_since(began));
+                if answers.is_multiple_of(COMPARED_EACH) {
+                    let peers = group.peers(id);
+                    let first_byte = |peer: UpstreamId| self.upstreams[peer.0].ward.first_byte();
+                    ward.compare(&mut peers.filter_map(first_byte).collect::<Vec<_>>(), now);
+                }
             }
-            Change::Returned => {
-                meters.ejected.set(0);
-                tracing::info!(upstream, "in again");
-            }
+            Err(failed) if is_its_fault(failed) => ward.failed(now),
+            Err(_) => {}
         }
     }
 }

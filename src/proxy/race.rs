@@ -106,7 +106,7 @@ impl Proxy {
         after: Duration,
     ) -> Option<Second> {
         // Not one on trial either: overtaken, it would have proved nothing.
-        let well = |id: UpstreamId| !self.upstreams[id.0].health.borrow().is_ejected();
+        let well = |id: UpstreamId| !self.upstreams[id.0].ward.is_ejected();
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
         let beside = way.beside(well, load)?;
         let Some(upload) = trip.upload.borrow().twin() else {

@@ -91,6 +91,8 @@ impl Clock {
 pub enum Ejection {
     /// It failed too often in a row.
     InARow,
+    /// It cut too many of its answers in a row.
+    Cut,
     /// Too large a share of its requests failed.
     Share,
     /// Its first bytes were much later than its peers'.
@@ -100,13 +102,14 @@ pub enum Ejection {
 }
 
 impl Ejection {
-    pub(super) const ALL: [Ejection; 4] =
-        [Ejection::InARow, Ejection::Share, Ejection::Slow, Ejection::Trial];
+    pub(super) const ALL: [Ejection; 5] =
+        [Ejection::InARow, Ejection::Cut, Ejection::Share, Ejection::Slow, Ejection::Trial];
 
     /// The word for metrics and logs.
     pub const fn label(self) -> &'static str {
         match self {
             Ejection::InARow => "in_a_row",
+            Ejection::Cut => "cut",
             Ejection::Share => "share",
             Ejection::Slow => "slow",
             Ejection::Trial => "trial",

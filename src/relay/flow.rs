@@ -25,7 +25,7 @@ use super::upload::Upload;
 use crate::admit::Permit;
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Outcome, Record};
-use crate::upstream::{Chunk, Sink, Source};
+use crate::upstream::{Chunk, Sink, Source, Watch};
 use crate::wire::Wire;
 
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
@@ -68,6 +68,8 @@ pub struct Flow {
     /// What the writer holds of this answer.
     out: Rc<Held>,
     tail: Tail,
+    /// Where the upstream is judged by how its answer ends.
+    watch: Option<Watch>,
     wire: Rc<Wire>,
     record: Rc<Record>,
     _permit: Permit,
@@ -79,6 +81,7 @@ impl Flow {
         source: Source,
         upload: Option<(Upload, Sink)>,
         bounds: Bounds,
+        watch: Option<Watch>,
         wire: &Rc<Wire>,
         record: &Rc<Record>,
         permit: Permit,
@@ -102,6 +105,7 @@ impl Flow {
             handed_at: Cell::new(wire.flushes()),
             out: Rc::default(),
             tail: Tail::default(),
+            watch,
             wire: Rc::clone(wire),
             record: Rc::clone(record),
             _permit: permit,
@@ -231,6 +235,9 @@ impl Flow {
                     return None;
                 }
                 Poll::Ready(Some(Err(broken))) => {
+                    if self.source.is_news(&broken) {
+                        self.blame();
+                    }
                     self.state = State::Failed(broken.into_cut());
                     return None;
                 }
@@ -270,6 +277,7 @@ impl Flow {
                     return Poll::Pending;
                 }
                 self.record.timed_out(clock);
+                self.blame();
                 self.state = State::Failed(kind.into());
                 self.poll_end(cx)
             }
@@ -282,6 +290,15 @@ impl Flow {
             // the cut leaves first.
             State::Failed(_) if !self.has_left(cx) => Poll::Pending,
             State::Failed(_) | State::Told => self.tell(),
+        }
+    }
+
+    /// The upstream failed, though its answer began. Not if all was said: nobody misses what comes after.
+    fn blame(&mut self) {
+        if let Some(watch) = self.watch.take()
+            && !self.tail.is_done()
+        {
+            watch.cut();
         }
     }
 
@@ -334,6 +351,11 @@ impl Drop for Flow {
         let whole = matches!(self.state, State::Ended) || self.remaining == Some(0);
         if whole && let Some((rest, _unwanted)) = self.upload.take() {
             attend::let_by(rest);
+        }
+        if (whole || self.tail.is_done())
+            && let Some(watch) = self.watch.take()
+        {
+            watch.ended();
         }
         if let State::Failed(error) = &self.state {
             self.record.fault(error.kind().code());

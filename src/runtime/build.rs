@@ -1,9 +1,7 @@
 //! A worker's proxy, made of a plan and of what goes on from the one before.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::HeaderValue;
 
@@ -14,7 +12,7 @@ use crate::proxy::{Proxy, Upstream};
 use crate::record::Recorder;
 use crate::relay::head::UpstreamHead;
 use crate::route::{Groups, Table};
-use crate::upstream::{Health, Held, Pool};
+use crate::upstream::{Held, Pool, Ward};
 
 /// What bounds all workers together.
 #[derive(Clone)]
@@ -92,10 +90,14 @@ fn build(
             }
         };
         let name = HeaderValue::try_from(&meant.name).ok()?;
-        let health =
-            health(meant, same.or(before.and_then(|before| at_its_address(meant, before))));
+        let known = same.or_else(|| before.and_then(|before| at_its_address(meant, before)));
+        let ward = match known {
+            // Shared, so that what requests of the old configuration still see counts.
+            Some(known) => Rc::clone(&known.ward),
+            None => Ward::new(meant.health, &meant.name, recorder.clone(), id),
+        };
         let head = UpstreamHead::new(meant, config.via).ok()?;
-        upstreams.push(Upstream { pool, head, name, health });
+        upstreams.push(Upstream { pool, head, name, ward });
     }
     let proxy = Proxy {
         config: Arc::clone(config),
@@ -120,12 +122,4 @@ fn at_its_address<'a>(meant: &Meant, before: Before<'a>) -> Option<&'a Upstream>
     let mut known = before.plan.config.upstreams.iter();
     let id = known.position(|then| then.name == meant.name && place(then) == place(meant))?;
     before.proxy.upstreams.get(id)
-}
-
-/// Shared, so that what requests of the old configuration still see counts.
-fn health(meant: &Meant, known: Option<&Upstream>) -> Rc<RefCell<Health>> {
-    match known {
-        Some(known) => Rc::clone(&known.health),
-        None => Rc::new(RefCell::new(Health::new(meant.health, Instant::now()))),
-    }
 }

@@ -45,6 +45,8 @@ pub(super) struct Conn {
     pub(super) cap: Cell<usize>,
     /// HTTP/1.1 only: the last answer was read to its end but the connection is not ready yet.
     pub(super) resting: Cell<bool>,
+    /// That it ended was told by one of its streams.
+    pub(super) mourned: Cell<bool>,
     pub(super) retire_at: Instant,
     /// Counts the connection among the draining from then until its last lease ends.
     pub(super) draining: RefCell<Option<GaugeGuard>>,
@@ -68,6 +70,7 @@ impl Conn {
             served: Cell::new(0),
             cap: Cell::new(cap),
             resting: Cell::new(false),
+            mourned: Cell::new(false),
             retire_at,
             draining: RefCell::default(),
         }

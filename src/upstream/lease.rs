@@ -95,6 +95,11 @@ impl Lease {
         self.record = None;
     }
 
+    /// The connection ended, and no other stream of it said so before.
+    pub(super) fn first_to_mourn(&self) -> bool {
+        !self.conn.mourned.replace(true)
+    }
+
     /// The answer was read to its end.
     pub(super) fn finish(&self) {
         self.progress.set(Progress::Finished);

@@ -21,10 +21,10 @@ mod reads_on;
 mod source;
 mod stream;
 mod tls;
+mod ward;
 mod window;
 
 pub use backoff::backoff;
-pub use health::{Change, Health};
 pub use held::Held;
 pub use lease::Lease;
 pub use names::{Name, Resolver};
@@ -32,4 +32,5 @@ pub use pool::Pool;
 pub use source::Source;
 pub use stream::{Answering, Broken, Chunk, Incomplete, Sink, Stream};
 pub use tls::{Roots, TlsError, client_config};
+pub use ward::{Ward, Watch};
 pub use window::Window;

@@ -86,6 +86,15 @@ impl Source {
         });
     }
 
+    /// Whether a break is the first that is heard of it: a connection that ends breaks all its streams, and
+    /// is one failure.
+    pub fn is_news(&self, broken: &Broken) -> bool {
+        match broken {
+            Broken::Http2(error) if !error.is_reset() => self.lease.first_to_mourn(),
+            _ => true,
+        }
+    }
+
     /// When the socket gave the bytes read last.
     pub fn read_at(&self) -> Instant {
         self.lease.wire().read_at()

@@ -43,6 +43,12 @@ impl Window {
         self.now.failures += 1;
     }
 
+    /// What was counted as answered failed after all.
+    pub(super) fn cut(&mut self, at: Instant) {
+        self.slide(at);
+        self.now.failures += 1;
+    }
+
     /// An answer began after this time.
     pub fn answered(&mut self, at: Instant, first_byte: Duration) {
         self.slide(at);

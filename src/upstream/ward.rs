@@ -1,0 +1,119 @@
+//! One worker's opinion of an upstream, with all that changes it and whoever is told.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::health::{Change, Health};
+use crate::config::HealthPolicy;
+use crate::record::Recorder;
+
+/// One worker's opinion of an upstream, by what became of its requests.
+pub struct Ward {
+    health: RefCell<Health>,
+    /// The operator's name for it.
+    name: String,
+    recorder: Recorder,
+    /// Where the recorder counts it.
+    id: usize,
+}
+
+impl Ward {
+    /// Well.
+    pub fn new(policy: HealthPolicy, name: &str, recorder: Recorder, id: usize) -> Rc<Self> {
+        let health = RefCell::new(Health::new(policy, Instant::now()));
+        Rc::new(Self { health, name: name.to_owned(), recorder, id })
+    }
+
+    /// Goes on by another policy.
+    pub fn adopt(&self, policy: HealthPolicy, now: Instant) {
+        self.health.borrow_mut().adopt(policy, now);
+    }
+
+    /// Whether a group may ask it now.
+    pub fn allows(&self) -> bool {
+        let health = self.health.borrow();
+        !health.is_ejected() || health.allows(Instant::now())
+    }
+
+    /// Out, or on trial.
+    pub fn is_ejected(&self) -> bool {
+        self.health.borrow().is_ejected()
+    }
+
+    /// A group asks it.
+    pub fn asked(&self, now: Instant) {
+        self.health.borrow_mut().asked(now);
+    }
+
+    /// A request failed there.
+    pub fn failed(&self, now: Instant) {
+        let change = self.health.borrow_mut().failed(now);
+        self.tell(change);
+    }
+
+    /// A request was answered there; `first_byte` is how long that took to begin. The number of answers
+    /// so far.
+    pub fn answered(&self, now: Instant, first_byte: Duration) -> u64 {
+        let mut health = self.health.borrow_mut();
+        let change = health.answered(now, first_byte);
+        let answers = health.answers();
+        drop(health);
+        self.tell(change);
+        answers
+    }
+
+    /// What [`Ward::compare`] compares; `None` while too little is known, or it is out.
+    pub fn first_byte(&self) -> Option<Duration> {
+        let health = self.health.borrow();
+        if health.is_ejected() { None } else { health.first_byte() }
+    }
+
+    /// Looks at its peers' [`Ward::first_byte`].
+    pub fn compare(&self, peers: &mut [Duration], now: Instant) {
+        let change = self.health.borrow_mut().compare(peers, now);
+        self.tell(change);
+    }
+
+    /// Watches over an answer that begins now.
+    pub fn watch(self: &Rc<Self>, now: Instant) -> Watch {
+        Watch { ward: Rc::clone(self), began: now }
+    }
+
+    fn tell(&self, change: Option<Change>) {
+        let (upstream, meters) = (&self.name, self.recorder.upstream(self.id));
+        match change {
+            None => {}
+            Some(Change::Ejected(cause, time)) => {
+                meters.ejected_for(cause);
+                let (cause, seconds) = (cause.label(), time.as_secs_f64());
+                tracing::warn!(upstream, cause, seconds, "ejected");
+            }
+            Some(Change::Returned) => {
+                meters.ejected.set(0);
+                tracing::info!(upstream, "in again");
+            }
+        }
+    }
+}
+
+/// An answer under way whose end its upstream is judged by. Dropped without a word (the client left, a
+/// deadline of the client's own passed) it says nothing.
+pub struct Watch {
+    ward: Rc<Ward>,
+    began: Instant,
+}
+
+impl Watch {
+    /// The answer came to its end.
+    pub fn ended(self) {
+        let change = self.ward.health.borrow_mut().ended(Instant::now(), self.began);
+        self.ward.tell(change);
+    }
+
+    /// The upstream cut it, or fell silent.
+    pub fn cut(self) {
+        let change = self.ward.health.borrow_mut().cut(Instant::now(), self.began);
+        self.ward.tell(change);
+    }
+}
