@@ -99,6 +99,11 @@ impl Generations {
         kill_process(self.latest(), signal).expect("it runs");
     }
 
+    /// To the first, whoever serves now.
+    pub(crate) fn first_signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.first), signal).expect("it runs");
+    }
+
     /// Has the program taken over by another one.
     pub(crate) fn upgrade(&self) {
         let before = self.successors().len();

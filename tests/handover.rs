@@ -120,9 +120,12 @@ fn upgrades_under_churn_refuse_nobody_and_cut_no_stream_whatever_the_number_of_w
     }
     churn.end();
     assert!(exists(all.successors()[0]), "it has a stream to finish");
+    // A service manager tells all of them: who drains already goes on.
+    all.signal(Signal::TERM);
+    all.first_signal(Signal::TERM);
+    all.wait_said("draining already");
     lasting.into_iter().for_each(end);
     assert_eq!(all.first_ended().code(), Some(0));
-    all.signal(Signal::TERM);
     all.wait_until("all have ended", |all| all.said().matches("cut=0").count() == WORKERS.len());
 }
 

@@ -68,12 +68,16 @@ impl Groups {
         Self { named: named.collect(), single: single.collect() }
     }
 
-    /// Goes on where `before` is: groups of the same name keep their turn and what they saved for retries.
+    /// Goes on where `before` is: groups of the same name keep their turn, what they saved for retries and hedges,
+    /// and what they know of first bytes.
     pub fn succeed(&self, before: &Groups) {
         for group in &self.named {
             if let Some(old) = before.named.iter().find(|old| old.name == group.name) {
                 group.turn.set(old.turn.get());
                 group.budget.set(group.budget.get().after(old.budget.get()));
+                if let (Some(hedging), Some(old)) = (&group.hedging, &old.hedging) {
+                    hedging.succeed(old);
+                }
             }
         }
     }

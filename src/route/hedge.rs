@@ -37,6 +37,12 @@ impl Hedging {
         }
     }
 
+    /// Goes on where `before` is.
+    pub(super) fn succeed(&self, before: &Hedging) {
+        *self.window.borrow_mut() = before.window.borrow().clone();
+        self.budget.set(self.budget.get().after(before.budget.get()));
+    }
+
     /// How long the first byte may take before a second member is asked: the quantile of what was seen
     /// lately, or up to 1.42 times it; never under the floor or over the ceiling, and the ceiling while
     /// too little was seen.
@@ -72,6 +78,17 @@ impl Hedging {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reload_forgets_no_first_byte_and_fills_no_budget() {
+        let now = Instant::now();
+        let (before, after) = (Hedging::new(HEDGE, now), Hedging::new(HEDGE, now));
+        (0..200).for_each(|_| before.saw(now, 100 * MS));
+        while before.afford() {}
+        after.succeed(&before);
+        assert_eq!(after.delay(now), before.delay(now));
+        assert!(after.delay(now) < HEDGE.ceiling && !after.afford());
+    }
 
     const MS: Duration = Duration::from_millis(1);
 

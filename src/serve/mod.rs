@@ -35,30 +35,38 @@ pub fn run(origin: Origin) -> Result<ExitCode, Box<dyn Error>> {
         if let Some(predecessor) = predecessor {
             tokio::select! {
                 () = upgrade::take_over(&proxy, predecessor) => {}
-                () = ends.next() => return end(proxy, &mut ends).await,
+                () = ends.next() => return end(proxy, &mut ends, Cause::Told).await,
             }
         }
         notify::tell(notify::READY);
         let watching = watch::watch(proxy.reloader())?;
         let reloading = tokio::spawn(reload_at(reloads, Arc::clone(proxy.reloader())));
-        let proxy = until_the_end(proxy, &mut ends, Upgrade::new(upgrades, called)).await;
+        let (proxy, cause) = until_the_end(proxy, &mut ends, Upgrade::new(upgrades, called)).await;
         drop(watching);
         reloading.abort();
-        end(proxy, &mut ends).await
+        end(proxy, &mut ends, cause).await
     })
 }
 
 /// Until it is to drain.
-async fn until_the_end(mut proxy: Running, ends: &mut Ends, mut upgrade: Upgrade) -> Running {
-    tokio::select! {
-        () = ends.next() => notify::tell(notify::STOPPING),
+async fn until_the_end(
+    mut proxy: Running,
+    ends: &mut Ends,
+    mut upgrade: Upgrade,
+) -> (Running, Cause) {
+    let cause = tokio::select! {
+        () = ends.next() => {
+            notify::tell(notify::STOPPING);
+            Cause::Told
+        }
         successor = upgrade.done(&proxy) => {
             tracing::info!(process = successor.id, "another process has taken over");
             notify::tell(&notify::main_process(successor.id));
             proxy.leave_admin();
+            Cause::TakenOver
         }
-    }
-    proxy
+    };
+    (proxy, cause)
 }
 
 fn announce(proxy: &Running, explain: bool) {
@@ -82,8 +90,16 @@ async fn reload_at(mut signal: Signal, reloader: Arc<Reloader>) {
     }
 }
 
-/// Drains, and cuts what is left at the deadline or the next signal.
-async fn end(proxy: Running, ends: &mut Ends) -> Result<ExitCode, Box<dyn Error>> {
+/// Why it drains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Told,
+    TakenOver,
+}
+
+/// Drains, and cuts what is left at the deadline or at the second signal: a service manager that ends the
+/// process after this one tells both.
+async fn end(proxy: Running, ends: &mut Ends, cause: Cause) -> Result<ExitCode, Box<dyn Error>> {
     tracing::info!("draining; a second signal ends at once");
     proxy.drain();
     let stopper = proxy.stopper();
@@ -91,7 +107,7 @@ async fn end(proxy: Running, ends: &mut Ends) -> Result<ExitCode, Box<dyn Error>
     tokio::pin!(drained);
     let cut = tokio::select! {
         cut = &mut drained => cut?,
-        () = ends.next() => {
+        () = ends.second(cause) => {
             stopper.stop();
             drained.await?
         }
@@ -110,6 +126,15 @@ impl Ends {
     fn listen() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// After the first, if that was not what led here.
+    async fn second(&mut self, cause: Cause) {
+        if cause == Cause::TakenOver {
+            self.next().await;
+            tracing::info!("draining already; another signal ends at once");
+        }
+        self.next().await;
     }
 
     async fn next(&mut self) {
