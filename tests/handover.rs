@@ -9,13 +9,14 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loadtest::upstream::{Script, Seen, Upstream};
 use rustix::process::Signal;
 
 use crate::fixture::{PATIENCE, scratch};
 use crate::generations::{Generations, ask_anew, binary, exists};
+use crate::program::Guarded;
 
 /// A stream that lasts until its request ends, or a short answer.
 fn upstream() -> Upstream {
@@ -258,10 +259,20 @@ fn sockets_of_systemds_and_the_file_must_say_the_same() {
         if sockets.len() < 2 {
             command.stdout(Stdio::null());
         }
-        let output = command.stderr(Stdio::piped()).spawn().expect("it starts");
-        let output = output.wait_with_output().expect("it ends");
-        assert_eq!(output.status.code(), Some(1));
-        String::from_utf8(output.stderr).expect("UTF-8")
+        let mut child = Guarded(command.stderr(Stdio::piped()).spawn().expect("it starts"));
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.0.try_wait().expect("a child of ours") {
+                break status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it serves all the same");
+            thread::park_timeout(Duration::from_millis(5));
+        };
+        assert_eq!(status.code(), Some(1));
+        let mut said = String::new();
+        let stderr = child.0.stderr.as_mut().expect("it is piped");
+        stderr.read_to_string(&mut said).expect("UTF-8");
+        said
     };
     let missing = said(&text("127.0.0.2:1"), &[&one]);
     assert!(missing.contains("no socket for 127.0.0.2:1"), "{missing}");

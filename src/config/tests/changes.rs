@@ -37,7 +37,11 @@ fn what_changed_is_named_by_its_key_and_nothing_else_is() {
         ("upstream: both }", "upstream: a }", &["routes"]),
         ("groups:", "via: false\nclient: { idle: 1s }\ngroups:", &["via", "client"]),
         ("groups:", "limits: { streams: 7 }\ngroups:", &["limits"]),
-        ("groups:", "reload: on_change\nupgrade_timeout: 2m\ngroups:", &["reload", "upgrade_timeout"]),
+        (
+            "groups:",
+            "reload: on_change\nupgrade_timeout: 2m\ngroups:",
+            &["reload", "upgrade_timeout"],
+        ),
         ("groups:", "  c: { url: http://c }\ngroups:", &["upstreams.c (new)"]),
     ] {
         assert_eq!(said(from, to), named, "{to}");
