@@ -98,11 +98,11 @@ impl Channel {
 
 fn understood(text: &str, socket: Option<TcpListener>) -> Option<Message> {
     let (word, address) = text.split_once(' ').unwrap_or((text, ""));
-    match (word, socket) {
-        ("client", Some(socket)) => Some(Message::Client(address.parse().ok()?, socket)),
-        ("admin", Some(socket)) => Some(Message::Admin(address.parse().ok()?, socket)),
-        ("all", None) => Some(Message::All),
-        ("ready", None) => Some(Message::Ready),
+    match (word, address, socket) {
+        ("client", address, Some(socket)) => Some(Message::Client(address.parse().ok()?, socket)),
+        ("admin", address, Some(socket)) => Some(Message::Admin(address.parse().ok()?, socket)),
+        ("all", "", None) => Some(Message::All),
+        ("ready", "", None) => Some(Message::Ready),
         _ => None,
     }
 }
