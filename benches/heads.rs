@@ -51,6 +51,7 @@ fn upstream(base_path: &str) -> Upstream {
         deadlines: UpstreamDeadlines::default(),
         dns: Dns::default(),
         health: HealthPolicy::default(),
+        probe: None,
     }
 }
 

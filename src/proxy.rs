@@ -10,6 +10,7 @@
 mod ask;
 mod judge;
 mod patience;
+mod probe;
 mod race;
 mod travel;
 

@@ -44,6 +44,7 @@ mod pairing;
 mod path;
 mod pipelining;
 mod pool;
+mod probes;
 mod program;
 mod prometheus;
 mod raw_http1;

@@ -82,6 +82,7 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
         ca_file: _,
         dns,
         health: _,
+        probe: _,
     } = one;
     *name == other.name
         && (*scheme, host, *port) == (other.scheme, &other.host, other.port)
@@ -110,7 +111,7 @@ fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
         ("ca_file", then.ca_file != now.ca_file),
         ("pool", shown(&then.pool) != shown(&now.pool)),
         ("deadlines", shown(&then.deadlines) != shown(&now.deadlines)),
-        ("health", then.health != now.health),
+        ("health", (then.health, &then.probe) != (now.health, &now.probe)),
     ];
     let named = parts.iter().filter(|(_, differs)| *differs);
     all.extend(named.map(|(part, _)| format!("upstreams.{}.{part}", now.name)));

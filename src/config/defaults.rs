@@ -185,6 +185,12 @@ pub const SLOW_PERCENT: u32 = 0;
 pub const HEALTH_REQUESTS: u32 = 20;
 /// Long enough for that many at two requests a second.
 pub const HEALTH_WINDOW: Duration = Duration::from_secs(10);
+/// Three failures of them take half a minute: requests find out sooner, and a probe is to find who comes back.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+/// A list of models takes no thought.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// One is chance, two are bad luck.
+pub const PROBE_FAILURES: u32 = 3;
 /// As long as a process takes to come back.
 pub const EJECT: Duration = Duration::from_secs(5);
 /// A trial request each five minutes costs nobody anything.

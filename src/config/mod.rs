@@ -15,6 +15,7 @@ mod keys;
 mod kind;
 mod load;
 mod no_file;
+mod probe;
 mod quantity;
 mod read;
 mod reader;
@@ -44,6 +45,7 @@ pub use group::{Group, Hedge, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenE
 pub use health::HealthPolicy;
 pub use load::{load, parse};
 pub use no_file::from_env;
+pub use probe::{Probe, Statuses};
 pub use quantity::parse_duration;
 pub use read::{Read, read, reread};
 pub use reference::{json_schema, key_table};
@@ -172,6 +174,8 @@ pub struct Upstream {
     pub dns: Dns,
     /// When its groups leave it out.
     pub health: HealthPolicy,
+    /// What is asked of it to know whether it is well; nothing by default.
+    pub probe: Option<Probe>,
 }
 
 /// Clear or TLS.

@@ -53,6 +53,7 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             deadlines: UpstreamDeadlines::default(),
             dns: Dns::default(),
             health: HealthPolicy::default(),
+            probe: None,
         };
         Config {
             listen: vec![defaults::LISTEN],

@@ -118,6 +118,12 @@ impl UpstreamMeters {
         self.active.borrow_mut().upstream(self.id, count);
     }
 
+    /// A probe came back.
+    pub fn probed(&self, well: bool) {
+        let count = |upstream: &mut UpstreamRecordings| upstream.probes[usize::from(well)] += 1;
+        self.active.borrow_mut().upstream(self.id, count);
+    }
+
     pub(super) fn read(&self) -> UpstreamGauges {
         UpstreamGauges {
             connecting: self.connecting.get(),

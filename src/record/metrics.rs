@@ -100,6 +100,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     ends::hedges(&mut text, hub, &totals.recordings);
     ends::timeouts(&mut text, hub, &totals.recordings);
     ends::silences(&mut text, hub, &totals.recordings);
+    ends::probes(&mut text, hub, &totals.recordings);
     timings(&mut text, &totals.recordings);
     upstream_timings(&mut text, hub, &totals.recordings);
     upstream_state(&mut text, hub, totals);

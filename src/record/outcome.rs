@@ -99,11 +99,19 @@ pub enum Ejection {
     Slow,
     /// The request that was its trial failed.
     Trial,
+    /// Probes of it failed.
+    Probe,
 }
 
 impl Ejection {
-    pub(super) const ALL: [Ejection; 5] =
-        [Ejection::InARow, Ejection::Cut, Ejection::Share, Ejection::Slow, Ejection::Trial];
+    pub(super) const ALL: [Ejection; 6] = [
+        Ejection::InARow,
+        Ejection::Cut,
+        Ejection::Share,
+        Ejection::Slow,
+        Ejection::Trial,
+        Ejection::Probe,
+    ];
 
     /// The word for metrics and logs.
     pub const fn label(self) -> &'static str {
@@ -113,6 +121,7 @@ impl Ejection {
             Ejection::Share => "share",
             Ejection::Slow => "slow",
             Ejection::Trial => "trial",
+            Ejection::Probe => "probe",
         }
     }
 }

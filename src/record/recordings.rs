@@ -26,6 +26,9 @@ pub(super) struct FailoverKey {
     pub(super) reason: FailoverReason,
 }
 
+/// The words for what came of a probe.
+pub(super) const PROBES: [&str; 2] = ["failed", "well"];
+
 /// What belongs to one upstream.
 #[derive(Default)]
 pub(super) struct UpstreamRecordings {
@@ -47,6 +50,8 @@ pub(super) struct UpstreamRecordings {
     pub(super) ejections: [u64; Ejection::ALL.len()],
     pub(super) timeouts: [u64; Clock::ALL.len()],
     pub(super) silences: [u64; Silence::ALL.len()],
+    /// Probes that failed, and that did not.
+    pub(super) probes: [u64; PROBES.len()],
 }
 
 /// Counters and distributions since the set was last empty.
@@ -111,6 +116,7 @@ impl Recordings {
             add_each(&mut sum.ejections, &more.ejections);
             add_each(&mut sum.timeouts, &more.timeouts);
             add_each(&mut sum.silences, &more.silences);
+            add_each(&mut sum.probes, &more.probes);
             for (sum, more) in sum.distributions_mut().into_iter().zip(more.distributions()) {
                 sum.absorb(more);
             }
@@ -137,6 +143,7 @@ impl Recordings {
             upstream.ejections = Default::default();
             upstream.timeouts = Default::default();
             upstream.silences = Default::default();
+            upstream.probes = Default::default();
             upstream.distributions_mut().into_iter().for_each(Durations::clear);
         }
         self.distributions_mut().into_iter().for_each(Durations::clear);

@@ -62,6 +62,8 @@ enum Part {
     Whole(#[expect(dead_code, reason = "it counts as long as it lives")] GaugeGuard),
     /// Its second attempt beside the first: what it goes through until one of them has won.
     Hedge(Rc<Record>),
+    /// A probe: nobody's request, and counted nowhere as one.
+    Probe,
 }
 
 impl Record {
@@ -72,6 +74,19 @@ impl Record {
         let (id, in_flight) = (ledger.ids.next(), ledger.in_flight.enter());
         let part = Part::Whole(in_flight);
         Rc::new(Record { id, opened, story: RefCell::default(), ledger, slots, part })
+    }
+
+    /// Of a probe.
+    pub(super) fn open_probe(ledger: Rc<Ledger>, slots: Rc<Slots>) -> Rc<Record> {
+        let opened = Opened {
+            at: Instant::now(),
+            client: SocketAddr::from(([0, 0, 0, 0], 0)),
+            version: Version::HTTP_2,
+            method: Method::GET,
+            path: String::new(),
+        };
+        let (id, story) = (ledger.ids.next(), RefCell::default());
+        Rc::new(Record { id, opened, story, ledger, slots, part: Part::Probe })
     }
 
     /// The part of a hedge that asks `upstream`.
@@ -92,7 +107,7 @@ impl Record {
     /// What belongs to the request, whoever of two was asked.
     fn whole(&self) -> &Record {
         match &self.part {
-            Part::Whole(_) => self,
+            Part::Whole(_) | Part::Probe => self,
             Part::Hedge(whole) => whole,
         }
     }
@@ -145,6 +160,9 @@ impl Record {
     /// The request's head was written to the upstream's socket. The first one ends the overhead's
     /// `request` phase; the upstream's time to first byte runs from the last one.
     pub fn head_sent(&self, at: Instant) {
+        if matches!(self.part, Part::Probe) {
+            return;
+        }
         let mut story = self.story.borrow_mut();
         let mut active = self.ledger.active.borrow_mut();
         story.settle(&mut active);
@@ -291,6 +309,9 @@ impl Record {
 
     /// Nobody wants the answer any more, and the upstream was told `took` later.
     pub fn cancelled(&self, took: Duration) {
+        if matches!(self.part, Part::Probe) {
+            return;
+        }
         let mut story = self.whole().story.borrow_mut();
         story.cancel_max = story.cancel_max.max(Some(took));
         self.ledger.active.borrow_mut().cancel.record(took);
@@ -324,6 +345,7 @@ impl Drop for Record {
         let ledger = Rc::clone(&self.ledger);
         match self.part {
             Part::Whole(_) => ledger.close(self, Instant::now()),
+            Part::Probe => {}
             Part::Hedge(_) => self.story.get_mut().settle(&mut ledger.active.borrow_mut()),
         }
     }

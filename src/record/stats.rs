@@ -7,7 +7,7 @@ use super::durations::Durations;
 use super::hub::{Hub, Totals};
 use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
 use super::outcome::{Clock, Ejection, HedgeEnd, Outcome, Prevented, ReplayReason, Silence};
-use super::recordings::{Recordings, UpstreamRecordings};
+use super::recordings::{PROBES, Recordings, UpstreamRecordings};
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
 #[derive(Serialize)]
@@ -122,6 +122,7 @@ fn upstreams(hub: &Hub, totals: &Totals) -> Vec<Value> {
                 "silences": counts(Silence::ALL.map(Silence::label), all.silences),
                 "hedges": counts(HedgeEnd::ALL.map(HedgeEnd::label), all.hedges),
                 "hedge_losers": all.overtaken,
+                "probes": counts(PROBES, all.probes),
                 "ejected_by_workers": now.ejected,
                 "ejections": counts(Ejection::ALL.map(Ejection::label), all.ejections),
                 "timeouts": counts(Clock::ALL.map(Clock::label), all.timeouts),

@@ -85,6 +85,11 @@ impl Recorder {
         Record::open(Rc::clone(&self.ledger), Rc::clone(&self.slots), opened)
     }
 
+    /// What a probe is stamped on; none of it is counted.
+    pub fn probe(&self) -> Rc<Record> {
+        Record::open_probe(Rc::clone(&self.ledger), Rc::clone(&self.slots))
+    }
+
     /// The meters of the upstream with this index in the configuration; an index that it lacks
     /// gets meters that nobody reads.
     pub fn upstream(&self, id: usize) -> &UpstreamMeters {

@@ -2,6 +2,7 @@
 
 mod build;
 mod plan;
+mod probing;
 mod reload;
 mod running;
 mod sockets;

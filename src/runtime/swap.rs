@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::build::{Before, Built, next};
 use super::plan::Plan;
+use super::probing;
 use super::warm::Warming;
 use crate::accept::Door;
 use crate::proxy::Proxy;
@@ -69,6 +70,7 @@ impl Swap {
         let pools = proxy.upstreams.iter().map(|upstream| Rc::clone(&upstream.pool)).collect();
         self.warming.follow(Arc::clone(&after.config), pools);
         self.door.lead_to(Rc::new(proxy));
+        probing::begin(&self.door);
         let _told = done.send(());
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::Order;
 use super::build::{Bounds, Built, first};
 use super::plan::Plan;
+use super::probing;
 use super::running::Warmed;
 use super::swap::{Change, Swap};
 use super::warm::Warming;
@@ -58,6 +59,7 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
     drop(plan);
     let drain = Drain::default();
     let door = Rc::new(Door::new(Rc::new(proxy), recorder.clone(), drain.clone()));
+    probing::begin(&door);
     let swap = Swap { worker: index, door: Rc::clone(&door), recorder: recorder.clone(), warming };
     let mut tasks = vec![tokio::task::spawn_local(swap.serve(luggage.changes))];
     for listener in luggage.listeners {

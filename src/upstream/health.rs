@@ -48,6 +48,10 @@ pub(super) struct Health {
     cuts_in_a_row: u32,
     /// The head of an answer does not end this trial: its end does.
     cut_out: bool,
+    /// Probes are sent: they decide whether it returns.
+    probed: bool,
+    /// Probes that failed since one succeeded.
+    probes_failed: u32,
     /// When it was last ejected: what began before says nothing new.
     out_at: Option<Instant>,
     /// Times out since it was last well for as long as it may be out.
@@ -68,6 +72,8 @@ impl Health {
             in_a_row: 0,
             cuts_in_a_row: 0,
             cut_out: false,
+            probed: false,
+            probes_failed: 0,
             out_at: None,
             relapses: 0,
             answers: 0,
@@ -83,13 +89,15 @@ impl Health {
             self.window = Window::new(policy.window, now);
         }
         self.policy = policy;
+        // Until there is one again.
+        (self.probed, self.probes_failed) = (false, 0);
     }
 
     /// Whether a request may go there.
     pub(super) fn allows(&self, now: Instant) -> bool {
         match self.state {
             State::In => true,
-            State::Out { until } | State::Trial { until } => now >= until,
+            State::Out { until } | State::Trial { until } => now >= until && !self.probed,
         }
     }
 
@@ -154,6 +162,24 @@ impl Health {
         cause.map(|cause| self.eject(cause, now))
     }
 
+    /// A probe came back; as many failures in a row as `most` eject. Once the time out is over, a
+    /// success takes it back.
+    pub(super) fn probed(&mut self, now: Instant, well: bool, most: u32) -> Option<Change> {
+        self.probed = true;
+        if !well {
+            self.probes_failed = self.probes_failed.saturating_add(1);
+            let ill = self.state == State::In && self.probes_failed >= most;
+            return ill.then(|| self.eject(Ejection::Probe, now));
+        }
+        self.probes_failed = 0;
+        match self.state {
+            State::Out { until } | State::Trial { until } if now >= until => {
+                Some(self.take_back(now))
+            }
+            _ => None,
+        }
+    }
+
     fn is_old(&self, began: Instant) -> bool {
         self.out_at.is_some_and(|out| began <= out)
     }
@@ -203,7 +229,7 @@ impl Health {
         self.cut_out = match cause {
             Ejection::Trial => self.cut_out,
             Ejection::Cut | Ejection::Share => self.cuts_in_a_row > 0,
-            Ejection::InARow | Ejection::Slow => false,
+            Ejection::InARow | Ejection::Slow | Ejection::Probe => false,
         };
         self.out_at = Some(now);
         self.state = State::Out { until: now + time };

@@ -63,6 +63,13 @@ impl Ward {
         answers
     }
 
+    /// A probe came back; as many failures in a row as `most` eject.
+    pub fn probed(&self, now: Instant, well: bool, most: u32) {
+        self.recorder.upstream(self.id).probed(well);
+        let change = self.health.borrow_mut().probed(now, well, most);
+        self.tell(change);
+    }
+
     /// What [`Ward::compare`] compares; `None` while too little is known, or it is out.
     pub fn first_byte(&self) -> Option<Duration> {
         let health = self.health.borrow();

@@ -4,7 +4,7 @@ use crate::config::fault::At;
 use crate::config::keys as k;
 use crate::config::reader::{Fields, Reader};
 use crate::config::yaml::Name;
-use crate::config::{Dns, HealthPolicy, Pool, Scheme, Upstream, UpstreamDeadlines};
+use crate::config::{Dns, HealthPolicy, Pool, Probe, Scheme, Upstream, UpstreamDeadlines};
 
 /// Longest name; it stands in every metric and log line.
 const LONGEST_NAME: usize = 64;
@@ -50,7 +50,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
     let pool = pool(reader, fields);
     let deadlines = deadlines(reader, fields);
     let dns = dns(reader, fields);
-    let health = health(reader, fields);
+    let (health, probe) = health(reader, fields);
     key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
     if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
         let name = k::CA_FILE.name;
@@ -79,6 +79,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
         deadlines,
         dns,
         health,
+        probe,
     });
     Written { name, url: place, meant }
 }
@@ -159,7 +160,7 @@ fn dns(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> Dns {
     }
 }
 
-fn health(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> HealthPolicy {
+fn health(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> (HealthPolicy, Option<Probe>) {
     let fields = reader.section(upstream, &k::HEALTH);
     let health = HealthPolicy {
         consecutive_failures: reader.get(&fields, &k::CONSECUTIVE_FAILURES) as u32,
@@ -175,5 +176,18 @@ fn health(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> HealthPolicy {
         let what = "is longer than longest_eject";
         reader.fault(fields.at(name), fields.path_of(name), what, "raise longest_eject");
     }
-    health
+    let probe = probe(reader, &fields);
+    (health, probe)
+}
+
+/// All keys are read, so that a fault in one is found though nothing is asked.
+fn probe(reader: &mut Reader<'_>, health: &Fields<'_>) -> Option<Probe> {
+    let fields = reader.section(health, &k::PROBE);
+    let path = reader.get(&fields, &k::PROBE_PATH);
+    let interval = reader.get(&fields, &k::PROBE_INTERVAL);
+    let timeout = reader.get(&fields, &k::PROBE_TIMEOUT);
+    let failures = reader.get(&fields, &k::PROBE_FAILURES) as u32;
+    let statuses = reader.get_many(&fields, &k::PROBE_STATUSES);
+    let statuses = statuses.into_iter().map(|(_, one)| one).collect();
+    path.map(|path| Probe { path, interval, timeout, failures, statuses })
 }

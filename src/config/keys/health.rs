@@ -1,7 +1,9 @@
 //! The keys of an upstream's health.
 
+use crate::config::address::Many;
 use crate::config::defaults as d;
 use crate::config::kind::{Key, Section, Shape};
+use crate::config::probe::{ProbePath, Status};
 use crate::config::quantity::{Count, Span};
 
 pub(in crate::config) static CONSECUTIVE_FAILURES: Key<Count> = Key::new(
@@ -41,6 +43,41 @@ pub(in crate::config) static LONGEST_EJECT: Key<Span> = Key::new(
     "Out for so long at most; well for so long, its relapses are forgiven.",
 );
 
+pub(in crate::config) static PROBE_PATH: Key<ProbePath> = Key::new(
+    "path",
+    ProbePath,
+    "Asked with GET below the path of `url`, with the upstream's key; without it nothing is asked.",
+);
+pub(in crate::config) static PROBE_INTERVAL: Key<Span> = Key::new(
+    "interval",
+    Span { default: d::PROBE_INTERVAL },
+    "From one probe to the next, a tenth more or less; on each worker.",
+);
+pub(in crate::config) static PROBE_TIMEOUT: Key<Span> = Key::new(
+    "timeout",
+    Span { default: d::PROBE_TIMEOUT },
+    "From asking for a stream to the answer's head.",
+);
+pub(in crate::config) static PROBE_FAILURES: Key<Count> = Key::new(
+    "failures",
+    Count { default: d::PROBE_FAILURES as u64, within: 1..=1_000 },
+    "Failures in a row that eject it.",
+);
+pub(in crate::config) static PROBE_STATUSES: Key<Many<Status>> = Key::new(
+    "statuses",
+    Many(Status { default: 200..=299 }),
+    "Answers that say that it is well; any other is a failure.",
+);
+
+pub(in crate::config) static PROBE: Section = Section {
+    name: "probe",
+    shape: Shape::One,
+    required: false,
+    doc: "A request of our own. While there are probes, one of them takes an ejected upstream back, and no \
+          client's request is its trial.",
+    entries: &[&PROBE_PATH, &PROBE_INTERVAL, &PROBE_TIMEOUT, &PROBE_FAILURES, &PROBE_STATUSES],
+};
+
 pub(in crate::config) static HEALTH: Section = Section {
     name: "health",
     shape: Shape::One,
@@ -54,5 +91,6 @@ pub(in crate::config) static HEALTH: Section = Section {
         &HEALTH_WINDOW,
         &EJECT,
         &LONGEST_EJECT,
+        &PROBE,
     ],
 };

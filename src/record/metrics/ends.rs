@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::hub::Hub;
 use super::super::names::Names;
 use super::super::outcome::{Clock, Ejection, HedgeEnd, Outcome, Prevented, ReplayReason, Silence};
-use super::super::recordings::Recordings;
+use super::super::recordings::{PROBES, Recordings};
 use super::super::text::{Kind, Text};
 
 /// Requests by the names of their labels: two upstreams of one name, or one called like
@@ -76,6 +76,21 @@ pub(super) fn silences(text: &mut Text, hub: &Hub, all: &Recordings) {
         for step in Silence::ALL {
             let labels = [("upstream", label.as_str()), ("step", step.label())];
             text.sample(name, &labels, upstream.silences[step as usize]);
+        }
+    }
+}
+
+pub(super) fn probes(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_probes_total";
+    text.family(
+        name,
+        Kind::Counter,
+        "Requests of our own that ask an upstream whether it is well.",
+    );
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        for (result, count) in PROBES.into_iter().zip(upstream.probes) {
+            let labels = [("upstream", label.as_str()), ("result", result)];
+            text.sample(name, &labels, count);
         }
     }
 }

@@ -198,3 +198,28 @@ fn how_answers_end_that_began_before_it_was_ejected_says_nothing() {
     assert_eq!((health.ended(out + 6 * S, out), health.cut(out + 6 * S, out)), (None, None));
     assert!(health.is_ejected());
 }
+
+#[test]
+fn where_there_are_probes_one_of_them_takes_it_back_once_its_time_is_over_and_no_request_is_tried()
+{
+    let (mut health, now) = well();
+    assert_eq!(health.probed(now, true, 3), None);
+    let back = now + eject(&mut health, now);
+    assert!(!health.allows(back + S), "not before a probe");
+    assert_eq!(health.probed(back - S, true, 3), None, "not before its time");
+    assert_eq!(health.probed(back, false, 3), None);
+    assert_eq!(health.probed(back + S, true, 3), Some(Change::Returned));
+    assert!(health.allows(back + S));
+    let back = back + eject(&mut health, back + S) + S;
+    health.adopt(POLICY, back);
+    assert!(health.allows(back), "without probes it is tried again");
+}
+
+#[test]
+fn probes_that_fail_in_a_row_eject() {
+    let (mut health, now) = well();
+    assert_eq!((health.probed(now, false, 2), health.probed(now, true, 2)), (None, None));
+    assert_eq!(health.probed(now, false, 2), None);
+    let ejected = Some(Change::Ejected(Ejection::Probe, 5 * S));
+    assert_eq!((health.probed(now, false, 2), health.probed(now, false, 2)), (ejected, None));
+}

@@ -25,6 +25,7 @@ fn upstream() -> Upstream {
         deadlines: UpstreamDeadlines::default(),
         dns: Dns::default(),
         health: HealthPolicy::default(),
+        probe: None,
     }
 }
 

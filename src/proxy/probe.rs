@@ -1,0 +1,53 @@
+//! One probe: a request of our own, told to nobody but the upstream's ward.
+
+use std::future::poll_fn;
+use std::time::Instant;
+
+use http::header::{HeaderValue, USER_AGENT};
+use http::{Request, StatusCode, Version};
+
+use super::{Proxy, Upstream};
+use crate::config::{Probe, UpstreamId};
+use crate::error::{Error, Kind};
+use crate::upstream::{Broken, Source, Stream};
+
+/// So that the upstream's operator can tell them from requests.
+const AGENT: HeaderValue = HeaderValue::from_static("firstbyte-probe");
+
+impl Proxy {
+    /// Asks an upstream whether it is well, where it has a probe. Dropped, it resets its stream and says
+    /// nothing.
+    pub async fn probe(&self, id: UpstreamId) {
+        let Some(upstream) = self.upstreams.get(id.0) else { return };
+        let Some(probe) = self.config.upstreams.get(id.0).and_then(|of| of.probe.as_ref()) else {
+            return;
+        };
+        let came = tokio::time::timeout(probe.timeout, self.ask_probe(upstream, probe)).await;
+        let came = came.unwrap_or_else(|_elapsed| Err(Kind::HeadTimeout.into()));
+        let well = came.as_ref().is_ok_and(|status| probe.is_well(status.as_u16()));
+        if !well {
+            let upstream = &self.config.upstreams[id.0].name;
+            let error = came.as_ref().err().map(|error| error.kind().code());
+            let status = came.as_ref().ok().map(StatusCode::as_u16);
+            tracing::debug!(upstream, error, status, "a probe failed");
+        }
+        upstream.ward.probed(Instant::now(), well, probe.failures);
+    }
+
+    async fn ask_probe(&self, upstream: &Upstream, probe: &Probe) -> Result<StatusCode, Error> {
+        let broken = |error| Error::with(Kind::Internal, error);
+        let record = self.recorder.probe();
+        let lease = upstream.pool.lease(&record).await?;
+        // As a client's over HTTP/2, which names no host in a header.
+        let asked = Request::get(probe.path.as_str()).version(Version::HTTP_2);
+        let asked = asked.header(USER_AGENT, AGENT).body(());
+        let (head, ()) = asked.map_err(broken)?.into_parts();
+        let head = upstream.head.request(head, "", lease.version())?;
+        let Stream { mut answering, lease, .. } =
+            lease.open(head, false, &record).map_err(Broken::into_cut)?;
+        let answer = poll_fn(|cx| answering.poll_head(cx)).await;
+        let (head, body) = answer.map_err(Broken::into_cut)?;
+        Source::new(body, lease, true).pass_over();
+        Ok(head.status)
+    }
+}
