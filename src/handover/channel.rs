@@ -101,8 +101,8 @@ fn understood(text: &str, socket: Option<TcpListener>) -> Option<Message> {
     match (word, socket) {
         ("client", Some(socket)) => Some(Message::Client(address.parse().ok()?, socket)),
         ("admin", Some(socket)) => Some(Message::Admin(address.parse().ok()?, socket)),
-        ("all", None) => Some(Message::All),
-        ("ready", None) => Some(Message::Ready),
+        ("all", None) if address.is_empty() => Some(Message::All),
+        ("ready", None) if address.is_empty() => Some(Message::Ready),
         _ => None,
     }
 }
