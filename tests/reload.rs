@@ -1,5 +1,6 @@
 //! A reload changes what the file says has changed, and nothing else; a bad file changes nothing.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -29,11 +30,12 @@ fn file(upstreams: &[(&str, &Upstream, &str)]) -> String {
                     upstreams:\n"
         .to_owned();
     for (name, upstream, more) in upstreams {
-        text += &format!("  {name}: {{ url: '{}', protocol: http2{more} }}\n", upstream.url());
+        let url = upstream.url();
+        writeln!(text, "  {name}: {{ url: '{url}', protocol: http2{more} }}").expect("a String");
     }
     text += "routes:\n";
     for (name, _, _) in upstreams {
-        text += &format!("  - {{ path: /{name}, upstream: {name} }}\n");
+        writeln!(text, "  - {{ path: /{name}, upstream: {name} }}").expect("a String");
     }
     text
 }

@@ -91,7 +91,9 @@ fn reloads(before: impl Fn(&Upstream) -> String, after: impl Fn(&Upstream) -> St
         read_to(stream, "data: [DONE]\n\n\r\n0\r\n\r\n");
     }
     stop.store(true, Ordering::Relaxed);
-    clients.into_iter().for_each(|client| client.join().expect("every answer came whole"));
+    for client in clients {
+        client.join().expect("every answer came whole");
+    }
     let whole = whole.load(Ordering::Relaxed) + lasting.len() as u64;
     let complete = r#"firstbyte_stream_end_total{outcome="complete"}"#;
     fixture.wait_until("all are told", |fixture| fixture.count(complete) == whole);

@@ -58,8 +58,8 @@ pub(super) fn check(before: &Config, after: &Config, file: &str, text: &str) -> 
         hint: FIXED.into(),
     };
     let faults: Vec<_> = fixed.iter().filter(|(_, differs)| *differs).map(fault).collect();
-    let fine = faults.is_empty().then_some(());
-    Faults::or(faults, fine)
+    let nothing = faults.is_empty().then_some(());
+    Faults::or(faults, nothing)
 }
 
 /// Whether connections opened for one serve the other: all that they are made of is the same. What they

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::env::VarError;
+use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -41,9 +42,18 @@ pub fn read(path: &Path, env: &dyn Env) -> Result<Read, Faults> {
         path: path.to_owned(),
         config,
         files: noting.files.into_inner(),
-        digest: digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
+        digest: hex(&digest, 6),
         text: String::from_utf8_lossy(&text).into_owned(),
     })
+}
+
+/// The first bytes in hex.
+fn hex(bytes: &[u8], count: usize) -> String {
+    let mut text = String::with_capacity(count * 2);
+    for byte in bytes.iter().take(count) {
+        let _ = write!(text, "{byte:02x}"); // a String takes all
+    }
+    text
 }
 
 /// As [`read`], for a process that runs with `before`.

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// What tells a file from what it was; `None` where there is none. Links are followed: a Kubernetes
-/// ConfigMap changes by a link that is moved to another folder.
+/// `ConfigMap` changes by a link that is moved to another folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(Option<Identity>);
 

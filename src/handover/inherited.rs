@@ -100,7 +100,7 @@ impl Inherited {
         Ok(given)
     }
 
-    /// By their own addresses. sd_listen_fds(3).
+    /// By their own addresses: `sd_listen_fds(3)`.
     fn from_systemd() -> Result<Self, HandoverError> {
         let mut descriptors = ListenFd::from_env();
         let mut given = Self { is_complete: true, ..Self::default() };

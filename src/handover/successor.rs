@@ -161,7 +161,7 @@ fn ended(child: &mut Child) -> GaveUp {
         if let Ok(Some(status)) = child.try_wait() {
             return GaveUp::Ended(status);
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::park_timeout(Duration::from_millis(5));
     }
     GaveUp::Silent
 }

@@ -79,15 +79,14 @@ fn build(
     let mut upstreams = Vec::with_capacity(config.upstreams.len());
     for (id, meant) in config.upstreams.iter().enumerate() {
         let same = before.and_then(|before| same(plan, id, before));
-        let pool = match same {
-            Some(same) => same.pool.clone(),
-            None => {
-                let (tls, name) = (plan.tls(id), plan.name(id)?);
-                let meant = Arc::new(meant.clone());
-                let pool = Pool::new(id, meant, tls, name, recorder.clone()).ok()?;
-                fresh.push(Rc::clone(&pool));
-                Held::new(pool)
-            }
+        let pool = if let Some(same) = same {
+            same.pool.clone()
+        } else {
+            let (tls, name) = (plan.tls(id), plan.name(id)?);
+            let meant = Arc::new(meant.clone());
+            let pool = Pool::new(id, meant, tls, name, recorder.clone()).ok()?;
+            fresh.push(Rc::clone(&pool));
+            Held::new(pool)
         };
         let name = HeaderValue::try_from(&meant.name).ok()?;
         let known = same.or_else(|| before.and_then(|before| at_its_address(meant, before)));

@@ -152,8 +152,8 @@ impl Reloader {
 
     /// All workers, or none. The upstreams that are not warm.
     fn swap(&self, before: &Arc<Plan>, after: &Arc<Plan>) -> Result<Vec<String>, Refused> {
-        let (prepared, preparing) = std_mpsc::channel();
-        let (done, doing) = std_mpsc::channel();
+        let (prepared, preparing) = std_mpsc::sync_channel(self.workers.len());
+        let (done, doing) = std_mpsc::sync_channel(self.workers.len());
         let mut gates = Vec::with_capacity(self.workers.len());
         for worker in &self.workers {
             let (gate, go) = oneshot::channel();

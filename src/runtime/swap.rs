@@ -21,10 +21,10 @@ pub(super) struct Change {
     pub(super) before: Arc<Plan>,
     pub(super) after: Arc<Plan>,
     /// Takes the worker's word that it can.
-    pub(super) prepared: std_mpsc::Sender<Prepared>,
+    pub(super) prepared: std_mpsc::SyncSender<Prepared>,
     /// All workers can.
     pub(super) go: oneshot::Receiver<()>,
-    pub(super) done: std_mpsc::Sender<()>,
+    pub(super) done: std_mpsc::SyncSender<()>,
 }
 
 /// What a worker says before it is told to go.
@@ -58,11 +58,11 @@ impl Swap {
         let old = self.door.proxy();
         let in_force = Before { plan: &before, proxy: &old };
         let Some(Built { proxy, fresh }) = next(&after, in_force, &recorder, self.worker) else {
-            let _told = prepared.send(Prepared::No);
+            let _told = prepared.try_send(Prepared::No);
             return;
         };
         let cold = warm(&fresh).await;
-        if prepared.send(Prepared::Yes { cold }).is_err() || go.await.is_err() {
+        if prepared.try_send(Prepared::Yes { cold }).is_err() || go.await.is_err() {
             return; // another worker cannot, or nobody waits any more
         }
         commit(&proxy, &old, in_force.plan);
@@ -71,7 +71,7 @@ impl Swap {
         self.warming.follow(Arc::clone(&after.config), pools);
         self.door.lead_to(Rc::new(proxy));
         probing::begin(&self.door);
-        let _told = done.send(());
+        let _told = done.try_send(());
     }
 }
 

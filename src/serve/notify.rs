@@ -1,4 +1,4 @@
-//! What a service manager is told: sd_notify(3). Nothing where there is none.
+//! What a service manager is told: `sd_notify(3)`. Nothing where there is none.
 
 use std::env;
 use std::ffi::OsStr;

@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Looks until dropped.
 pub(super) struct Watching(
-    #[expect(dead_code, reason = "its end is what it says")] mpsc::Sender<()>,
+    #[expect(dead_code, reason = "its end is what it says")] mpsc::SyncSender<()>,
 );
 
 /// What the looks so far showed.
@@ -48,7 +48,7 @@ impl Changing {
 
 /// Begins to look, on a thread of its own: a file system that does not answer holds up nothing else.
 pub(super) fn watch(reloader: &Arc<Reloader>) -> std::io::Result<Watching> {
-    let (alive, owner) = mpsc::channel::<()>();
+    let (alive, owner) = mpsc::sync_channel::<()>(1);
     let reloader = Arc::downgrade(reloader);
     thread::Builder::new().name("watch".into()).spawn(move || {
         let mut changing = Changing::default();

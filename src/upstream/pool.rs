@@ -141,7 +141,9 @@ impl Pool {
     fn empty(&self) {
         if self.closed.get() && self.waiters.borrow().is_empty() {
             let conns = self.conns.borrow().clone();
-            conns.iter().for_each(|conn| self.drain(conn));
+            for conn in &conns {
+                self.drain(conn);
+            }
         }
     }
 
