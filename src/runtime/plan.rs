@@ -55,14 +55,13 @@ impl Plan {
         for (id, upstream) in config.upstreams.iter().enumerate() {
             let ca = read_ca(upstream)?;
             let same = before.and_then(|before| before.link(upstream, ca.as_deref()));
-            links.push(match same {
-                Some((_, link)) => link.clone(),
-                None => {
-                    let tls = tls(upstream, &mut roots)?;
-                    let name = Name::of(upstream, hub.dns(&places, id), &mut resolver)
-                        .map_err(|error| StartError::Io("start the DNS thread", error))?;
-                    Link { tls, ca, name }
-                }
+            links.push(if let Some((_, link)) = same {
+                link.clone()
+            } else {
+                let tls = tls(upstream, &mut roots)?;
+                let name = Name::of(upstream, hub.dns(&places, id), &mut resolver)
+                    .map_err(|error| StartError::Io("start the DNS thread", error))?;
+                Link { tls, ca, name }
             });
         }
         Ok(Self { config: Arc::new(config), places, links, resolver })
