@@ -1,7 +1,7 @@
 //! Upstreams whose names move, fail, or lead to several addresses of which not all answer.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loadtest::tls::CertificateSpec;
 use loadtest::upstream::{Builder, Cut, Log, Script, Seen, Upstream};
@@ -10,6 +10,7 @@ use crate::fixture::{PATIENCE, scratch};
 use crate::name_service::{NameService, Says};
 use crate::program::Program;
 use crate::raw_http1::Client;
+use crate::size::bound;
 
 const NAME: &str = "model.firstbyte.test";
 const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -102,6 +103,39 @@ fn a_name_that_moves_takes_new_requests_along_and_lets_open_streams_finish() {
 }
 
 const FAILURES: &str = r#"firstbyte_dns_failures_total{upstream="mock"}"#;
+
+/// By default, and with a TTL of one second.
+#[test]
+fn a_new_address_is_used_within_its_ttl_and_five_seconds_and_no_dns_for_long_costs_no_request() {
+    let Some(names) = NameService::start(says(&[HERE])) else { return };
+    let [here, _there] = pair(|here, there| [at(here), at(there)]);
+    let program = names.program(&config("http", here.addr().port(), ""));
+    ready(&program);
+    let mut client = Client::to(program.address);
+    let mut who = || {
+        client.ask("/v1/chat/completions", b"{}");
+        let answer = client.answer().expect("an answer");
+        assert_eq!((answer.status, answer.whole), (200, true), "{}", answer.text());
+        answer.text()
+    };
+    assert_eq!(who(), HERE.to_string());
+    names.say(says(&[THERE]));
+    let moved = Instant::now();
+    while who() != THERE.to_string() {
+        assert!(
+            moved.elapsed() < bound(2 * PATIENCE, Duration::from_secs(6)),
+            "it is not followed"
+        );
+    }
+    names.say(Says::Nothing);
+    let (silent, mut requests) = (Instant::now(), 0_u64);
+    while silent.elapsed() < bound(Duration::from_secs(6), Duration::from_secs(600)) {
+        assert_eq!(who(), THERE.to_string());
+        requests += 1;
+    }
+    println!("followed after {:?} at most; {requests} requests without DNS", silent - moved);
+    assert!(program.count(FAILURES) > 0, "it was not asked meanwhile");
+}
 
 /// It fails in each way there is, and connections are lost meanwhile: they are made anew to the last
 /// address known.

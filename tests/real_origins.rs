@@ -150,8 +150,8 @@ fn reloads_under_load_are_seen_by_no_client() {
         let Some(origin) = Origin::start(make, mock.addr()) else { continue };
         let fixture = before(&origin);
         let crowd = Crowd::gather(fixture.address(), CLIENTS, &expected());
-        for _ in 0..5 {
-            crowd.go_on_for(5 * CLIENTS);
+        for _ in 0..25 {
+            crowd.go_on_for(CLIENTS);
             origin.reload();
         }
         crowd.go_on_for(10 * CLIENTS);

@@ -19,7 +19,8 @@ use crate::config::Upstream;
 use crate::error::{Error, Kind};
 use crate::record::DnsMeters;
 
-/// The first pause after a failure while nothing is known; it doubles up to the interval.
+/// The longest that the first pause after a failure can be; doubled with each further one, up to the
+/// interval.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Connects that failed have a name looked up again ahead of its time, this often at most.
@@ -232,10 +233,9 @@ impl Followed {
         }
         let round = self.failures.min(16);
         self.failures = self.failures.saturating_add(1);
-        if resolved {
-            return self.interval;
+        if !resolved {
+            self.known.send_replace(Known::Unresolved(why.into()));
         }
-        self.known.send_replace(Known::Unresolved(why.into()));
         backoff(FIRST_PAUSE, self.interval, round, draw())
     }
 }
