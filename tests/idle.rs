@@ -65,7 +65,7 @@ fn ten_thousand_idle_streams_fit_into_256_mib_and_as_many_after_them() {
     // The allocator keeps most of it for who comes next, and gives little back to the kernel: that is
     // told. What it keeps is used again, and nothing is lost.
     let begun = Instant::now();
-    let gone = r#"firstbyte_streams_in_flight 0"#;
+    let gone = "firstbyte_streams_in_flight 0";
     program.wait_until("all have left", |program| program.page("/metrics").contains(gone));
     println!("{} bytes {:?} after they left", program.resident(), begun.elapsed());
     let streams = open(&program, size(STREAMS, STREAMS_IN_FULL));
