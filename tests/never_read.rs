@@ -6,7 +6,7 @@ use loadtest::upstream::{Log, Script, Seen, Step, Upstream};
 
 use crate::fixture::{Fixture, PATIENCE};
 use crate::program::{Program, file_for};
-use crate::size::{bound, quantile, raise_descriptor_limit};
+use crate::size::{bound, is_full, quantile, raise_descriptor_limit};
 use crate::{raw_http1, raw_http2, size};
 
 /// Of each protocol; the promise's full size is a thousand of both.
@@ -50,8 +50,8 @@ fn unread(log: &Log) -> impl Iterator<Item = &loadtest::upstream::RequestSeen> {
 const WINDOW: u64 = 64 * 1024;
 
 /// And what it costs besides: what an HTTP/1.1 writer has gathered for one write (32 KiB and a frame),
-/// or what an HTTP/2 connection costs hyper; the task, the record, the upstream's stream. In a debug
-/// build, whose futures are larger.
+/// or what an HTTP/2 connection costs hyper; the task, the record, the upstream's stream. A
+/// release build weighs the same.
 const BESIDES: u64 = 80 * 1024;
 
 #[test]
@@ -117,7 +117,7 @@ fn a_thousand_clients_that_never_read_are_evicted_at_their_deadline_and_neighbou
         };
         let begun = Instant::now();
         while !given_up(&fixture) {
-            assert!(begun.elapsed() < STALL + PATIENCE * 2, "not all are evicted");
+            assert!(begun.elapsed() < STALL + PATIENCE * 4, "not all are evicted");
             tokio::time::sleep(Duration::from_millis(50)).await; // between looks at a long log
         }
         drop(clients);
@@ -133,9 +133,11 @@ fn a_thousand_clients_that_never_read_are_evicted_at_their_deadline_and_neighbou
     assert!(first >= STALL, "evicted before the deadline, after {first:?}");
     let late = bound(Duration::from_secs(60), Duration::from_secs(1));
     assert!(last <= STALL + late, "evicted only after {last:?}");
-    let (alone, beside) = (quantile(&mut alone, 99), quantile(&mut beside, 99));
-    println!("a neighbour's p99 is {beside:?}, and was {alone:?}");
-    let slack = bound(Duration::from_secs(1), Duration::from_micros(200));
+    // On a shared machine the slowest of a hundred tell about the machine.
+    let percent = if is_full() { 99 } else { 50 };
+    let (alone, beside) = (quantile(&mut alone, percent), quantile(&mut beside, percent));
+    println!("a neighbour's p{percent} is {beside:?}, and was {alone:?}");
+    let slack = bound(Duration::from_millis(500), Duration::from_micros(200));
     assert!(beside <= alone * 2 + slack, "{beside:?} beside them, {alone:?} alone");
     for line in fixture.access_log() {
         let code = (line["path"] == "/v1/unread").then_some("client_stalled");

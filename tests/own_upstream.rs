@@ -20,7 +20,7 @@ fn ask() -> Ask {
     Ask::post("/v1/chat/completions", r#"{"stream":true}"#)
 }
 
-fn assert_not_trusted(spec: CertificateSpec) {
+fn assert_not_trusted(spec: &CertificateSpec) {
     for upstream in [Upstream::builder().http1(), Upstream::builder().http2()] {
         let fixture = Fixture::unready(upstream.certificate(spec.clone()), |_| {});
         assert_refused(&Http1::new(fixture.connect()).ask(&ask()), 502, "tls_error");
@@ -31,13 +31,13 @@ fn assert_not_trusted(spec: CertificateSpec) {
 
 #[test]
 fn a_certificate_that_has_expired_is_refused() {
-    assert_not_trusted(CertificateSpec { expired: true, ..CertificateSpec::default() });
+    assert_not_trusted(&CertificateSpec { expired: true, ..CertificateSpec::default() });
 }
 
 #[test]
 fn a_certificate_of_another_name_is_refused() {
     let names = Some(vec!["elsewhere.test".to_owned()]);
-    assert_not_trusted(CertificateSpec { names, ..CertificateSpec::default() });
+    assert_not_trusted(&CertificateSpec { names, ..CertificateSpec::default() });
 }
 
 /// A record of TLS: its type, 1.0 as the version that all records say, and its content.
@@ -65,7 +65,7 @@ fn offered(hello: &[u8]) -> Vec<[u8; 2]> {
 fn tls_1_1_is_neither_offered_nor_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let (told, came) = mpsc::channel();
+    let (told, came) = mpsc::sync_channel(64);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.expect("a connection");

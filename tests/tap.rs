@@ -1,6 +1,7 @@
 //! A wire between proxy and upstream that is listened to: which HTTP/2 frames the proxy sends, held
 //! back for as long as a test says, as a long way would.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -18,8 +19,8 @@ pub(crate) struct Tap(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// Types of the frames that went up, in order.
-    kinds: Mutex<Vec<u8>>,
+    /// How many frames of each type went up.
+    kinds: Mutex<HashMap<u8, usize>>,
     held: Mutex<bool>,
     released: Condvar,
 }
@@ -58,7 +59,7 @@ impl Tap {
     /// How many frames of a type the proxy has sent.
     pub(crate) fn count(&self, kind: u8) -> usize {
         let kinds = self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        kinds.iter().filter(|seen| **seen == kind).count()
+        kinds.get(&kind).copied().unwrap_or(0)
     }
 
     fn join(&self, proxy: &TcpStream, upstream: &TcpStream) -> io::Result<()> {
@@ -89,7 +90,13 @@ impl Tap {
             let length = u32::from_be_bytes([0, frame[0], frame[1], frame[2]]) as usize;
             frame.resize(9 + length, 0);
             from.read_exact(&mut frame[9..])?;
-            self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner).push(frame[3]);
+            *self
+                .0
+                .kinds
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(frame[3])
+                .or_default() += 1;
             let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
             drop(self.0.released.wait_while(held, |held| *held));
             to.write_all(&frame)?;

@@ -29,7 +29,7 @@ fn mark(tenant: usize, nth: usize) -> String {
 fn frames(mark: &str, nth: usize) -> Vec<Bytes> {
     let mut random = Random::new(nth as u64);
     let frame = |times: usize| Bytes::from(format!("data: {}\n\n", mark.repeat(times)));
-    (0..1 + random.below(6)).map(|_| frame(1 + random.below(40))).collect()
+    (0..=random.below(6)).map(|_| frame(1 + random.below(40))).collect()
 }
 
 /// The path says whose it is; what is done to it is drawn from its number and from who is asked.

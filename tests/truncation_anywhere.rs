@@ -36,7 +36,7 @@ fn whole_http1(chunked: bool) -> Vec<u8> {
 
 /// All but at least its last byte, and the connection's end.
 fn cut_http1(nth: usize) -> Reply {
-    let whole = whole_http1(nth % 2 == 0);
+    let whole = whole_http1(nth.is_multiple_of(2));
     let at = Random::new(nth as u64).below(whole.len());
     Reply { bytes: whole[..at].to_vec(), close: true }
 }
