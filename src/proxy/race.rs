@@ -3,8 +3,10 @@
 
 use std::cell::RefCell;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+use http::header::EXPECT;
 
 use super::Proxy;
 use super::travel::{Raced, Tried, Trip};
@@ -49,6 +51,12 @@ impl Proxy {
         if let Some(tried) = early.await {
             saw(hedging, &tried, since());
             return Raced::alone(tried);
+        }
+        if !trip.head.headers.contains_key(EXPECT) {
+            // It may not have been read because the first one does not take it. A client that waits to be
+            // told to send its body would be told by this.
+            let read = |cx: &mut Context<'_>| trip.upload.borrow_mut().read_ahead(cx);
+            std::future::poll_fn(|cx| Poll::Ready(read(cx))).await;
         }
         let Some(second) = self.second(trip, way, hedging, began.elapsed()) else {
             let tried = first.await;
