@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::header::EXPECT;
@@ -55,8 +55,11 @@ impl Proxy {
         if !trip.head.headers.contains_key(EXPECT) {
             // It may not have been read because the first one does not take it. A client that waits to be
             // told to send its body would be told by this.
-            let read = |cx: &mut Context<'_>| trip.upload.borrow_mut().read_ahead(cx);
-            std::future::poll_fn(|cx| Poll::Ready(read(cx))).await;
+            std::future::poll_fn(|cx| {
+                trip.upload.borrow_mut().read_ahead(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
         let Some(second) = self.second(trip, way, hedging, began.elapsed()) else {
             let tried = first.await;
