@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use firstbyte::config::{Config, HealthPolicy, Hedge, Protocol, Triggers};
-use loadtest::upstream::{Cut, End, RequestSeen, Script, Upstream};
+use firstbyte::config::{Config, HealthPolicy, Hedge, Protocol, Retry, Triggers};
+use loadtest::upstream::{Cut, End, Log, RequestSeen, Script, Upstream};
 
 use crate::fixture::{Fixture, PATIENCE};
 use crate::group::{Several, ask, key_of, ok};
@@ -193,6 +193,27 @@ fn where_both_fail_the_next_is_asked_as_ever_and_gets_the_whole_body() {
 }
 
 #[test]
+fn a_request_is_hedged_once_however_often_it_is_sent() {
+    let limited = Script::new().rate_limited(Duration::ZERO);
+    let (slowly, quickly) = (LATE / 2, Duration::ZERO);
+    let mending = |body: &'static str, after: Duration| {
+        let limited = limited.clone();
+        Upstream::builder().clear().http2().respond(move |seen| {
+            let then = if seen.nth == 0 { limited.clone() } else { ok(body) };
+            Script { steps: [Script::new().wait(after).steps, then.steps].concat(), ..then }
+        })
+    };
+    let members = vec![mending("from a", slowly), mending("from b", quickly)];
+    let several = Several::of(members, Protocol::Http2, |config| {
+        hedging(config);
+        config.groups[0].retry =
+            Retry { times: 1, pause: SOON / 10, budget: 100, ..Retry::default() };
+    });
+    assert_from(&several.ask(&ask()), "a");
+    assert_eq!(several.asked(), [2, 1]);
+}
+
+#[test]
 fn where_both_fail_and_nobody_is_left_the_client_gets_an_upstream_s_own_words() {
     let limited = |body: &str| Script::new().answer(429, &[], body.to_owned());
     for (first, second, words) in [
@@ -227,8 +248,12 @@ fn under_slow_everything_hedges_are_bounded_by_their_budget() {
 
 #[test]
 fn each_of_both_gets_the_whole_body_and_its_own_key() {
-    let several = Several::configured(&[Script::new().stall(), Script::new().echo()], hedging);
-    let pieces: Vec<_> = (0..40_u8).map(|n| Bytes::from(vec![n; 5_000])).collect();
+    // More than a stream's window: an echo begins to answer while it is being sent the rest.
+    let several = Several::configured(&[Script::new().stall(), Script::new().echo()], |config| {
+        hedging(config);
+        config.limits.replay_bytes = 8_000_000;
+    });
+    let pieces: Vec<_> = (0..40_u8).map(|n| Bytes::from(vec![n; 100_000])).collect();
     for length in [Length::Known, Length::Unknown] {
         let asked = ask().header("authorization", "Bearer sk-theirs").header("x-mine", "kept");
         let answer = several.ask(&asked.body(pieces.clone(), length));
@@ -236,8 +261,10 @@ fn each_of_both_gets_the_whole_body_and_its_own_key() {
         assert_eq!(answer.body(), pieces.concat(), "{length:?}");
     }
     for (nth, upstream) in [&several.fixture.upstream, &several.others[0]].into_iter().enumerate() {
-        let whole = |seen: &RequestSeen| seen.body_len == 200_000;
-        assert!(upstream.wait_for(|log| log.requests.iter().all(whole), PATIENCE));
+        // The first may be overtaken while it still takes the body.
+        let whole = |seen: &RequestSeen| nth == 0 || seen.body_len == 4_000_000;
+        let two = |log: &Log| log.requests.len() == 2 && log.requests.iter().all(whole);
+        assert!(upstream.wait_for(two, PATIENCE));
         for seen in &upstream.log().requests {
             assert_eq!(seen.header_values("authorization"), [format!("Bearer {}", key_of(nth))]);
             assert_eq!(seen.header("x-mine"), Some("kept"));
@@ -341,4 +368,55 @@ fn a_body_that_is_still_coming_is_not_sent_twice() {
     client.send_piece(&asked, b"from a");
     assert_from(&client.answer(&asked), "a");
     assert_eq!(several.asked(), [1, 0]);
+}
+
+/// One stream at most, and somebody has it.
+fn busy(config: &mut Config) {
+    hedging(config);
+    let pool = &mut config.upstreams[0].pool;
+    (pool.min_connections, pool.max_connections, pool.streams_per_connection) = (1, 1, 1);
+    pool.queue_timeout = PATIENCE * 3;
+}
+
+fn occupied(several: &Several) -> Http1 {
+    let mut client = Http1::new(several.fixture.connect());
+    client.send(&ask());
+    assert_eq!(client.head(&ask()).header("x-firstbyte-upstream"), Some("a"));
+    client
+}
+
+#[test]
+fn who_waits_for_a_stream_of_the_first_is_late_too() {
+    let several =
+        Several::configured(&[Script::new().stream().stall(), Script::new().echo()], busy);
+    let _first = occupied(&several);
+    let pieces: Vec<_> = (0..20_u8).map(|n| Bytes::from(vec![n; 5_000])).collect();
+    for length in [Length::Known, Length::Unknown] {
+        let answer = several.ask(&ask().body(pieces.clone(), length));
+        assert_eq!(answer.header("x-firstbyte-upstream"), Some("b"));
+        assert_eq!(answer.body(), pieces.concat());
+    }
+    assert_eq!((several.asked(), losers(&several.fixture, "a")), (vec![1, 2], 0), "`a` never knew");
+}
+
+#[test]
+fn what_was_read_ahead_in_vain_goes_up_in_order_and_trailers_after_it() {
+    let once_busy = Upstream::builder().clear().http2().respond_early(|seen| {
+        if seen.nth == 0 { Script::new().early().stream().stall() } else { Script::new().echo() }
+    });
+    let other = Upstream::builder().clear().http2().script(ok("from b"));
+    let several = Several::of(vec![once_busy, other], Protocol::Http2, busy);
+    let first = occupied(&several);
+    let pieces: Vec<_> = (0..20_u8).map(|n| Bytes::from(vec![n; 5_000])).collect();
+    let asked = ask().body(pieces.clone(), Length::Unknown).trailer("x-sum", "7");
+    let mut client = Http1::new(several.fixture.connect());
+    client.send(&asked);
+    several
+        .fixture
+        .wait_until("a hedge was wanted", |fixture| prevented(fixture, "hedge_body") == 1);
+    drop(first);
+    assert_eq!(client.answer(&asked).body(), pieces.concat());
+    let seen = several.fixture.upstream.log().requests[1].clone();
+    assert_eq!((seen.body_len, seen.trailers.len()), (100_000, 1), "{seen:?}");
+    assert_eq!(several.asked(), [2, 0]);
 }

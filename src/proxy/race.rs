@@ -6,6 +6,8 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use http::header::EXPECT;
+
 use super::Proxy;
 use super::travel::{Raced, Tried, Trip};
 use crate::config::UpstreamId;
@@ -49,6 +51,15 @@ impl Proxy {
         if let Some(tried) = early.await {
             saw(hedging, &tried, since());
             return Raced::alone(tried);
+        }
+        if !trip.head.headers.contains_key(EXPECT) {
+            // It may not have been read because the first one does not take it. A client that waits to be
+            // told to send its body would be told by this.
+            std::future::poll_fn(|cx| {
+                trip.upload.borrow_mut().read_ahead(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
         let Some(second) = self.second(trip, way, hedging, began.elapsed()) else {
             let tried = first.await;

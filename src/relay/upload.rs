@@ -107,6 +107,27 @@ impl Upload {
         true
     }
 
+    /// Reads what is here of the body although the upstream may not take it yet, as much of it as may be
+    /// kept. Waits for nothing.
+    pub fn read_ahead(&mut self, cx: &mut Context<'_>) {
+        let mut ahead = Vec::new();
+        while !self.ended && self.failed.is_none() && self.kept.kept() != BodyKept::Spoiled {
+            let Poll::Ready(frame) = self.body.poll_frame(cx) else { break };
+            match self.take(frame) {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => {
+                    self.kept.push(&data);
+                    ahead.push(data);
+                }
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        if !ahead.is_empty() {
+            let before = std::mem::take(&mut self.again);
+            self.again = before.chain(ahead).collect::<Vec<_>>().into_iter();
+        }
+    }
+
     /// The same body from its first byte, for somebody who is asked beside the first. References, not
     /// copies. `None` unless all of it was read from the client and is kept.
     pub fn twin(&self) -> Option<Self> {
@@ -179,7 +200,9 @@ impl Upload {
             if matches!(sink, Sink::Closed) {
                 return Poll::Ready(Ok(()));
             }
-            if self.chunk.is_empty() && !self.is_empty() && self.trailers.is_none() {
+            // Trailers that were read ahead come after all that was.
+            let more = self.trailers.is_none() || self.again.len() > 0;
+            if self.chunk.is_empty() && !self.is_empty() && more {
                 ready!(self.poll_next(cx))?;
             }
             if ready!(self.poll_give(cx, sink)).is_err() {
