@@ -52,6 +52,7 @@ fn upstream(base_path: &str) -> Upstream {
         dns: Dns::default(),
         health: HealthPolicy::default(),
         probe: None,
+        streams: None,
     }
 }
 

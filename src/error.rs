@@ -73,6 +73,14 @@ pub enum Kind {
     ClientDeadline,
     /// `limits.streams` requests are in flight.
     Busy,
+    /// `limits.streams` requests of this route are in flight.
+    RouteBusy,
+    /// `limits.streams` requests to this upstream are in flight.
+    UpstreamBusy,
+    /// `limits.connections` connections, or as many as there are descriptors for, are open.
+    TooManyConnections,
+    /// Memory is near `limits.memory`.
+    MemoryShort,
     /// Every upstream of the group is ejected, and the operator wants requests told so.
     AllEjected,
     /// The proxy is shutting down.

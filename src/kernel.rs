@@ -8,19 +8,19 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 const BESIDE: u64 = 8192;
 
 /// What is best asked before any thread is started. A refusal is not an error: what holds instead
-/// shows when it is met.
-pub(crate) fn prepare(connections: usize) {
+/// shows when it is met. Returns how many descriptors the process may have.
+pub(crate) fn prepare(connections: usize) -> u64 {
     // The allocator asks for huge pages, and then a connection's first kilobyte costs two
     // megabytes: tens of them at rest.
     let _kept = rustix::thread::disable_transparent_huge_pages(true);
-    reserve(connections);
+    reserve(connections)
 }
 
 /// Raises the soft limit as far as the hard one allows and grows the process's descriptor table to
 /// what `connections` may need. To be called before any thread is started: growing the table later,
 /// shared by threads, waits for an RCU grace period and can hold up `accept` for tens of
 /// milliseconds. A refusal is not an error: the limit that holds shows when it is met.
-fn reserve(connections: usize) {
+fn reserve(connections: usize) -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let hard = limit.maximum.unwrap_or(u64::MAX);
     let wanted = (connections as u64 * 2 + BESIDE).min(hard);
@@ -28,10 +28,12 @@ fn reserve(connections: usize) {
     if soft < wanted {
         let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
         if setrlimit(Resource::Nofile, raised).is_err() {
-            return grow(soft);
+            grow(soft);
+            return soft;
         }
     }
     grow(wanted);
+    soft.max(wanted)
 }
 
 /// A descriptor with a high number makes the table that large; it is closed again at once.

@@ -8,10 +8,12 @@
 //! its lease, resets the upstream's stream, and closes its record.
 
 mod ask;
+mod guarded;
 mod judge;
 mod patience;
 mod probe;
 mod race;
+mod shed;
 mod travel;
 
 use std::cell::RefCell;
@@ -24,7 +26,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderValue, Method, Request, Response, Version, request};
 
 use crate::accept::Client;
-use crate::admit::{Bound, Permit};
+use crate::admit::{Bound, Gate, Permit};
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
@@ -45,10 +47,8 @@ pub struct Proxy {
     pub groups: Groups,
     /// By [`crate::config::UpstreamId`].
     pub upstreams: Vec<Upstream>,
-    /// Client connections, over all workers.
-    pub connections: Bound,
-    /// Requests in flight, over all workers.
-    pub streams: Bound,
+    /// Who may come in, over all workers.
+    pub gate: Gate,
     /// Opens records.
     pub recorder: Recorder,
 }
@@ -63,6 +63,8 @@ pub struct Upstream {
     pub name: HeaderValue,
     /// Whether its groups ask it.
     pub ward: Rc<Ward>,
+    /// Requests in flight to it, over all workers, where they are bounded.
+    pub bound: Option<Bound>,
 }
 
 impl Proxy {
@@ -72,27 +74,46 @@ impl Proxy {
         client: &Client,
         request: Request<RequestBody>,
     ) -> Response<RelayBody> {
-        let record = self.recorder.open(Opened {
+        let record = self.open(client, &request);
+        let id = record.id().header_value();
+        let version = request.version();
+        let bodyless = request.method() == Method::HEAD;
+        let answered = {
+            let forwarding = std::pin::pin!(self.forward(client, request, &record, &id));
+            guarded::guarded(forwarding).await
+        };
+        let error = match answered {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(error)) => error,
+            Err(guarded::Panicked) => {
+                self.recorder.panicked();
+                tracing::error!(id = id.to_str().unwrap_or_default(), "a request panicked");
+                Kind::Internal.into()
+            }
+        };
+        self.refuse(&error, version, bodyless, &record)
+    }
+
+    /// Answers a request that is not looked at: the connection that it came on may not stay.
+    pub fn decline(
+        &self,
+        client: &Client,
+        request: &Request<RequestBody>,
+        kind: Kind,
+    ) -> Response<RelayBody> {
+        let record = self.open(client, request);
+        let bodyless = request.method() == Method::HEAD;
+        self.refuse(&kind.into(), request.version(), bodyless, &record)
+    }
+
+    fn open(&self, client: &Client, request: &Request<RequestBody>) -> Rc<Record> {
+        self.recorder.open(Opened {
             at: client.wire.read_at(),
             client: client.address,
             version: request.version(),
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
-        });
-        let id = record.id().header_value();
-        let version = request.version();
-        let bodyless = request.method() == Method::HEAD;
-        match self.forward(client, request, &record, &id).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let mut answer = refuse(&error, version, &record, &id);
-                if bodyless {
-                    // Over HTTP/2 hyper would send it, and the client reset the stream for that.
-                    *answer.body_mut() = RelayBody::own(Bytes::new());
-                }
-                answer
-            }
-        }
+        })
     }
 
     /// Answers what could not be read as a request on an HTTP/1.1 connection, or not to its end. It is
@@ -106,8 +127,36 @@ impl Proxy {
             method: unknown,
             path: "-".to_owned(),
         });
-        let id = record.id().header_value();
-        refuse(&kind.into(), Version::HTTP_11, &record, &id)
+        self.refuse(&kind.into(), Version::HTTP_11, false, &record)
+    }
+
+    /// The answer to a request that could not be forwarded, or whose upstream failed before its head.
+    /// `bodyless`: asked for by HEAD.
+    fn refuse(
+        &self,
+        error: &Error,
+        version: Version,
+        bodyless: bool,
+        record: &Rc<Record>,
+    ) -> Response<RelayBody> {
+        let kind = error.kind();
+        let (status, headers, body) = error.response_parts(&record.id().header_value());
+        record.status(status);
+        record.fault(kind.code());
+        record.end(relay::outcome(kind.outcome()));
+        if let Some(why) = shed::why(kind) {
+            self.recorder.shed(why);
+        }
+        // Over HTTP/2 hyper would send a body to HEAD too, and the client reset the stream for that.
+        let body = if bodyless { Bytes::new() } else { body };
+        let mut answer = Response::new(RelayBody::own(body));
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        if matches!(kind, Kind::BadRequest(_)) && version < Version::HTTP_2 {
+            // What follows on this connection may be part of what was not understood.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 
     async fn forward(
@@ -122,7 +171,8 @@ impl Proxy {
         let sends = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
         let limits = &self.config.limits;
         let idle = self.config.client.body_idle;
-        let upload = Upload::new(body, sends, limits.replay_bytes, idle, Instant::now(), record);
+        let keep = (limits.replay_bytes, self.gate.pressure());
+        let upload = Upload::new(body, sends, keep, idle, Instant::now(), record);
         let upload = RefCell::new(upload);
         if head.headers.len() > limits.headers {
             return Err(Kind::TooManyHeaders.into()); // HTTP/2's: of HTTP/1.1 no such head is whole
@@ -155,9 +205,12 @@ impl Proxy {
         upload: &RefCell<Upload>,
         record: &Rc<Record>,
     ) -> Result<(Permit, Reached), Error> {
-        let permit = self.streams.enter()?;
+        let permit = self.gate.request()?;
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
+        let permit = self.gate.on_route(permit, route.route).inspect_err(|_full| {
+            record.on_route(route.route.0);
+        })?;
         // Both are there in every configuration that was checked.
         let group = self.groups.get(route.target).ok_or(Kind::Internal)?;
         let trip = Trip { head: &head, route, group, until, upload, record };
@@ -209,26 +262,4 @@ impl Proxy {
 /// Whether the rest of a refused request is worth reading: it is a body, and somebody sends it.
 fn is_understood(kind: Kind) -> bool {
     !matches!(kind, Kind::BadRequest(_) | Kind::BodyIdle | Kind::ClientGone)
-}
-
-/// The answer to a request that could not be forwarded, or whose upstream failed before its head.
-fn refuse(
-    error: &Error,
-    version: Version,
-    record: &Rc<Record>,
-    id: &HeaderValue,
-) -> Response<RelayBody> {
-    let kind = error.kind();
-    let (status, headers, body) = error.response_parts(id);
-    record.status(status);
-    record.fault(kind.code());
-    record.end(relay::outcome(kind.outcome()));
-    let mut answer = Response::new(RelayBody::own(body));
-    *answer.status_mut() = status;
-    *answer.headers_mut() = headers;
-    if matches!(kind, Kind::BadRequest(_)) && version < Version::HTTP_2 {
-        // What follows on this connection may be part of what was not understood.
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    answer
 }

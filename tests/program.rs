@@ -12,6 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fixture::{PATIENCE, scratch};
 
+/// Clock ticks a second, in which `/proc` counts: the same on every Linux that there is (`getconf CLK_TCK`).
+const TICKS: u64 = 100;
+
 /// The program with nothing of this process's environment that it would heed: of this build, or the one
 /// that `FIRSTBYTE_PROGRAM` names, so that a release build can be weighed.
 pub(crate) fn program() -> Command {
@@ -62,6 +65,20 @@ impl Program {
     /// Starts the proxy and waits until it has named both addresses.
     pub(crate) fn start(config: &PathBuf) -> Self {
         Self::spawn(program().arg("-c").arg(config))
+    }
+
+    /// The same with so many descriptors at most.
+    pub(crate) fn start_with_descriptors(most: u64, config: &PathBuf) -> Self {
+        let program = program();
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={most}:{most}")).arg("--").arg(program.get_program());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Self::spawn(command.stdin(Stdio::null()).arg("-c").arg(config))
     }
 
     /// The same by a command that becomes the program.
@@ -135,11 +152,43 @@ impl Program {
         }
     }
 
+    /// A raw client connection.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("the proxy listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_nodelay(true).expect("nodelay can be set");
+        stream
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// The CPU time that all its threads have used.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("the program runs");
+        // After the name in parentheses, which may hold anything: proc(5), fields 14 and 15.
+        let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace().skip(11);
+        let ticks: u64 = fields.take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
+        Duration::from_millis(ticks * 1000 / TICKS)
+    }
+
+    /// The most memory that it ever had resident, in bytes.
+    pub(crate) fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
     /// Its resident memory, in bytes.
     pub(crate) fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("the program runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
         kib.expect("a number of KiB") * 1024
     }

@@ -11,9 +11,9 @@ pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert!(proxy_status.starts_with("firstbyte; error="), "{proxy_status}");
     let id = answer.header("x-firstbyte-request-id").expect("an id");
     assert!(id.len() > 8 && answer.header("x-request-id") == Some(id), "{answer:?}");
-    let theirs = (400..500).contains(&status) && status != 408;
+    let theirs = (400..500).contains(&status) && ![408, 429].contains(&status);
     assert_eq!(answer.header("x-should-retry"), theirs.then_some("false"), "{code}");
-    let shortage = status == 503;
+    let shortage = [429, 503].contains(&status);
     assert_eq!(answer.header("retry-after"), shortage.then_some("1"), "{code}");
     assert_eq!(answer.header("retry-after-ms"), shortage.then_some("1000"), "{code}");
     let body = answer.json();
@@ -21,7 +21,11 @@ pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str) {
     let fields: Vec<_> = error.keys().map(String::as_str).collect();
     assert_eq!(fields, ["message", "type", "param", "code"]);
     assert_eq!((&error["code"], error["param"].is_null()), (&code.into(), true));
-    let kind = if (400..500).contains(&status) { "invalid_request_error" } else { "server_error" };
+    let kind = match status {
+        429 => "rate_limit_error",
+        400..500 => "invalid_request_error",
+        _ => "server_error",
+    };
     assert_eq!(error["type"], kind);
     assert!(error["message"].as_str().is_some_and(|message| message.len() > 10));
 }

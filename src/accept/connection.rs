@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::drain::Drain;
 use super::preface::{Protocol, sniff};
-use super::{http1, http2};
+use super::{http1, http2, refusal};
 use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::wire::{self, Stamped, Wire};
@@ -47,6 +47,11 @@ impl Door {
         Rc::clone(&self.proxy.borrow())
     }
 
+    /// Counts connections.
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
     /// From now on requests go to another one, also those of connections that are open.
     pub fn lead_to(&self, proxy: Rc<Proxy>) {
         // The old one is dropped after the borrow: its pools close with it.
@@ -55,8 +60,12 @@ impl Door {
 
     /// Serves a connection to its end. Dropped, everything on it is cancelled at once.
     pub async fn serve(self: Rc<Self>, stream: TcpStream, address: SocketAddr) {
-        // Over the bound the connection is closed without a word: to say more costs what is short.
-        let Ok(_permit) = self.proxy.borrow().connections.enter() else { return };
+        let entered = self.proxy.borrow().gate.connection();
+        let _place = match entered {
+            Ok(place) => place,
+            // Boxed: a connection that may stay has no room for it.
+            Err(kind) => return Box::pin(refusal::refuse(&self, stream, address, kind)).await,
+        };
         let _counted = self.recorder.client_connection();
         if wire::tune(&stream).is_err() {
             return; // the client left before we could look
@@ -66,7 +75,8 @@ impl Door {
             let client = &self.proxy.borrow().config.client;
             (client.write_stall, client.head)
         };
-        let socket = Stamped::new(stream, Instant::now(), Some(stall));
+        let began = Instant::now();
+        let socket = Stamped::new(stream, began, Some(stall));
         let client = Rc::new(Client { address, wire: Rc::clone(socket.wire()) });
         let protocol = {
             let sniffed = tokio::time::timeout(head, sniff(&socket));
@@ -75,7 +85,7 @@ impl Door {
         match protocol {
             Some(Ok(Ok(Some(Protocol::Http1)))) => {
                 // Boxed, so that a task has room for the protocol that it speaks and no other.
-                Box::pin(http1::serve(&self, socket, client, &mut member)).await;
+                Box::pin(http1::serve(&self, socket, client, &mut member, began)).await;
             }
             Some(Ok(Ok(Some(Protocol::Http2)))) => {
                 Box::pin(http2::serve(&self, socket, client, &mut member)).await;

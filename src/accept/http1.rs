@@ -33,15 +33,11 @@ pub(super) async fn serve(
     socket: ClientSocket,
     client: Rc<Client>,
     member: &mut Member,
+    began: Instant,
 ) {
     let seat = Seat::default();
-    let session = Session {
-        door,
-        socket: socket.clone(),
-        client,
-        in_flight: Cell::new(false),
-        told: Cell::new(member.is_told()),
-    };
+    let session = Session::new(door, &socket, client, began);
+    session.told.set(member.is_told());
     let mut life = std::pin::pin!(session.live());
     std::future::poll_fn(|cx| {
         if member.poll_told(cx) {
@@ -59,10 +55,20 @@ pub(super) async fn serve(
     .await;
 }
 
+/// Answers what is on its way with this refusal, and closes. Dropped, it closes at once.
+pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Client>, kind: Kind) {
+    let session = Session::new(door, &socket, client, Instant::now());
+    if session.turn_away(kind).await == After::Close {
+        session.close().await;
+    }
+}
+
 struct Session<'a> {
     door: &'a Door,
     socket: ClientSocket,
     client: Rc<Client>,
+    /// When the connection was accepted.
+    began: Instant,
     /// A request is under way: a client that leaves now is to be noticed, though nobody reads.
     in_flight: Cell<bool>,
     /// The connection is to finish.
@@ -80,11 +86,18 @@ enum After {
     Cut,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    fn new(door: &'a Door, socket: &ClientSocket, client: Rc<Client>, began: Instant) -> Self {
+        let (in_flight, told) = (Cell::new(false), Cell::new(false));
+        Self { door, socket: socket.clone(), client, began, in_flight, told }
+    }
+
     /// One request after the other.
     async fn live(&self) {
-        let mut begun = true; // what the protocol was recognised by
-        while let Some(head) = self.head(begun).await {
+        // The first head's time runs since the connection was accepted: it is what the protocol was
+        // recognised by.
+        let (mut begun, mut since) = (true, self.began);
+        while let Some(head) = self.head(begun, since).await {
             self.in_flight.set(true);
             let after = match head {
                 Ok(head) => self.answer(head).await,
@@ -92,7 +105,7 @@ impl Session<'_> {
             };
             self.in_flight.set(false);
             match after {
-                After::Stay => begun = false,
+                After::Stay => (begun, since) = (false, Instant::now()),
                 After::Close => return self.close().await,
                 After::Cut => return,
             }
@@ -100,8 +113,8 @@ impl Session<'_> {
     }
 
     /// The next request's head. `None` if the connection ended, or is to end, before one began.
-    async fn head(&self, begun: bool) -> Option<Result<Head, Kind>> {
-        let (mut patience, limits) = self.patience(begun);
+    async fn head(&self, begun: bool, since: Instant) -> Option<Result<Head, Kind>> {
+        let (mut patience, limits) = self.patience(begun, since);
         let mut search = Search::default();
         std::future::poll_fn(|cx| {
             loop {
@@ -139,10 +152,10 @@ impl Session<'_> {
     }
 
     /// Taken out of the configuration: a connection that waits must not keep an old one alive.
-    fn patience(&self, begun: bool) -> (Patience, Limits) {
+    fn patience(&self, begun: bool, since: Instant) -> (Patience, Limits) {
         let proxy = self.door.proxy();
         let (client, limits) = (&proxy.config.client, &proxy.config.limits);
-        let patience = Patience::new(client.head, client.idle, begun, Instant::now());
+        let patience = Patience::new(client.head, client.idle, begun, since);
         (patience, Limits { bytes: limits.header_bytes, headers: limits.headers })
     }
 

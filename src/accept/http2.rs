@@ -1,5 +1,6 @@
 //! HTTP/2 toward a client, in clear with prior knowledge.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::connection::{Client, Door};
 use super::drain::Member;
+use crate::error::Kind;
 use crate::relay::RequestBody;
 use crate::relay::attend::attended;
 use crate::wire::ClientSocket;
@@ -18,6 +20,9 @@ use crate::wire::ClientSocket;
 /// Streams that one client connection may have at once; what SDKs and load generators open on one
 /// connection, several times over.
 const STREAMS: u32 = 1024;
+
+/// And one that may not stay: the request that it came with, and what was sent along.
+const STREAMS_REFUSED: u32 = 16;
 
 /// Receive windows for request bodies: a large prompt or audio file flows without a round trip per
 /// 64 KiB, and one connection can make us hold no more than this.
@@ -51,14 +56,7 @@ pub(super) async fn serve(
             Ok::<_, Infallible>(proxy.serve(&client, request).await)
         })
     });
-    let header_bytes = u32::try_from(door.proxy().config.limits.header_bytes).unwrap_or(u32::MAX);
-    let mut builder = server::conn::http2::Builder::new(Local);
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(header_bytes);
+    let builder = builder(door, STREAMS);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
     if member.is_told() {
         connection.as_mut().graceful_shutdown(); // after what comes with the preface
@@ -70,4 +68,41 @@ pub(super) async fn serve(
         connection.as_mut().poll(cx).map(drop)
     })
     .await;
+}
+
+/// Answers the first request, and those that came with it, with this refusal, and closes. Dropped, it
+/// closes at once.
+pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Client>, kind: Kind) {
+    let (proxy, answered) = (door.proxy(), Rc::new(Cell::new(false)));
+    let told = Rc::clone(&answered);
+    let service = service_fn(move |request: Request<Incoming>| {
+        told.set(true);
+        let answer = proxy.decline(&client, &request.map(RequestBody::Http2), kind);
+        std::future::ready(Ok::<_, Infallible>(answer))
+    });
+    let builder = builder(door, STREAMS_REFUSED);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let mut leaving = false;
+    std::future::poll_fn(|cx| {
+        let mut polled = connection.as_mut().poll(cx);
+        if !leaving && answered.get() && polled.is_pending() {
+            leaving = true;
+            connection.as_mut().graceful_shutdown();
+            polled = connection.as_mut().poll(cx);
+        }
+        polled.map(drop)
+    })
+    .await;
+}
+
+fn builder(door: &Door, streams: u32) -> server::conn::http2::Builder<Local> {
+    let header_bytes = u32::try_from(door.proxy().config.limits.header_bytes).unwrap_or(u32::MAX);
+    let mut builder = server::conn::http2::Builder::new(Local);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(header_bytes);
+    builder
 }

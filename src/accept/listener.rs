@@ -126,7 +126,12 @@ pub async fn listen(
             Ok(accepted) => accepted,
             // The client was gone before we came: no shortage, no pause.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(_shortage) => {
+            Err(shortage) => {
+                door.recorder().accept_paused();
+                if pause == PAUSE {
+                    // Once for each shortage: it lasts until a connection is accepted again.
+                    tracing::warn!(%shortage, "cannot accept; waiting for what ends to make room");
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(MAX_PAUSE);
                 continue;

@@ -8,6 +8,7 @@ mod http2;
 mod listener;
 mod patience;
 mod preface;
+mod refusal;
 mod sending;
 
 pub use connection::{Client, Door};

@@ -50,6 +50,7 @@ pub(super) fn check(before: &Config, after: &Config, file: &str, text: &str) -> 
         ("admin", before.admin != after.admin),
         ("workers", before.workers != after.workers),
         ("access_log", before.access_log != after.access_log),
+        ("limits.memory", before.limits.memory != after.limits.memory),
     ];
     let fault = |(key, _): &(&str, bool)| Fault {
         place: place(file, text, key),
@@ -83,6 +84,7 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
         dns,
         health: _,
         probe: _,
+        streams: _,
     } = one;
     *name == other.name
         && (*scheme, host, *port) == (other.scheme, &other.host, other.port)
@@ -112,6 +114,7 @@ fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
         ("pool", shown(&then.pool) != shown(&now.pool)),
         ("deadlines", shown(&then.deadlines) != shown(&now.deadlines)),
         ("health", (then.health, &then.probe) != (now.health, &now.probe)),
+        ("limits", then.streams != now.streams),
     ];
     let named = parts.iter().filter(|(_, differs)| *differs);
     all.extend(named.map(|(part, _)| format!("upstreams.{}.{part}", now.name)));
@@ -123,7 +126,7 @@ fn route(config: &Config, route: &Route) -> String {
         Target::Upstream(id) => config.upstreams.get(id.0).map(|upstream| &upstream.name),
         Target::Group(id) => config.groups.get(id.0).map(|group| &group.name),
     };
-    format!("routes {} {:?} {:?}", route.path, name, route.deadlines)
+    format!("routes {} {:?} {:?} {:?}", route.path, name, route.deadlines, route.streams)
 }
 
 /// All of a group, its members by name.
@@ -147,9 +150,10 @@ fn by_line(key: &str, before: &[String], after: &[String], all: &mut Vec<String>
 }
 
 fn place(file: &str, text: &str, key: &str) -> Place {
+    let section = key.split('.').next().unwrap_or(key);
     let root = yaml::parse(text, &mut Vec::new());
     let found = root.and_then(|root| match root.data {
-        Data::Map(entries) => entries.into_iter().find(|(name, _)| name.text == key),
+        Data::Map(entries) => entries.into_iter().find(|(name, _)| name.text == section),
         _ => None,
     });
     match found {

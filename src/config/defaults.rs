@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    AccessLog, ClientDeadlines, Dns, HealthPolicy, Limits, Pool, ReloadOn, Retry, UpstreamDeadlines,
+    AccessLog, ClientDeadlines, Dns, HealthPolicy, Limits, MemoryLimit, Pool, ReloadOn, Retry,
+    UpstreamDeadlines,
 };
 
 const MINUTE: u64 = 60;
@@ -91,6 +92,9 @@ pub const HEADER_BYTES: usize = 64 * KIB;
 pub const HEADERS: usize = 128;
 /// Chat requests with long context fit; an audio upload is not kept.
 pub const REPLAY_BYTES: usize = MIB;
+/// A process that the kernel kills takes every stream with it, and where there is no control group with a
+/// limit this costs nothing.
+pub const MEMORY: MemoryLimit = MemoryLimit::Auto;
 
 /// The resolver that is asked caches for the TTL, so that a new address is known within the TTL and this;
 /// a second less than the five after which it is promised to be used.
@@ -229,6 +233,7 @@ impl Default for Limits {
             header_bytes: HEADER_BYTES,
             headers: HEADERS,
             replay_bytes: REPLAY_BYTES,
+            memory: MEMORY,
         }
     }
 }

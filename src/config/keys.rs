@@ -4,11 +4,13 @@
 mod dns;
 mod group;
 mod health;
+mod limits;
 mod route_deadlines;
 
 pub(super) use dns::*;
 pub(super) use group::*;
 pub(super) use health::*;
+pub(super) use limits::*;
 pub(super) use route_deadlines::*;
 
 use super::address::{Address, AddressOrOff, Many};
@@ -27,10 +29,6 @@ const SMALLEST_CONNECTION_WINDOW: u64 = 65_535;
 const SMALLEST_STREAM_WINDOW: u64 = 16_384;
 /// Client streams have odd 31-bit numbers (RFC 9113, section 5.1.1).
 const MOST_REQUESTS: u64 = 1 << 30;
-/// hyper's read buffer can't be smaller.
-const SMALLEST_HEAD: u64 = 8 * 1024;
-/// Half of what `http::HeaderMap` can hold.
-const MOST_HEADERS: u64 = 16_384;
 
 pub(super) static LISTEN: Key<Many<Address>> = Key::new(
     "listen",
@@ -132,6 +130,7 @@ pub(super) static UPSTREAMS: Section = Section {
         &DEADLINES,
         &DNS,
         &HEALTH,
+        &UPSTREAM_LIMITS,
     ],
 };
 
@@ -269,7 +268,7 @@ pub(super) static ROUTES: Section = Section {
     shape: Shape::List,
     required: true,
     doc: "Which path leads to which upstream or group.",
-    entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM, &ROUTE_DEADLINES],
+    entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM, &ROUTE_DEADLINES, &ROUTE_LIMITS],
 };
 
 pub(super) static CLIENT_HEAD: Key<Span> =
@@ -298,38 +297,4 @@ pub(super) static CLIENT: Section = Section {
     required: false,
     doc: "Deadlines toward clients; each has an error of its own.",
     entries: &[&CLIENT_HEAD, &CLIENT_IDLE, &BODY_IDLE, &WRITE_STALL, &DRAIN],
-};
-
-pub(super) static CONNECTIONS: Key<Count> = Key::new(
-    "connections",
-    Count { default: d::CONNECTIONS as u64, within: 1..=10_000_000 },
-    "Client connections at once, over all workers.",
-);
-pub(super) static STREAMS: Key<Count> = Key::new(
-    "streams",
-    Count { default: d::STREAMS as u64, within: 1..=10_000_000 },
-    "Requests in flight at once, over all workers; beyond it 503.",
-);
-pub(super) static HEADER_BYTES: Key<Size> = Key::new(
-    "header_bytes",
-    Size { default: d::HEADER_BYTES as u64, within: SMALLEST_HEAD..=(16 << 20) },
-    "Bytes of a request head; beyond it 431.",
-);
-pub(super) static HEADERS: Key<Count> = Key::new(
-    "headers",
-    Count { default: d::HEADERS as u64, within: 1..=MOST_HEADERS },
-    "Header lines of a request; beyond it 431.",
-);
-pub(super) static REPLAY_BYTES: Key<Size> = Key::new(
-    "replay_bytes",
-    Size { default: d::REPLAY_BYTES as u64, within: 0..=(1 << 30) },
-    "Bytes of a request body kept for a safe replay.",
-);
-
-pub(super) static LIMITS: Section = Section {
-    name: "limits",
-    shape: Shape::One,
-    required: false,
-    doc: "Bounds on what clients may ask for.",
-    entries: &[&CONNECTIONS, &STREAMS, &HEADER_BYTES, &HEADERS, &REPLAY_BYTES],
 };

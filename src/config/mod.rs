@@ -14,6 +14,7 @@ mod health;
 mod keys;
 mod kind;
 mod load;
+mod memory;
 mod no_file;
 mod probe;
 mod quantity;
@@ -111,6 +112,8 @@ pub struct Route {
     pub target: Target,
     /// Clocks of this route's own.
     pub deadlines: RouteDeadlines,
+    /// Requests in flight on it at once, over all workers; beyond it 429. `None`: no bound of its own.
+    pub streams: Option<usize>,
 }
 
 /// A route's own clocks, in place of its upstreams'.
@@ -127,7 +130,7 @@ pub struct RouteDeadlines {
 impl Route {
     /// A route with its upstreams' own clocks.
     pub fn new(path: impl Into<String>, target: Target) -> Self {
-        Self { path: path.into(), target, deadlines: RouteDeadlines::default() }
+        Self { path: path.into(), target, deadlines: RouteDeadlines::default(), streams: None }
     }
 }
 
@@ -176,6 +179,9 @@ pub struct Upstream {
     pub health: HealthPolicy,
     /// What is asked of it to know whether it is well; nothing by default.
     pub probe: Option<Probe>,
+    /// Requests in flight to it at once, over all workers, those that wait for a stream included;
+    /// beyond it the next of its group, or 503. `None`: no bound of its own.
+    pub streams: Option<usize>,
 }
 
 /// Clear or TLS.
@@ -262,7 +268,7 @@ pub struct ClientDeadlines {
 /// Bounds on what a client may ask of us.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Client connections at once, over all workers.
+    /// Client connections at once, over all workers; fewer where descriptors are short.
     pub connections: usize,
     /// Requests in flight at once, over all workers; beyond it 503 with `Retry-After`.
     pub streams: usize,
@@ -272,6 +278,19 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of a request body kept for a safe replay.
     pub replay_bytes: usize,
+    /// What memory may be used before new requests are refused.
+    pub memory: MemoryLimit,
+}
+
+/// The memory that the proxy keeps under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// Nobody looks.
+    Off,
+    /// The process's control group's, where it has one; counted as the kernel counts it.
+    Auto,
+    /// This many bytes of resident memory.
+    Bytes(u64),
 }
 
 /// Where the access log goes.

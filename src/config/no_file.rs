@@ -54,6 +54,7 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             dns: Dns::default(),
             health: HealthPolicy::default(),
             probe: None,
+            streams: None,
         };
         Config {
             listen: vec![defaults::LISTEN],

@@ -136,6 +136,41 @@ impl Kind for Span {
     }
 }
 
+/// A whole number where there is none if it is not written.
+pub(super) struct OwnCount {
+    pub(super) within: RangeInclusive<u64>,
+}
+
+impl OwnCount {
+    fn written(&self) -> Count {
+        Count { default: *self.within.start(), within: self.within.clone() }
+    }
+}
+
+impl Kind for OwnCount {
+    type Value = Option<u64>;
+
+    fn read(&self, text: &str, around: &Around<'_>) -> Result<Option<u64>, Complaint> {
+        self.written().read(text, around).map(Some)
+    }
+
+    fn absent(&self) -> Option<u64> {
+        None
+    }
+
+    fn name(&self) -> String {
+        self.written().name()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        None
+    }
+
+    fn schema(&self) -> Value {
+        self.written().schema()
+    }
+}
+
 /// A duration where somebody else's holds if it is not written.
 pub(super) struct OwnSpan;
 

@@ -40,6 +40,10 @@ impl Kind {
                 Row(Upstream, Timeout, 504, "client_deadline", "http_response_timeout")
             }
             Self::Busy => Row(Proxy, Refused, 503, "busy", ours),
+            Self::RouteBusy => Row(Proxy, Refused, 429, "route_busy", ours),
+            Self::UpstreamBusy => Row(Proxy, Refused, 503, "upstream_busy", full),
+            Self::TooManyConnections => Row(Proxy, Refused, 503, "too_many_connections", ours),
+            Self::MemoryShort => Row(Proxy, Refused, 503, "memory_short", ours),
             Self::AllEjected => Row(Proxy, Refused, 503, "all_ejected", "destination_unavailable"),
             Self::Draining => Row(Proxy, Refused, 503, "draining", ours),
             Self::PoolQueueFull => Row(Proxy, Refused, 503, "pool_queue_full", full),
@@ -94,6 +98,16 @@ impl Kind {
                 "The time in x-firstbyte-timeout-ms passed before the answer's end."
             }
             Self::Busy => "The proxy has as many requests in flight as it takes; retry shortly.",
+            Self::RouteBusy => {
+                "This route has as many requests in flight as it takes; retry shortly."
+            }
+            Self::UpstreamBusy => {
+                "The upstream has as many requests in flight as it may; retry shortly."
+            }
+            Self::TooManyConnections => {
+                "The proxy has as many connections as it takes; retry shortly."
+            }
+            Self::MemoryShort => "The proxy is short of memory; retry shortly.",
             Self::AllEjected => "Every upstream of this route is out of service; retry shortly.",
             Self::Draining => "The proxy is shutting down; retry on a new connection.",
             Self::PoolQueueFull => "Too many requests wait for the upstream; retry shortly.",
@@ -140,6 +154,7 @@ impl Kind {
     /// The JSON's `type`.
     pub fn openai_type(self) -> &'static str {
         match self.side() {
+            Side::Proxy if self.status() == StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
             Side::Client => "invalid_request_error",
             Side::Upstream | Side::Proxy => "server_error",
         }
@@ -157,9 +172,10 @@ impl Kind {
         hopeless.then_some(false)
     }
 
-    /// When to come back; set on the 503s that are our own shortage.
+    /// When to come back; set on the 503s and 429s, which are all a shortage of our own.
     pub fn retry_after(self) -> Option<Duration> {
-        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER)
+        let short = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+        short.contains(&self.status()).then_some(RETRY_AFTER)
     }
 
     /// What an `h2` error of a stream means before the answer's head; after it, all is

@@ -24,7 +24,11 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::ClientGone => Kind::ClientWriteStall,
         Kind::ClientWriteStall => Kind::ClientDeadline,
         Kind::ClientDeadline => Kind::Busy,
-        Kind::Busy => Kind::AllEjected,
+        Kind::Busy => Kind::RouteBusy,
+        Kind::RouteBusy => Kind::UpstreamBusy,
+        Kind::UpstreamBusy => Kind::TooManyConnections,
+        Kind::TooManyConnections => Kind::MemoryShort,
+        Kind::MemoryShort => Kind::AllEjected,
         Kind::AllEjected => Kind::Draining,
         Kind::Draining => Kind::PoolQueueFull,
         Kind::PoolQueueFull => Kind::PoolQueueTimeout,
@@ -54,6 +58,7 @@ fn all() -> impl Iterator<Item = Kind> {
 fn promised(kind: Kind) -> &'static [u16] {
     match (kind.side(), kind.outcome()) {
         _ if kind == Kind::Internal => &[500],
+        _ if kind == Kind::RouteBusy => &[429],
         (Side::Client, Blame::Refused) => &[400, 404, 405, 414, 431],
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
@@ -66,7 +71,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 30);
+    assert_eq!(all().count(), 34);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }
@@ -88,7 +93,11 @@ fn every_kind_is_told_in_openais_shape() {
         assert_eq!(json["error"]["code"], kind.code());
         assert!(json["error"]["param"].is_null());
         let of_client = status.is_client_error();
-        let class = if of_client { "invalid_request_error" } else { "server_error" };
+        let class = match status.as_u16() {
+            429 => "rate_limit_error",
+            _ if of_client => "invalid_request_error",
+            _ => "server_error",
+        };
         assert_eq!(json["error"]["type"], class, "{kind:?}");
     }
 }
@@ -133,7 +142,8 @@ fn every_proxy_status_names_a_registered_error_and_parses() {
 fn only_our_own_shortages_say_when_to_come_back() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
-        let short = status == StatusCode::SERVICE_UNAVAILABLE;
+        let short =
+            [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
         assert_eq!(headers.contains_key("retry-after"), short, "{kind:?}");
         assert_eq!(headers.contains_key("retry-after-ms"), short, "{kind:?}");
         if short {

@@ -1,14 +1,17 @@
 //! One upstream is asked.
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::Poll;
 
-use super::Proxy;
 use super::travel::Trip;
+use super::{Proxy, Upstream};
 use crate::config::UpstreamId;
-use crate::error::Error;
+use crate::error::{Error, Kind};
+use crate::record::Record;
 use crate::relay::replay::{Failure, Replay, Seen, decide};
 use crate::relay::{Answer, Attempt, exchange};
+use crate::upstream::Lease;
 
 impl Proxy {
     /// Sends the request to one upstream until an answer begins or a failure must be told: again only
@@ -18,7 +21,7 @@ impl Proxy {
         let upstream = &self.upstreams[at.0];
         let mut replays = 0;
         loop {
-            let lease = upstream.pool.lease(record).await.map_err(unsent)?;
+            let lease = upstream.lease(record).await.map_err(unsent)?;
             // From the client's own head each time: what one upstream is told, its key above all, is
             // nothing that another sees.
             let request = upstream
@@ -39,6 +42,17 @@ impl Proxy {
             }
             replays += 1;
         }
+    }
+}
+
+impl Upstream {
+    /// The right to one stream, if it may be asked more.
+    async fn lease(&self, record: &Rc<Record>) -> Result<Lease, Error> {
+        let Some(bound) = &self.bound else { return self.pool.lease(record).await };
+        let place = bound.enter().ok_or(Kind::UpstreamBusy)?;
+        let mut lease = self.pool.lease(record).await?;
+        lease.hold(place);
+        Ok(lease)
     }
 }
 

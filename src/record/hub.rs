@@ -8,6 +8,7 @@ use std::{io, mem};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::time::timeout_at;
 
+use super::ceilings::Ceilings;
 use super::configured::Configured;
 use super::dns::DnsMeters;
 use super::ledger::LeftBehind;
@@ -48,6 +49,7 @@ pub struct Hub {
     pub(super) commit: &'static str,
     pub(super) started: Instant,
     pub(super) started_at: SystemTime,
+    pub(super) ceilings: Arc<Ceilings>,
     /// Seats given out since the last collection.
     newcomers: Mutex<Vec<Line>>,
     totals: AsyncMutex<Totals>,
@@ -102,6 +104,7 @@ impl Hub {
             commit: setup.commit,
             started: Instant::now(),
             started_at: SystemTime::now(),
+            ceilings: Arc::default(),
             newcomers: Mutex::default(),
             totals: AsyncMutex::new(Totals {
                 lines: Vec::new(),
@@ -117,6 +120,11 @@ impl Hub {
             configured: Configured::default(),
             dns: Mutex::default(),
         })
+    }
+
+    /// What the process is bounded by, to be set by whoever bounds it.
+    pub fn ceilings(&self) -> &Arc<Ceilings> {
+        &self.ceilings
     }
 
     /// A seat for the worker of this index, or for the one that takes an ended worker's place.

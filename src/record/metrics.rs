@@ -1,6 +1,7 @@
 //! Which metrics there are. Names, labels and units are described in `docs/metrics.md`.
 
 mod ends;
+mod sheds;
 
 pub(super) use ends::{failovers_by_name, requests_by_name};
 
@@ -101,6 +102,8 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     ends::timeouts(&mut text, hub, &totals.recordings);
     ends::silences(&mut text, hub, &totals.recordings);
     ends::probes(&mut text, hub, &totals.recordings);
+    sheds::sheds(&mut text, &totals.recordings);
+    sheds::ceilings(&mut text, &hub.ceilings);
     timings(&mut text, &totals.recordings);
     upstream_timings(&mut text, hub, &totals.recordings);
     upstream_state(&mut text, hub, totals);

@@ -6,6 +6,7 @@
 //! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
 
 mod access_log;
+mod ceilings;
 mod configured;
 mod dns;
 mod durations;
@@ -27,13 +28,16 @@ mod story;
 mod text;
 mod worker;
 
+pub use ceilings::Ceilings;
 pub use dns::DnsMeters;
 pub use hedge::Hedge;
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
 pub use names::{Full, Places};
-pub use outcome::{Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason, Silence};
+pub use outcome::{
+    Clock, Ejection, FailoverReason, Outcome, Prevented, ReplayReason, Shed, Silence,
+};
 pub use request::{Leased, Opened, Record};
 pub use worker::{Recorder, WorkerSeat};
 

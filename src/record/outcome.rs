@@ -35,6 +35,57 @@ impl Outcome {
     }
 }
 
+/// Why a request or a connection was refused for want of room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shed {
+    /// A connection beyond `limits.connections`; its request was told so.
+    Connections,
+    /// The same, closed without a word: too many were being told.
+    Unanswered,
+    /// All the requests in flight that the proxy takes.
+    Streams,
+    /// All that the route takes.
+    RouteStreams,
+    /// All that the upstream may be asked.
+    UpstreamStreams,
+    /// Too many wait for a stream to the upstream.
+    QueueFull,
+    /// One waited too long for it.
+    QueueTimeout,
+    /// No descriptor or local port for a connection upstream.
+    Sockets,
+    /// Memory is near its ceiling.
+    Memory,
+}
+
+impl Shed {
+    pub(super) const ALL: [Shed; 9] = [
+        Shed::Connections,
+        Shed::Unanswered,
+        Shed::Streams,
+        Shed::RouteStreams,
+        Shed::UpstreamStreams,
+        Shed::QueueFull,
+        Shed::QueueTimeout,
+        Shed::Sockets,
+        Shed::Memory,
+    ];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Shed::Connections => "connections",
+            Shed::Unanswered => "unanswered",
+            Shed::Streams => "streams",
+            Shed::RouteStreams => "route_streams",
+            Shed::UpstreamStreams => "upstream_streams",
+            Shed::QueueFull => "queue_full",
+            Shed::QueueTimeout => "queue_timeout",
+            Shed::Sockets => "sockets",
+            Shed::Memory => "memory",
+        }
+    }
+}
+
 /// Why a request could safely be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReplayReason {

@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::durations::Durations;
 use super::outcome::{
-    Clock, Ejection, FailoverReason, HedgeEnd, Outcome, Prevented, ReplayReason, Silence,
+    Clock, Ejection, FailoverReason, HedgeEnd, Outcome, Prevented, ReplayReason, Shed, Silence,
 };
 
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
@@ -64,6 +64,9 @@ pub(super) struct Recordings {
     pub(super) replays: [u64; ReplayReason::ALL.len()],
     pub(super) failovers: HashMap<FailoverKey, u64>,
     pub(super) prevented: [u64; Prevented::ALL.len()],
+    pub(super) sheds: [u64; Shed::ALL.len()],
+    pub(super) accept_pauses: u64,
+    pub(super) panics: u64,
     pub(super) upstreams: Vec<UpstreamRecordings>,
     pub(super) gap_upstream: Durations,
     pub(super) gap_client: Durations,
@@ -106,6 +109,9 @@ impl Recordings {
         self.cut += other.cut;
         add_each(&mut self.replays, &other.replays);
         add_each(&mut self.prevented, &other.prevented);
+        add_each(&mut self.sheds, &other.sheds);
+        self.accept_pauses += other.accept_pauses;
+        self.panics += other.panics;
         self.grow(other.upstreams.len());
         for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
             sum.cold += more.cold;
@@ -134,6 +140,8 @@ impl Recordings {
         self.replays = Default::default();
         self.failovers.clear();
         self.prevented = Default::default();
+        self.sheds = Default::default();
+        (self.accept_pauses, self.panics) = (0, 0);
         for upstream in &mut self.upstreams {
             upstream.cold = 0;
             upstream.connect_failures = 0;

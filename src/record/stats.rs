@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::durations::Durations;
 use super::hub::{Hub, Totals};
 use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
-use super::outcome::{Clock, Ejection, HedgeEnd, Outcome, Prevented, ReplayReason, Silence};
+use super::outcome::{Clock, Ejection, HedgeEnd, Outcome, Prevented, ReplayReason, Shed, Silence};
 use super::recordings::{PROBES, Recordings, UpstreamRecordings};
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
@@ -61,6 +61,13 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
         "replays": counts(ReplayReason::ALL.map(ReplayReason::label), all.replays),
         "failovers": failovers(hub, all),
         "attempts_prevented": counts(Prevented::ALL.map(Prevented::label), all.prevented),
+        "shed": counts(Shed::ALL.map(Shed::label), all.sheds),
+        "accept_pauses": all.accept_pauses,
+        "panics": all.panics,
+        "client_connections_max": hub.ceilings.connections(),
+        "memory": hub.ceilings.memory().map(|(ceiling, used, level)| {
+            json!({ "ceiling_bytes": ceiling, "used_bytes": used, "level": level })
+        }),
         "latency_us": {
             "overhead": {
                 "request": quantiles(&all.overhead_request),

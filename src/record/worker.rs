@@ -9,6 +9,7 @@ use super::ledger::{Ledger, LeftBehind};
 use super::log_writer::OutboxSeat;
 use super::meters::{ConnectionGuard, Gauges, UpstreamMeters};
 use super::names::{Names, Places};
+use super::outcome::Shed;
 use super::recordings::Recordings;
 use super::request::{Opened, Record};
 use super::slots::Slots;
@@ -106,6 +107,21 @@ impl Recorder {
     /// From now on whatever ends without a word was cut by us, for `fault`: the worker leaves.
     pub fn cut_rest(&self, fault: &'static str) {
         self.ledger.cut_rest(fault);
+    }
+
+    /// A request, or a connection before it had one, was refused for want of room.
+    pub fn shed(&self, why: Shed) {
+        self.ledger.active.borrow_mut().sheds[why as usize] += 1;
+    }
+
+    /// Accepting paused: the kernel had no descriptor or memory for one more connection.
+    pub fn accept_paused(&self) {
+        self.ledger.active.borrow_mut().accept_pauses += 1;
+    }
+
+    /// A panic was caught.
+    pub fn panicked(&self) {
+        self.ledger.active.borrow_mut().panics += 1;
     }
 
     /// Counts an open client connection until the guard is dropped.

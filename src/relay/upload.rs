@@ -13,6 +13,7 @@ use super::deadline::Deadline;
 use super::head::clean_trailers;
 use super::replay::{BodyKept, ReplayBuffer};
 use super::request_body::RequestBody;
+use crate::admit::{Level, Pressure};
 use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::upstream::Sink;
@@ -50,16 +51,18 @@ pub struct Upload {
     deadline: Deadline,
     /// When the upstream last took something.
     progress: Instant,
+    /// While memory is short nothing more is kept.
+    pressure: Pressure,
     record: Rc<Record>,
 }
 
 impl Upload {
-    /// `keep` bytes are kept for a replay; a client silent for `idle` inside its body fails it. One
+    /// `keep` bytes are kept for a replay, none while memory is short; a client silent for `idle` inside its body fails it. One
     /// that `lingers` is let finish sending also where nobody takes it any more.
     pub fn new(
         body: RequestBody,
         lingers: bool,
-        keep: usize,
+        (keep, pressure): (usize, &Pressure),
         idle: Duration,
         now: Instant,
         record: &Rc<Record>,
@@ -79,6 +82,7 @@ impl Upload {
             silent_since: None,
             deadline: Deadline::default(),
             progress: now,
+            pressure: pressure.clone(),
             record: Rc::clone(record),
         }
     }
@@ -143,6 +147,7 @@ impl Upload {
             silent_since: None,
             deadline: Deadline::default(),
             let_by_since: None,
+            pressure: self.pressure.clone(),
             record: Rc::clone(&self.record),
             ..*self
         })
@@ -248,7 +253,11 @@ impl Upload {
         if !self.ended && self.chunk.len() < JOIN {
             self.join(cx);
         }
-        self.kept.push(&self.chunk);
+        if self.pressure.level() == Level::Calm {
+            self.kept.push(&self.chunk);
+        } else {
+            self.kept.spoil();
+        }
         Poll::Ready(Ok(()))
     }
 

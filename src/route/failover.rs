@@ -23,7 +23,9 @@ pub fn after_failure(kind: Kind, failure: Failure, on: &Triggers) -> Option<Fail
             | Kind::LocalLimit,
             Failure::Unsent,
         ) => Some(Reason::Connect),
-        (Kind::PoolQueueFull | Kind::PoolQueueTimeout, Failure::Unsent) => Some(Reason::Queue),
+        (Kind::PoolQueueFull | Kind::PoolQueueTimeout | Kind::UpstreamBusy, Failure::Unsent) => {
+            Some(Reason::Queue)
+        }
         (Kind::UpstreamReset | Kind::UpstreamClosed | Kind::UpstreamProtocol, failure) => {
             match failure {
                 Failure::Refused => Some(Reason::Refused),
@@ -66,6 +68,7 @@ mod tests {
             (Kind::ConnectTimeout, Failure::Unsent, FailoverReason::Connect),
             (Kind::Tls, Failure::Unsent, FailoverReason::Connect),
             (Kind::PoolQueueFull, Failure::Unsent, FailoverReason::Queue),
+            (Kind::UpstreamBusy, Failure::Unsent, FailoverReason::Queue),
             (Kind::UpstreamReset, Failure::Refused, FailoverReason::Refused),
             (Kind::UpstreamClosed, Failure::GoAway, FailoverReason::Unsent),
             (Kind::UpstreamClosed, Failure::Unsent, FailoverReason::Unsent),
@@ -100,6 +103,8 @@ mod tests {
             Kind::BodyIdle,
             Kind::ClientGone,
             Kind::Busy,
+            Kind::RouteBusy,
+            Kind::MemoryShort,
             Kind::Draining,
             Kind::Internal,
         ] {

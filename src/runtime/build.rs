@@ -6,27 +6,12 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::plan::Plan;
-use crate::admit::Bound;
-use crate::config::{Config, Upstream as Meant};
+use crate::config::{Upstream as Meant, UpstreamId};
 use crate::proxy::{Proxy, Upstream};
 use crate::record::Recorder;
 use crate::relay::head::UpstreamHead;
 use crate::route::{Groups, Table};
 use crate::upstream::{Held, Pool, Ward};
-
-/// What bounds all workers together.
-#[derive(Clone)]
-pub(super) struct Bounds {
-    pub(super) connections: Bound,
-    pub(super) streams: Bound,
-}
-
-impl Bounds {
-    pub(super) fn new(config: &Config) -> Self {
-        let limits = &config.limits;
-        Self { connections: Bound::new(limits.connections), streams: Bound::new(limits.streams) }
-    }
-}
 
 /// What is in force, and is to be followed.
 #[derive(Clone, Copy)]
@@ -43,13 +28,8 @@ pub(super) struct Built {
 }
 
 /// The first proxy of a worker. `None` where the plan was not checked.
-pub(super) fn first(
-    plan: &Plan,
-    bounds: Bounds,
-    recorder: &Recorder,
-    worker: usize,
-) -> Option<Built> {
-    build(plan, bounds, recorder, worker, None)
+pub(super) fn first(plan: &Plan, recorder: &Recorder, worker: usize) -> Option<Built> {
+    build(plan, recorder, worker, None)
 }
 
 /// One that follows another: upstreams whose connections are the same keep their pools.
@@ -59,17 +39,11 @@ pub(super) fn next(
     recorder: &Recorder,
     worker: usize,
 ) -> Option<Built> {
-    let limits = &plan.config.limits;
-    let bounds = Bounds {
-        connections: before.proxy.connections.with(limits.connections),
-        streams: before.proxy.streams.with(limits.streams),
-    };
-    build(plan, bounds, recorder, worker, Some(before))
+    build(plan, recorder, worker, Some(before))
 }
 
 fn build(
     plan: &Plan,
-    bounds: Bounds,
     recorder: &Recorder,
     worker: usize,
     before: Option<Before<'_>>,
@@ -96,15 +70,15 @@ fn build(
             None => Ward::new(meant.health, &meant.name, recorder.clone(), id),
         };
         let head = UpstreamHead::new(meant, config.via).ok()?;
-        upstreams.push(Upstream { pool, head, name, ward });
+        let bound = plan.gate.upstream(UpstreamId(id));
+        upstreams.push(Upstream { pool, head, name, ward, bound });
     }
     let proxy = Proxy {
         config: Arc::clone(config),
         table: Table::new(&config.routes),
         groups: Groups::new(config, worker),
         upstreams,
-        connections: bounds.connections,
-        streams: bounds.streams,
+        gate: plan.gate.clone(),
         recorder: recorder.clone(),
     };
     Some(Built { proxy, fresh })

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+use super::room::room;
 use super::start::StartError;
+use crate::admit::Gate;
 use crate::config::{Config, Scheme, Upstream, shares_connections};
 use crate::record::{Hub, Places};
 use crate::relay::head::UpstreamHead;
@@ -18,9 +20,21 @@ pub(super) struct Plan {
     pub(super) config: Arc<Config>,
     /// Where its routes and upstreams are counted.
     pub(super) places: Places,
+    /// Who may come in, as all workers count it.
+    pub(super) gate: Gate,
+    descriptors: u64,
     links: Vec<Link>,
     /// Where all hosts are addresses there is none.
     resolver: Option<Resolver>,
+}
+
+/// What a plan is made on.
+#[derive(Clone, Copy)]
+pub(super) enum Grounds<'a> {
+    /// The first one: so many descriptors may the process have.
+    Descriptors(u64),
+    /// One that follows another.
+    Before(&'a Plan),
 }
 
 /// How one upstream is connected to.
@@ -43,12 +57,16 @@ impl Plan {
         config: Config,
         places: Places,
         hub: &Hub,
-        before: Option<&Plan>,
+        grounds: Grounds<'_>,
     ) -> Result<Self, StartError> {
         for upstream in &config.upstreams {
             UpstreamHead::new(upstream, config.via)
                 .map_err(|error| StartError::Upstream(upstream.name.clone(), error))?;
         }
+        let before = match grounds {
+            Grounds::Descriptors(_) => None,
+            Grounds::Before(before) => Some(before),
+        };
         let mut roots = None;
         let mut resolver = before.and_then(|before| before.resolver.clone());
         let mut links = Vec::with_capacity(config.upstreams.len());
@@ -64,7 +82,13 @@ impl Plan {
                 Link { tls, ca, name }
             });
         }
-        Ok(Self { config: Arc::new(config), places, links, resolver })
+        let (gate, descriptors) = match grounds {
+            Grounds::Descriptors(most) => (Gate::new(&config, room(&config, most)), most),
+            Grounds::Before(Plan { config: then, gate, descriptors, .. }) => {
+                (gate.follow(then, &config, room(&config, *descriptors)), *descriptors)
+            }
+        };
+        Ok(Self { config: Arc::new(config), places, gate, descriptors, links, resolver })
     }
 
     pub(super) fn name(&self, id: usize) -> Option<Name> {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::plan::Plan;
+use super::plan::{Grounds, Plan};
 use super::start::StartError;
 use super::swap::{Change, Prepared};
 use crate::config::{self, Config, Faults, ProcessEnv, Read, ReloadOn, Stamp};
@@ -142,10 +142,11 @@ impl Reloader {
         let routes: Vec<_> = read.config.routes.iter().map(|route| &*route.path).collect();
         let upstreams: Vec<_> = read.config.upstreams.iter().map(|up| &*up.name).collect();
         let places = self.hub.places(&routes, &upstreams).map_err(Refused::Full)?;
-        let plan =
-            Plan::new(read.config, places, &self.hub, Some(&before)).map_err(Refused::Plan)?;
+        let plan = Plan::new(read.config, places, &self.hub, Grounds::Before(&before))
+            .map_err(Refused::Plan)?;
         let plan = Arc::new(plan);
         let cold = self.swap(&before, &plan)?;
+        self.hub.ceilings().set_connections(plan.gate.room().connections as u64);
         *in_force = InForce { plan, files: read.files };
         Ok(Applied { changes, cold, digest: read.digest })
     }

@@ -10,8 +10,8 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Order;
-use super::build::Bounds;
-use super::plan::Plan;
+use super::memory;
+use super::plan::{Grounds, Plan};
 use super::reload::{Applied, Reloader};
 use super::running::Running;
 use super::sockets::Sockets;
@@ -139,10 +139,10 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
         Origin::Fixed(config) => (*config, None),
     };
     let workers = config.workers.get();
-    kernel::prepare(config.limits.connections);
+    let descriptors = kernel::prepare(config.limits.connections);
     let hub = Arc::new(hub(&config)?);
     let places = places(&hub, &config);
-    let plan = Arc::new(Plan::new(config, places, &hub, None)?);
+    let plan = Arc::new(Plan::new(config, places, &hub, Grounds::Descriptors(descriptors))?);
     let config = Arc::clone(&plan.config);
     let opening = given.opening();
     let Sockets { workers: mut listeners, addresses, admin, kept } = Sockets::open(&config, given)?;
@@ -163,7 +163,8 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
         None => None,
     };
     let (loads, inboxes) = Loads::new(workers);
-    let bounds = Bounds::new(&config);
+    hub.ceilings().set_connections(plan.gate.room().connections as u64);
+    memory::watch(config.limits.memory, &plan.gate, hub.ceilings())?;
     let running = Running {
         addresses,
         admin: admin_address,
@@ -186,7 +187,6 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
         seat: hub.worker(index),
         readiness: Arc::clone(&readiness),
         warmed: Arc::clone(&running.warmed),
-        bounds: bounds.clone(),
         orders: listen_orders.clone(),
         changes,
     });

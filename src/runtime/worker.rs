@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
 use super::Order;
-use super::build::{Bounds, Built, first};
+use super::build::{Built, first};
 use super::plan::Plan;
 use super::probing;
 use super::running::Warmed;
@@ -31,7 +31,6 @@ pub(super) struct Luggage {
     pub(super) seat: WorkerSeat,
     pub(super) readiness: Arc<Readiness>,
     pub(super) warmed: Arc<Warmed>,
-    pub(super) bounds: Bounds,
     pub(super) changes: mpsc::Receiver<Change>,
     pub(super) orders: watch::Receiver<Order>,
 }
@@ -50,7 +49,7 @@ pub(super) fn work(luggage: Luggage) -> usize {
 pub(super) async fn serve(luggage: Luggage) -> usize {
     let Luggage { index, plan, loads, mut orders, .. } = luggage;
     let recorder = luggage.seat.sit();
-    let Some(Built { proxy, fresh }) = first(&plan, luggage.bounds, &recorder, index) else {
+    let Some(Built { proxy, fresh }) = first(&plan, &recorder, index) else {
         return 0;
     };
     fresh.iter().for_each(Pool::start);

@@ -28,12 +28,17 @@ const RESET_MEMORY: Duration = Duration::from_secs(10);
 /// And this many at most.
 const RESET_STREAMS: usize = 4096;
 
+/// Bytes of one request's body that may wait in h2 for the socket (400 KiB unless set): an upstream that
+/// reads slowly makes us hold no more of each. The kernel's own buffer is what keeps the path full.
+const SEND_BUFFER: usize = 64 * 1024;
+
 /// The handshake with our limits; the connection still has to be driven.
 pub(super) fn builder(pool: &config::Pool) -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
     builder
         .initial_window_size(pool.stream_window)
         .initial_connection_window_size(pool.connection_window)
+        .max_send_buffer_size(SEND_BUFFER)
         .max_concurrent_reset_streams(RESET_STREAMS)
         .reset_stream_duration(RESET_MEMORY)
         .max_local_error_reset_streams(None)

@@ -11,6 +11,7 @@ use super::http1::SharedIo;
 use super::pool::Pool;
 use super::stream::{Answering, Broken, Sink, Stream};
 use super::{http1, http2};
+use crate::admit::Place;
 use crate::record::{GaugeGuard, Record};
 use crate::wire::Wire;
 
@@ -23,6 +24,8 @@ pub struct Lease {
     progress: Cell<Progress>,
     record: Option<Rc<Record>>,
     _counted: GaugeGuard,
+    /// Under the bound that all workers keep toward the upstream, where there is one.
+    place: Option<Place>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +47,13 @@ impl Lease {
             record: None,
             _counted: pool.meters().streams.enter(),
             pool: Rc::clone(pool),
+            place: None,
         }
+    }
+
+    /// Keeps a place under the upstream's bound for as long as it lives.
+    pub fn hold(&mut self, place: Place) {
+        self.place = Some(place);
     }
 
     /// The request had to wait for a connect.

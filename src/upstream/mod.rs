@@ -18,6 +18,7 @@ mod names;
 mod pool;
 mod race;
 mod reads_on;
+mod shortage;
 mod source;
 mod stream;
 mod tls;

@@ -23,6 +23,7 @@ use super::grow::{View, wanted};
 use super::lease::Lease;
 use super::life::PeerLimit;
 use super::names::Name;
+use super::shortage::Shortage;
 use super::{http1, http2};
 use crate::config;
 use crate::error::{Error, Kind};
@@ -55,6 +56,8 @@ pub struct Pool {
     opened: Cell<u64>,
     /// No connect before this time unless a request has nowhere else to go.
     backoff_until: Cell<Option<Instant>>,
+    /// Our own sockets are short.
+    shortage: Shortage,
     peer_limit: PeerLimit,
     /// The last connection was given up for its silence, and none was opened since.
     lost: Cell<bool>,
@@ -99,6 +102,7 @@ impl Pool {
             failures: Cell::new(0),
             opened: Cell::new(0),
             backoff_until: Cell::new(None),
+            shortage: Shortage::default(),
             peer_limit: PeerLimit::default(),
             lost: Cell::new(false),
             warm: Notify::new(),
@@ -159,7 +163,7 @@ impl Pool {
     /// Dropped while it waits, it leaves the queue; a lease granted in that moment goes to the next.
     ///
     /// # Errors
-    /// The queue is full, the wait was too long, or nothing is open and connecting failed.
+    /// The queue is full, the wait was too long, or connecting failed and nothing is open; or it failed for want of sockets, which no wait gives.
     pub async fn lease(self: &Rc<Self>, record: &Rc<Record>) -> Result<Lease, Error> {
         if let Some(conn) = self.pick() {
             let lease = Lease::new(conn, self, false);
@@ -168,6 +172,9 @@ impl Pool {
             return Ok(lease);
         }
         let asked = Instant::now();
+        if self.shortage.lasts(asked) {
+            return Err(Kind::LocalLimit.into());
+        }
         let granted = self.queue()?;
         let _waiting = self.meters().waiting.enter();
         self.tend();
@@ -234,6 +241,10 @@ impl Pool {
         }
     }
 
+    fn backs_off(&self, now: Instant) -> bool {
+        self.shortage.lasts(now) || self.backoff_until.get().is_some_and(|until| now < until)
+    }
+
     fn view(&self) -> View {
         let conns = self.conns.borrow();
         let ours = &self.settings.pool;
@@ -243,7 +254,7 @@ impl Pool {
             per_connection: ours.streams_per_connection,
             min: if self.closed.get() { 0 } else { ours.min_connections },
             max: ours.max_connections,
-            backing_off: self.backoff_until.get().is_some_and(|until| Instant::now() < until),
+            backing_off: self.backs_off(Instant::now()),
             ..View::default()
         };
         for conn in conns.iter() {
@@ -408,14 +419,25 @@ impl Pool {
                 "cannot connect"
             );
         }
-        if self.conns.borrow().is_empty() && self.connecting.get() == 0 {
-            // Nothing is open and nothing is on the way: waiting longer would only hide it.
-            let kind = error.kind();
+        let kind = error.kind();
+        let short = kind == Kind::LocalLimit;
+        let on_the_way = self.connecting.get();
+        if short || (self.conns.borrow().is_empty() && on_the_way == 0) {
+            // Nothing is open and nothing is on the way, or nothing more can be: waiting longer would
+            // only hide it. What is on the way is for those who wait longest.
+            let served = on_the_way.saturating_mul(self.view().per_connection);
+            let mut waiters = self.waiters.borrow_mut();
+            let waiting = waiters.len();
+            let told = waiters.split_off(served.min(waiting));
+            drop(waiters);
             let mut first = Some(error);
-            for waiter in self.waiters.take() {
+            for waiter in told {
                 let error = first.take().unwrap_or_else(|| Error::new(kind));
                 let _left = waiter.send(Err(error));
             }
+        }
+        if short {
+            return self.shortage.begin(Instant::now());
         }
         let pause = backoff(BACKOFF, MAX_BACKOFF, failures.min(16), draw());
         self.backoff_until.set(Some(Instant::now() + pause));
@@ -459,6 +481,7 @@ async fn connect(pool: Rc<Pool>) {
                 tracing::info!(upstream = pool.settings.name, "connected again");
             }
             pool.backoff_until.set(None);
+            pool.shortage.end();
             pool.meters().connected(began.elapsed());
             pool.join(fresh);
         }

@@ -65,7 +65,9 @@ fn routes(reader: &mut Reader<'_>, root: &Fields<'_>, names: &Names<'_>) -> Vec<
             reader.fault(fields.at(key), fields.path_of(key), what, hint);
         }
         let deadlines = route_deadlines(reader, &fields);
-        routes.push(Route { path, target, deadlines });
+        let limits = reader.section(&fields, &k::ROUTE_LIMITS);
+        let streams = reader.get(&limits, &k::ROUTE_STREAMS).map(|most| most as usize);
+        routes.push(Route { path, target, deadlines, streams });
     }
     routes
 }
@@ -129,5 +131,6 @@ fn limits(reader: &mut Reader<'_>, root: &Fields<'_>) -> Limits {
         header_bytes: reader.get(&fields, &k::HEADER_BYTES) as usize,
         headers: reader.get(&fields, &k::HEADERS) as usize,
         replay_bytes: reader.get(&fields, &k::REPLAY_BYTES) as usize,
+        memory: reader.get(&fields, &k::MEMORY),
     }
 }

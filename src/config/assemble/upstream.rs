@@ -51,6 +51,8 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
     let deadlines = deadlines(reader, fields);
     let dns = dns(reader, fields);
     let (health, probe) = health(reader, fields);
+    let limits = reader.section(fields, &k::UPSTREAM_LIMITS);
+    let streams = reader.get(&limits, &k::UPSTREAM_STREAMS).map(|most| most as usize);
     key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
     if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
         let name = k::CA_FILE.name;
@@ -80,6 +82,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
         dns,
         health,
         probe,
+        streams,
     });
     Written { name, url: place, meant }
 }

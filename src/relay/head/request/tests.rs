@@ -26,6 +26,7 @@ fn upstream() -> Upstream {
         dns: Dns::default(),
         health: HealthPolicy::default(),
         probe: None,
+        streams: None,
     }
 }
 

@@ -1,0 +1,43 @@
+//! Connections that may not come in.
+//!
+//! A client that is closed on without a word sees a broken network, and tries again at once. So it is told:
+//! its request gets a 503 that says when to come back, in the protocol that it speaks. Only so many are
+//! told at once, and each for so long: beyond that a close costs least of what is short.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use super::connection::{Client, Door};
+use super::preface::{Protocol, sniff};
+use super::{http1, http2};
+use crate::error::Kind;
+use crate::record::Shed;
+use crate::wire::{self, Stamped};
+
+/// For the first bytes, and again for the answer. Who has something to ask has asked it by then; who holds
+/// a connection silently must not keep others from being told.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Tells the client, and closes. Dropped, it closes at once: nothing that was promised is lost.
+pub(super) async fn refuse(door: &Rc<Door>, stream: TcpStream, address: SocketAddr, kind: Kind) {
+    let place = door.proxy().gate.refusal();
+    let Some(_place) = place else { return door.recorder().shed(Shed::Unanswered) };
+    if wire::tune(&stream).is_err() {
+        return; // the client left before we could look
+    }
+    let socket = Stamped::new(stream, Instant::now(), Some(PATIENCE));
+    let client = Rc::new(Client { address, wire: Rc::clone(socket.wire()) });
+    let sniffed = tokio::time::timeout(PATIENCE, sniff(&socket)).await;
+    let told = async {
+        match sniffed {
+            Ok(Ok(Some(Protocol::Http1))) => http1::refuse(door, socket, client, kind).await,
+            Ok(Ok(Some(Protocol::Http2))) => http2::refuse(door, socket, client, kind).await,
+            // Silent, gone or failed: nobody waits for an answer.
+            _ => door.recorder().shed(Shed::Unanswered),
+        }
+    };
+    let _either = tokio::time::timeout(PATIENCE, told).await;
+}

@@ -1,0 +1,78 @@
+//! A number of places.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A bound on something that all workers share. Clones share the places.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    taken: Arc<AtomicUsize>,
+    most: usize,
+}
+
+/// A place under a [`Bound`], for as long as it lives.
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
+
+impl Bound {
+    /// At most `most` at once.
+    pub fn new(most: usize) -> Self {
+        Self { taken: Arc::default(), most }
+    }
+
+    /// Another bound on the same things: what is taken counts under both.
+    #[must_use]
+    pub fn with(&self, most: usize) -> Self {
+        Self { taken: Arc::clone(&self.taken), most }
+    }
+
+    /// A place, if one is free.
+    pub fn enter(&self) -> Option<Place> {
+        // The count alone is exchanged, no other memory: relaxed is enough.
+        let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        let place = Place(Arc::clone(&self.taken));
+        (before < self.most).then_some(place)
+    }
+
+    /// Places that are taken. Those that are refused at this moment count for that moment.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_its_owner_lets_go() {
+        let bound = Bound::new(1);
+        let first = bound.enter();
+        assert!(first.is_some());
+        assert!(bound.enter().is_none(), "and the refusal takes no place");
+        assert_eq!(bound.taken(), 1);
+        drop(first);
+        assert!(bound.enter().is_some());
+    }
+
+    #[test]
+    fn what_was_taken_under_the_old_bound_counts_under_the_new_one() {
+        let old = Bound::new(1);
+        let _taken = old.enter();
+        assert!(old.with(1).enter().is_none());
+        assert!(old.with(2).enter().is_some());
+    }
+
+    #[test]
+    fn clones_share_the_places() {
+        let bound = Bound::new(1);
+        let _first = bound.clone().enter();
+        assert!(bound.enter().is_none());
+    }
+}

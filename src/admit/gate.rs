@@ -1,0 +1,237 @@
+//! The gate: asked once for each connection and once for each request.
+
+use std::sync::Arc;
+
+use super::bound::{Bound, Place};
+use super::pressure::{Level, Pressure};
+use crate::config::{Config, Route, RouteId, Upstream, UpstreamId};
+use crate::error::Kind;
+
+/// So many requests, and so many connections, are let in however short memory is. A ceiling set too low,
+/// or memory that does not come back, then makes a slow proxy and not a dead one; and so few are no
+/// danger.
+const FEW: usize = 16;
+
+/// How many there is room for in all. See [`Gate::new`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Client connections.
+    pub connections: usize,
+    /// Connections beyond those that are told so; any more are closed without a word.
+    pub refusals: usize,
+}
+
+/// What all workers share of who may come in. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    connections: Bound,
+    refusals: Bound,
+    streams: Bound,
+    routes: Arc<[Option<Bound>]>,
+    upstreams: Arc<[Option<Bound>]>,
+    pressure: Pressure,
+    room: Room,
+}
+
+/// A request's right to be in flight, for as long as it lives. It rides in the answer's body.
+#[derive(Debug)]
+pub struct Permit {
+    _whole: Place,
+    _route: Option<Place>,
+}
+
+impl Gate {
+    /// As the configuration bounds streams, and with `room` for connections.
+    pub fn new(config: &Config, room: Room) -> Self {
+        let bound = |most: Option<usize>| most.map(Bound::new);
+        Self {
+            connections: Bound::new(room.connections),
+            refusals: Bound::new(room.refusals),
+            streams: Bound::new(config.limits.streams),
+            routes: config.routes.iter().map(|route| bound(route.streams)).collect(),
+            upstreams: config.upstreams.iter().map(|upstream| bound(upstream.streams)).collect(),
+            pressure: Pressure::default(),
+            room,
+        }
+    }
+
+    /// One for another configuration: what is taken counts on, by the names of routes and upstreams. Of
+    /// what had no bound before, only what comes from now on counts.
+    #[must_use]
+    pub fn follow(&self, before: &Config, after: &Config, room: Room) -> Self {
+        let bound = |then: Option<&Option<Bound>>, most: Option<usize>| {
+            let most = most?;
+            Some(then.cloned().flatten().map_or_else(|| Bound::new(most), |then| then.with(most)))
+        };
+        let route = |now: &Route| {
+            let then = before.routes.iter().position(|then| then.path == now.path);
+            bound(then.and_then(|id| self.routes.get(id)), now.streams)
+        };
+        let upstream = |now: &Upstream| {
+            let then = before.upstreams.iter().position(|then| then.name == now.name);
+            bound(then.and_then(|id| self.upstreams.get(id)), now.streams)
+        };
+        Self {
+            connections: self.connections.with(room.connections),
+            refusals: self.refusals.with(room.refusals),
+            streams: self.streams.with(after.limits.streams),
+            routes: after.routes.iter().map(route).collect(),
+            upstreams: after.upstreams.iter().map(upstream).collect(),
+            pressure: self.pressure.clone(),
+            room,
+        }
+    }
+
+    /// How many connections there is room for.
+    pub fn room(&self) -> Room {
+        self.room
+    }
+
+    /// What memory allows; set from elsewhere.
+    pub fn pressure(&self) -> &Pressure {
+        &self.pressure
+    }
+
+    /// The bound that all workers keep toward an upstream; `None` where the operator set none.
+    pub fn upstream(&self, id: UpstreamId) -> Option<Bound> {
+        self.upstreams.get(id.0).cloned().flatten()
+    }
+
+    /// A client's connection comes in.
+    ///
+    /// # Errors
+    /// [`Kind::TooManyConnections`], [`Kind::MemoryShort`].
+    pub fn connection(&self) -> Result<Place, Kind> {
+        let place = self.connections.enter().ok_or(Kind::TooManyConnections)?;
+        let short = self.pressure.level() == Level::Shut && self.connections.taken() > FEW;
+        if short { Err(Kind::MemoryShort) } else { Ok(place) }
+    }
+
+    /// A connection that may not come in is told why, if few enough are being told.
+    pub fn refusal(&self) -> Option<Place> {
+        self.refusals.enter()
+    }
+
+    /// A request comes in; the route that it takes is not known yet.
+    ///
+    /// # Errors
+    /// [`Kind::Busy`], [`Kind::MemoryShort`].
+    pub fn request(&self) -> Result<Permit, Kind> {
+        let whole = self.streams.enter().ok_or(Kind::Busy)?;
+        if self.pressure.level() >= Level::Shed && self.streams.taken() > FEW {
+            return Err(Kind::MemoryShort);
+        }
+        Ok(Permit { _whole: whole, _route: None })
+    }
+
+    /// The request takes this route.
+    ///
+    /// # Errors
+    /// [`Kind::RouteBusy`].
+    pub fn on_route(&self, permit: Permit, route: RouteId) -> Result<Permit, Kind> {
+        let Some(Some(bound)) = self.routes.get(route.0) else { return Ok(permit) };
+        let place = bound.enter().ok_or(Kind::RouteBusy)?;
+        Ok(Permit { _route: Some(place), ..permit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Target;
+
+    fn gate(change: impl FnOnce(&mut Config), room: Room) -> Gate {
+        Gate::new(&config(change), room)
+    }
+
+    fn config(change: impl FnOnce(&mut Config)) -> Config {
+        let mut config = crate::config::from_env(&KeyOnly).expect("a configuration");
+        change(&mut config);
+        config
+    }
+
+    struct KeyOnly;
+
+    impl crate::config::Env for KeyOnly {
+        fn var(&self, name: &str) -> Result<String, std::env::VarError> {
+            let key = (name == "OPENAI_API_KEY").then(|| "sk-k".to_owned());
+            key.ok_or(std::env::VarError::NotPresent)
+        }
+
+        fn read_file(&self, _: &std::path::Path) -> std::io::Result<Vec<u8>> {
+            Err(std::io::ErrorKind::NotFound.into())
+        }
+    }
+
+    const MUCH: Room = Room { connections: 1000, refusals: 1 };
+
+    #[test]
+    fn a_route_of_its_own_bound_refuses_while_others_take() {
+        let gate = gate(
+            |config| {
+                config.routes.push(Route::new("/few", Target::Upstream(UpstreamId(0))));
+                config.routes[1].streams = Some(1);
+            },
+            MUCH,
+        );
+        let (any, few) = (RouteId(0), RouteId(1));
+        let enter = |route| gate.request().and_then(|permit| gate.on_route(permit, route));
+        let first = enter(few).unwrap();
+        assert_eq!(enter(few).unwrap_err(), Kind::RouteBusy);
+        assert!(enter(any).is_ok());
+        assert_eq!(gate.streams.taken(), 1, "who was refused left the whole's place too");
+        drop(first);
+        assert!(enter(few).is_ok());
+    }
+
+    #[test]
+    fn what_is_in_flight_counts_on_when_the_configuration_changes() {
+        let bounded = |most| {
+            move |config: &mut Config| {
+                config.routes[0].streams = Some(most);
+                config.upstreams[0].streams = Some(most);
+            }
+        };
+        let old = gate(bounded(1), MUCH);
+        let (before, mut after) = (config(bounded(1)), config(bounded(2)));
+        // Numbers change where something comes before them; names do not.
+        after.routes.insert(0, Route::new("/new", Target::Upstream(UpstreamId(0))));
+        let here = old.on_route(old.request().unwrap(), RouteId(0)).unwrap();
+        let there = old.upstream(UpstreamId(0)).unwrap().enter();
+        let new = old.follow(&before, &after, MUCH);
+        let enter = || new.request().and_then(|permit| new.on_route(permit, RouteId(1)));
+        let second = enter().unwrap();
+        assert_eq!(enter().unwrap_err(), Kind::RouteBusy);
+        drop((here, second));
+        assert!(enter().is_ok());
+        let upstream = new.upstream(UpstreamId(0)).unwrap();
+        let one_more = upstream.enter();
+        assert!(one_more.is_some() && upstream.enter().is_none());
+        drop(there);
+        assert!(upstream.enter().is_some());
+    }
+
+    #[test]
+    fn short_memory_refuses_requests_first_and_connections_later_but_never_the_first_few() {
+        let gate = gate(|_| {}, MUCH);
+        let shown = gate.pressure().gauge();
+        let requests: Vec<_> = (0..FEW).map(|_| gate.request().unwrap()).collect();
+        let connections: Vec<_> = (0..FEW).map(|_| gate.connection().unwrap()).collect();
+        assert!(gate.request().is_ok() && gate.connection().is_ok());
+        shown.show(Level::Shed);
+        assert_eq!(gate.request().unwrap_err(), Kind::MemoryShort);
+        assert!(gate.connection().is_ok());
+        shown.show(Level::Shut);
+        assert_eq!(gate.connection().unwrap_err(), Kind::MemoryShort);
+        drop((requests, connections));
+        assert!(gate.request().is_ok() && gate.connection().is_ok());
+    }
+
+    #[test]
+    fn no_more_are_told_than_there_is_room_to_tell() {
+        let gate = gate(|_| {}, Room { connections: 0, refusals: 1 });
+        assert_eq!(gate.connection().unwrap_err(), Kind::TooManyConnections);
+        let _told = gate.refusal().unwrap();
+        assert!(gate.refusal().is_none());
+    }
+}

@@ -1,0 +1,81 @@
+//! The keys of what is bounded: for all, for a route, for an upstream.
+
+use crate::config::defaults as d;
+use crate::config::kind::{Key, Section, Shape};
+use crate::config::memory::Memory;
+use crate::config::quantity::{Count, OwnCount, Size};
+
+/// hyper's read buffer can't be smaller.
+const SMALLEST_HEAD: u64 = 8 * 1024;
+/// Half of what `http::HeaderMap` can hold.
+const MOST_HEADERS: u64 = 16_384;
+/// More than any machine has sockets or memory for.
+const MOST: u64 = 10_000_000;
+
+pub(in crate::config) static CONNECTIONS: Key<Count> = Key::new(
+    "connections",
+    Count { default: d::CONNECTIONS as u64, within: 1..=MOST },
+    "Client connections at once, over all workers, or as many as there are descriptors for; beyond it 503.",
+);
+pub(in crate::config) static STREAMS: Key<Count> = Key::new(
+    "streams",
+    Count { default: d::STREAMS as u64, within: 1..=MOST },
+    "Requests in flight at once, over all workers; beyond it 503.",
+);
+pub(in crate::config) static HEADER_BYTES: Key<Size> = Key::new(
+    "header_bytes",
+    Size { default: d::HEADER_BYTES as u64, within: SMALLEST_HEAD..=(16 << 20) },
+    "Bytes of a request head; beyond it 431.",
+);
+pub(in crate::config) static HEADERS: Key<Count> = Key::new(
+    "headers",
+    Count { default: d::HEADERS as u64, within: 1..=MOST_HEADERS },
+    "Header lines of a request; beyond it 431.",
+);
+pub(in crate::config) static REPLAY_BYTES: Key<Size> = Key::new(
+    "replay_bytes",
+    Size { default: d::REPLAY_BYTES as u64, within: 0..=(1 << 30) },
+    "Bytes of a request body kept for a safe replay.",
+);
+pub(in crate::config) static MEMORY: Key<Memory> = Key::new(
+    "memory",
+    Memory,
+    "Memory to stay under: from 75 % of it new requests get 503, from 90 % new connections too. `auto`: the \
+     control group's limit, where it has one.",
+);
+
+pub(in crate::config) static LIMITS: Section = Section {
+    name: "limits",
+    shape: Shape::One,
+    required: false,
+    doc: "Bounds on what clients may ask for.",
+    entries: &[&CONNECTIONS, &STREAMS, &HEADER_BYTES, &HEADERS, &REPLAY_BYTES, &MEMORY],
+};
+
+pub(in crate::config) static ROUTE_STREAMS: Key<OwnCount> = Key::new(
+    "streams",
+    OwnCount { within: 1..=MOST },
+    "Requests in flight on it at once, over all workers; beyond it 429.",
+);
+
+pub(in crate::config) static ROUTE_LIMITS: Section = Section {
+    name: "limits",
+    shape: Shape::One,
+    required: false,
+    doc: "Bounds of this route's own, beside those for all.",
+    entries: &[&ROUTE_STREAMS],
+};
+
+pub(in crate::config) static UPSTREAM_STREAMS: Key<OwnCount> = Key::new(
+    "streams",
+    OwnCount { within: 1..=MOST },
+    "Requests in flight to it at once, over all workers; beyond it the next of its group, or 503.",
+);
+
+pub(in crate::config) static UPSTREAM_LIMITS: Section = Section {
+    name: "limits",
+    shape: Shape::One,
+    required: false,
+    doc: "What it is asked at most.",
+    entries: &[&UPSTREAM_STREAMS],
+};

@@ -1,0 +1,31 @@
+//! What was refused for want of room, and how much room there is.
+
+use crate::record::ceilings::Ceilings;
+use crate::record::outcome::Shed;
+use crate::record::recordings::Recordings;
+use crate::record::text::{Kind, Text};
+
+pub(super) fn sheds(text: &mut Text, all: &Recordings) {
+    let name = "firstbyte_shed_total";
+    text.family(name, Kind::Counter, "Requests and connections refused for want of room.");
+    for why in Shed::ALL {
+        text.sample(name, &[("reason", why.label())], all.sheds[why as usize]);
+    }
+    let help = "Times that accepting paused for want of descriptors or kernel memory.";
+    text.single("firstbyte_accept_pauses_total", Kind::Counter, help, all.accept_pauses);
+    let help = "Panics that were caught; each failed one request.";
+    text.single("firstbyte_panics_total", Kind::Counter, help, all.panics);
+}
+
+pub(super) fn ceilings(text: &mut Text, ceilings: &Ceilings) {
+    let gauge = Kind::Gauge;
+    let help = "Client connections that may be open at once.";
+    text.single("firstbyte_client_connections_max", gauge, help, ceilings.connections());
+    let Some((ceiling, used, level)) = ceilings.memory() else { return };
+    let help = "Memory to stay under, in bytes.";
+    text.single("firstbyte_memory_ceiling_bytes", gauge, help, ceiling);
+    let help = "Memory that counts against the ceiling, in bytes, as of the last look.";
+    text.single("firstbyte_memory_used_bytes", gauge, help, used);
+    let help = "What memory allows: 0 all, 1 no new request, 2 no new connection either.";
+    text.single("firstbyte_memory_level", gauge, help, u64::from(level));
+}
