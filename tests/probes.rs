@@ -89,6 +89,8 @@ fn probes_that_fail_eject_and_one_that_is_never_answered_is_a_failure() {
         several.fixture.wait_until("it is left out", is_ejected);
         let cause = r#"firstbyte_upstream_ejections_total{upstream="a",cause="probe"}"#;
         assert_eq!((several.fixture.count(cause), count(&several.fixture, "well")), (1, 0));
+        let left = several.fixture.count("firstbyte_cancel_seconds_count");
+        assert_eq!(left, 0, "no client left");
         assert_eq!(several.ask(&ask()).body(), b"from b");
         assert_eq!(asked(&several), 0);
     }

@@ -160,9 +160,6 @@ impl Record {
     /// The request's head was written to the upstream's socket. The first one ends the overhead's
     /// `request` phase; the upstream's time to first byte runs from the last one.
     pub fn head_sent(&self, at: Instant) {
-        if matches!(self.part, Part::Probe) {
-            return;
-        }
         let mut story = self.story.borrow_mut();
         let mut active = self.ledger.active.borrow_mut();
         story.settle(&mut active);

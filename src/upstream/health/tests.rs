@@ -206,7 +206,7 @@ fn where_there_are_probes_one_of_them_takes_it_back_once_its_time_is_over_and_no
     assert_eq!(health.probed(now, true, 3), None);
     let back = now + eject(&mut health, now);
     assert!(!health.allows(back + S), "not before a probe");
-    assert_eq!(health.probed(back - S, true, 3), None, "not before its time");
+    assert_eq!(health.probed(now + S, true, 3), None, "not before its time");
     assert_eq!(health.probed(back, false, 3), None);
     assert_eq!(health.probed(back + S, true, 3), Some(Change::Returned));
     assert!(health.allows(back + S));
