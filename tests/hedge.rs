@@ -157,21 +157,30 @@ fn a_hedge_that_fails_does_no_harm_to_the_first() {
     }
 }
 
-/// Neither failure would lead on by itself, and there is nobody to lead on to.
+/// Neither failure has anybody to lead on to, and the first would not lead on at all.
 #[test]
 fn a_first_one_that_fails_leaves_the_answer_to_the_hedge() {
+    let several = Several::configured(&[Script::new().stall(), late(ok("from b"))], hedging);
+    let mut client = Http1::new(several.fixture.connect());
+    client.send(&ask());
+    assert!(several.others[0].wait_for(|log| log.requests.len() == 1, PATIENCE), "`b` is asked");
+    several.fixture.upstream.cut_all(Cut::Rst);
+    assert_stood_in(several, &client.answer(&ask()), "closed");
     let limited = Script::new().rate_limited(Duration::ZERO);
-    for (steps, reason) in [(Script::new().cut(Cut::Rst), "closed"), (limited, "rate_limited")] {
-        let failing =
-            Script { steps: [Script::new().wait(LATE / 2).steps, steps.steps].concat(), ..steps };
-        let several = Several::configured(&[failing, late(ok("from b"))], hedging);
-        assert_from(&several.ask(&ask()), "b");
-        assert_eq!(several.asked(), [1, 1]);
-        assert_eq!(hedges(&several.fixture, "b", "stood_in"), 1);
-        let line = several.access_log().remove(0);
-        let left = serde_json::json!([{ "from": "a", "reason": reason }]);
-        assert_eq!((&line["failovers"], &line["attempts"]), (&left, &2.into()), "{line}");
-    }
+    let scripts = [late(limited), late(late(ok("from b")))];
+    let several = Several::configured(&scripts, hedging);
+    let answer = several.ask(&ask());
+    assert_stood_in(several, &answer, "rate_limited");
+}
+
+#[track_caller]
+fn assert_stood_in(several: Several, answer: &Answer, reason: &str) {
+    assert_from(answer, "b");
+    assert_eq!(several.asked(), [1, 1]);
+    assert_eq!(hedges(&several.fixture, "b", "stood_in"), 1);
+    let line = several.access_log().remove(0);
+    let left = serde_json::json!([{ "from": "a", "reason": reason }]);
+    assert_eq!((&line["failovers"], &line["attempts"]), (&left, &2.into()), "{line}");
 }
 
 #[test]
@@ -250,7 +259,8 @@ fn under_slow_everything_hedges_are_bounded_by_their_budget() {
 fn each_of_both_gets_the_whole_body_and_its_own_key() {
     // More than a stream's window: an echo begins to answer while it is being sent the rest.
     let several = Several::configured(&[Script::new().stall(), Script::new().echo()], |config| {
-        hedging(config);
+        // A client that stood still for so long within its body would not be hedged.
+        config.groups[0].hedge = Some(Hedge { ceiling: LATE, ..HEDGE });
         config.limits.replay_bytes = 8_000_000;
     });
     let pieces: Vec<_> = (0..40_u8).map(|n| Bytes::from(vec![n; 100_000])).collect();
@@ -372,7 +382,7 @@ fn a_body_that_is_still_coming_is_not_sent_twice() {
 
 /// One stream at most, and somebody has it.
 fn busy(config: &mut Config) {
-    hedging(config);
+    config.groups[0].hedge = Some(Hedge { ceiling: LATE / 2, ..HEDGE });
     let pool = &mut config.upstreams[0].pool;
     (pool.min_connections, pool.max_connections, pool.streams_per_connection) = (1, 1, 1);
     pool.queue_timeout = PATIENCE * 3;
