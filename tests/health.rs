@@ -173,6 +173,32 @@ fn when_all_are_ejected_they_are_asked_all_the_same_or_the_client_is_told() {
     }
 }
 
+/// What ejected it may be over, and a failed request is worse than one more try.
+#[test]
+fn one_that_is_ejected_is_asked_when_the_others_cannot_be_reached() {
+    for (when, status) in [(WhenEjected::Ask, 200), (WhenEjected::Refuse, 502)] {
+        let ill = Arc::new(AtomicBool::new(true));
+        let is_ill = Arc::clone(&ill);
+        let a = Upstream::builder()
+            .clear()
+            .http2()
+            .respond(move |_| if is_ill.load(Ordering::Relaxed) { broken() } else { ok("from a") });
+        let b = Upstream::builder().clear().http2().script(ok("from b"));
+        let mut several = Several::of(vec![a, b], Protocol::Http2, |config| {
+            by(POLICY)(config);
+            config.groups[0].when_all_ejected = when;
+        });
+        let mut client = Http1::new(several.fixture.connect());
+        (0..3).for_each(|_| assert_eq!(client.ask(&ask()).status, 500));
+        assert_eq!(client.ask(&ask()).body(), b"from b");
+        ill.store(false, Ordering::Relaxed);
+        drop(several.others.remove(0));
+        let answer = client.ask(&ask());
+        assert_eq!(answer.status, status, "{when:?} {answer:?}");
+        assert_eq!(ejected(&several.fixture), 1, "it is still out");
+    }
+}
+
 /// Nobody stands in for it, so there is nothing to leave it out of.
 #[test]
 fn a_route_to_one_upstream_goes_on_asking_it() {

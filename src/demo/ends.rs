@@ -84,6 +84,8 @@ fn config(upstream: &Upstream, ca_file: &Path) -> Result<Config, Box<dyn Error>>
     config.admin = Some(free);
     // One request at a time: a second worker would only warm connections.
     config.workers = NonZeroUsize::MIN;
+    // There are descriptors for that many anywhere.
+    config.limits.connections = 128;
     // It would drown what is shown.
     config.access_log = AccessLog::Off;
     for upstream in &mut config.upstreams {

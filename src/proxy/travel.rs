@@ -116,7 +116,7 @@ impl Proxy {
         passed: &mut Option<Box<Reached>>,
         trip: &Trip<'_>,
     ) -> ControlFlow<Result<Reached, Error>, Onward> {
-        let next = self.onward(&raced, way, trip);
+        let next = self.onward(&raced, way, passed.is_some(), trip);
         let by_group = trip.group.is_named;
         let reached = |Tried { at, came, .. }: Tried| {
             let clocks = self.clocks(trip, at);
@@ -159,6 +159,10 @@ impl Raced {
     pub(super) fn alone(last: Tried) -> Self {
         Self { last, before: None, hedged: false }
     }
+
+    fn answered(&self) -> bool {
+        self.last.came.is_ok() || self.before.as_ref().is_some_and(|before| before.came.is_ok())
+    }
 }
 
 impl Proxy {
@@ -168,8 +172,14 @@ impl Proxy {
 
     /// Who is asked next; `None` where nobody is. Nobody after a failure that does not lead on, be it of
     /// one of two. The body begins again from its first byte: where that is gone, whoever came next could
-    /// only get the rest.
-    fn onward(&self, raced: &Raced, way: &mut Way<'_>, trip: &Trip<'_>) -> Option<Onward> {
+    /// only get the rest. `answered`: some answer could be given, and no ejected member need be tried.
+    fn onward(
+        &self,
+        raced: &Raced,
+        way: &mut Way<'_>,
+        answered: bool,
+        trip: &Trip<'_>,
+    ) -> Option<Onward> {
         for tried in raced.before.as_deref().into_iter().chain([&raced.last]) {
             tried.leads_on?;
             if let Ok(answer) = &tried.came
@@ -179,7 +189,10 @@ impl Proxy {
             }
         }
         let reason = raced.last.leads_on?;
-        let next = match self.next(way, trip.group) {
+        let answered = answered || raced.answered();
+        let next = self.next(way, trip.group);
+        let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
+        let next = match next.or_else(|| if answered { None } else { way.last_resort(load) }) {
             Some(to) => Ok(Some(Onward { reason, to, when: None })),
             None => way.again(Instant::now(), trip.until).map(|when| {
                 when.and_then(|when| {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Group;
-use crate::config::{Retry, UpstreamId};
+use crate::config::{Retry, UpstreamId, WhenEjected};
 use crate::record::Prevented;
 use crate::route::pick::{By, mix, pick};
 use crate::upstream::backoff;
@@ -43,6 +43,16 @@ impl Way<'_> {
         load: impl Fn(UpstreamId) -> u64,
     ) -> Option<UpstreamId> {
         let nth = self.choose(self.group.ejected(allowed), load)?;
+        Some(self.take(nth))
+    }
+
+    /// Who is to be asked where all that were allowed failed without a word: somebody who was not, where the
+    /// operator wants such asked rather than nobody. What ejected it may be over.
+    pub fn last_resort(&mut self, load: impl Fn(UpstreamId) -> u64) -> Option<UpstreamId> {
+        if self.group.when_all_ejected != WhenEjected::Ask {
+            return None;
+        }
+        let nth = self.choose(0, load)?;
         Some(self.take(nth))
     }
 
@@ -132,7 +142,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::config::{self, Pick, Triggers, WhenEjected};
+    use crate::config::{self, Pick, Triggers};
 
     fn group(pick: Pick, weights: &[u32]) -> Group {
         retrying(pick, weights, Retry::default())
