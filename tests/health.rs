@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use firstbyte::config::{Config, HealthPolicy, Protocol, Triggers, WhenEjected};
+use firstbyte::config::{
+    Config, HealthPolicy, Protocol, Route, Target, Triggers, UpstreamId, WhenEjected,
+};
 use loadtest::upstream::{Builder, Script, Upstream};
 
 use crate::fixture::Fixture;
 use crate::group::{Several, ask, ok};
 use crate::http1_client::Http1;
+use crate::message::Ask;
 use crate::refusal::assert_refused;
 
 const POLICY: HealthPolicy = HealthPolicy {
@@ -197,6 +200,49 @@ fn one_that_is_ejected_is_asked_when_the_others_cannot_be_reached() {
         assert_eq!(answer.status, status, "{when:?} {answer:?}");
         assert_eq!(ejected(&several.fixture), 1, "it is still out");
     }
+}
+
+/// What there is no room for must not crowd the ill.
+#[test]
+fn one_that_is_ejected_is_not_asked_because_the_others_are_full() {
+    let a = Upstream::builder().clear().http2().script(broken());
+    let b = Upstream::builder().clear().http2().script(Script::new().stream().stall());
+    let several = Several::of(vec![a, b], Protocol::Http2, |config| {
+        by(POLICY)(config);
+        config.upstreams[1].streams = Some(1);
+    });
+    let mut client = Http1::new(several.fixture.connect());
+    (0..3).for_each(|_| assert_eq!(client.ask(&ask()).status, 500));
+    let mut holds = Http1::new(several.fixture.connect());
+    holds.send(&ask());
+    several.fixture.wait_until("`b` has its one stream", |_| several.asked() == [3, 1]);
+    assert_eq!(client.ask(&ask()).status, 503);
+    assert_eq!(several.asked(), [3, 1]);
+}
+
+/// Whoever goes there without the group decides nothing for it.
+#[test]
+fn a_request_of_a_route_of_its_own_is_no_trial() {
+    let eject = Duration::from_millis(200);
+    let ill = Arc::new(AtomicBool::new(true));
+    let is_ill = Arc::clone(&ill);
+    let a = Upstream::builder()
+        .clear()
+        .http2()
+        .respond(move |_| if is_ill.load(Ordering::Relaxed) { broken() } else { ok("from a") });
+    let b = Upstream::builder().clear().http2().script(ok("from b"));
+    let several = Several::of(vec![a, b], Protocol::Http2, |config| {
+        by(HealthPolicy { eject, ..POLICY })(config);
+        config.routes.push(Route::new("/own", Target::Upstream(UpstreamId(0))));
+    });
+    let mut client = Http1::new(several.fixture.connect());
+    (0..3).for_each(|_| assert_eq!(client.ask(&ask()).status, 500));
+    ill.store(false, Ordering::Relaxed);
+    let out = Instant::now() + eject * 2;
+    while Instant::now() < out {
+        assert_eq!(client.ask(&Ask::post("/own", "{}")).status, 200);
+    }
+    assert_eq!(client.ask(&ask()).body(), b"from a", "this one is the trial");
 }
 
 /// Nobody stands in for it, so there is nothing to leave it out of.

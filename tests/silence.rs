@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use firstbyte::config::{Config, Protocol};
+use firstbyte::config::{Config, Hedge, Protocol};
 use loadtest::upstream::{Script, Seen, Step, Upstream};
 
 use crate::fixture::{Fixture, PATIENCE};
@@ -207,6 +207,26 @@ fn a_group_leaves_a_silent_member_out_before_anybody_fails_there_and_takes_it_ba
             "{line}"
         );
     }
+}
+
+#[test]
+fn nobody_silent_is_asked_beside_one_that_is_late() {
+    let late = Script::new().wait(Duration::from_secs(1)).answer(200, &[], "from a");
+    let several = Several::configured(&[late, ok("from b")], |config| {
+        quick_suspicion(config);
+        let ceiling = Duration::from_millis(100);
+        let floor = Duration::from_millis(1);
+        config.groups[0].hedge = Some(Hedge { quantile: 95, floor, ceiling, budget: 100 });
+    });
+    several.others[0].freeze();
+    assert_eq!(several.ask(&post()).body(), b"from a");
+    several.fixture.wait_until("`b` is silent", |f| f.count(&silent("b")) == 1);
+    let hedges = |line: &serde_json::Value| !line["hedge"].is_null();
+    for _ in 0..3 {
+        assert_eq!(several.ask(&post()).body(), b"from a");
+    }
+    let log: Vec<_> = several.access_log().iter().map(hedges).collect();
+    assert_eq!(log, [true, false, false, false]);
 }
 
 #[test]

@@ -52,16 +52,7 @@ impl Proxy {
             saw(hedging, &tried, since());
             return Raced::alone(tried);
         }
-        if !trip.head.headers.contains_key(EXPECT) {
-            // It may not have been read because the first one does not take it. A client that waits to be
-            // told to send its body would be told by this.
-            std::future::poll_fn(|cx| {
-                trip.upload.borrow_mut().read_ahead(cx);
-                Poll::Ready(())
-            })
-            .await;
-        }
-        let Some(second) = self.second(trip, way, hedging, began.elapsed()) else {
+        let Some(second) = self.second(trip, way, hedging, began.elapsed()).await else {
             let tried = first.await;
             saw(hedging, &tried, since());
             return Raced::alone(tried);
@@ -109,7 +100,7 @@ impl Proxy {
 
     /// Somebody else to ask, who is well; with the whole body, and within the budget. What stands against
     /// it is recorded.
-    fn second(
+    async fn second(
         &self,
         trip: &Trip<'_>,
         way: &mut Way<'_>,
@@ -117,9 +108,18 @@ impl Proxy {
         after: Duration,
     ) -> Option<Second> {
         // Not one on trial either: overtaken, it would have proved nothing.
-        let well = |id: UpstreamId| !self.upstreams[id.0].ward.is_ejected();
+        let well = |id: UpstreamId| self.allows(id) && !self.upstreams[id.0].ward.is_ejected();
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
         let beside = way.beside(well, load)?;
+        if !trip.head.headers.contains_key(EXPECT) {
+            // It may not have been read because the first one does not take it. A client that waits to be
+            // told to send its body would be told by this.
+            std::future::poll_fn(|cx| {
+                trip.upload.borrow_mut().read_ahead(cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
         let Some(upload) = trip.upload.borrow().twin() else {
             trip.record.attempt_prevented(Prevented::HedgeBody);
             return None;

@@ -139,10 +139,11 @@ impl Proxy {
 
     /// Asks one upstream. Dropped, it resets the stream at once.
     pub(super) async fn attempt(&self, trip: &Trip<'_>, at: UpstreamId) -> Tried {
-        let began = Instant::now();
-        self.asked(at, began);
+        let (began, group) = (Instant::now(), trip.group);
+        if group.is_named {
+            self.asked(at, began);
+        }
         let came = self.ask(trip, at).await;
-        let group = trip.group;
         if group.is_named {
             self.judge(at, group, began, &came);
         }
@@ -161,18 +162,36 @@ impl Raced {
     }
 
     fn answered(&self) -> bool {
-        self.last.came.is_ok() || self.before.as_ref().is_some_and(|before| before.came.is_ok())
+        self.each().any(|tried| tried.came.is_ok())
+    }
+
+    /// A bound of our own was met, not a failure of theirs.
+    fn lacked_room(&self) -> bool {
+        let local = |failed: &Attempt| failed.error.kind() == Kind::LocalLimit;
+        self.each().any(|tried| {
+            tried.leads_on == Some(FailoverReason::Queue) || tried.came.as_ref().is_err_and(local)
+        })
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Tried> {
+        self.before.as_deref().into_iter().chain([&self.last])
     }
 }
 
 impl Proxy {
     fn next(&self, way: &mut Way<'_>, group: &Group) -> Option<UpstreamId> {
-        way.next(|id| !group.is_named || self.allows(id), |id| self.upstreams[id.0].pool.load())
+        way.next(self.allowed(group), |id| self.upstreams[id.0].pool.load())
+    }
+
+    fn allowed(&self, group: &Group) -> impl Fn(UpstreamId) -> bool {
+        let is_named = group.is_named;
+        move |id| !is_named || self.allows(id)
     }
 
     /// Who is asked next; `None` where nobody is. Nobody after a failure that does not lead on, be it of
     /// one of two. The body begins again from its first byte: where that is gone, whoever came next could
-    /// only get the rest. `answered`: some answer could be given, and no ejected member need be tried.
+    /// only get the rest. `answered`: some answer could be given, and no ejected member need be
+    /// tried; nor where there was no room, for what is refused for that must not crowd the ill.
     fn onward(
         &self,
         raced: &Raced,
@@ -180,7 +199,7 @@ impl Proxy {
         answered: bool,
         trip: &Trip<'_>,
     ) -> Option<Onward> {
-        for tried in raced.before.as_deref().into_iter().chain([&raced.last]) {
+        for tried in raced.each() {
             tried.leads_on?;
             if let Ok(answer) = &tried.came
                 && let Some(pause) = asked_pause(&answer.head.headers, SystemTime::now())
@@ -189,12 +208,12 @@ impl Proxy {
             }
         }
         let reason = raced.last.leads_on?;
-        let answered = answered || raced.answered();
+        let final_word = answered || raced.answered() || raced.lacked_room();
         let next = self.next(way, trip.group);
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
-        let next = match next.or_else(|| if answered { None } else { way.last_resort(load) }) {
+        let next = match next.or_else(|| if final_word { None } else { way.last_resort(load) }) {
             Some(to) => Ok(Some(Onward { reason, to, when: None })),
-            None => way.again(Instant::now(), trip.until).map(|when| {
+            None => way.again(self.allowed(trip.group), Instant::now(), trip.until).map(|when| {
                 when.and_then(|when| {
                     let to = self.next(way, trip.group)?;
                     Some(Onward { reason, to, when: Some(when) })

@@ -112,8 +112,11 @@ impl Upload {
     }
 
     /// Reads what is here of the body although the upstream may not take it yet, as much of it as may be
-    /// kept. Waits for nothing.
+    /// kept. Waits for nothing; reads nothing while memory is short.
     pub fn read_ahead(&mut self, cx: &mut Context<'_>) {
+        if self.pressure.level() != Level::Calm {
+            return;
+        }
         let mut ahead = Vec::new();
         while !self.ended && self.failed.is_none() && self.kept.kept() != BodyKept::Spoiled {
             let Poll::Ready(frame) = self.body.poll_frame(cx) else { break };

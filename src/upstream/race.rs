@@ -47,7 +47,9 @@ enum Field {
 /// How far an attempt came that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
-    /// Not off this machine: no route or no address of that family, say.
+    /// Nowhere: there is no route to it, as to every IPv6 address from a host that has none.
+    Nowhere,
+    /// Not off this machine, for want of a port or a descriptor: news that the others' lack is not.
     Here,
     /// To a peer that refused, or to none.
     There,
@@ -60,9 +62,17 @@ impl Reach {
         match error.kind() {
             _ if progress.is_linked() => Self::Linked,
             Kind::LocalLimit => Self::Here,
+            _ if has_no_route(error) => Self::Nowhere,
             _ => Self::There,
         }
     }
+}
+
+fn has_no_route(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let source = source.and_then(|source| source.downcast_ref::<io::Error>());
+    let nowhere = [io::ErrorKind::NetworkUnreachable, io::ErrorKind::HostUnreachable];
+    source.is_some_and(|source| nowhere.contains(&source.kind()))
 }
 
 /// When the next address is to be tried, the newest attempt having begun at `newest`.
@@ -260,6 +270,18 @@ mod tests {
     fn one_that_is_slow_still_wins_if_it_is_ready_first() {
         assert_wins(&[SLOW, SLOW], 0, 700);
         assert_wins(&[SLOW, DEAD, DEAD], 0, 700);
+    }
+
+    #[test]
+    fn a_lack_of_ours_says_more_than_a_family_without_a_route_and_less_than_a_refusal() {
+        let reach = |kind: io::ErrorKind| {
+            let error = io::Error::from(kind);
+            Reach::of(&Error::with(Kind::of_connect(&error), error), &Progress::default())
+        };
+        let no_port = reach(io::ErrorKind::AddrNotAvailable);
+        assert!(no_port > reach(io::ErrorKind::NetworkUnreachable));
+        assert!(no_port > reach(io::ErrorKind::HostUnreachable));
+        assert!(no_port < reach(io::ErrorKind::ConnectionRefused));
     }
 
     #[test]

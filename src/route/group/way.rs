@@ -96,13 +96,14 @@ impl Way<'_> {
         }
     }
 
-    /// All members failed: when to ask again those that may then be asked. `None` where the operator
-    /// wants no more of it. `end` is the end of the client's own time.
+    /// All members failed: when to ask again those that are `allowed` and may then be asked. `None` where
+    /// the operator wants no more of it. `end` is the end of the client's own time.
     ///
     /// # Errors
     /// What stands against it.
     pub fn again(
         &mut self,
+        allowed: impl Fn(UpstreamId) -> bool,
         now: Instant,
         end: Option<Instant>,
     ) -> Result<Option<Instant>, Prevented> {
@@ -112,7 +113,9 @@ impl Way<'_> {
         }
         let pause = backoff(pause, longest_pause, self.round, self.group.draw());
         let candidates = &self.group.candidates;
-        let asked = (0..candidates.len()).filter(|nth| candidates[*nth].weight > 0);
+        let ejected = self.group.ejected(allowed);
+        let takes = |nth: &usize| candidates[*nth].weight > 0 && ejected & (1 << *nth) == 0;
+        let asked = (0..candidates.len()).filter(takes);
         let free = asked.map(|nth| self.rests_until(nth).unwrap_or(now)).min().unwrap_or(now);
         let at = (now + pause).max(free);
         if at > now + longest_pause {
@@ -253,11 +256,11 @@ mod tests {
         let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
         for most in [100, 200] {
             assert_eq!(round(&mut way, now, [0, 0]), [0, 1]);
-            let at = way.again(now, None).unwrap().unwrap();
+            let at = way.again(|_| true, now, None).unwrap().unwrap();
             assert!(at >= now && at <= now + Duration::from_millis(most));
         }
         assert_eq!(round(&mut way, now, [0, 0]), [0, 1]);
-        assert_eq!(way.again(now, None), Ok(None));
+        assert_eq!(way.again(|_| true, now, None), Ok(None));
     }
 
     #[test]
@@ -265,10 +268,26 @@ mod tests {
         let group = retrying(Pick::Weighted, &[1, 1], TWICE);
         let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
         round(&mut way, now, [1, 7]);
-        assert_eq!(way.again(now, None), Ok(Some(now + Duration::from_secs(1))));
+        assert_eq!(way.again(|_| true, now, None), Ok(Some(now + Duration::from_secs(1))));
         assert_eq!(round(&mut way, now, [8, 0]), [0], "the other still rests");
         let later = now + Duration::from_secs(1);
-        assert_eq!(way.again(later, None), Err(Prevented::RetryAfter), "in 6 s and in 7 s");
+        assert_eq!(
+            way.again(|_| true, later, None),
+            Err(Prevented::RetryAfter),
+            "in 6 s and in 7 s"
+        );
+    }
+
+    #[test]
+    fn a_member_that_is_out_is_not_what_a_retry_waits_for() {
+        let group = retrying(Pick::Weighted, &[1, 1], TWICE);
+        let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
+        let well = |id: UpstreamId| id.0 == 1;
+        assert_eq!(way.next(well, |_| 0), Some(UpstreamId(1)));
+        way.rest(UpstreamId(1), now + Duration::from_secs(1));
+        let at = way.again(well, now, None);
+        assert_eq!(at, Ok(Some(now + Duration::from_secs(1))), "member 0, who is free, is out");
+        assert_eq!(way.next(well, |_| 0), Some(UpstreamId(1)));
     }
 
     #[test]
@@ -278,7 +297,7 @@ mod tests {
         let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
         round(&mut way, now, [1, 1]);
         let end = now + Duration::from_millis(999);
-        assert_eq!(way.again(now, Some(end)), Err(Prevented::Deadline));
-        assert_eq!(way.again(now, None), Err(Prevented::Budget));
+        assert_eq!(way.again(|_| true, now, Some(end)), Err(Prevented::Deadline));
+        assert_eq!(way.again(|_| true, now, None), Err(Prevented::Budget));
     }
 }
