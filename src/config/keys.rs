@@ -38,7 +38,7 @@ pub(super) static LISTEN: Key<Many<Address>> = Key::new(
 pub(super) static ADMIN: Key<AddressOrOff> = Key::new(
     "admin",
     AddressOrOff(Address { default: d::ADMIN }),
-    "Where `/livez`, `/readyz`, `/metrics` and `/stats` answer.",
+    "Where `/livez`, `/readyz`, `/metrics`, `/stats` and `POST /reload` answer.",
 );
 pub(super) static WORKERS: Key<Workers> =
     Key::new("workers", Workers, "Worker threads, each pinned to a core of its own.");
