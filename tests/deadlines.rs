@@ -3,15 +3,21 @@
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use firstbyte::config::Config;
+use firstbyte::config::{Config, Protocol};
 use loadtest::upstream::{Log, Script, Upstream};
 use serde_json::Value;
 
 use crate::fixture::{Fixture, PATIENCE};
+use crate::http1_client::Http1;
+use crate::message::Ask;
 use crate::raw_http1::{Answer, Client};
 use crate::raw_http2;
+use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::refusal::assert_refused;
 
 /// The deadline under test: long beside what a busy machine adds to a step of `ALIVE`.
 const SHORT: Duration = Duration::from_millis(800);
@@ -297,4 +303,40 @@ fn a_drain_lets_streams_finish_and_cuts_what_is_left_at_its_deadline() {
             assert_eq!(line["outcome"], "complete", "{line}");
         }
     }
+}
+
+/// It takes the head and no byte of the body (RFC 9113, section 6.9.2): a request without a body goes by on the
+/// same connection, and the one that waits ends at its deadline.
+#[test]
+fn an_upstream_that_never_opens_its_window_is_a_head_timeout_and_holds_up_nobody() {
+    let closed = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]); // SETTINGS_INITIAL_WINDOW_SIZE of 0
+    let resets = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&resets);
+    let upstream = http2_frames(&closed, move |kind, flags, stream, payload| {
+        let bytes = match (kind, flags & 1) {
+            (4, 0) => frame(4, 1, 0, b""),
+            (6, 0) => frame(6, 1, 0, payload),
+            (1, 1) => frame(1, 5, stream, &[0x88]),
+            (3, _) => {
+                seen.fetch_add(1, Ordering::Relaxed);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        Reply { bytes, close: false }
+    });
+    let fixture = Fixture::configured(Upstream::builder().clear(), |config| {
+        lead_to(config, upstream, Protocol::Http2);
+        config.upstreams[0].pool.min_connections = 1;
+        config.upstreams[0].pool.max_connections = 1;
+        config.upstreams[0].deadlines.response_head = Duration::from_secs(1);
+    });
+    let mut waits = Http1::new(fixture.connect());
+    let upload = Ask::post("/v1/files", vec![b'x'; 256 * 1024]);
+    waits.send(&upload);
+    for _ in 0..20 {
+        assert_eq!(Http1::new(fixture.connect()).ask(&Ask::get("/v1/models")).status, 200);
+    }
+    assert_refused(&waits.answer(&upload), 504, "head_timeout");
+    fixture.wait_until("its stream is reset", |_| resets.load(Ordering::Relaxed) == 1);
 }
