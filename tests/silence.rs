@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use firstbyte::config::{Config, Hedge, Protocol};
 use loadtest::upstream::{Script, Seen, Step, Upstream};
+use rustix::process::Signal;
 
 use crate::fixture::{Fixture, PATIENCE};
 use crate::group::{Several, ask as post, ok};
 use crate::http1_client::Http1;
 use crate::message::Ask;
+use crate::program::{Program, file_for};
 use crate::raw_http1::Client;
 use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
 
@@ -207,6 +209,31 @@ fn a_group_leaves_a_silent_member_out_before_anybody_fails_there_and_takes_it_ba
             "{line}"
         );
     }
+}
+
+/// The kernel of a stopped process goes on acknowledging: only the silence above it tells.
+#[test]
+fn a_group_leaves_a_stopped_process_out_and_takes_it_back_when_it_goes_on() {
+    let behind = Upstream::builder().script(ok("from a")).start().expect("it starts");
+    let process = Program::start(&file_for(&behind));
+    process.wait_until("it is ready", |process| process.status("/readyz") == 200);
+    let several = Several::configured(&[ok("nobody"), ok("from b")], |config| {
+        quick_suspicion(config);
+        config.upstreams[0].host = process.address.ip().to_string();
+        config.upstreams[0].port = process.address.port();
+    });
+    assert_eq!(several.ask(&post()).body(), b"from a");
+    process.signal(Signal::STOP);
+    let mut first = Http1::new(several.fixture.connect());
+    first.send(&post());
+    several.fixture.wait_until("`a` is silent", |f| f.count(&silent("a")) == 1);
+    for _ in 0..20 {
+        assert_eq!(several.ask(&post()).body(), b"from b");
+    }
+    process.signal(Signal::CONT);
+    assert_eq!(first.answer(&post()).body(), b"from a", "it survived");
+    several.fixture.wait_until("`a` is asked again", |_| several.ask(&post()).body() == b"from a");
+    assert!(several.access_log().iter().all(|line| line["cold"] == false));
 }
 
 #[test]
