@@ -163,6 +163,28 @@ fn a_successor_that_is_not_ready_in_time_is_killed_and_took_nothing() {
     assert!(all.page("/readyz").starts_with("HTTP/1.1 200 "));
 }
 
+/// A wait with a timeout is interrupted by that, as by any signal that is handled.
+#[test]
+fn a_process_that_is_stopped_and_continued_still_waits_for_its_successor() {
+    let upstream = upstream();
+    let dead = Upstream::builder().clear().http2().silent_handshake().start().expect("it starts");
+    let good = format!("upgrade_timeout: 3s\n{}", file(&upstream, 1));
+    let all = Generations::start(&good);
+    all.write_config(&good.replace(&upstream.url(), &dead.url()));
+    all.signal(Signal::USR2);
+    all.wait_until("it waits", |all| all.said().matches("admin on http://").count() == 2);
+    let stat = format!("/proc/{}/stat", all.latest());
+    for _ in 0..10 {
+        all.first_signal(Signal::STOP);
+        all.wait_until("it is stopped", |_| {
+            fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "))
+        });
+        all.first_signal(Signal::CONT);
+    }
+    all.wait_said("not handed over, this process goes on: ");
+    assert!(all.said().contains("it was not ready within upgrade_timeout"), "{}", all.said());
+}
+
 #[test]
 fn a_process_that_is_to_end_takes_the_successor_on_its_way_along() {
     let upstream = upstream();

@@ -60,6 +60,7 @@ mod real_clients;
 mod real_origins;
 mod refusal;
 mod reload;
+mod reload_gone;
 mod reload_load;
 mod reload_program;
 mod retries;

@@ -79,6 +79,13 @@ impl NameService {
 
     /// The program with this configuration, asking this server.
     pub(crate) fn program(&self, config: &str) -> Program {
+        let file = scratch().join("firstbyte.yaml");
+        fs::write(&file, config).expect("the file can be written");
+        self.program_of(&file)
+    }
+
+    /// The same with a configuration that the test may write again.
+    pub(crate) fn program_of(&self, config: &Path) -> Program {
         let directory = scratch();
         let write = |name: &str, text: &str| {
             let path = directory.join(name);
@@ -91,7 +98,6 @@ impl NameService {
             ("/etc/nsswitch.conf", write("nsswitch.conf", "hosts: files dns\n")),
             ("/etc/resolv.conf", write("resolv.conf", &resolv)),
         ];
-        let config = write("firstbyte.yaml", config);
         let mut script = String::from("set -e\n");
         for (there, here) in files.iter().filter(|(there, _)| Path::new(there).exists()) {
             script.extend(["mount --bind '", &here.display().to_string(), "' ", there, "\n"]);

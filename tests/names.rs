@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use loadtest::tls::CertificateSpec;
 use loadtest::upstream::{Builder, Cut, Log, Script, Seen, Upstream};
+use rustix::process::Signal;
 
 use crate::fixture::{PATIENCE, scratch};
 use crate::name_service::{NameService, Says};
@@ -163,6 +164,29 @@ fn a_name_service_that_fails_costs_a_warm_pool_nothing() {
     assert_eq!(program.count(r#"firstbyte_dns_addresses{upstream="mock"}"#), 1);
     names.say(says(&[THERE]));
     program.wait_until("it is heard again", |program| ask(program) == THERE.to_string());
+}
+
+/// With new limits, and so with new connections.
+#[test]
+fn a_reload_while_the_name_service_fails_keeps_the_addresses_that_are_known() {
+    let Some(names) = NameService::start(says(&[HERE])) else { return };
+    let [here, _there] = pair(|here, there| [at(here), at(there)]);
+    let file = scratch().join("firstbyte.yaml");
+    let before = config("http", here.addr().port(), OFTEN);
+    std::fs::write(&file, &before).expect("a file");
+    let program = names.program_of(&file);
+    ready(&program);
+    names.say(Says::Failure);
+    program.wait_until("it fails", |program| program.count(FAILURES) > 0);
+    let made = here.log().connections.len();
+    let pool = format!("{OFTEN}    pool:\n      min_connections: 3\n");
+    std::fs::write(&file, before.replace(OFTEN, &pool)).expect("a file");
+    program.signal(Signal::HUP);
+    let applied = r#"firstbyte_reloads_total{result="applied"}"#;
+    program.wait_until("it is reloaded", |program| program.count(applied) == 1);
+    assert_eq!(ask(&program), HERE.to_string());
+    let anew = |log: &Log| log.connections.len() == made + 3 && open(log) == 3;
+    assert!(here.wait_for(anew, PATIENCE), "they are made to the address that was known");
 }
 
 #[test]

@@ -16,16 +16,16 @@ use crate::http1_client::Http1;
 use crate::message::{Answer, Ask};
 
 /// An upstream that says its name.
-fn saying(name: &'static str) -> Builder {
+pub(crate) fn saying(name: &'static str) -> Builder {
     Upstream::builder().clear().http2().script(Script::new().answer(200, &[], name))
 }
 
-fn started(builder: Builder) -> Upstream {
+pub(crate) fn started(builder: Builder) -> Upstream {
     builder.start().expect("the mock upstream starts")
 }
 
 /// One worker in front of upstreams with these names, each with a route of its own name.
-fn file(upstreams: &[(&str, &Upstream, &str)]) -> String {
+pub(crate) fn file(upstreams: &[(&str, &Upstream, &str)]) -> String {
     let mut text = "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\naccess_log: off\n\
                     upstreams:\n"
         .to_owned();
@@ -40,40 +40,40 @@ fn file(upstreams: &[(&str, &Upstream, &str)]) -> String {
     text
 }
 
-fn ready(upstream: Upstream, text: &str) -> Fixture {
+pub(crate) fn ready(upstream: Upstream, text: &str) -> Fixture {
     let fixture = Fixture::of_file(upstream, text);
     assert!(fixture.proxy.wait_ready(PATIENCE), "the proxy does not become ready");
     fixture
 }
 
-fn reload(fixture: &Fixture) -> (u16, Value) {
+pub(crate) fn reload(fixture: &Fixture) -> (u16, Value) {
     let (status, page) = fixture.ask_admin("POST", "/reload");
     (status, serde_json::from_str(&page).expect("JSON"))
 }
 
 #[track_caller]
-fn applied(fixture: &Fixture) -> Value {
+pub(crate) fn applied(fixture: &Fixture) -> Value {
     let (status, page) = reload(fixture);
     assert_eq!((status, &page["result"]), (200, &json!("applied")), "{page}");
     page
 }
 
-fn get(fixture: &Fixture, path: &str) -> Answer {
+pub(crate) fn get(fixture: &Fixture, path: &str) -> Answer {
     Http1::new(fixture.connect()).ask(&Ask::get(path))
 }
 
-fn open(connections: usize) -> impl Fn(&Log) -> bool {
+pub(crate) fn open(connections: usize) -> impl Fn(&Log) -> bool {
     move |log| log.open_connections() == connections
 }
 
 /// An upstream whose stream ends when the request's body does.
-fn held() -> Builder {
+pub(crate) fn held() -> Builder {
     let script = Script::new().early().stream().tokens(1, Duration::ZERO).await_body().done();
     Upstream::builder().clear().http2().script(script)
 }
 
 /// A stream that is under way; it ends when the caller ends its request.
-fn begun(fixture: &Fixture, path: &str) -> TcpStream {
+pub(crate) fn begun(fixture: &Fixture, path: &str) -> TcpStream {
     let mut stream = fixture.connect();
     write!(
         stream,
@@ -84,7 +84,7 @@ fn begun(fixture: &Fixture, path: &str) -> TcpStream {
     stream
 }
 
-fn end(stream: &mut TcpStream) {
+pub(crate) fn end(stream: &mut TcpStream) {
     stream.write_all(b"0\r\n\r\n").expect("the proxy reads");
     assert!(read_to(stream, "\r\n0\r\n\r\n").contains("data: [DONE]\n\n"));
 }

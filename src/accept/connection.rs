@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use super::drain::Drain;
+use super::drain::{Drain, Member};
 use super::preface::{Protocol, sniff};
 use super::{http1, http2, refusal};
 use crate::proxy::Proxy;
@@ -58,19 +58,31 @@ impl Door {
         let _old = self.proxy.replace(proxy);
     }
 
-    /// Serves a connection to its end. Dropped, everything on it is cancelled at once.
-    pub async fn serve(self: Rc<Self>, stream: TcpStream, address: SocketAddr) {
+    /// Serves a connection to its end. A drain waits for it from the call on, which comes before the first
+    /// poll. Dropped, everything on it is cancelled at once.
+    pub fn serve(
+        self: Rc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) -> impl Future<Output = ()> {
+        let member = self.drain.join();
+        self.attend(stream, address, member)
+    }
+
+    async fn attend(self: Rc<Self>, stream: TcpStream, address: SocketAddr, mut member: Member) {
         let entered = self.proxy.borrow().gate.connection();
         let _place = match entered {
             Ok(place) => place,
             // Boxed: a connection that may stay has no room for it.
-            Err(kind) => return Box::pin(refusal::refuse(&self, stream, address, kind)).await,
+            Err(kind) => {
+                drop(member); // a drain waits for no refusal
+                return Box::pin(refusal::refuse(&self, stream, address, kind)).await;
+            }
         };
         let _counted = self.recorder.client_connection();
         if wire::tune(&stream).is_err() {
             return; // the client left before we could look
         }
-        let mut member = self.drain.join();
         let (stall, head) = {
             let client = &self.proxy.borrow().config.client;
             (client.write_stall, client.head)
@@ -98,10 +110,7 @@ impl Door {
 
 /// The future's output. A connection that is to finish before its first byte came still has a moment: its
 /// request may be on the way, and whoever just connected expects an answer and no close. `None` after that.
-async fn first_words<F>(
-    mut future: std::pin::Pin<&mut F>,
-    member: &mut super::drain::Member,
-) -> Option<F::Output>
+async fn first_words<F>(mut future: std::pin::Pin<&mut F>, member: &mut Member) -> Option<F::Output>
 where
     F: Future,
 {

@@ -164,21 +164,50 @@ fn hand_over(
 }
 
 impl Inbox {
-    /// Serves what other workers hand over until dropped.
-    pub async fn receive(mut self, worker: usize, loads: Loads, door: Rc<Door>) {
-        while let Some((stream, address)) = self.0.recv().await {
+    /// Serves what other workers hand over, until `ends` does and all is served that was handed over by
+    /// then: from that moment on a worker keeps what it accepted. Dropped, it closes what is in it.
+    pub async fn receive(
+        self,
+        worker: usize,
+        loads: Loads,
+        door: Rc<Door>,
+        ends: impl Future<Output = ()>,
+    ) {
+        let take = |(stream, address)| {
             // A socket that the runtime cannot take is closed; its client connects again.
             if let Ok(stream) = TcpStream::from_std(stream) {
                 serve(&door, stream, address, loads.count(worker));
             }
+        };
+        self.pass(take, ends).await;
+    }
+
+    async fn pass(
+        mut self,
+        mut take: impl FnMut((StdStream, SocketAddr)),
+        ends: impl Future<Output = ()>,
+    ) {
+        let mut ends = std::pin::pin!(ends);
+        loop {
+            tokio::select! {
+                () = &mut ends => break,
+                came = self.0.recv() => match came {
+                    Some(came) => take(came),
+                    None => return,
+                },
+            }
+        }
+        self.0.close();
+        while let Some(came) = self.0.recv().await {
+            take(came);
         }
     }
 }
 
 fn serve(door: &Rc<Door>, stream: TcpStream, address: SocketAddr, counted: Counted) {
-    let door = Rc::clone(door);
+    let served = Rc::clone(door).serve(stream, address);
     tokio::task::spawn_local(async move {
-        door.serve(stream, address).await;
+        served.await;
         drop(counted);
     });
 }
@@ -205,5 +234,22 @@ mod tests {
         let _second = loads.count(0);
         assert_eq!(loads.choose(0), 1);
         assert_eq!(loads.choose(1), 1);
+    }
+
+    #[tokio::test]
+    async fn an_inbox_that_ends_gives_all_that_is_in_it_and_takes_no_more() -> io::Result<()> {
+        let (loads, mut inboxes) = Loads::new(2);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let connect = || TcpStream::connect(address);
+        for _ in 0..3 {
+            assert!(hand_over(&loads, 1, connect().await?, address)?.is_none(), "it takes it");
+        }
+        let mut taken = 0;
+        let inbox = inboxes.remove(1);
+        inbox.pass(|_| taken += 1, std::future::ready(())).await;
+        assert_eq!(taken, 3);
+        assert!(hand_over(&loads, 1, connect().await?, address)?.is_some(), "it comes back");
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::io::retry_on_intr;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -49,7 +50,7 @@ impl Channel {
         Ok(channel)
     }
 
-    /// Waits for at most so long for each message, and for each to be taken.
+    /// Waits for at most so long for each message, and for each to be taken; from a signal on, anew.
     pub(super) fn wait_at_most(&self, time: Duration) -> io::Result<()> {
         set_socket_timeout(&self.0, Timeout::Recv, Some(time))?;
         Ok(set_socket_timeout(&self.0, Timeout::Send, Some(time))?)
@@ -70,7 +71,7 @@ impl Channel {
         }
         let text = [IoSlice::new(text.as_bytes())];
         // A peer that is gone is an error here and no signal.
-        sendmsg(&self.0, &text, &mut control, SendFlags::NOSIGNAL)?;
+        retry_on_intr(|| sendmsg(&self.0, &text, &mut control, SendFlags::NOSIGNAL))?;
         Ok(())
     }
 
@@ -80,7 +81,10 @@ impl Channel {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut slices = [IoSliceMut::new(&mut text)];
-        let read = recvmsg(&self.0, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC)?.bytes;
+        let receive = || recvmsg(&self.0, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC);
+        // With a timeout, a signal interrupts it even where its handler asks for a restart, and so does
+        // being stopped and continued (signal(7)).
+        let read = retry_on_intr(receive)?.bytes;
         if read == 0 {
             return Ok(None);
         }

@@ -56,8 +56,11 @@ impl Names {
         id.and_then(|id| self.upstreams.get(id)).map_or(Names::NONE, String::as_str)
     }
 
-    /// The places of these names; those that are new get one.
+    /// The places of these names; those that are new get one. Where there is not one for each, none does.
     pub(super) fn places(&self, routes: &[&str], upstreams: &[&str]) -> Result<Places, Full> {
+        if !(self.routes.has_room(routes) && self.upstreams.has_room(upstreams)) {
+            return Err(Full);
+        }
         Ok(Places {
             routes: self.routes.places(routes)?,
             upstreams: self.upstreams.places(upstreams)?,
@@ -83,6 +86,11 @@ impl Roster {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &String> + Clone {
         self.places.iter().map_while(OnceLock::get)
+    }
+
+    fn has_room(&self, names: &[&str]) -> bool {
+        let is_new = |name: &&&str| !self.iter().any(|known| known == **name);
+        names.iter().filter(is_new).count() <= self.places.len() - self.len()
     }
 
     fn places(&self, names: &[&str]) -> Result<Vec<usize>, Full> {
@@ -123,5 +131,7 @@ mod tests {
         }
         assert_eq!(names.places(&[], &["u7"]).unwrap().upstreams, [7]);
         assert_eq!(names.places(&[], &["one more"]).unwrap_err(), Full);
+        assert_eq!(names.places(&["/v1"], &["one more"]).unwrap_err(), Full);
+        assert_eq!(names.routes.len(), 0, "none is taken for what is refused");
     }
 }

@@ -11,7 +11,7 @@ use super::room::room;
 use super::start::StartError;
 use crate::admit::Gate;
 use crate::config::{Config, Scheme, Upstream, shares_connections};
-use crate::record::{Hub, Places};
+use crate::record::{Full, Hub, Places};
 use crate::relay::head::UpstreamHead;
 use crate::upstream::{Name, Resolver, Roots, client_config};
 
@@ -40,47 +40,76 @@ pub(super) enum Grounds<'a> {
 /// How one upstream is connected to.
 #[derive(Clone)]
 struct Link {
-    tls: Option<Arc<ClientConfig>>,
-    /// What its `ca_file` held: a certificate that was replaced under the same name is another one.
-    ca: Option<Vec<u8>>,
+    trust: Trust,
     /// Shared by all workers: it is asked for once.
     name: Name,
 }
 
-impl Plan {
-    /// Blocks while certificates are read. Links that are as they were in `before` are taken over.
+/// What one upstream is trusted by.
+#[derive(Clone)]
+struct Trust {
+    tls: Option<Arc<ClientConfig>>,
+    /// What its `ca_file` held: a certificate that was replaced under the same name is another one.
+    ca: Option<Vec<u8>>,
+}
+
+/// A configuration that was checked and has no places yet: those are taken for good, so that one which is
+/// refused must have none.
+pub(super) struct Draft<'a> {
+    config: Config,
+    grounds: Grounds<'a>,
+    trusts: Vec<Trust>,
+}
+
+impl<'a> Draft<'a> {
+    /// Blocks while certificates are read. What links trust as they did before is taken over.
     ///
     /// # Errors
-    /// TLS toward an upstream cannot be set up, an upstream cannot be put into a request, or the thread
-    /// that resolves names not be made.
-    pub(super) fn new(
-        config: Config,
-        places: Places,
-        hub: &Hub,
-        grounds: Grounds<'_>,
-    ) -> Result<Self, StartError> {
+    /// TLS toward an upstream cannot be set up, or an upstream cannot be put into a request.
+    pub(super) fn new(config: Config, grounds: Grounds<'a>) -> Result<Self, StartError> {
         for upstream in &config.upstreams {
             UpstreamHead::new(upstream, config.via)
                 .map_err(|error| StartError::Upstream(upstream.name.clone(), error))?;
         }
-        let before = match grounds {
-            Grounds::Descriptors(_) => None,
-            Grounds::Before(before) => Some(before),
-        };
         let mut roots = None;
-        let mut resolver = before.and_then(|before| before.resolver.clone());
-        let mut links = Vec::with_capacity(config.upstreams.len());
-        for (id, upstream) in config.upstreams.iter().enumerate() {
+        let mut trusts = Vec::with_capacity(config.upstreams.len());
+        for upstream in &config.upstreams {
             let ca = read_ca(upstream)?;
-            let same = before.and_then(|before| before.link(upstream, ca.as_deref()));
-            links.push(if let Some((_, link)) = same {
-                link.clone()
-            } else {
-                let tls = tls(upstream, &mut roots)?;
-                let name = Name::of(upstream, hub.dns(&places, id), &mut resolver)
-                    .map_err(|error| StartError::Io("start the DNS thread", error))?;
-                Link { tls, ca, name }
+            let same = grounds.before().and_then(|before| before.link(upstream, ca.as_deref()));
+            trusts.push(match same {
+                Some((_, link)) => link.trust.clone(),
+                None => Trust { tls: tls(upstream, &mut roots)?, ca },
             });
+        }
+        Ok(Self { config, grounds, trusts })
+    }
+
+    /// The places of all its names.
+    ///
+    /// # Errors
+    /// There are too many; none was taken.
+    pub(super) fn places(&self, hub: &Hub) -> Result<Places, Full> {
+        let routes: Vec<_> = self.config.routes.iter().map(|route| &*route.path).collect();
+        let upstreams: Vec<_> = self.config.upstreams.iter().map(|up| &*up.name).collect();
+        hub.places(&routes, &upstreams)
+    }
+
+    /// Begins to resolve what is new.
+    ///
+    /// # Errors
+    /// The thread that resolves names cannot be made.
+    pub(super) fn plan(self, places: Places, hub: &Hub) -> Result<Plan, StartError> {
+        let Self { config, grounds, trusts } = self;
+        let before = grounds.before();
+        let mut resolver = before.and_then(|before| before.resolver.clone());
+        let mut links = Vec::with_capacity(trusts.len());
+        for (id, (upstream, trust)) in config.upstreams.iter().zip(trusts).enumerate() {
+            let name = match before.and_then(|before| before.resolves(upstream)) {
+                Some(name) => name.clone(),
+                None => Name::of(upstream, hub.dns(&places, id), &mut resolver)
+                    .map_err(|error| StartError::Io("start the DNS thread", error))?,
+            };
+            links.push(Link { trust, name });
         }
         let (gate, descriptors) = match grounds {
             Grounds::Descriptors(most) => (Gate::new(&config, room(&config, most)), most),
@@ -88,29 +117,49 @@ impl Plan {
                 (gate.follow(then, &config, room(&config, *descriptors)), *descriptors)
             }
         };
-        Ok(Self { config: Arc::new(config), places, gate, descriptors, links, resolver })
+        Ok(Plan { config: Arc::new(config), places, gate, descriptors, links, resolver })
     }
+}
 
+impl<'a> Grounds<'a> {
+    fn before(self) -> Option<&'a Plan> {
+        match self {
+            Self::Descriptors(_) => None,
+            Self::Before(before) => Some(before),
+        }
+    }
+}
+
+impl Plan {
     pub(super) fn name(&self, id: usize) -> Option<Name> {
         Some(self.links.get(id)?.name.clone())
     }
 
     pub(super) fn tls(&self, id: usize) -> Option<Arc<ClientConfig>> {
-        self.links.get(id)?.tls.clone()
+        self.links.get(id)?.trust.tls.clone()
     }
 
     /// The upstream of `before` whose connections serve upstream `id` too.
     pub(super) fn same_as(&self, id: usize, before: &Plan) -> Option<usize> {
         let (upstream, link) = (self.config.upstreams.get(id)?, self.links.get(id)?);
-        before.link(upstream, link.ca.as_deref()).map(|(id, _)| id)
+        before.link(upstream, link.trust.ca.as_deref()).map(|(id, _)| id)
     }
 
     fn link(&self, upstream: &Upstream, ca: Option<&[u8]>) -> Option<(usize, &Link)> {
         let mut known = self.config.upstreams.iter().zip(&self.links).enumerate();
         let same = |then: &Upstream, link: &Link| {
-            shares_connections(then, upstream) && link.ca.as_deref() == ca
+            shares_connections(then, upstream) && link.trust.ca.as_deref() == ca
         };
         known.find(|(_, (then, link))| same(then, link)).map(|(id, (_, link))| (id, link))
+    }
+
+    /// What is known of the name that `upstream` asks for. However else its connections are to differ, the
+    /// addresses are the same: a reload while no name resolves must not forget them.
+    fn resolves(&self, upstream: &Upstream) -> Option<&Name> {
+        let asked = |of: &Upstream| (of.name.clone(), of.host.clone(), of.port);
+        let same = |then: &Upstream| asked(then) == asked(upstream) && then.dns == upstream.dns;
+        let id = self.config.upstreams.iter().position(same)?;
+        self.links.get(id).map(|link| &link.name)
     }
 }
 

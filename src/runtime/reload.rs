@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::plan::{Grounds, Plan};
+use super::plan::{Draft, Grounds, Plan};
 use super::start::StartError;
 use super::swap::{Change, Prepared};
 use crate::config::{self, Config, Faults, ProcessEnv, Read, ReloadOn, Stamp};
@@ -139,12 +139,9 @@ impl Reloader {
         let before = Arc::clone(&in_force.plan);
         let read = config::reread(file, &ProcessEnv, &before.config).map_err(Refused::Faults)?;
         let changes = config::changes(&before.config, &read.config);
-        let routes: Vec<_> = read.config.routes.iter().map(|route| &*route.path).collect();
-        let upstreams: Vec<_> = read.config.upstreams.iter().map(|up| &*up.name).collect();
-        let places = self.hub.places(&routes, &upstreams).map_err(Refused::Full)?;
-        let plan = Plan::new(read.config, places, &self.hub, Grounds::Before(&before))
-            .map_err(Refused::Plan)?;
-        let plan = Arc::new(plan);
+        let draft = Draft::new(read.config, Grounds::Before(&before)).map_err(Refused::Plan)?;
+        let places = draft.places(&self.hub).map_err(Refused::Full)?;
+        let plan = Arc::new(draft.plan(places, &self.hub).map_err(Refused::Plan)?);
         let cold = self.swap(&before, &plan)?;
         self.hub.ceilings().set_connections(plan.gate.room().connections as u64);
         *in_force = InForce { plan, files: read.files };

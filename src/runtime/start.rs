@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Order;
 use super::memory;
-use super::plan::{Grounds, Plan};
+use super::plan::{Draft, Grounds};
 use super::reload::{Applied, Reloader};
 use super::running::Running;
 use super::sockets::Sockets;
@@ -21,7 +21,7 @@ use crate::admin::{self, Readiness};
 use crate::config::{Config, Read};
 use crate::handover::{Inherited, Opening};
 use crate::kernel;
-use crate::record::{Hub, Places, Setup};
+use crate::record::{Hub, Setup};
 use crate::relay::head::BadUpstream;
 use crate::upstream::TlsError;
 
@@ -141,8 +141,10 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
     let workers = config.workers.get();
     let descriptors = kernel::prepare(config.limits.connections);
     let hub = Arc::new(hub(&config)?);
-    let places = places(&hub, &config);
-    let plan = Arc::new(Plan::new(config, places, &hub, Grounds::Descriptors(descriptors))?);
+    let draft = Draft::new(config, Grounds::Descriptors(descriptors))?;
+    // Those of the start are the first, each name's place its number; there is room: none of them is new.
+    let places = draft.places(&hub).unwrap_or_default();
+    let plan = Arc::new(draft.plan(places, &hub)?);
     let config = Arc::clone(&plan.config);
     let opening = given.opening();
     let Sockets { workers: mut listeners, addresses, admin, kept } = Sockets::open(&config, given)?;
@@ -204,14 +206,6 @@ fn hub(config: &Config) -> Result<Hub, StartError> {
         commit: env!("FIRSTBYTE_COMMIT"),
     })
     .map_err(|error| StartError::Io("open the access log", error))
-}
-
-/// Those of the start are the first: each name's place is its number.
-fn places(hub: &Hub, config: &Config) -> Places {
-    let routes: Vec<_> = config.routes.iter().map(|route| &*route.path).collect();
-    let upstreams: Vec<_> = config.upstreams.iter().map(|up| &*up.name).collect();
-    // There is room: none of them is new.
-    hub.places(&routes, &upstreams).unwrap_or_default()
 }
 
 /// What the admin listener shows.

@@ -79,15 +79,15 @@ impl Swap {
 fn commit(proxy: &Proxy, old: &Proxy, before: &Plan) {
     let now = Instant::now();
     proxy.groups.succeed(&old.groups);
-    for (id, (upstream, then)) in old.upstreams.iter().zip(&before.config.upstreams).enumerate() {
+    for (upstream, then) in old.upstreams.iter().zip(&before.config.upstreams) {
         let goes_on = |other: &crate::proxy::Upstream| Rc::ptr_eq(&other.ward, &upstream.ward);
         if !proxy.upstreams.iter().any(goes_on) {
             tracing::debug!(upstream = then.name, "what was known of it is forgotten");
-            old.recorder.upstream(id).ejected.set(0);
+            upstream.ward.retire();
         }
     }
     for (upstream, meant) in proxy.upstreams.iter().zip(&proxy.config.upstreams) {
-        upstream.ward.adopt(meant.health, now);
+        upstream.ward.adopt(meant, now);
     }
 }
 

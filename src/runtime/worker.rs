@@ -69,22 +69,28 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
             let _refused = listening.await;
         }));
     }
-    // Until the worker ends: what others accepted for it before they were told to stop is in there.
-    tokio::task::spawn_local(luggage.inbox.receive(index, loads, Rc::clone(&door)));
-    // An owner that is gone without a word means now.
-    drop(orders.wait_for(|order| matches!(order, Order::Drain | Order::Stop)).await);
+    // Not aborted: what others accepted for it before they were told to stop is in there.
+    let told = told_to_finish(orders.clone());
+    let received = luggage.inbox.receive(index, loads, Rc::clone(&door), told);
+    let received = tokio::task::spawn_local(received);
+    told_to_finish(orders.clone()).await;
     for task in tasks {
         task.abort();
     }
     drain.begin();
     let deadline = door.proxy().config.client.drain;
     tokio::select! {
-        () = drain.emptied() => {}
+        () = async { drop(received.await); drain.emptied().await } => {}
         () = tokio::time::sleep(deadline) => {}
         () = told_to_stop(&mut orders) => {}
     }
     recorder.cut_rest(Kind::Draining.code());
     drain.open()
+}
+
+/// Returns when the worker is to end, now or in order. An owner that is gone without a word means now.
+async fn told_to_finish(mut orders: watch::Receiver<Order>) {
+    drop(orders.wait_for(|order| matches!(order, Order::Drain | Order::Stop)).await);
 }
 
 /// Returns when the order is given, or its giver is gone.

@@ -28,6 +28,17 @@ enum State {
     },
 }
 
+/// What is known of probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probes {
+    /// None is sent. One that was under way when they were given up says nothing: no other would follow it.
+    Never,
+    /// None has come back yet: requests are tried until one has.
+    Awaited,
+    /// They decide whether it returns.
+    Decide,
+}
+
 /// What became of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
@@ -48,8 +59,7 @@ pub(super) struct Health {
     cuts_in_a_row: u32,
     /// The head of an answer does not end this trial: its end does.
     cut_out: bool,
-    /// Probes are sent: they decide whether it returns.
-    probed: bool,
+    probes: Probes,
     /// Probes that failed since one succeeded.
     probes_failed: u32,
     /// When it was last ejected: what began before says nothing new.
@@ -72,7 +82,7 @@ impl Health {
             in_a_row: 0,
             cuts_in_a_row: 0,
             cut_out: false,
-            probed: false,
+            probes: Probes::Awaited,
             probes_failed: 0,
             out_at: None,
             relapses: 0,
@@ -82,22 +92,23 @@ impl Health {
         }
     }
 
-    /// Goes on by another policy. What it saw within the old window is forgotten where the new one is
-    /// not as long.
-    pub(super) fn adopt(&mut self, policy: HealthPolicy, now: Instant) {
+    /// Goes on by another policy, and with or without probes. What it saw within the old window is
+    /// forgotten where the new one is not as long.
+    pub(super) fn adopt(&mut self, policy: HealthPolicy, probes: Probes, now: Instant) {
         if policy.window != self.policy.window {
             self.window = Window::new(policy.window, now);
         }
         self.policy = policy;
-        // Until there is one again.
-        (self.probed, self.probes_failed) = (false, 0);
+        (self.probes, self.probes_failed) = (probes, 0);
     }
 
     /// Whether a request may go there.
     pub(super) fn allows(&self, now: Instant) -> bool {
         match self.state {
             State::In => true,
-            State::Out { until } | State::Trial { until } => now >= until && !self.probed,
+            State::Out { until } | State::Trial { until } => {
+                now >= until && self.probes != Probes::Decide
+            }
         }
     }
 
@@ -165,7 +176,10 @@ impl Health {
     /// A probe came back; as many failures in a row as `most` eject. Once the time out is over, a
     /// success takes it back.
     pub(super) fn probed(&mut self, now: Instant, well: bool, most: u32) -> Option<Change> {
-        self.probed = true;
+        if self.probes == Probes::Never {
+            return None;
+        }
+        self.probes = Probes::Decide;
         if !well {
             self.probes_failed = self.probes_failed.saturating_add(1);
             let ill = self.state == State::In && self.probes_failed >= most;

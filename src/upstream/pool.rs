@@ -140,10 +140,13 @@ impl Pool {
             follower.abort();
         }
         self.empty();
+        self.publish();
     }
 
+    /// Lets a closed pool's connections go, unless somebody still waits for one. Who left the queue is in
+    /// it until it is served.
     fn empty(&self) {
-        if self.closed.get() && self.waiters.borrow().is_empty() {
+        if self.closed.get() && self.waiters.borrow().iter().all(oneshot::Sender::is_closed) {
             let conns = self.conns.borrow().clone();
             for conn in &conns {
                 self.drain(conn);
@@ -215,6 +218,7 @@ impl Pool {
     /// A stream became free: those who wait longest get it.
     pub(super) fn freed(self: &Rc<Self>) {
         self.serve(false);
+        self.empty();
     }
 
     fn serve(self: &Rc<Self>, cold: bool) {

@@ -1,11 +1,11 @@
 //! One worker's opinion of an upstream, with all that changes it and whoever is told.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::health::{Change, Health};
-use crate::config::HealthPolicy;
+use super::health::{Change, Health, Probes};
+use crate::config::{HealthPolicy, Upstream};
 use crate::record::Recorder;
 
 /// One worker's opinion of an upstream, by what became of its requests.
@@ -16,18 +16,27 @@ pub struct Ward {
     recorder: Recorder,
     /// Where the recorder counts it.
     id: usize,
+    /// No configuration in force has it: what streams of an older one still see is nobody's news.
+    retired: Cell<bool>,
 }
 
 impl Ward {
     /// Well.
     pub fn new(policy: HealthPolicy, name: &str, recorder: Recorder, id: usize) -> Rc<Self> {
         let health = RefCell::new(Health::new(policy, Instant::now()));
-        Rc::new(Self { health, name: name.to_owned(), recorder, id })
+        Rc::new(Self { health, name: name.to_owned(), recorder, id, retired: Cell::new(false) })
     }
 
-    /// Goes on by another policy.
-    pub fn adopt(&self, policy: HealthPolicy, now: Instant) {
-        self.health.borrow_mut().adopt(policy, now);
+    /// Goes on as the operator means it now: by another policy, with or without probes.
+    pub fn adopt(&self, meant: &Upstream, now: Instant) {
+        let probes = if meant.probe.is_some() { Probes::Awaited } else { Probes::Never };
+        self.health.borrow_mut().adopt(meant.health, probes, now);
+    }
+
+    /// Nobody asks it any more, and it is shown no more: its name may be another's from now on.
+    pub fn retire(&self) {
+        self.retired.set(true);
+        self.recorder.upstream(self.id).ejected.set(0);
     }
 
     /// Whether a group may ask it now.
@@ -88,6 +97,9 @@ impl Ward {
     }
 
     fn tell(&self, change: Option<Change>) {
+        if self.retired.get() {
+            return;
+        }
         let (upstream, meters) = (&self.name, self.recorder.upstream(self.id));
         match change {
             None => {}

@@ -211,8 +211,20 @@ fn where_there_are_probes_one_of_them_takes_it_back_once_its_time_is_over_and_no
     assert_eq!(health.probed(back + S, true, 3), Some(Change::Returned));
     assert!(health.allows(back + S));
     let back = back + eject(&mut health, back + S) + S;
-    health.adopt(POLICY, back);
+    health.adopt(POLICY, Probes::Never, back);
     assert!(health.allows(back), "without probes it is tried again");
+}
+
+#[test]
+fn a_probe_that_was_under_way_when_probes_were_given_up_decides_nothing() {
+    let (mut health, now) = well();
+    assert_eq!(health.probed(now, true, 3), None);
+    health.adopt(POLICY, Probes::Never, now);
+    assert_eq!(health.probed(now, true, 3), None);
+    let back = now + eject(&mut health, now);
+    assert!(health.allows(back), "no other probe would take it back");
+    assert_eq!(health.probed(back, true, 3), None);
+    assert!(health.is_ejected());
 }
 
 #[test]

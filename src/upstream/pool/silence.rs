@@ -20,8 +20,12 @@ pub(super) fn least_suspect(conns: &[Rc<Conn>]) -> Option<&Rc<Conn>> {
 
 impl Pool {
     /// No open connection answers, or the last one was given up for that and there is no other yet. A
-    /// group had better ask somebody else.
+    /// group had better ask somebody else. Never once it is closed: nobody asks, and no connect would take
+    /// it back.
     pub fn is_silent(&self) -> bool {
+        if self.closed.get() {
+            return false;
+        }
         let conns = self.conns.borrow();
         if conns.is_empty() { self.lost.get() } else { conns.iter().all(|c| c.suspect.get()) }
     }
