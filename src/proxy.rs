@@ -207,7 +207,7 @@ impl Proxy {
     ) -> Result<(Permit, Reached), Error> {
         let permit = self.gate.request()?;
         let path = head.uri.path().to_owned();
-        let route = self.table.lookup(&path).ok_or(Kind::NoRoute)?;
+        let route = self.table.lookup(&path)?;
         let permit = self.gate.on_route(permit, route.route).inspect_err(|_full| {
             record.on_route(route.route.0);
         })?;

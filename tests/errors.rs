@@ -16,9 +16,7 @@ use crate::refusal::assert_refused;
 #[test]
 fn a_path_without_a_route_is_404() {
     every_pairing(upstream, |fixture, client, _| {
-        for path in
-            ["/", "/v2/models", "/v1beta", "/V1/models", "/v1/../admin", "/v1/..", "/v1/%2e%2e/x"]
-        {
+        for path in ["/", "/v2/models", "/v1beta", "/V1/models", "/v2/../v1/models"] {
             assert_refused(&client.ask(&Ask::get(path)), 404, "no_route");
             assert_refused(&client.ask(&Ask::post(path, "{}")), 404, "no_route");
         }

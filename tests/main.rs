@@ -8,6 +8,7 @@ mod cancel;
 mod cancel_storm;
 mod cancel_time;
 mod cli;
+mod climb;
 mod clocks;
 mod crowd;
 mod deadlines;

@@ -19,6 +19,10 @@ pub use hedge::Hedging;
 pub use pause::asked_pause;
 
 use crate::config::{Route, RouteId, Target};
+use crate::error::Kind;
+
+/// Told only where no shorter route has the path.
+const CLIMBS: Kind = Kind::BadRequest("The request's path could be read to lead out of its route.");
 
 /// The routes of a configuration, made for look-up. Small, read-only, cheap to share.
 #[derive(Debug, Clone)]
@@ -63,20 +67,29 @@ impl Table {
     /// The route of a request's path, as it was sent: nothing is decoded, merged or resolved, case
     /// counts, and `//` or `..` go on as they are.
     ///
-    /// A path that would leave the route's prefix once an upstream resolved its `..` (also spelled
-    /// `%2e`, or after `%2f`) is not under that route; a shorter route may still have it. `*`, the
-    /// target of `OPTIONS *`, belongs to the route `/`.
-    pub fn lookup(&self, path: &str) -> Option<Match<'_>> {
-        let rule = self.rules.iter().find(|rule| rule.has(path))?;
-        Some(Match { route: rule.id, target: rule.target, prefix: &rule.prefix })
+    /// A path that would leave the route's prefix once an upstream resolved its `..`, in whatever way it
+    /// reads them, is not under that route; a shorter route may still have it. `*`, the target of
+    /// `OPTIONS *`, belongs to the route `/`.
+    ///
+    /// # Errors
+    /// [`Kind::NoRoute`]; [`Kind::BadRequest`] where the path begins as a route's and climbs out of it.
+    pub fn lookup(&self, path: &str) -> Result<Match<'_>, Kind> {
+        let mut lost = Kind::NoRoute;
+        for rule in self.rules.iter().filter(|rule| rule.begins(path)) {
+            if !climb::climbs(&path[rule.prefix.len()..]) {
+                return Ok(Match { route: rule.id, target: rule.target, prefix: &rule.prefix });
+            }
+            lost = CLIMBS;
+        }
+        Err(lost)
     }
 }
 
 impl Rule {
-    fn has(&self, path: &str) -> bool {
+    fn begins(&self, path: &str) -> bool {
         match path.strip_prefix(&*self.prefix) {
             Some("*") => self.prefix.is_empty(),
-            Some(rest) => (rest.is_empty() || rest.starts_with('/')) && !climb::climbs(rest),
+            Some(rest) => rest.is_empty() || rest.starts_with('/'),
             None => false,
         }
     }
@@ -95,7 +108,7 @@ mod tests {
     }
 
     fn index(table: &Table, path: &str) -> Option<usize> {
-        table.lookup(path).map(|found| found.route.0)
+        table.lookup(path).ok().map(|found| found.route.0)
     }
 
     #[test]
@@ -152,11 +165,12 @@ mod tests {
     #[test]
     fn a_path_that_climbs_out_of_its_route_is_not_under_it() {
         let only = table(&["/v1"]);
-        assert_eq!(index(&only, "/v1/../admin"), None);
+        assert_eq!(only.lookup("/v1/../admin"), Err(CLIMBS));
+        assert_eq!(only.lookup("/v2/../v1"), Err(Kind::NoRoute));
         assert_eq!(index(&only, "/v1/a/../models"), Some(0));
         let both = table(&["/v1", "/"]);
         assert_eq!(index(&both, "/v1/../admin"), Some(1), "it is under / all the same");
-        assert_eq!(index(&both, "/v1/../../admin"), None);
+        assert_eq!(both.lookup("/v1/../../admin"), Err(CLIMBS));
     }
 
     #[test]
