@@ -111,6 +111,8 @@ pub enum Kind {
     UpstreamReset,
     /// The upstream's connection ended before the head.
     UpstreamClosed,
+    /// The upstream ended its connection with an error before the head, and the request may be why.
+    UpstreamGoaway,
     /// The upstream's answer breaks HTTP.
     UpstreamProtocol,
     /// The upstream failed after its head.

@@ -4,6 +4,7 @@
 use std::io;
 use std::time::Duration;
 
+use h2::Reason;
 use http::StatusCode;
 
 use super::{Blame, Kind, Side};
@@ -73,6 +74,9 @@ impl Kind {
             Self::UpstreamClosed => {
                 Row(Upstream, Failed, 502, "upstream_closed", "connection_terminated")
             }
+            Self::UpstreamGoaway => {
+                Row(Upstream, Failed, 502, "upstream_goaway", "connection_terminated")
+            }
             Self::UpstreamProtocol => {
                 Row(Upstream, Failed, 502, "upstream_protocol", "http_protocol_error")
             }
@@ -125,6 +129,9 @@ impl Kind {
             Self::GapTimeout => "The upstream fell silent in the middle of its answer.",
             Self::UpstreamReset => "The upstream reset the request before answering; retry later.",
             Self::UpstreamClosed => "The upstream closed before answering; retry later.",
+            Self::UpstreamGoaway => {
+                "The upstream ended the connection with an error; the request may be its cause."
+            }
             Self::UpstreamProtocol => "The upstream's answer breaks HTTP; look at the upstream.",
             Self::UpstreamCut => "The upstream failed in the middle of its answer.",
             Self::Internal => "The proxy failed; its log has this request's id.",
@@ -184,10 +191,10 @@ impl Kind {
         if error.is_library() {
             return Self::UpstreamProtocol;
         }
-        if error.is_reset() && error.is_remote() {
-            Self::UpstreamReset
-        } else {
-            Self::UpstreamClosed
+        match (error.is_remote(), error.is_go_away(), error.reason()) {
+            (true, true, Some(reason)) if reason != Reason::NO_ERROR => Self::UpstreamGoaway,
+            (true, false, _) => Self::UpstreamReset,
+            _ => Self::UpstreamClosed,
         }
     }
 

@@ -43,7 +43,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::FirstFrameTimeout => Kind::GapTimeout,
         Kind::GapTimeout => Kind::UpstreamReset,
         Kind::UpstreamReset => Kind::UpstreamClosed,
-        Kind::UpstreamClosed => Kind::UpstreamProtocol,
+        Kind::UpstreamClosed => Kind::UpstreamGoaway,
+        Kind::UpstreamGoaway => Kind::UpstreamProtocol,
         Kind::UpstreamProtocol => Kind::UpstreamCut,
         Kind::UpstreamCut => Kind::Internal,
         Kind::Internal => return None,
@@ -71,7 +72,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 34);
+    assert_eq!(all().count(), 35);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

@@ -63,7 +63,7 @@ pub async fn exchange(
 ) -> Result<Answer, Attempt> {
     let has_body = !upload.borrow().is_empty();
     let Stream { mut sink, mut answering, lease } =
-        lease.open(head, has_body, record).map_err(failed)?;
+        lease.open(head, has_body, record).map_err(|broken| failed(broken, false))?;
     let began = Instant::now();
     let mut deadline = Deadline::default();
     let mut uploading = !matches!(sink, Sink::Closed);
@@ -76,7 +76,7 @@ pub async fn exchange(
             }
         }
         if let Poll::Ready(answer) = answering.poll_head(cx) {
-            return Poll::Ready(answer.map_err(failed));
+            return Poll::Ready(answer.map_err(|broken| failed(broken, lease.is_suspect())));
         }
         let due = began.max(upload.borrow().progress()) + clocks.head;
         ready!(deadline.poll(cx, due));
@@ -84,6 +84,7 @@ pub async fn exchange(
         Poll::Ready(Err(unproven(Kind::HeadTimeout.into())))
     })
     .await?;
+    lease.answered();
     let source = Source::new(body, lease, sink.is_closed());
     let mut answer = Answer { head_at: source.read_at(), head, source, sink };
     if clocks.hold_head && answer.head.status.is_success() {
@@ -123,14 +124,19 @@ fn unproven(error: Error) -> Attempt {
     Attempt { error, failure: Failure::Unknown }
 }
 
-fn failed(broken: Broken) -> Attempt {
+/// `suspect`: of the streams on a connection that the upstream ended with an error, this one may be why.
+fn failed(broken: Broken, suspect: bool) -> Attempt {
     match broken {
         Broken::Unsent(source) => {
             Attempt { error: Error::with(Kind::UpstreamClosed, source), failure: Failure::Unsent }
         }
         Broken::Http2(source) => {
-            let failure = Failure::from_h2(&source);
-            let kind = Kind::of_h2(&source);
+            let (failure, kind) = (Failure::from_h2(&source), Kind::of_h2(&source));
+            // Below the GOAWAY's last stream it fails with the connection, by an error that says nothing.
+            if suspect && !source.is_reset() && failure == Failure::Unknown {
+                let error = Error::with(Kind::UpstreamGoaway, source);
+                return Attempt { error, failure: Failure::Suspect };
+            }
             Attempt { error: Error::with(kind, source), failure }
         }
         Broken::Http1(source) => {

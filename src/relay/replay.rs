@@ -2,8 +2,10 @@
 //!
 //! A model request costs money and may act: it goes out again only if the upstream provably did not
 //! process it. Three proofs exist (RFC 9113, sections 6.8 and 8.7): it was never written; the
-//! upstream's GOAWAY names a last stream below ours, whatever its error code; the upstream reset it
-//! with `REFUSED_STREAM`. A kept-alive HTTP/1.1 connection that closes before the first byte of the
+//! upstream's GOAWAY of `NO_ERROR` names a last stream below ours; the upstream reset it with
+//! `REFUSED_STREAM`. A GOAWAY with an error names a last stream too, and that proves as much. But the
+//! request may be what the error is about (a head that the upstream cannot read ends the connection and
+//! every stream on it): sent again, it would end the next connection. A kept-alive HTTP/1.1 connection that closes before the first byte of the
 //! answer proves nothing: the upstream may have read the request and died of it. So there the one
 //! proof is that the request was never written. The SDKs retry the rest, knowing what they ask.
 
@@ -28,8 +30,11 @@ pub const MAX_GOAWAYS: u8 = 3;
 pub enum Failure {
     /// No byte of the request was written: the connection handed it back, or never took it.
     Unsent,
-    /// The upstream's GOAWAY says that our stream was above the last one it may have processed.
+    /// The upstream's GOAWAY of `NO_ERROR` says that our stream was above the last one it may have
+    /// processed.
     GoAway,
+    /// The upstream ended the connection with an error, and this request may be the cause.
+    Suspect,
     /// The upstream reset our stream with `REFUSED_STREAM`.
     Refused,
     /// Anything else: the upstream may have processed the request.
@@ -71,6 +76,8 @@ pub enum Replay {
 pub enum NoReplay {
     /// The upstream may have processed it.
     MaybeProcessed,
+    /// It may have cost the connection, and would cost the next one.
+    MaybeTheCause,
     /// Part of an answer came, so the upstream did process it.
     AnswerSeen,
     /// Part of its body is gone.
@@ -92,12 +99,11 @@ impl Failure {
         if !error.is_remote() {
             return Failure::Unknown;
         }
-        if error.is_go_away() {
-            return Failure::GoAway;
-        }
-        match error.reason() {
-            Some(Reason::REFUSED_STREAM) => Failure::Refused,
-            _ => Failure::Unknown,
+        match (error.is_go_away(), error.reason()) {
+            (true, Some(Reason::NO_ERROR)) => Failure::GoAway,
+            (true, _) => Failure::Suspect,
+            (false, Some(Reason::REFUSED_STREAM)) => Failure::Refused,
+            (false, _) => Failure::Unknown,
         }
     }
 }
@@ -108,6 +114,7 @@ pub fn decide(failure: Failure, seen: Seen, body: BodyKept, replays: u8) -> Repl
         Failure::Unsent => (ReplayReason::Unsent, MAX_GOAWAYS),
         Failure::GoAway => (ReplayReason::Goaway, MAX_GOAWAYS),
         Failure::Refused => (ReplayReason::RefusedStream, MAX_REFUSALS),
+        Failure::Suspect => return Replay::No(NoReplay::MaybeTheCause),
         Failure::Unknown => return Replay::No(NoReplay::MaybeProcessed),
     };
     match (seen, body) {

@@ -31,13 +31,15 @@ pub fn after_failure(kind: Kind, failure: Failure, on: &Triggers) -> Option<Fail
                 Failure::Refused => Some(Reason::Refused),
                 Failure::Unsent | Failure::GoAway => Some(Reason::Unsent),
                 Failure::Unknown => on.closed.then_some(Reason::Closed),
+                Failure::Suspect => None,
             }
         }
         // Its head was held back: only then is there somebody who asks.
         (Kind::UpstreamCut, _) => on.closed.then_some(Reason::Closed),
         (Kind::FirstFrameTimeout, _) => on.first_frame_timeout.then_some(Reason::FirstFrameTimeout),
         (Kind::HeadTimeout, _) => on.head_timeout.then_some(Reason::HeadTimeout),
-        // The request's own fault, the client's, or ours: no other upstream would help.
+        // The request's own fault, the client's, or ours: no other upstream would help. Or it may have cost
+        // a connection with all that was on it, and would cost the next one's.
         _ => None,
     }
 }
@@ -107,8 +109,9 @@ mod tests {
             Kind::MemoryShort,
             Kind::Draining,
             Kind::Internal,
+            Kind::UpstreamGoaway,
         ] {
-            for failure in [Failure::Unsent, Failure::Unknown] {
+            for failure in [Failure::Unsent, Failure::Suspect, Failure::Unknown] {
                 assert_eq!(after_failure(kind, failure, &all), None, "{kind:?}");
             }
         }

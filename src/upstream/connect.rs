@@ -145,7 +145,7 @@ impl Connector {
             Error::with(Kind::UpstreamHandshake, error)
         };
         let (sender, mut connection) = http2::builder(&self.settings.pool)
-            .handshake(ReadsOn::new(io, wire))
+            .handshake(ReadsOn::ending_apart(io, wire))
             .await
             .map_err(|error| failed(error.into()))?;
         let pings = http2::warm(&mut connection).await.map_err(failed)?;

@@ -47,6 +47,11 @@ pub(super) struct Conn {
     pub(super) resting: Cell<bool>,
     /// That it ended was told by one of its streams.
     pub(super) mourned: Cell<bool>,
+    /// The latest of its streams, as [`Conn::served`] counts them, that was answered: heads are read in
+    /// their order (RFC 9113, section 4.3), so that none up to it can be why the connection ends.
+    pub(super) answered: Cell<u64>,
+    /// The peer said GOAWAY with an error: one of its streams may be why.
+    pub(super) accused: Cell<bool>,
     pub(super) retire_at: Instant,
     /// Counts the connection among the draining from then until its last lease ends.
     pub(super) draining: RefCell<Option<GaugeGuard>>,
@@ -71,6 +76,8 @@ impl Conn {
             cap: Cell::new(cap),
             resting: Cell::new(false),
             mourned: Cell::new(false),
+            answered: Cell::new(0),
+            accused: Cell::new(false),
             retire_at,
             draining: RefCell::default(),
         }

@@ -162,10 +162,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         sender: &RefCell<SendRequest<Bytes>>,
         cx: &mut Context<'_>,
     ) {
-        if conn.state.get() != State::Draining
-            && matches!(sender.borrow_mut().poll_ready(cx), Poll::Ready(Err(_)))
-        {
-            self.pool.on_goaway(conn);
+        if conn.accused.get() {
+            return;
+        }
+        if let Poll::Ready(Err(error)) = sender.borrow_mut().poll_ready(cx) {
+            conn.accused.set(accuses(&error));
+            if conn.state.get() != State::Draining {
+                self.pool.on_goaway(conn);
+            }
         }
     }
 
@@ -218,6 +222,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         self.look = next;
         self.sleep.as_mut().reset(next.into());
     }
+}
+
+/// The peer's GOAWAY says that something which it was sent is wrong. What becomes of the streams is decided
+/// after this: they are woken by the same frame, and look later.
+fn accuses(error: &h2::Error) -> bool {
+    error.is_go_away() && error.is_remote() && error.reason() != Some(h2::Reason::NO_ERROR)
 }
 
 fn heard(conn: &Conn) -> Heard {

@@ -21,6 +21,8 @@ pub struct Lease {
     conn: Rc<Conn>,
     pool: Rc<Pool>,
     cold: bool,
+    /// Which of its connection's streams, counted from 1.
+    nth: u64,
     progress: Cell<Progress>,
     record: Option<Rc<Record>>,
     _counted: GaugeGuard,
@@ -41,6 +43,7 @@ impl Lease {
         conn.served.set(conn.served.get() + 1);
         pool.check_requests(&conn);
         Self {
+            nth: conn.served.get(),
             conn,
             cold,
             progress: Cell::new(Progress::Unused),
@@ -107,6 +110,16 @@ impl Lease {
     /// The connection ended, and no other stream of it said so before.
     pub(super) fn first_to_mourn(&self) -> bool {
         !self.conn.mourned.replace(true)
+    }
+
+    /// The answer's head came: what was sent up to here was read, and did no harm.
+    pub(crate) fn answered(&self) {
+        self.conn.answered.set(self.conn.answered.get().max(self.nth));
+    }
+
+    /// The peer ended the connection with an error, and nothing shows that this request is not why.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.conn.accused.get() && self.conn.answered.get() < self.nth
     }
 
     /// The answer was read to its end.

@@ -7,11 +7,14 @@
 //!
 //! The same holds for h2, and for what is left unread there: an upstream that is reloaded says GOAWAY, closes, and
 //! resets for the request that arrives then. The GOAWAY is what proves that the request can go elsewhere.
+//!
+//! A GOAWAY with an error and the end of the connection are often read together, and h2 tells only of the end.
+//! So the end is given one turn later: whoever drives the connection sees the GOAWAY first.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -21,11 +24,25 @@ use crate::wire::Wire;
 pub(super) struct ReadsOn<T> {
     io: T,
     wire: Rc<Wire>,
+    end: End,
+}
+
+/// How the end is told.
+enum End {
+    AtOnce,
+    Apart,
+    /// It came in the turn before this one.
+    Now(io::Result<()>),
 }
 
 impl<T> ReadsOn<T> {
     pub(super) fn new(io: T, wire: Rc<Wire>) -> Self {
-        Self { io, wire }
+        Self { io, wire, end: End::AtOnce }
+    }
+
+    /// The same, with the end in a turn of its own.
+    pub(super) fn ending_apart(io: T, wire: Rc<Wire>) -> Self {
+        Self { end: End::Apart, ..Self::new(io, wire) }
     }
 
     fn taken(&self, wrote: Poll<io::Result<usize>>, all: usize) -> Poll<io::Result<usize>> {
@@ -60,7 +77,19 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadsOn<T> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        if matches!(self.end, End::Now(_))
+            && let End::Now(end) = std::mem::replace(&mut self.end, End::AtOnce)
+        {
+            return Poll::Ready(end);
+        }
+        let before = buf.filled().len();
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+        if matches!(self.end, End::Apart) && (read.is_err() || buf.filled().len() == before) {
+            self.end = End::Now(read);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(read)
     }
 }
 

@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::*;
 use crate::error::Kind;
 
-const FAILURES: [Failure; 4] =
-    [Failure::Unsent, Failure::GoAway, Failure::Refused, Failure::Unknown];
+const FAILURES: [Failure; 5] =
+    [Failure::Unsent, Failure::GoAway, Failure::Suspect, Failure::Refused, Failure::Unknown];
 const BODIES: [BodyKept; 3] = [BodyKept::NotBegun, BodyKept::Whole, BodyKept::Spoiled];
 
 #[test]
@@ -49,6 +49,7 @@ fn the_strongest_reason_against_is_the_one_given() {
     };
     let unknown = Failure::Unknown;
     assert_eq!(no(unknown, Seen::Answer, Spoiled, 1), NoReplay::MaybeProcessed);
+    assert_eq!(no(Failure::Suspect, Seen::Answer, Spoiled, 1), NoReplay::MaybeTheCause);
     assert_eq!(no(Failure::Refused, Seen::Answer, Spoiled, 1), NoReplay::AnswerSeen);
     assert_eq!(no(Failure::GoAway, Seen::Nothing, Spoiled, 1), NoReplay::BodySpoiled);
     assert_eq!(no(Failure::Unsent, Seen::Nothing, Whole, 3), NoReplay::Spent);
@@ -68,12 +69,12 @@ enum Peer {
 
 #[tokio::test]
 async fn what_h2_says_of_a_stream_proves_what_we_take_it_to() {
-    use Kind::{UpstreamClosed, UpstreamProtocol, UpstreamReset};
+    use Kind::{UpstreamClosed, UpstreamGoaway, UpstreamProtocol, UpstreamReset};
     let (no_error, internal, refused, cancel, calm) = (0, 2, 7, 8, 11);
     for (peer, proof, kind) in [
         (Peer::GoAway { last: 0, code: no_error }, Failure::GoAway, UpstreamClosed),
-        (Peer::GoAway { last: 0, code: internal }, Failure::GoAway, UpstreamClosed),
-        (Peer::GoAway { last: 0, code: calm }, Failure::GoAway, UpstreamClosed),
+        (Peer::GoAway { last: 0, code: internal }, Failure::Suspect, UpstreamGoaway),
+        (Peer::GoAway { last: 0, code: calm }, Failure::Suspect, UpstreamGoaway),
         (Peer::GoAway { last: 1, code: no_error }, Failure::Unknown, UpstreamClosed),
         (Peer::GoAway { last: 1, code: internal }, Failure::Unknown, UpstreamClosed),
         (Peer::GoAway { last: 0x7fff_ffff, code: no_error }, Failure::Unknown, UpstreamClosed),
