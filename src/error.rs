@@ -65,6 +65,8 @@ pub enum Kind {
     HeadSlow,
     /// The client's body was silent for `client.body_idle`.
     BodyIdle,
+    /// The client sent its body slower than `client.body_rate`.
+    BodySlow,
     /// The client closed or reset before its answer was complete.
     ClientGone,
     /// The client took no byte for `client.write_stall`.

@@ -170,9 +170,9 @@ impl Proxy {
         // A client that waits to be told to send its body sends none after a refusal.
         let sends = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
         let limits = &self.config.limits;
-        let idle = self.config.client.body_idle;
+        let pace = (self.config.client.body_idle, self.config.client.body_rate);
         let keep = (limits.replay_bytes, self.gate.pressure());
-        let upload = Upload::new(body, sends, keep, idle, Instant::now(), record);
+        let upload = Upload::new(body, sends, keep, pace, Instant::now(), record);
         let upload = RefCell::new(upload);
         if head.headers.len() > limits.headers {
             return Err(Kind::TooManyHeaders.into()); // HTTP/2's: of HTTP/1.1 no such head is whole
@@ -261,5 +261,5 @@ impl Proxy {
 
 /// Whether the rest of a refused request is worth reading: it is a body, and somebody sends it.
 fn is_understood(kind: Kind) -> bool {
-    !matches!(kind, Kind::BadRequest(_) | Kind::BodyIdle | Kind::ClientGone)
+    !matches!(kind, Kind::BadRequest(_) | Kind::BodyIdle | Kind::BodySlow | Kind::ClientGone)
 }

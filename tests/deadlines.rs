@@ -209,19 +209,6 @@ fn a_request_body_that_stops_arriving_is_answered_408_and_the_upstream_told() {
 }
 
 #[test]
-fn a_request_body_that_trickles_is_served() {
-    let fixture = Fixture::configured(Upstream::builder().script(ok()), body_due);
-    let mut client = Client::connect(&fixture);
-    write!(client.stream, "POST /v1/x HTTP/1.1\r\nhost: p\r\ncontent-length: {TIMES}\r\n\r\n")
-        .expect("the proxy reads");
-    for _ in 0..TIMES {
-        pause(ALIVE);
-        client.stream.write_all(b"x").expect("the proxy reads");
-    }
-    assert_eq!(client.answer().expect("an answer").status, 200);
-}
-
-#[test]
 fn a_client_whose_body_the_upstream_does_not_take_is_not_at_fault() {
     let late = Script::new().unread_body().wait(SHORT * 2).answer(200, &[], "{}");
     let fixture = Fixture::configured(Upstream::builder().http2().script(late), body_due);
@@ -339,4 +326,85 @@ fn an_upstream_that_never_opens_its_window_is_a_head_timeout_and_holds_up_nobody
     }
     assert_refused(&waits.answer(&upload), 504, "head_timeout");
     fixture.wait_until("its stream is reset", |_| resets.load(Ordering::Relaxed) == 1);
+}
+
+/// Enough for a piece of [`TIMES`] to count, and less than a trickle of single bytes brings.
+const RATE: u64 = 500;
+
+fn rate_due(config: &mut Config) {
+    config.client.body_rate = RATE;
+    body_due(config);
+}
+
+#[test]
+fn a_request_body_that_trickles_for_ever_is_408_and_the_upstream_told() {
+    for upstream in [Upstream::builder().http2(), Upstream::builder().clear().http1()] {
+        let script = Script::new().early().await_body().answer(200, &[], "{}");
+        let fixture = Fixture::configured(upstream.script(script), rate_due);
+        let mut client = Client::connect(&fixture);
+        write!(client.stream, "POST /v1/x HTTP/1.1\r\nhost: p\r\ncontent-length: 9000\r\n\r\n")
+            .expect("the proxy reads");
+        trickle(|| client.stream.write_all(b"x").is_ok());
+        assert_told(&client.answer().expect("an answer"), 408, "body_slow");
+        let status = raw_http2::block_on(async {
+            let client = raw_http2::Client::connect(fixture.address()).await;
+            let (answer, mut upload) = client.begin("/v1/x", b"x").await;
+            let mut answer = std::pin::pin!(answer);
+            let begun = Instant::now();
+            loop {
+                assert!(begun.elapsed() < PATIENCE, "it goes on for ever");
+                let came = tokio::time::timeout(ALIVE / 4, answer.as_mut()).await;
+                if let Ok(answer) = came {
+                    break answer.expect("a head").status();
+                }
+                upload.send_data("x".into(), false).expect("the stream is open");
+            }
+        });
+        assert_eq!(status, 408);
+        for nth in 0..2 {
+            assert!(fixture.upstream.wait_for_cancel(nth, PATIENCE).is_some());
+        }
+        for line in fixture.access_log() {
+            assert_recorded(&line, "timed_out", "body_slow");
+        }
+    }
+}
+
+/// Sends byte after byte until that fails, or has to.
+fn trickle(mut send: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while begun.elapsed() < SHORT * 3 && send() {
+        pause(ALIVE / 4);
+    }
+}
+
+#[test]
+fn a_request_body_that_pauses_and_keeps_its_average_is_served() {
+    let fixture = Fixture::configured(Upstream::builder().script(ok()), rate_due);
+    let mut client = Client::connect(&fixture);
+    let piece = [b'x'; RATE as usize];
+    let all = piece.len() * TIMES as usize;
+    write!(client.stream, "POST /v1/x HTTP/1.1\r\nhost: p\r\ncontent-length: {all}\r\n\r\n")
+        .expect("the proxy reads");
+    for _ in 0..TIMES {
+        pause(ALIVE * 2);
+        client.stream.write_all(&piece).expect("the proxy reads");
+    }
+    assert_eq!(client.answer().expect("an answer").status, 200);
+}
+
+#[test]
+fn without_a_least_rate_a_body_may_trickle() {
+    let fixture = Fixture::configured(Upstream::builder().script(ok()), |config| {
+        body_due(config);
+        config.client.body_rate = 0;
+    });
+    let mut client = Client::connect(&fixture);
+    write!(client.stream, "POST /v1/x HTTP/1.1\r\nhost: p\r\ncontent-length: {TIMES}\r\n\r\n")
+        .expect("the proxy reads");
+    for _ in 0..TIMES {
+        pause(ALIVE);
+        client.stream.write_all(b"x").expect("the proxy reads");
+    }
+    assert_eq!(client.answer().expect("an answer").status, 200);
 }

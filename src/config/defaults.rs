@@ -48,6 +48,8 @@ pub const CLIENT_IDLE: Duration = Duration::from_secs(75);
 pub const CLIENT_HEAD: Duration = Duration::from_secs(10);
 /// Mobile uplinks pause for seconds, not for half a minute.
 pub const BODY_IDLE: Duration = Duration::from_secs(30);
+/// Bytes a second, as of Apache httpd's `mod_reqtimeout` (`body=20,MinRate=500`): half of what GPRS carries.
+pub const BODY_RATE: u64 = 500;
 /// As long as a zero TCP window may last before we free what we hold for the client.
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
 /// Kubernetes' default grace period; whoever raises one for long streams raises both.
@@ -172,6 +174,7 @@ impl Default for ClientDeadlines {
             head: CLIENT_HEAD,
             idle: CLIENT_IDLE,
             body_idle: BODY_IDLE,
+            body_rate: BODY_RATE,
             write_stall: WRITE_STALL,
             drain: DRAIN,
         }

@@ -280,6 +280,12 @@ pub(super) static CLIENT_IDLE: Key<Span> = Key::new(
 );
 pub(super) static BODY_IDLE: Key<Span> =
     Key::new("body_idle", Span { default: d::BODY_IDLE }, "Silence inside a request body.");
+pub(super) static BODY_RATE: Key<Size> = Key::new(
+    "body_rate",
+    Size { default: d::BODY_RATE, within: 0..=(1 << 30) },
+    "Bytes a second that a request body must bring on average, pauses of up to `body_idle` aside; slower \
+     ones get 408. Time in which the upstream takes nothing does not count. 0 allows any pace.",
+);
 pub(super) static WRITE_STALL: Key<Span> = Key::new(
     "write_stall",
     Span { default: d::WRITE_STALL },
@@ -296,5 +302,5 @@ pub(super) static CLIENT: Section = Section {
     shape: Shape::One,
     required: false,
     doc: "Deadlines toward clients; each has an error of its own.",
-    entries: &[&CLIENT_HEAD, &CLIENT_IDLE, &BODY_IDLE, &WRITE_STALL, &DRAIN],
+    entries: &[&CLIENT_HEAD, &CLIENT_IDLE, &BODY_IDLE, &BODY_RATE, &WRITE_STALL, &DRAIN],
 };

@@ -259,6 +259,8 @@ pub struct ClientDeadlines {
     pub idle: Duration,
     /// Silence inside a request body.
     pub body_idle: Duration,
+    /// Bytes a second that a request body must bring on average; 0 sets none.
+    pub body_rate: u64,
     /// A client that takes no byte although bytes are ready for it.
     pub write_stall: Duration,
     /// How long a drain may take before what is left is cut.

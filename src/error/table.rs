@@ -35,6 +35,7 @@ impl Kind {
             Self::BadRequest(_) => Row(Client, Refused, 400, "bad_request", bad),
             Self::HeadSlow => Row(Client, Timeout, 408, "head_slow", bad),
             Self::BodyIdle => Row(Client, Timeout, 408, "body_idle", bad),
+            Self::BodySlow => Row(Client, Timeout, 408, "body_slow", bad),
             Self::ClientGone => Row(Client, Gone, CLIENT_CLOSED, "client_gone", bad),
             Self::ClientWriteStall => Row(Client, Timeout, CLIENT_CLOSED, "client_stalled", bad),
             Self::ClientDeadline => {
@@ -96,6 +97,7 @@ impl Kind {
             Self::BadRequest(why) => why,
             Self::HeadSlow => "The request's head stopped arriving; send it again.",
             Self::BodyIdle => "The request's body stopped arriving; send it again.",
+            Self::BodySlow => "The request's body arrives too slowly; send it again, faster.",
             Self::ClientGone => "The client closed before its answer was complete.",
             Self::ClientWriteStall => "The client stopped reading its answer.",
             Self::ClientDeadline => {

@@ -20,7 +20,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::TargetTooLong => Kind::BadRequest("Two \"Host\" headers.\\"),
         Kind::BadRequest(_) => Kind::HeadSlow,
         Kind::HeadSlow => Kind::BodyIdle,
-        Kind::BodyIdle => Kind::ClientGone,
+        Kind::BodyIdle => Kind::BodySlow,
+        Kind::BodySlow => Kind::ClientGone,
         Kind::ClientGone => Kind::ClientWriteStall,
         Kind::ClientWriteStall => Kind::ClientDeadline,
         Kind::ClientDeadline => Kind::Busy,
@@ -72,7 +73,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 35);
+    assert_eq!(all().count(), 36);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

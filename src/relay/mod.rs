@@ -12,6 +12,7 @@ mod deadline;
 mod exchange;
 mod flow;
 pub mod head;
+mod pace;
 mod piece;
 pub mod replay;
 mod request_body;

@@ -11,10 +11,11 @@ use hyper::body::Frame;
 
 use super::deadline::Deadline;
 use super::head::clean_trailers;
+use super::pace::Pace;
 use super::replay::{BodyKept, ReplayBuffer};
 use super::request_body::RequestBody;
 use crate::admit::{Level, Pressure};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::record::Record;
 use crate::upstream::Sink;
 
@@ -46,8 +47,7 @@ pub struct Upload {
     lingers: bool,
     let_by: usize,
     let_by_since: Option<Instant>,
-    idle: Duration,
-    silent_since: Option<Instant>,
+    pace: Pace,
     deadline: Deadline,
     /// When the upstream last took something.
     progress: Instant,
@@ -57,13 +57,14 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// `keep` bytes are kept for a replay, none while memory is short; a client silent for `idle` inside its body fails it. One
+    /// `keep` bytes are kept for a replay, none while memory is short. A client that is silent inside its
+    /// body for longer than `idle`, or on average sends fewer than `least` bytes a second, fails it. One
     /// that `lingers` is let finish sending also where nobody takes it any more.
     pub fn new(
         body: RequestBody,
         lingers: bool,
         (keep, pressure): (usize, &Pressure),
-        idle: Duration,
+        (idle, least): (Duration, u64),
         now: Instant,
         record: &Rc<Record>,
     ) -> Self {
@@ -78,8 +79,7 @@ impl Upload {
             lingers,
             let_by: LET_BY,
             let_by_since: None,
-            idle,
-            silent_since: None,
+            pace: Pace::new(idle, least),
             deadline: Deadline::default(),
             progress: now,
             pressure: pressure.clone(),
@@ -147,7 +147,6 @@ impl Upload {
             trailers: None,
             failed: None,
             ended: true,
-            silent_since: None,
             deadline: Deadline::default(),
             let_by_since: None,
             pressure: self.pressure.clone(),
@@ -202,7 +201,7 @@ impl Upload {
     /// upstream wants no more (what came of the request is then for the answer to say).
     ///
     /// # Errors
-    /// The client failed: silent for too long, gone, or its body breaks the protocol.
+    /// The client failed: silent for too long, too slow, gone, or its body breaks the protocol.
     pub fn poll(&mut self, cx: &mut Context<'_>, sink: &mut Sink) -> Poll<Result<(), Error>> {
         loop {
             if matches!(sink, Sink::Closed) {
@@ -251,7 +250,7 @@ impl Upload {
             Poll::Ready(frame) => frame,
             Poll::Pending => return self.poll_silence(cx),
         };
-        self.silent_since = None;
+        self.pace.stop(Instant::now);
         self.chunk = self.take(frame)?;
         if !self.ended && self.chunk.len() < JOIN {
             self.join(cx);
@@ -298,6 +297,7 @@ impl Upload {
         match frame.into_data() {
             Ok(data) => {
                 self.ended = self.body.is_end_stream();
+                self.pace.earn(data.len());
                 Ok(data)
             }
             Err(frame) => {
@@ -311,8 +311,8 @@ impl Upload {
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let since = *self.silent_since.get_or_insert_with(Instant::now);
-        ready!(self.deadline.poll(cx, since + self.idle));
-        Poll::Ready(Err(Kind::BodyIdle.into()))
+        let (due, kind) = self.pace.wait(Instant::now);
+        ready!(self.deadline.poll(cx, due));
+        Poll::Ready(Err(kind.into()))
     }
 }

@@ -103,6 +103,7 @@ mod tests {
             Kind::BadRequest("."),
             Kind::MethodRefused,
             Kind::BodyIdle,
+            Kind::BodySlow,
             Kind::ClientGone,
             Kind::Busy,
             Kind::RouteBusy,

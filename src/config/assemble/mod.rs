@@ -118,6 +118,7 @@ fn client(reader: &mut Reader<'_>, root: &Fields<'_>) -> ClientDeadlines {
         head: reader.get(&fields, &k::CLIENT_HEAD),
         idle: reader.get(&fields, &k::CLIENT_IDLE),
         body_idle: reader.get(&fields, &k::BODY_IDLE),
+        body_rate: reader.get(&fields, &k::BODY_RATE),
         write_stall: reader.get(&fields, &k::WRITE_STALL),
         drain: reader.get(&fields, &k::DRAIN),
     }
