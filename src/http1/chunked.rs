@@ -1,5 +1,7 @@
 //! The chunked coding of a request's body, taken off (RFC 9112, section 7.1).
 
+mod extension;
+
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -121,49 +123,47 @@ impl Chunked {
     }
 }
 
-/// The length of the line that begins a chunk, the chunk's size, and what its extension spent.
+/// The length of the line that begins a chunk, the chunk's size, and what its extensions spent.
+///
+/// No byte behind the bound is looked at: how much of it came along with the others must not matter.
 fn size(buffer: &[u8], spare: usize) -> Result<Option<(usize, u64, usize)>, Malformed> {
     let digits = buffer.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     if digits > DIGITS || (digits == 0 && !buffer.is_empty()) {
         return Err(Malformed);
     }
     let rest = &buffer[digits..];
-    let Some(end) = memchr::memchr(b'\n', rest) else {
+    let longest = spare + b"\r\n".len();
+    let Some(end) = memchr::memchr(b'\n', &rest[..rest.len().min(longest)]) else {
         let plausible = rest.first().is_none_or(|byte| b"\r; \t".contains(byte));
-        return if plausible && rest.len() <= spare { Ok(None) } else { Err(Malformed) };
+        return if plausible && rest.len() < longest { Ok(None) } else { Err(Malformed) };
     };
-    let extension = rest[..end].strip_suffix(b"\r").ok_or(Malformed)?;
-    if !(extension.is_empty() || is_extension(extension)) || extension.len() > spare {
+    let extensions = rest[..end].strip_suffix(b"\r").ok_or(Malformed)?;
+    if extensions.len() > spare || !extension::are_valid(extensions) {
         return Err(Malformed);
     }
     let text = std::str::from_utf8(&buffer[..digits]).map_err(|_| Malformed)?;
     let size = u64::from_str_radix(text, 16).map_err(|_| Malformed)?;
-    Ok(Some((digits + end + 1, size, extension.len())))
+    Ok(Some((digits + end + 1, size, extensions.len())))
 }
 
-/// A semicolon after white space, and no control character: a CR would be a line's end to some readers,
-/// a NUL or a form feed to others.
-fn is_extension(text: &[u8]) -> bool {
-    let name = text.iter().position(|byte| !b" \t".contains(byte));
-    name.is_some_and(|at| text[at] == b';')
-        && text.iter().all(|byte| *byte == b'\t' || !byte.is_ascii_control())
-}
-
-/// The length of the trailers with their empty line, and the trailers.
+/// The length of the trailers with their empty line, and the trailers. No byte behind the bound is looked
+/// at, as with [`size`].
 fn trailers(buffer: &[u8], spare: usize) -> Result<Option<(usize, HeaderMap)>, Malformed> {
     if buffer.starts_with(b"\r\n") {
         return Ok(Some((2, HeaderMap::new())));
     }
-    let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") else {
-        return if buffer.len() <= spare { Ok(None) } else { Err(Malformed) };
-    };
+    let longest = spare + b"\r\n\r\n".len();
+    let within = &buffer[..buffer.len().min(longest)];
     // The parser would take a line that ends without CR, which is one line to other readers.
-    if memchr::memchr_iter(b'\n', &buffer[..end]).any(|at| at == 0 || buffer[at - 1] != b'\r') {
+    if memchr::memchr_iter(b'\n', within).any(|at| at == 0 || buffer[at - 1] != b'\r') {
         return Err(Malformed);
     }
+    let Some(end) = memchr::memmem::find(within, b"\r\n\r\n") else {
+        return if buffer.len() < longest { Ok(None) } else { Err(Malformed) };
+    };
     let mut lines = [httparse::EMPTY_HEADER; TRAILERS];
     match httparse::parse_headers(&buffer[..end + 4], &mut lines) {
-        Ok(httparse::Status::Complete((length, lines))) if length == end + 4 && end <= spare => {
+        Ok(httparse::Status::Complete((length, lines))) if length == end + 4 => {
             let mut map = HeaderMap::with_capacity(lines.len());
             for line in lines {
                 let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Malformed)?;
@@ -177,94 +177,6 @@ fn trailers(buffer: &[u8], spare: usize) -> Result<Option<(usize, HeaderMap)>, M
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Decodes `coded`, given in pieces of `piece` bytes: what came, and what is left over.
-    fn decode(coded: &[u8], piece: usize) -> Result<(Vec<u8>, HeaderMap, Vec<u8>), Malformed> {
-        let (mut chunked, mut buffer) = (Chunked::new(), BytesMut::new());
-        let (mut body, mut trailers) = (Vec::new(), HeaderMap::new());
-        let mut pieces = coded.chunks(piece);
-        loop {
-            match chunked.next(&mut buffer)? {
-                Step::Data(data) => body.extend_from_slice(&data),
-                Step::Trailers(lines) => trailers = lines,
-                Step::More => match pieces.next() {
-                    Some(more) => buffer.extend_from_slice(more),
-                    None => return Err(Malformed),
-                },
-                Step::End => break,
-            }
-        }
-        buffer.extend_from_slice(&pieces.collect::<Vec<_>>().concat());
-        Ok((body, trailers, buffer.to_vec()))
-    }
-
-    #[test]
-    fn what_was_coded_comes_out_however_it_is_cut() {
-        let coded = b"4\r\nWiki\r\n0006;a=\"b\"\r\npedia \r\nE ;x\r\nin \r\n\r\nchunks.\r\n0\r\nx-sum: 1\r\n\r\nGET /";
-        for piece in 1..coded.len() {
-            let (body, trailers, rest) = decode(coded, piece).unwrap();
-            assert_eq!(body, b"Wikipedia in \r\n\r\nchunks.", "in pieces of {piece}");
-            assert_eq!(trailers["x-sum"], "1");
-            assert_eq!(rest, b"GET /");
-        }
-    }
-
-    #[test]
-    fn the_end_is_known_with_the_last_bytes_if_it_is_at_hand() {
-        let mut chunked = Chunked::new();
-        let step = chunked.next(&mut BytesMut::from("2\r\nab\r\n0\r\n\r\n"));
-        assert_eq!(step, Ok(Step::Data(Bytes::from("ab"))));
-        assert!(chunked.is_end());
-    }
-
-    #[test]
-    fn what_two_readers_could_take_for_two_things_is_refused() {
-        for coded in [
-            "\r\n",
-            "g\r\n",
-            "+1\r\na\r\n",
-            "-1\r\n",
-            "0x1\r\na\r\n",
-            " 1\r\na\r\n",
-            "1\na\r\n0\r\n\r\n",
-            "1\r\na\n0\r\n\r\n",
-            "1\r\nab\r\n0\r\n\r\n",
-            "1\r\na0\r\n\r\n",
-            "1 2\r\na\r\n0\r\n\r\n",
-            "1;a\rb\r\na\r\n0\r\n\r\n",
-            "1;a\n\r\na\r\n0\r\n\r\n",
-            "1;a\0b\r\na\r\n0\r\n\r\n",
-            "1\x0c;a\r\na\r\n0\r\n\r\n",
-            "1\x0b;a\r\na\r\n0\r\n\r\n",
-            "1 \r\na\r\n0\r\n\r\n",
-            "0\r\nx: 1\ny: 2\r\n\r\n",
-            "0\r\nx: 1\n\r\n\r\n",
-            "0\r\n\nx: 1\r\n\r\n",
-            "0\r\nx: 1\r\n folded\r\n\r\n",
-            "10000000000000000\r\n",
-            "0\r\nbad name: 1\r\n\r\n",
-            "0\r\nx : 1\r\n\r\n",
-            "0\r\n folded\r\n\r\n",
-        ] {
-            for piece in [1, coded.len()] {
-                assert!(decode(coded.as_bytes(), piece).is_err(), "{coded:?} in pieces of {piece}");
-            }
-        }
-    }
-
-    #[test]
-    fn extensions_and_trailers_are_bounded_over_the_whole_body() {
-        let chunk = format!("1;{}\r\na\r\n", "e".repeat(1000));
-        let few = chunk.repeat(16) + "0\r\n\r\n";
-        assert_eq!(decode(few.as_bytes(), 4096).unwrap().0.len(), 16);
-        let many = chunk.repeat(17) + "0\r\n\r\n";
-        assert!(decode(many.as_bytes(), 4096).is_err());
-        let endless = format!("1;{}", "e".repeat(SPARE + 1));
-        let mut buffer = BytesMut::from(endless.as_str());
-        assert_eq!(Chunked::new().next(&mut buffer), Err(Malformed));
-        let mut buffer = BytesMut::from(format!("0\r\nx: {}", "e".repeat(SPARE)).as_str());
-        assert_eq!(Chunked::new().next(&mut buffer), Err(Malformed));
-    }
-}
+mod splits;
+#[cfg(test)]
+mod tests;

@@ -73,8 +73,8 @@ struct Said {
 #[derive(Debug, Default)]
 pub struct Search {
     seen: usize,
-    /// The first line's length, once its end is there.
-    first_line: Option<usize>,
+    /// The first line's end is there.
+    first_line_fits: bool,
 }
 
 impl Search {
@@ -89,28 +89,28 @@ impl Search {
             ahead.advance(2);
         }
         let from = self.seen;
-        for at in memchr::memchr_iter(b'\n', &ahead[from..]) {
+        // What lies behind the bound decides nothing: it may have come by now, or not.
+        let within = ahead.len().min(limits.bytes);
+        for at in memchr::memchr_iter(b'\n', &ahead[from..within]) {
             let line = &ahead[..=from + at];
             if !line.ends_with(b"\r\n") {
                 return Err(BARE_LF);
             }
             if line.ends_with(b"\r\n\r\n") {
-                return if line.len() > limits.bytes {
-                    Err(self.too_large(limits))
-                } else {
-                    Ok(Some(line.len()))
-                };
+                return Ok(Some(line.len()));
             }
-            self.first_line.get_or_insert(line.len());
+            self.first_line_fits = true;
+        }
+        if ahead.len() > limits.bytes {
+            return Err(if self.first_line_fits {
+                Kind::HeadTooLarge
+            } else {
+                Kind::TargetTooLong
+            });
         }
         // A lone CR at the front may yet become an empty line.
         self.seen = if &ahead[..] == b"\r" { 0 } else { ahead.len() };
-        if ahead.len() > limits.bytes { Err(self.too_large(limits)) } else { Ok(None) }
-    }
-
-    fn too_large(&self, limits: Limits) -> Kind {
-        let fits = self.first_line.is_some_and(|length| length <= limits.bytes);
-        if fits { Kind::HeadTooLarge } else { Kind::TargetTooLong }
+        Ok(None)
     }
 }
 
@@ -237,5 +237,7 @@ fn number(value: &HeaderValue) -> Option<u64> {
 
 #[cfg(test)]
 mod another;
+#[cfg(test)]
+mod splits;
 #[cfg(test)]
 mod tests;
