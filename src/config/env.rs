@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::bounds::LONGEST_VALUE;
 use super::fault::Complaint;
 
 /// Largest file that is read: a configuration, a key, a CA bundle (the platforms' own are a
@@ -59,6 +60,10 @@ pub(super) fn fill<'t>(text: &'t str, env: &dyn Env) -> Result<Cow<'t, str>, Com
             continue;
         }
         filled.push_str(before);
+        if filled.len() > LONGEST_VALUE {
+            let what = format!("is more than {LONGEST_VALUE} bytes with its variables filled in");
+            return Err(Complaint::about_a_secret(what, "are these the right variables?"));
+        }
         let (inside, after) = after.split_once('}').ok_or_else(|| {
             Complaint::about_a_secret("has a `${` without its `}`", "to mean it, write `$${`")
         })?;
@@ -97,9 +102,12 @@ fn variable(inside: &str, env: &dyn Env) -> Result<Option<String>, Complaint> {
 }
 
 fn not_set(missing: &[&str]) -> Complaint {
+    const NAMED: usize = 8;
     let first = missing.first().copied().unwrap_or_default();
     let (noun, verb) = if missing.len() == 1 { ("variable", "is") } else { ("variables", "are") };
-    let what = format!("needs the {noun} {}, which {verb} not set", missing.join(", "));
+    let named = missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = if missing.len() > NAMED { " and others" } else { "" };
+    let what = format!("needs the {noun} {named}{more}, which {verb} not set");
     Complaint::about_a_secret(
         what,
         format!("export {first}=… first, or write `${{{first}:-default}}`"),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::bounds::MOST_CANDIDATES;
+
 /// A place in the file, both counted from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
@@ -76,6 +78,11 @@ impl Faults {
         }
     }
 
+    /// This one and no other.
+    pub(super) fn one(fault: Fault) -> Self {
+        Self(vec![fault])
+    }
+
     /// One after the other, in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
         self.0.iter()
@@ -125,13 +132,19 @@ impl Complaint {
     }
 }
 
+/// An operator's name may have so many bytes.
+const LONGEST_WORD: usize = 64;
+
 /// Below this likeness a suggestion would puzzle more than it helps.
 const LIKE_ENOUGH: f64 = 0.5;
 
-/// The known word that was most likely meant.
+/// The known word that was most likely meant, of the first [`MOST_CANDIDATES`]. The comparison's cost is
+/// the product of both lengths: what is longer than any word of ours is like none.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let short = |text: &str| text.len() <= LONGEST_WORD;
+    let known = known.into_iter().take(MOST_CANDIDATES).filter(|candidate| short(candidate));
     known
-        .into_iter()
+        .filter(|_| short(word))
         .map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate))
         .filter(|(likeness, _)| *likeness > LIKE_ENOUGH)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::bounds::LARGEST;
 use super::env::Env;
 use super::fault::{At, Fault, Faults, Place};
 use super::kind::Around;
@@ -16,13 +17,8 @@ pub fn load(path: &Path, env: &dyn Env) -> Result<Config, Faults> {
     match env.read_file(path) {
         Ok(bytes) => parse(path, &bytes, env),
         Err(error) => {
-            let fault = Fault {
-                place: Place::File(path.display().to_string()),
-                key: String::new(),
-                what: format!("can't be read: {error}"),
-                hint: "see docs/firstbyte.example.yaml for one to begin with".into(),
-            };
-            Faults::or(vec![fault], None)
+            let hint = "see docs/firstbyte.example.yaml for one to begin with";
+            Err(of_the_file(path, format!("can't be read: {error}"), hint))
         }
     }
 }
@@ -32,6 +28,11 @@ pub fn load(path: &Path, env: &dyn Env) -> Result<Config, Faults> {
 /// # Errors
 /// As for [`load`].
 pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults> {
+    if bytes.len() > LARGEST {
+        let what =
+            format!("is larger than {LARGEST} bytes, the most that a configuration may have");
+        return Err(of_the_file(path, what, "is it the right file?"));
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut reader = Reader::new(path.display().to_string(), Around { env, folder });
     let mut config = None;
@@ -58,6 +59,11 @@ pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults>
         }
     }
     Faults::or(reader.into_faults(), config)
+}
+
+fn of_the_file(path: &Path, what: String, hint: &str) -> Faults {
+    let place = Place::File(path.display().to_string());
+    Faults::one(Fault { place, key: String::new(), what, hint: hint.into() })
 }
 
 /// The place just after a text.

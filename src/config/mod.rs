@@ -3,6 +3,7 @@
 
 mod address;
 mod assemble;
+mod bounds;
 mod change;
 pub mod defaults;
 mod describe;

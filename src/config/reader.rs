@@ -2,6 +2,7 @@
 //! and the configuration is thrown away at the end.
 
 use super::address::Many;
+use super::bounds::{MOST_FAULTS, MOST_ITEMS, MOST_SECTIONS};
 use super::env::fill;
 use super::fault::{At, Complaint, Fault, Place, nearest};
 use super::kind::{Around, Key, Kind, Row, Section};
@@ -12,7 +13,9 @@ use super::yaml::{Data, Flaw, Name, Node};
 pub(super) struct Reader<'a> {
     file: String,
     around: Around<'a>,
+    /// The first [`MOST_FAULTS`] of them.
     faults: Vec<Fault>,
+    count: usize,
 }
 
 /// The keys of one section as they stand in the file.
@@ -47,16 +50,29 @@ impl<'n> Fields<'n> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(file: String, around: Around<'a>) -> Self {
-        Self { file, around, faults: Vec::new() }
+        Self { file, around, faults: Vec::new(), count: 0 }
     }
 
-    pub(super) fn into_faults(self) -> Vec<Fault> {
+    /// Those that were kept, and if there are more, how many.
+    pub(super) fn into_faults(mut self) -> Vec<Fault> {
+        if self.count > self.faults.len() {
+            let what = format!("has {} faults; these are {MOST_FAULTS} of them", self.count);
+            let place = Place::File(self.file);
+            self.faults.push(Fault { place, key: String::new(), what, hint: String::new() });
+        }
         self.faults
     }
 
     /// How many faults there are, so that one fault does not lead to a second about the same.
     pub(super) fn count(&self) -> usize {
-        self.faults.len()
+        self.count
+    }
+
+    /// Counts one more fault; false if no more are kept. To be asked where a way out costs something to
+    /// find.
+    fn counts(&mut self) -> bool {
+        self.count += 1;
+        self.faults.len() < MOST_FAULTS
     }
 
     /// Notes a fault at a place.
@@ -67,8 +83,41 @@ impl<'a> Reader<'a> {
         what: impl Into<String>,
         hint: impl Into<String>,
     ) {
+        if self.counts() {
+            self.keep(at, key, what, hint);
+        }
+    }
+
+    /// The same where the way out costs something to find.
+    pub(super) fn fault_with(
+        &mut self,
+        at: At,
+        key: impl Into<String>,
+        what: impl Into<String>,
+        hint: impl FnOnce() -> String,
+    ) {
+        if self.counts() {
+            self.keep(at, key, what, hint());
+        }
+    }
+
+    fn keep(
+        &mut self,
+        at: At,
+        key: impl Into<String>,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         let place = Place::In(self.file.clone(), at);
         self.faults.push(Fault { place, key: key.into(), what: what.into(), hint: hint.into() });
+    }
+
+    /// As many as may be; of more, that they are too many.
+    fn first<'n, T>(&mut self, all: &'n [T], most: usize, at: At, path: &str) -> &'n [T] {
+        if all.len() > most {
+            self.fault(at, path, format!("has more than {most} entries"), "keep fewer");
+        }
+        &all[..all.len().min(most)]
     }
 
     /// Notes what was wrong with the text itself.
@@ -103,7 +152,7 @@ impl<'a> Reader<'a> {
             self.fault(node.at, &*path, "is an empty list", "write at least one item");
         }
         let mut values = Vec::with_capacity(items.len());
-        for node in items {
+        for node in self.first(items, MOST_ITEMS, node.at, &path) {
             let value = self.scalar(node, &path, |text, around| item.read(text, around));
             values.extend(value.map(|value| (node.at, value)));
         }
@@ -164,6 +213,7 @@ impl<'a> Reader<'a> {
             );
             return Vec::new();
         };
+        let entries = self.first(entries, MOST_SECTIONS, node.at, &path);
         let mut sections = Vec::with_capacity(entries.len());
         for (name, node) in entries {
             let open = self.open(section, node, format!("{path}.{}", name.text));
@@ -183,6 +233,7 @@ impl<'a> Reader<'a> {
                 return Vec::new();
             }
         };
+        let items = self.first(items, MOST_SECTIONS, node.at, &path);
         let mut sections = Vec::with_capacity(items.len());
         for (nth, node) in items.iter().enumerate() {
             sections.extend(self.open(section, node, format!("{path}[{nth}]")));
@@ -208,9 +259,10 @@ impl<'a> Reader<'a> {
         };
         let fields = Fields { at: node.at, path, entries };
         for (name, _) in entries {
-            if !section.entries.iter().any(|entry| entry.name() == name.text) {
+            let is_known = section.entries.iter().any(|entry| entry.name() == name.text);
+            if !is_known && self.counts() {
                 let what = format!("{} is not a key", quoted(&name.text));
-                self.fault(name.at, &*fields.path, what, instead_of(&name.text, section));
+                self.keep(name.at, &*fields.path, what, instead_of(&name.text, section));
             }
         }
         for entry in section.entries.iter().filter(|entry| entry.required()) {

@@ -8,12 +8,8 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
+use super::bounds::{DEEPEST, LONGEST_KEY, LONGEST_VALUE, MOST_BYTES, MOST_NODES};
 use super::fault::At;
-
-/// Deepest nesting that is followed; the deepest key is four down.
-const DEEPEST: usize = 16;
-/// Nodes that a file may unfold to, so that aliases of aliases cannot fill the memory.
-const MOST_NODES: usize = 50_000;
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
@@ -45,18 +41,24 @@ pub(super) struct Name {
 /// A fault of the text itself: where, what, hint.
 pub(super) type Flaw = (At, String, String);
 
-/// The document's root; `None` where the text breaks off or is empty. What was found wrong
-/// is added to `flaws`.
+/// The document's root; `None` where the text breaks off, is empty, or is more than may be. What was
+/// found wrong is added to `flaws`; what ended the reading comes first.
 pub(super) fn parse(text: &str, flaws: &mut Vec<Flaw>) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text); // the mark that Windows editors write
-    let mut tree = Tree { flaws, open: Vec::new(), anchors: HashMap::new(), root: None, nodes: 0 };
+    let mut tree = Tree {
+        flaws,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        root: None,
+        size: Size::default(),
+    };
     for event in Parser::<StrInput<'_>>::new_from_str(text) {
         let done = match event {
             Ok((event, span)) => tree.take(event, span),
             Err(error) => Err(broken(text, &error)),
         };
         if let Err(flaw) = done {
-            tree.flaws.push(flaw);
+            tree.flaws.insert(0, flaw);
             return None;
         }
     }
@@ -84,9 +86,27 @@ fn place(marker: saphyr_parser::Marker) -> At {
 struct Tree<'f> {
     flaws: &'f mut Vec<Flaw>,
     open: Vec<Open>,
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, (Node, Size)>,
     root: Option<Node>,
+    /// Of all that was built, the copies that aliases and anchors need among it.
+    size: Size,
+}
+
+/// How much a part of the tree is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
     nodes: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn of_text(text: &str) -> Self {
+        Self { nodes: 1, bytes: text.len() }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { nodes: self.nodes + other.nodes, bytes: self.bytes + other.bytes }
+    }
 }
 
 /// A list or mapping whose end has not come yet.
@@ -98,7 +118,7 @@ struct Open {
 
 enum Growing {
     List(Vec<Node>),
-    Map { entries: Vec<(Name, Node)>, key: Option<Name> },
+    Map { entries: Vec<(Name, Node)>, key: Option<Name>, known: HashMap<String, At> },
 }
 
 impl Tree<'_> {
@@ -110,8 +130,12 @@ impl Tree<'_> {
                 self.refuse_tag(at, tag.as_deref());
                 let nothing =
                     style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null");
+                self.count(at, Size::of_text(&text))?;
+                if text.len() > LONGEST_VALUE {
+                    return Err(long_text(at));
+                }
                 let data = if nothing { Data::Nothing } else { Data::Text(text.into_owned()) };
-                self.place(Node { at, data }, anchor, 1)
+                self.place(Node { at, data }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse_tag(at, tag.as_deref());
@@ -122,18 +146,11 @@ impl Tree<'_> {
                 self.open(Open {
                     at,
                     anchor,
-                    what: Growing::Map { entries: Vec::new(), key: None },
+                    what: Growing::Map { entries: Vec::new(), key: None, known: HashMap::new() },
                 })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
-            Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
-                Some(mut node) => {
-                    node.at = at;
-                    let size = size_of(&node);
-                    self.place(node, 0, size)
-                }
-                None => Err((at, "refers to an anchor that is not complete".into(), String::new())),
-            },
+            Event::Alias(anchor) => self.alias(at, anchor),
             Event::DocumentStart(_) if self.root.is_some() => {
                 let hint = "one file holds one configuration: remove the `---`";
                 Err((at, "starts a second document".into(), hint.into()))
@@ -163,48 +180,91 @@ impl Tree<'_> {
             Growing::List(items) => Data::List(items),
             Growing::Map { entries, .. } => Data::Map(entries),
         };
-        self.place(Node { at: open.at, data }, open.anchor, 1)
+        self.count(open.at, Size::of_text(""))?;
+        self.place(Node { at: open.at, data }, open.anchor)
+    }
+
+    fn alias(&mut self, at: At, anchor: usize) -> Result<(), Flaw> {
+        let Some((_, size)) = self.anchors.get(&anchor) else {
+            return Err((at, "refers to an anchor that is not complete".into(), String::new()));
+        };
+        self.count(at, *size)?;
+        match self.anchors.get(&anchor) {
+            Some((node, _)) => self.place(Node { at, ..node.clone() }, 0),
+            None => Ok(()),
+        }
+    }
+
+    /// To be asked before anything is built.
+    fn count(&mut self, at: At, more: Size) -> Result<(), Flaw> {
+        self.size = self.size.and(more);
+        let shared = "what has an anchor counts once more, and each alias as what it stands for";
+        if self.size.nodes > MOST_NODES {
+            let what = format!("unfolds to more than {MOST_NODES} keys and values");
+            return Err((at, what, shared.into()));
+        }
+        if self.size.bytes > MOST_BYTES {
+            let what = format!("unfolds to more than {MOST_BYTES} bytes of keys and values");
+            return Err((at, what, shared.into()));
+        }
+        Ok(())
     }
 
     /// Puts a finished node where it belongs: as a key, a value, an item or the root.
-    fn place(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Flaw> {
-        self.nodes += size;
-        if self.nodes > MOST_NODES {
-            return Err((
-                node.at,
-                format!("unfolds to more than {MOST_NODES} values"),
-                String::new(),
-            ));
-        }
+    fn place(&mut self, node: Node, anchor: usize) -> Result<(), Flaw> {
         if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
+            let size = size_of(&node);
+            self.count(node.at, size)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         match self.open.last_mut().map(|open| &mut open.what) {
             None => self.root = Some(node),
             Some(Growing::List(items)) => items.push(node),
-            Some(Growing::Map { entries, key }) => match key.take() {
-                Some(name) => match entries.iter().find(|(other, _)| other.text == name.text) {
-                    None => entries.push((name, node)),
-                    Some((first, _)) => {
+            Some(Growing::Map { entries, key, known }) => match key.take() {
+                Some(name) => match known.get(&name.text) {
+                    None => {
+                        known.insert(name.text.clone(), name.at);
+                        entries.push((name, node));
+                    }
+                    Some(first) => {
                         let what = format!("`{}` is written twice", name.text);
-                        let hint = format!("the first is on line {}; keep one", first.at.line);
+                        let hint = format!("the first is on line {}; keep one", first.line);
                         self.flaws.push((name.at, what, hint));
                     }
                 },
-                None => match node.data {
-                    Data::Text(text) => *key = Some(Name { at: node.at, text }),
-                    _ => return Err((node.at, "is a key that is not text".into(), String::new())),
-                },
+                None => *key = Some(name_of(node)?),
             },
         }
         Ok(())
     }
 }
 
-fn size_of(node: &Node) -> usize {
+fn name_of(node: Node) -> Result<Name, Flaw> {
+    match node.data {
+        Data::Text(text) if text.len() <= LONGEST_KEY => Ok(Name { at: node.at, text }),
+        Data::Text(_) => {
+            let what = format!("is a key of more than {LONGEST_KEY} bytes");
+            Err((node.at, what, "is a colon missing above it?".into()))
+        }
+        _ => Err((node.at, "is a key that is not text".into(), String::new())),
+    }
+}
+
+fn long_text(at: At) -> Flaw {
+    let what = format!("is a value of more than {LONGEST_VALUE} bytes");
+    (at, what, "no key takes one as long; is a quote missing?".into())
+}
+
+fn size_of(node: &Node) -> Size {
+    let itself = Size::of_text("");
     match &node.data {
-        Data::Nothing | Data::Text(_) => 1,
-        Data::List(items) => 1 + items.iter().map(size_of).sum::<usize>(),
-        Data::Map(entries) => 1 + entries.iter().map(|(_, value)| size_of(value)).sum::<usize>(),
+        Data::Nothing => itself,
+        Data::Text(text) => Size::of_text(text),
+        Data::List(items) => items.iter().map(size_of).fold(itself, Size::and),
+        Data::Map(entries) => {
+            let entry =
+                |(name, value): &(Name, Node)| Size::of_text(&name.text).and(size_of(value));
+            entries.iter().map(entry).fold(itself, Size::and)
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Groups, and what must hold between their members.
 
-use super::named;
 use super::upstream::fit_name;
+use super::{Names, named};
 use crate::config::group::Triggers;
 use crate::config::keys as k;
 use crate::config::reader::{Fields, Reader};
@@ -9,11 +9,11 @@ use crate::config::{Group, Hedge, MOST_MEMBERS, Member, Retry, UpstreamId};
 
 /// All of them, in the file's order, which is the order of their ids. `upstreams` are the names that
 /// members can have.
-pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>, upstreams: &[&str]) -> Vec<Group> {
+pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>, upstreams: &Names<'_>) -> Vec<Group> {
     let mut groups = Vec::new();
     for (name, fields) in reader.named(root, &k::GROUPS) {
         fit_name(reader, name, &fields);
-        if upstreams.contains(&name.text.as_str()) {
+        if upstreams.place(&name.text).is_some() {
             let hint = "routes could not tell them apart; rename one";
             reader.fault(name.at, &*fields.path, "is the name of an upstream too", hint);
         }
@@ -31,7 +31,7 @@ pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>, upstreams: &[&str]
     groups
 }
 
-fn members(reader: &mut Reader<'_>, group: &Fields<'_>, upstreams: &[&str]) -> Vec<Member> {
+fn members(reader: &mut Reader<'_>, group: &Fields<'_>, upstreams: &Names<'_>) -> Vec<Member> {
     let faults_before = reader.count();
     let mut members: Vec<Member> = Vec::new();
     for fields in reader.list(group, &k::MEMBERS) {

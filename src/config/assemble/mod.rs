@@ -4,16 +4,17 @@ mod clash;
 mod group;
 mod upstream;
 
+use std::collections::HashMap;
+
 pub(super) use self::clash::leads_back;
+use super::bounds::MOST_CANDIDATES;
 use super::fault::nearest;
 use super::keys as k;
 use super::kind::Key;
 use super::reader::{Fields, Reader};
 use super::route::UpstreamName;
 use super::yaml::Node;
-use super::{
-    ClientDeadlines, Config, GroupId, Limits, Route, RouteDeadlines, RouteId, Target, UpstreamId,
-};
+use super::{ClientDeadlines, Config, GroupId, Limits, Route, RouteDeadlines, Target, UpstreamId};
 
 /// Builds the configuration; worth something only if the reader holds no fault afterwards.
 pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
@@ -26,10 +27,10 @@ pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
     for upstream in &written {
         clash::loops(reader, upstream, &listen);
     }
-    let upstreams: Vec<_> = written.iter().map(|upstream| upstream.name.as_str()).collect();
+    let upstreams = Names::new(written.iter().map(|upstream| upstream.name.as_str()));
     let groups = group::all(reader, &root, &upstreams);
-    let named: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
-    let routes = routes(reader, &root, &Names { upstreams: &upstreams, groups: &named });
+    let targets = upstreams.and(groups.iter().map(|group| group.name.as_str()));
+    let routes = routes(reader, &root, &targets, written.len());
     Some(Config {
         listen,
         admin,
@@ -46,20 +47,48 @@ pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
     })
 }
 
-/// What a route can lead to.
+/// Names that something can lead to, in the file's order.
+#[derive(Clone)]
 struct Names<'a> {
-    upstreams: &'a [&'a str],
-    groups: &'a [&'a str],
+    all: Vec<&'a str>,
+    places: HashMap<&'a str, usize>,
 }
 
-fn routes(reader: &mut Reader<'_>, root: &Fields<'_>, names: &Names<'_>) -> Vec<Route> {
+impl<'a> Names<'a> {
+    fn new(names: impl Iterator<Item = &'a str>) -> Self {
+        Self { all: Vec::new(), places: HashMap::new() }.and(names)
+    }
+
+    /// These and then those. Of a name that comes twice the first counts.
+    fn and(&self, more: impl Iterator<Item = &'a str>) -> Self {
+        let mut names = self.clone();
+        for name in more {
+            names.places.entry(name).or_insert(names.all.len());
+            names.all.push(name);
+        }
+        names
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+}
+
+/// `upstreams`: how many of the `targets` are upstreams; the rest are groups.
+fn routes(
+    reader: &mut Reader<'_>,
+    root: &Fields<'_>,
+    targets: &Names<'_>,
+    upstreams: usize,
+) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for fields in reader.list(root, &k::ROUTES) {
         let path = reader.get(&fields, &k::ROUTE_PATH);
-        let target = target_of(reader, &fields, names);
+        let target = target_of(reader, &fields, targets, upstreams);
         let key = k::ROUTE_PATH.name;
-        let earlier = routes.iter().position(|route| route.path == path).map(RouteId);
-        if let Some(RouteId(earlier)) = earlier.filter(|_| !path.is_empty()) {
+        let earlier = *known.entry(path.clone()).or_insert(routes.len());
+        if earlier < routes.len() && !path.is_empty() {
             let what = format!("{path:?} is routed twice");
             let hint = format!("routes[{earlier}] has it already; keep one");
             reader.fault(fields.at(key), fields.path_of(key), what, hint);
@@ -82,11 +111,15 @@ fn route_deadlines(reader: &mut Reader<'_>, route: &Fields<'_>) -> RouteDeadline
 }
 
 /// What a route leads to; anything where it names nothing, since the fault is noted.
-fn target_of(reader: &mut Reader<'_>, fields: &Fields<'_>, names: &Names<'_>) -> Target {
-    let all = [names.upstreams, names.groups].concat();
-    let found = named(reader, fields, &k::ROUTE_UPSTREAM, &all).unwrap_or_default();
-    match found.checked_sub(names.upstreams.len()) {
-        Some(group) if !names.groups.is_empty() => Target::Group(GroupId(group)),
+fn target_of(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    targets: &Names<'_>,
+    upstreams: usize,
+) -> Target {
+    let found = named(reader, fields, &k::ROUTE_UPSTREAM, targets).unwrap_or_default();
+    match found.checked_sub(upstreams) {
+        Some(group) if targets.all.len() > upstreams => Target::Group(GroupId(group)),
         _ => Target::Upstream(UpstreamId(found)),
     }
 }
@@ -96,20 +129,27 @@ fn named(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     key: &Key<UpstreamName>,
-    names: &[&str],
+    names: &Names<'_>,
 ) -> Option<usize> {
     let faults_before = reader.count();
     let name = reader.get(fields, key);
-    let found = names.iter().position(|known| *known == name);
+    let found = names.place(&name);
     if found.is_none() && fields.has(key.name) && reader.count() == faults_before {
-        let hint = match nearest(&name, names.iter().copied()) {
-            Some(likely) => format!("did you mean {likely}?"),
-            None if names.is_empty() => "there is none".to_owned(),
-            None => format!("there are: {}", names.join(", ")),
-        };
-        reader.fault(fields.at(key.name), fields.path_of(key.name), "names no upstream", hint);
+        let hint = || instead_of(&name, &names.all);
+        reader.fault_with(fields.at(key.name), fields.path_of(key.name), "names no upstream", hint);
     }
     found
+}
+
+/// What a name that is none of `names` may have been meant to be.
+fn instead_of(name: &str, names: &[&str]) -> String {
+    let listed = names.iter().take(MOST_CANDIDATES).copied().collect::<Vec<_>>().join(", ");
+    match nearest(name, names.iter().copied()) {
+        Some(likely) => format!("did you mean {likely}?"),
+        None if names.is_empty() => "there is none".to_owned(),
+        None if names.len() > MOST_CANDIDATES => format!("there are: {listed} and others"),
+        None => format!("there are: {listed}"),
+    }
 }
 
 fn client(reader: &mut Reader<'_>, root: &Fields<'_>) -> ClientDeadlines {

@@ -1,6 +1,7 @@
 //! A configuration is read from text and a made-up world; nothing here touches the process's own.
 
 mod any_bytes;
+mod bounds;
 mod changes;
 mod clashes;
 mod faults;
