@@ -54,7 +54,7 @@ fn an_upstream_without_a_free_stream_is_passed_over() {
     let several = Several::configured(&[Script::new().stream().stall(), ok("from b")], |config| {
         let pool = &mut config.upstreams[0].pool;
         (pool.min_connections, pool.max_connections, pool.streams_per_connection) = (1, 1, 1);
-        pool.queue = 0;
+        pool.queue = Some(0);
     });
     let mut first = Http1::new(several.fixture.connect());
     first.send(&ask());

@@ -93,7 +93,7 @@ fn a_connect_that_stalls_is_504_and_delays_nobody_else() {
 fn one_stream(config: &mut Config) {
     let pool = &mut config.upstreams[0].pool;
     (pool.min_connections, pool.max_connections, pool.streams_per_connection) = (1, 1, 1);
-    pool.queue = 1;
+    pool.queue = Some(1);
 }
 
 #[test]

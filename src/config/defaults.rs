@@ -75,8 +75,9 @@ pub const PING_AFTER: Duration = Duration::from_secs(1);
 pub const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 /// Ten times a slow round trip across the world.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// A burst of a quarter of what the pool can carry; beyond it, shedding is kinder than waiting.
-pub const QUEUE: usize = 1024;
+/// Longer than the pauses of a conversation, and half of the minute after which an idle process is to be as
+/// small as it was.
+pub const POOL_IDLE: Duration = Duration::from_secs(30);
 /// The SDKs retry a 503; a longer wait only delays their retry.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What one slow client can make us hold; a second of tokens at any model's speed.
@@ -143,7 +144,9 @@ impl Default for Pool {
             ping_after: PING_AFTER,
             suspect_after: SUSPECT_AFTER,
             ping_timeout: PING_TIMEOUT,
-            queue: QUEUE,
+            idle: POOL_IDLE,
+            // Whoever `limits.streams` lets in may wait: refusing sooner refuses those who would be served.
+            queue: None,
             queue_timeout: QUEUE_TIMEOUT,
             stream_window: STREAM_WINDOW,
             connection_window: CONNECTION_WINDOW,

@@ -15,7 +15,7 @@ pub(super) use route_deadlines::*;
 
 use super::address::{Address, AddressOrOff, Many};
 use super::kind::{Key, Section, Shape};
-use super::quantity::{Count, Size, Span};
+use super::quantity::{Count, OwnCount, Size, Span};
 use super::scalar::{Choice, Flag, Log, ReadableFile, Workers};
 use super::secret::{HeaderText, Secret};
 use super::url::UpstreamUrl;
@@ -180,10 +180,16 @@ pub(super) static PING_TIMEOUT: Key<Span> = Key::new(
     Span { default: d::PING_TIMEOUT },
     "A PING without an answer for this long ends the connection.",
 );
-pub(super) static QUEUE: Key<Count> = Key::new(
+pub(super) static POOL_IDLE: Key<Span> = Key::new(
+    "idle",
+    Span { default: d::POOL_IDLE },
+    "A connection beyond `min_connections` that carried no request for this long is closed.",
+);
+pub(super) static QUEUE: Key<OwnCount> = Key::new(
     "queue",
-    Count { default: d::QUEUE as u64, within: 0..=1_000_000 },
-    "Requests that may wait for a stream; beyond it 503.",
+    OwnCount { within: 0..=1_000_000 },
+    "Requests that may wait for a stream; the next gets 503. Unless set, as many as the top-level \
+     `limits.streams` lets in.",
 );
 pub(super) static QUEUE_TIMEOUT: Key<Span> = Key::new(
     "queue_timeout",
@@ -219,6 +225,7 @@ pub(super) static POOL: Section = Section {
         &PING_AFTER,
         &SUSPECT_AFTER,
         &PING_TIMEOUT,
+        &POOL_IDLE,
         &QUEUE,
         &QUEUE_TIMEOUT,
         &STREAM_WINDOW,

@@ -228,8 +228,10 @@ pub struct Pool {
     pub suspect_after: Duration,
     /// A PING without answer for this long ends the connection.
     pub ping_timeout: Duration,
-    /// Requests that may wait for a stream.
-    pub queue: usize,
+    /// A connection beyond the minimum that carried nothing for this long is closed.
+    pub idle: Duration,
+    /// Requests that may wait for a stream; unless set, all that `limits.streams` lets in.
+    pub queue: Option<usize>,
     /// How long a request may wait for a stream.
     pub queue_timeout: Duration,
     /// HTTP/2 receive window of one stream, in bytes: what one slow client can make us hold.

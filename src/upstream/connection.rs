@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::http1::{SharedIo, SlotBody};
 use super::http2::Heart;
+use super::pool::idle::Idle;
 use crate::record::GaugeGuard;
 use crate::wire::Wire;
 
@@ -45,6 +46,8 @@ pub(super) struct Conn {
     pub(super) cap: Cell<usize>,
     /// HTTP/1.1 only: the last answer was read to its end but the connection is not ready yet.
     pub(super) resting: Cell<bool>,
+    /// It carried nothing at the pool's last look.
+    pub(super) idle: Cell<Option<Idle>>,
     /// That it ended was told by one of its streams.
     pub(super) mourned: Cell<bool>,
     /// The latest of its streams, as [`Conn::served`] counts them, that was answered: heads are read in
@@ -75,6 +78,7 @@ impl Conn {
             served: Cell::new(0),
             cap: Cell::new(cap),
             resting: Cell::new(false),
+            idle: Cell::new(None),
             mourned: Cell::new(false),
             answered: Cell::new(0),
             accused: Cell::new(false),

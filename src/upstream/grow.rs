@@ -27,6 +27,10 @@ pub(super) struct View {
     pub(super) backing_off: bool,
 }
 
+/// Connects at once, whatever waits: each costs the worker up to a millisecond of computing for TLS, and
+/// streams that are under way go on between any two of them.
+const AT_ONCE: usize = 16;
+
 /// Connections to start now. While backing off only a request that nothing else can serve starts
 /// one, so that a dead upstream is asked once at a time and answers its callers at once.
 pub(super) fn wanted(view: View) -> usize {
@@ -47,7 +51,24 @@ pub(super) fn wanted(view: View) -> usize {
     } else {
         view.min.saturating_sub(view.free)
     };
-    for_min.max(for_waiting + headroom).saturating_sub(view.connecting).min(room)
+    let needed = for_min.max(for_waiting + headroom);
+    // Growth is in proportion to who waits: where each connection carries one stream (HTTP/1.1) and
+    // thousands wait, sixteen at once would take longer than they may wait.
+    let at_once = AT_ONCE.max(needed.div_ceil(4)).saturating_sub(view.connecting);
+    needed.saturating_sub(view.connecting).min(room).min(at_once)
+}
+
+/// Whether an idle connection with so many `free` streams may go: without it, nothing would be opened in
+/// its place.
+pub(super) fn can_spare(view: View, free: usize) -> bool {
+    let without = View {
+        staying: view.staying.saturating_sub(1),
+        free: view.free.saturating_sub(free),
+        capacity: view.capacity.saturating_sub(free),
+        backing_off: false,
+        ..view
+    };
+    view.connecting == 0 && wanted(without) == 0
 }
 
 #[cfg(test)]
@@ -120,6 +141,30 @@ mod tests {
         assert_eq!(wanted(http1), 2);
         assert_eq!(wanted(View { waiting: 3, ..http1 }), 5);
         assert_eq!(wanted(View { free: 2, ..http1 }), 0);
+    }
+
+    #[test]
+    fn growth_is_in_proportion_to_who_waits_a_part_of_it_at_once() {
+        let burst = View { free: 0, waiting: 3872, ..QUIET };
+        assert_eq!(wanted(burst), 16, "of 62");
+        assert_eq!(wanted(View { connecting: 16, ..burst }), 0);
+        assert_eq!(wanted(View { staying: 3, connecting: 15, waiting: 3808, ..burst }), 1);
+        let http1 = View { per_connection: 1, max: 4096, staying: 2, free: 0, ..burst };
+        assert_eq!(wanted(http1), 969, "of 3,874");
+    }
+
+    #[test]
+    fn what_is_idle_goes_unless_another_would_be_opened_for_it() {
+        let burst = View { staying: 64, free: 4096, capacity: 4096, ..QUIET };
+        assert!(can_spare(burst, 64));
+        assert!(can_spare(View { staying: 3, free: 192, capacity: 192, ..QUIET }, 64));
+        assert!(!can_spare(View { free: 128, capacity: 128, ..QUIET }, 64), "the minimum stays");
+        let busy = View { staying: 4, free: 100, capacity: 256, ..QUIET };
+        assert!(!can_spare(busy, 64), "36 of 192 would be free");
+        assert!(!can_spare(View { connecting: 1, ..burst }, 64));
+        let http1 = View { per_connection: 1, staying: 9, capacity: 9, free: 3, ..QUIET };
+        assert!(can_spare(http1, 1));
+        assert!(!can_spare(View { free: 2, ..http1 }, 1));
     }
 
     #[test]

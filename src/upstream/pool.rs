@@ -4,17 +4,18 @@
 //! by tasks of their own. Waiting is bounded in length and time. All of one thread: a borrow never
 //! outlives a call.
 
+pub(super) mod idle;
+mod queue;
 mod silence;
 mod turnover;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::backoff::{backoff, draw};
@@ -29,6 +30,7 @@ use super::{http1, http2};
 use crate::config;
 use crate::error::{Error, Kind};
 use crate::record::{Leased, Record, Recorder, UpstreamMeters};
+use queue::{Queue, Waiting};
 use silence::least_suspect;
 
 /// The longest that the first pause after a failed connect can be; doubled with each further failure.
@@ -40,8 +42,6 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// nobody asks for it.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-type Waiter = oneshot::Sender<Result<Lease, Error>>;
-
 /// One worker's connections to one upstream.
 pub struct Pool {
     id: usize,
@@ -50,7 +50,7 @@ pub struct Pool {
     recorder: Recorder,
     /// Connections that take new streams, oldest first.
     conns: RefCell<Vec<Rc<Conn>>>,
-    waiters: RefCell<VecDeque<Waiter>>,
+    queue: Queue,
     connecting: Cell<usize>,
     /// Connects that failed one after the other.
     failures: Cell<u32>,
@@ -65,6 +65,8 @@ pub struct Pool {
     warm: Notify,
     /// No request comes any more: nothing is kept warm.
     closed: Cell<bool>,
+    /// A task looks for connections that a burst left behind.
+    watches_idle: Cell<bool>,
     /// What was shown last. After a reload two pools may be shown as one upstream.
     shown: Cell<Shown>,
     /// The task that hears of the name's new addresses.
@@ -98,7 +100,7 @@ impl Pool {
             settings,
             recorder,
             conns: RefCell::default(),
-            waiters: RefCell::default(),
+            queue: Queue::default(),
             connecting: Cell::new(0),
             failures: Cell::new(0),
             opened: Cell::new(0),
@@ -108,6 +110,7 @@ impl Pool {
             lost: Cell::new(false),
             warm: Notify::new(),
             closed: Cell::new(false),
+            watches_idle: Cell::new(false),
             shown: Cell::default(),
             follower: Cell::default(),
         }))
@@ -144,10 +147,9 @@ impl Pool {
         self.publish();
     }
 
-    /// Lets a closed pool's connections go, unless somebody still waits for one. Who left the queue is in
-    /// it until it is served.
+    /// Lets a closed pool's connections go, unless somebody still waits for one.
     fn empty(&self) {
-        if self.closed.get() && self.waiters.borrow().iter().all(oneshot::Sender::is_closed) {
+        if self.closed.get() && self.queue.is_empty() {
             let conns = self.conns.borrow().clone();
             for conn in &conns {
                 self.drain(conn);
@@ -179,30 +181,17 @@ impl Pool {
         if self.shortage.lasts(asked) {
             return Err(Kind::LocalLimit.into());
         }
-        let granted = self.queue()?;
-        let _waiting = self.meters().waiting.enter();
+        if self.settings.pool.queue.is_some_and(|most| self.queue.len() >= most) {
+            return Err(Kind::PoolQueueFull.into());
+        }
+        let waiting = Waiting::new(self);
         self.tend();
-        let lease = tokio::time::timeout(self.settings.pool.queue_timeout, granted)
+        let lease = tokio::time::timeout(self.settings.pool.queue_timeout, waiting)
             .await
-            .map_err(|_elapsed| Error::new(Kind::PoolQueueTimeout))?
-            // The pool outlives its waiters; were it gone, we would be shutting down.
-            .map_err(|_gone| Error::new(Kind::Draining))??;
+            .map_err(|_elapsed| Error::new(Kind::PoolQueueTimeout))??;
         let waited = asked.elapsed();
         record.leased(Leased { waited, cold: lease.is_cold(), version: lease.version() });
         Ok(lease)
-    }
-
-    fn queue(&self) -> Result<oneshot::Receiver<Result<Lease, Error>>, Error> {
-        let mut waiters = self.waiters.borrow_mut();
-        if waiters.len() >= self.settings.pool.queue {
-            waiters.retain(|waiter| !waiter.is_closed());
-        }
-        if waiters.len() >= self.settings.pool.queue {
-            return Err(Kind::PoolQueueFull.into());
-        }
-        let (grant, granted) = oneshot::channel();
-        waiters.push_back(grant);
-        Ok(granted)
     }
 
     /// Least loaded first, the oldest on a tie: so that connections opened together do not use up
@@ -223,17 +212,11 @@ impl Pool {
     }
 
     fn serve(self: &Rc<Self>, cold: bool) {
-        loop {
-            if self.waiters.borrow().is_empty() {
-                return;
-            }
+        while !self.queue.is_empty() {
             let Some(conn) = self.pick() else { return };
-            let waiter = self.waiters.borrow_mut().pop_front();
-            let Some(waiter) = waiter else { return };
-            if !waiter.is_closed() {
-                // A waiter that left just now drops the lease, which comes back here.
-                let _left = waiter.send(Ok(Lease::new(conn, self, cold)));
-            }
+            let Some(grant) = self.queue.pop() else { return };
+            // Whoever leaves in this moment drops the lease, which comes back here.
+            let _left = grant.send(Ok(Lease::new(conn, self, cold)));
         }
     }
 
@@ -255,7 +238,7 @@ impl Pool {
         let ours = &self.settings.pool;
         let mut view = View {
             connecting: self.connecting.get(),
-            waiting: self.waiters.borrow().iter().filter(|waiter| !waiter.is_closed()).count(),
+            waiting: self.queue.len(),
             per_connection: ours.streams_per_connection,
             min: if self.closed.get() { 0 } else { ours.min_connections },
             max: ours.max_connections,
@@ -327,6 +310,7 @@ impl Pool {
         }
         self.empty();
         self.tend();
+        self.watch_idle();
     }
 
     /// A connection's task ended: the socket is closed.
@@ -359,15 +343,7 @@ impl Pool {
             // Nothing is open and nothing is on the way, or nothing more can be: waiting longer would
             // only hide it. What is on the way is for those who wait longest.
             let served = on_the_way.saturating_mul(self.view().per_connection);
-            let mut waiters = self.waiters.borrow_mut();
-            let waiting = waiters.len();
-            let told = waiters.split_off(served.min(waiting));
-            drop(waiters);
-            let mut first = Some(error);
-            for waiter in told {
-                let error = first.take().unwrap_or_else(|| Error::new(kind));
-                let _left = waiter.send(Err(error));
-            }
+            self.queue.fail_beyond(served, error);
         }
         if short {
             return self.shortage.begin(Instant::now());

@@ -1,0 +1,90 @@
+//! Connections that a burst left behind: closed once they were idle for long enough.
+//!
+//! A connection costs memory and a descriptor here and at its peer. What the minimum and the streams under
+//! way ask for stays, so that nothing that is closed is opened again.
+
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use super::Pool;
+use crate::upstream::connection::{Conn, State};
+use crate::upstream::grow::can_spare;
+
+/// Connections closed in one turn of the loop.
+const AT_A_TIME: usize = 16;
+
+/// Since when a connection has carried nothing.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::upstream) struct Idle {
+    since: Instant,
+    /// Streams that it had carried until then.
+    served: u64,
+}
+
+impl Pool {
+    /// Looks for idle connections until there are no more than the minimum. Requests pay nothing: a look
+    /// compares what each connection had carried at the look before.
+    pub(super) fn watch_idle(self: &Rc<Self>) {
+        if self.conns.borrow().len() > self.settings.pool.min_connections
+            && !self.watches_idle.replace(true)
+        {
+            tokio::task::spawn_local(watch(Rc::downgrade(self), self.settings.pool.idle / 2));
+        }
+    }
+
+    /// Closes some of what was idle for the whole of `pool.idle` and is not needed. Whether there may be
+    /// more: closing thousands in one turn would hold up those who are served.
+    fn close_idle(&self, now: Instant) -> bool {
+        let conns = self.conns.borrow();
+        let usable =
+            conns.iter().filter(|conn| conn.state.get() == State::Ready && !conn.suspect.get());
+        let long = |conn: &&Rc<Conn>| {
+            idle_since(conn, now).is_some_and(|since| now - since >= self.settings.pool.idle)
+        };
+        let mut idle: Vec<_> = usable.filter(long).map(Rc::clone).collect();
+        drop(conns);
+        let mut closed = false;
+        // The newest first: those who pick prefer the oldest.
+        for conn in idle.drain(..).rev().take(AT_A_TIME) {
+            if !can_spare(self.view(), conn.cap.get()) {
+                return false;
+            }
+            self.drain(&conn);
+            closed = true;
+        }
+        closed
+    }
+
+    /// Whether there is anything left to watch.
+    fn goes_on(&self) -> bool {
+        let more = self.conns.borrow().len() > self.settings.pool.min_connections;
+        self.watches_idle.set(more && !self.closed.get());
+        self.watches_idle.get()
+    }
+}
+
+/// Since when it was seen to carry nothing.
+fn idle_since(conn: &Conn, now: Instant) -> Option<Instant> {
+    let served = conn.served.get();
+    let idle = (conn.in_flight.get() == 0).then(|| match conn.idle.get() {
+        Some(idle) if idle.served == served => idle,
+        _ => Idle { since: now, served },
+    });
+    conn.idle.set(idle);
+    idle.map(|idle| idle.since)
+}
+
+/// It ends by itself once no more than the minimum is open, and with the pool.
+async fn watch(pool: Weak<Pool>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let now = Instant::now();
+        while pool.close_idle(now) {
+            tokio::task::yield_now().await;
+        }
+        if !pool.goes_on() {
+            return;
+        }
+    }
+}
