@@ -26,6 +26,7 @@ mod goaway;
 mod goaway_crowd;
 mod group;
 mod handover;
+mod hanging_files;
 mod health;
 mod hedge;
 mod hop_by_hop;

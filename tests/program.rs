@@ -132,11 +132,24 @@ impl Program {
         value.map_or(0, |value| value.trim().parse().expect("a whole number"))
     }
 
+    /// `POST /reload`: its status and body.
+    pub(crate) fn reload(&self) -> (u16, String) {
+        let answer = self.ask_admin("POST /reload HTTP/1.1\r\nx-firstbyte-admin: 1");
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status.expect("a status"), body.to_owned())
+    }
+
     /// An admin page with its head.
     pub(crate) fn page(&self, path: &str) -> String {
+        self.ask_admin(&format!("GET {path} HTTP/1.1"))
+    }
+
+    /// The answer to a head that begins so.
+    fn ask_admin(&self, begun: &str) -> String {
         let mut stream = TcpStream::connect(self.admin).expect("the admin listener listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        write!(stream, "{begun}\r\nhost: localhost\r\nconnection: close\r\n\r\n")
             .expect("the admin listener reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the admin listener answers");

@@ -3,16 +3,12 @@
 
 use std::borrow::Cow;
 use std::env::VarError;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use super::bounds::LONGEST_VALUE;
 use super::fault::Complaint;
-
-/// Largest file that is read: a configuration, a key, a CA bundle (the platforms' own are a
-/// quarter of a megabyte). Without a bound `file:/dev/zero` would fill the memory.
-const LARGEST_FILE: u64 = 4 * 1024 * 1024;
+use super::files;
 
 /// Where variables and files come from.
 pub trait Env {
@@ -31,14 +27,9 @@ impl Env for ProcessEnv {
         std::env::var(name)
     }
 
-    /// Fails with [`io::ErrorKind::FileTooLarge`] above 4 MiB.
+    /// Regular files only, 4 MiB and 5 s at most; see [`super::read_file`].
     fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > LARGEST_FILE {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 4 MiB"));
-        }
-        Ok(bytes)
+        files::read_file(path)
     }
 }
 

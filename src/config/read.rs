@@ -80,7 +80,8 @@ impl Env for Noting<'_> {
     }
 
     fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.files.borrow_mut().push((path.to_owned(), Stamp::of(path)));
+        let stamp = Stamp::of_all(path, vec![path.to_owned()])?;
+        self.files.borrow_mut().extend(stamp.into_iter().map(|stamp| (path.to_owned(), stamp)));
         let bytes = self.env.read_file(path)?;
         self.text.borrow_mut().get_or_insert_with(|| bytes.clone());
         Ok(bytes)

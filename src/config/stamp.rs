@@ -1,7 +1,10 @@
 //! Whether a file is still the one that was read.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::files::apart;
 
 /// What tells a file from what it was; `None` where there is none. Links are followed: a Kubernetes
 /// `ConfigMap` changes by a link that is moved to another folder.
@@ -17,7 +20,16 @@ struct Identity {
 }
 
 impl Stamp {
-    /// As it is now.
+    /// As each of them is now, within the time that a file may take; `about` stands for all of them
+    /// while a file system does not answer.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn of_all(about: &Path, paths: Vec<PathBuf>) -> io::Result<Vec<Self>> {
+        apart(about, move || Ok(paths.iter().map(|path| Self::of(path)).collect()))
+    }
+
+    /// As it is now. Blocks for as long as its file system does.
     pub fn of(path: &Path) -> Self {
         let identity = std::fs::metadata(path).ok().map(|of| Identity {
             device: of.dev(),

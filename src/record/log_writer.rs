@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::access_log::{Clocks, Entry, append_line};
 use super::names::Names;
-use crate::config::AccessLog;
+use crate::config::{AccessLog, apart};
 
 /// How long a line may rest on its worker.
 pub(super) const REST: Duration = Duration::from_millis(200);
@@ -45,7 +45,10 @@ impl LogWriter {
             AccessLog::Stdout => Box::new(io::stdout()),
             AccessLog::Stderr => Box::new(io::stderr()),
             AccessLog::File(path) => {
-                Box::new(OpenOptions::new().create(true).append(true).open(path)?)
+                let own = path.clone();
+                // On a FIFO that nobody reads this call waits for a reader.
+                let open = move || OpenOptions::new().create(true).append(true).open(own);
+                Box::new(apart(path, open)?)
             }
         };
         LogWriter::start_into(out, names).map(Some)

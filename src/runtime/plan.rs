@@ -1,7 +1,6 @@
 //! A configuration with all that is made of it away from the workers, checked: what a worker builds of it
 //! cannot fail for a reason that lies in the configuration.
 
-use std::fs;
 use std::io;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use rustls::ClientConfig;
 use super::room::room;
 use super::start::StartError;
 use crate::admit::Gate;
-use crate::config::{Config, Scheme, Upstream, shares_connections};
+use crate::config::{Config, Scheme, Upstream, read_file, shares_connections};
 use crate::record::{Full, Hub, Places};
 use crate::relay::head::UpstreamHead;
 use crate::upstream::{Name, Resolver, Roots, client_config};
@@ -78,7 +77,7 @@ impl<'a> Draft<'a> {
             let same = grounds.before().and_then(|before| before.link(upstream, ca.as_deref()));
             trusts.push(match same {
                 Some((_, link)) => link.trust.clone(),
-                None => Trust { tls: tls(upstream, &mut roots)?, ca },
+                None => Trust { tls: tls(upstream, ca.as_deref(), &mut roots)?, ca },
             });
         }
         Ok(Self { config, grounds, trusts })
@@ -166,18 +165,22 @@ impl Plan {
 fn read_ca(upstream: &Upstream) -> Result<Option<Vec<u8>>, StartError> {
     let Some(path) = &upstream.ca_file else { return Ok(None) };
     let failed = |error: io::Error| StartError::Io("read a certificate", error);
-    fs::read(path).map(Some).map_err(failed)
+    read_file(path).map(Some).map_err(failed)
 }
 
 /// The platform's roots are read once, and only where somebody needs them.
 fn tls(
     upstream: &Upstream,
+    ca: Option<&[u8]>,
     roots: &mut Option<Roots>,
 ) -> Result<Option<Arc<ClientConfig>>, StartError> {
-    match upstream.scheme {
-        Scheme::Http => Ok(None),
-        Scheme::Https => client_config(roots.get_or_insert_with(Roots::load), upstream)
-            .map(Some)
-            .map_err(|error| StartError::Tls(upstream.name.clone(), error)),
+    if upstream.scheme == Scheme::Http {
+        return Ok(None);
     }
+    let failed = |error| StartError::Tls(upstream.name.clone(), error);
+    let platform = match roots.take() {
+        Some(read) => read,
+        None => Roots::load().map_err(failed)?,
+    };
+    client_config(roots.insert(platform), upstream, ca).map(Some).map_err(failed)
 }

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc as std_mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -20,11 +20,15 @@ use crate::record::{Full, Hub};
 /// How much longer than a connect a worker may take for its part. It has no long turns.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Reads a running proxy's configuration again. One at a time: others wait.
+/// Reads a running proxy's configuration again. One at a time: others wait, as long as the time bounds of files and
+/// connects allow.
 pub struct Reloader {
     file: Option<PathBuf>,
     hub: Arc<Hub>,
     workers: Vec<mpsc::Sender<Change>>,
+    /// Held for all of a reload.
+    turn: Mutex<()>,
+    /// Held for moments only: signals and the admin listener look at it.
     in_force: Mutex<InForce>,
 }
 
@@ -89,11 +93,12 @@ impl Reloader {
         hub.config_begun(read.map_or("", |read| &read.digest));
         let files = read.map(|read| read.files.clone()).unwrap_or_default();
         let file = read.map(|read| read.path.clone());
-        Self { file, hub, workers, in_force: Mutex::new(InForce { plan, files }) }
+        let in_force = Mutex::new(InForce { plan, files });
+        Self { file, hub, workers, turn: Mutex::default(), in_force }
     }
 
-    /// Reads the file again and puts it in force. Blocks: while files are read, and while new connections
-    /// are opened, for the time of one connect. Says in the log what became of it; `by` is who asked.
+    /// Reads the file again and puts it in force. Blocks: while files are read, 5 s at most for each that hangs,
+    /// and while new connections are opened, for the time of one connect. Says in the log what became of it; `by` is who asked.
     ///
     /// # Errors
     /// Why nothing changed.
@@ -121,22 +126,25 @@ impl Reloader {
     /// The files that the configuration in force was read from, where it asks to be read again when they
     /// change.
     pub fn watched(&self) -> Option<Vec<(PathBuf, Stamp)>> {
-        let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_force = self.in_force();
         let on_change = in_force.plan.config.reload == ReloadOn::Change;
         on_change.then(|| in_force.files.clone())
     }
 
     /// What is in force.
     pub fn config(&self) -> Arc<Config> {
-        let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&in_force.plan.config)
+        Arc::clone(&self.in_force().plan.config)
+    }
+
+    fn in_force(&self) -> MutexGuard<'_, InForce> {
+        // Poisoned only by a panic, before which nothing was changed.
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempt(&self) -> Result<Applied, Refused> {
         let file = self.file.as_ref().ok_or(Refused::NoFile)?;
-        // Poisoned only by a panic, before which nothing was changed.
-        let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = Arc::clone(&in_force.plan);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = Arc::clone(&self.in_force().plan);
         let read = config::reread(file, &ProcessEnv, &before.config).map_err(Refused::Faults)?;
         let changes = config::changes(&before.config, &read.config);
         let draft = Draft::new(read.config, Grounds::Before(&before)).map_err(Refused::Plan)?;
@@ -144,7 +152,7 @@ impl Reloader {
         let plan = Arc::new(draft.plan(places, &self.hub).map_err(Refused::Plan)?);
         let cold = self.swap(&before, &plan)?;
         self.hub.ceilings().set_connections(plan.gate.room().connections as u64);
-        *in_force = InForce { plan, files: read.files };
+        *self.in_force() = InForce { plan, files: read.files };
         Ok(Applied { changes, cold, digest: read.digest })
     }
 

@@ -84,6 +84,16 @@ pub enum Origin {
     Fixed(Box<Config>),
 }
 
+impl Origin {
+    /// As it was read.
+    pub fn config(&self) -> &Config {
+        match self {
+            Self::File(read) => &read.config,
+            Self::Fixed(config) => config,
+        }
+    }
+}
+
 /// Starts a proxy: binds, sets TLS up and starts its threads. Nothing is left behind on failure.
 ///
 /// # Errors
@@ -239,6 +249,8 @@ fn start_admin(
             runtime.block_on(async {
                 tokio::select! { () = serving => {} _gone = stopped => {} }
             });
+            // A reload that still waits for a file holds up no end.
+            runtime.shutdown_background();
         })
         .map_err(|error| StartError::Io("start the admin thread", error))?;
     Ok((thread, stop))

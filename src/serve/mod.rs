@@ -5,14 +5,22 @@ mod upgrade;
 mod watch;
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::handover::{Inherited, Invocation};
+use crate::kernel;
 use crate::runtime::{self, Origin, Reloader, Running};
 use upgrade::Upgrade;
+
+/// How long the end waits for a successor that is to be ended with it.
+const CALLED_OFF: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT, or until another process has taken over; then drains. A further signal
 /// means now. SIGHUP reloads, SIGUSR2 starts the process that takes over.
@@ -21,31 +29,58 @@ use upgrade::Upgrade;
 /// The proxy cannot start.
 pub fn run(origin: Origin) -> Result<ExitCode, Box<dyn Error>> {
     let signals = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    signals.block_on(async {
-        // First of all: before somebody listens for it, a signal ends the process.
-        let mut ends = Ends::listen()?;
-        let (reloads, upgrades) =
-            (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
-        let called = Invocation::ours();
-        let mut given = Inherited::take()?;
-        let predecessor = given.predecessor();
-        let explain = matches!(origin, Origin::Fixed(_));
-        let proxy = runtime::start_from(origin, given)?;
-        announce(&proxy, explain);
-        if let Some(predecessor) = predecessor {
-            tokio::select! {
-                () = upgrade::take_over(&proxy, predecessor) => {}
-                () = ends.next() => return end(proxy, &mut ends, Cause::Told).await,
-            }
+    // Here, where there is no other thread yet.
+    kernel::prepare(origin.config().limits.connections);
+    let ended = signals.block_on(serve(origin));
+    // A successor that is on its way is called off in this time; nothing else is waited for.
+    signals.shutdown_timeout(CALLED_OFF);
+    ended
+}
+
+/// All that may block happens on other threads: nothing holds up a signal.
+async fn serve(origin: Origin) -> Result<ExitCode, Box<dyn Error>> {
+    // First of all: before somebody listens for it, a signal ends the process.
+    let mut ends = Ends::listen()?;
+    let (reloads, upgrades) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined2())?);
+    let called = Invocation::ours();
+    let mut given = Inherited::take()?;
+    let predecessor = given.predecessor();
+    let explain = matches!(origin, Origin::Fixed(_));
+    let starting = apart("start", move || runtime::start_from(origin, given))?;
+    let proxy = tokio::select! {
+        started = starting => started??,
+        () = ends.next() => {
+            tracing::info!("ended while it was starting");
+            return Ok(ExitCode::SUCCESS);
         }
-        notify::tell(notify::READY);
-        let watching = watch::watch(proxy.reloader())?;
-        let reloading = tokio::spawn(reload_at(reloads, Arc::clone(proxy.reloader())));
-        let (proxy, cause) = until_the_end(proxy, &mut ends, Upgrade::new(upgrades, called)).await;
-        drop(watching);
-        reloading.abort();
-        end(proxy, &mut ends, cause).await
-    })
+    };
+    announce(&proxy, explain);
+    if let Some(predecessor) = predecessor {
+        tokio::select! {
+            () = upgrade::take_over(&proxy, predecessor) => {}
+            () = ends.next() => return end(proxy, &mut ends, Cause::Told).await,
+        }
+    }
+    notify::tell(notify::READY);
+    let watching = watch::watch(proxy.reloader())?;
+    let reloading = tokio::spawn(reload_at(reloads, Arc::clone(proxy.reloader())));
+    let (proxy, cause) = until_the_end(proxy, &mut ends, Upgrade::new(upgrades, called)).await;
+    drop(watching);
+    reloading.abort();
+    end(proxy, &mut ends, cause).await
+}
+
+/// Work on a thread that nobody waits for at the end, unlike one of the runtime's own. The receiver fails where
+/// the work panicked.
+fn apart<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<oneshot::Receiver<T>> {
+    let (done, doing) = oneshot::channel();
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _nobody_waits = done.send(work());
+    })?;
+    Ok(doing)
 }
 
 /// Until it is to drain.
@@ -85,8 +120,11 @@ fn announce(proxy: &Running, explain: bool) {
 async fn reload_at(mut signal: Signal, reloader: Arc<Reloader>) {
     while signal.recv().await.is_some() {
         let reloader = Arc::clone(&reloader);
-        // It says itself what became of it.
-        let _became = tokio::task::spawn_blocking(move || reloader.reload("SIGHUP")).await;
+        match apart("reload", move || reloader.reload("SIGHUP")) {
+            // It says itself what became of it.
+            Ok(reloading) => drop(reloading.await),
+            Err(error) => tracing::error!(%error, "no thread for a reload, the old one stays"),
+        }
     }
 }
 

@@ -55,8 +55,11 @@ pub(super) fn watch(reloader: &Arc<Reloader>) -> std::io::Result<Watching> {
         while owner.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let Some(reloader) = Weak::upgrade(&reloader) else { return };
             let Some(files) = reloader.watched() else { continue };
+            let Some((about, _)) = files.first() else { continue };
             let read: Vec<_> = files.iter().map(|(_, stamp)| *stamp).collect();
-            let now = files.iter().map(|(path, _)| Stamp::of(path)).collect();
+            let paths = files.iter().map(|(path, _)| path.clone()).collect();
+            // A file system that does not answer has not said that anything changed.
+            let Ok(now) = Stamp::of_all(about, paths) else { continue };
             if changing.look(&read, now) {
                 // It says itself what became of it.
                 let _became = reloader.reload("change");

@@ -1,21 +1,24 @@
 //! What we trust and what we offer when we speak TLS to an upstream.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::config::{self, Protocol};
+use crate::config::{self, Protocol, apart, read_regular};
 
 /// Why the trusted roots could not be put together.
 #[derive(Debug)]
 pub enum TlsError {
-    /// A PEM file could not be read or holds something else.
-    Pem(std::path::PathBuf, rustls::pki_types::pem::Error),
+    /// The platform's roots could not be read in time, or are no regular file.
+    Platform(io::Error),
+    /// A PEM file holds something else.
+    Pem(PathBuf, rustls::pki_types::pem::Error),
     /// A file held no certificate at all.
-    Empty(std::path::PathBuf),
+    Empty(PathBuf),
     /// rustls refused a certificate or a version.
     Rustls(rustls::Error),
 }
@@ -23,6 +26,7 @@ pub enum TlsError {
 impl std::fmt::Display for TlsError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Platform(_) => write!(f, "cannot read the platform's certificates"),
             Self::Pem(path, _) => write!(f, "cannot read certificates from {}", path.display()),
             Self::Empty(path) => write!(f, "no certificate in {}", path.display()),
             Self::Rustls(_) => write!(f, "TLS cannot be set up"),
@@ -33,6 +37,7 @@ impl std::fmt::Display for TlsError {
 impl std::error::Error for TlsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Platform(error) => Some(error),
             Self::Pem(_, error) => Some(error),
             Self::Empty(_) => None,
             Self::Rustls(error) => Some(error),
@@ -47,10 +52,22 @@ pub struct Roots(RootCertStore);
 
 impl Roots {
     /// Reads the platform's roots. Unreadable single files are skipped, as other tools do.
-    pub fn load() -> Self {
+    ///
+    /// # Errors
+    /// [`TlsError::Platform`]: the file system does not answer, or `SSL_CERT_FILE` is no regular file.
+    pub fn load() -> Result<Self, TlsError> {
+        let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        let about = named.clone().unwrap_or_else(|| PathBuf::from("the platform's certificates"));
+        let found = apart(&about, move || {
+            let unfit = [io::ErrorKind::InvalidInput, io::ErrorKind::FileTooLarge];
+            match named.as_deref().map(read_regular) {
+                Some(Err(error)) if unfit.contains(&error.kind()) => Err(error),
+                _ => Ok(rustls_native_certs::load_native_certs().certs),
+            }
+        });
         let mut store = RootCertStore::empty();
         let (_added, _ignored) =
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            store.add_parsable_certificates(found.map_err(TlsError::Platform)?);
         if store.is_empty() && std::env::var_os("SSL_CERT_FILE").is_none() {
             store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
@@ -58,15 +75,13 @@ impl Roots {
             // Not refused: an upstream's own CA file may be all that is needed.
             tracing::warn!("SSL_CERT_FILE holds no certificate that can be used: none is trusted");
         }
-        Self(store)
+        Ok(Self(store))
     }
 
-    fn and_file(&self, path: &Path) -> Result<RootCertStore, TlsError> {
+    fn and_file(&self, path: &Path, pem: &[u8]) -> Result<RootCertStore, TlsError> {
         let mut store = self.0.clone();
         let mut any = false;
-        let certificates = CertificateDer::pem_file_iter(path)
-            .map_err(|error| TlsError::Pem(path.to_owned(), error))?;
-        for certificate in certificates {
+        for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|error| TlsError::Pem(path.to_owned(), error))?;
             store.add(certificate).map_err(TlsError::Rustls)?;
             any = true;
@@ -78,15 +93,18 @@ impl Roots {
 /// The client configuration toward one upstream, shared by all workers so that sessions resume.
 /// TLS 1.2 at least; no early data, since a POST must not be replayed.
 ///
+/// `ca` is what the upstream's CA file holds.
+///
 /// # Errors
 /// The upstream's CA file cannot be used.
 pub fn client_config(
     roots: &Roots,
     upstream: &config::Upstream,
+    ca: Option<&[u8]>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let store = match &upstream.ca_file {
-        Some(path) => roots.and_file(path)?,
-        None => roots.0.clone(),
+    let store = match (&upstream.ca_file, ca) {
+        (Some(path), Some(pem)) => roots.and_file(path, pem)?,
+        _ => roots.0.clone(),
     };
     let provider = Arc::new(provider());
     let mut client = ClientConfig::builder_with_provider(provider)
