@@ -51,6 +51,10 @@ pub enum Blame {
 pub enum Kind {
     /// No route has this path.
     NoRoute,
+    /// A web page asks whose origin is neither ours nor in `allowed_origins`.
+    ForeignOrigin,
+    /// A listener on loopback was asked by a name that is neither loopback's nor in `allowed_hosts`.
+    ForeignHost,
     /// CONNECT and TRACE: a tunnel is not offered, and TRACE would echo our key to the client.
     MethodRefused,
     /// The request's head has more bytes than `limits.header_bytes`.

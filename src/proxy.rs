@@ -10,6 +10,7 @@
 mod ask;
 mod guarded;
 mod judge;
+mod page;
 mod patience;
 mod probe;
 mod race;
@@ -26,7 +27,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderValue, Method, Request, Response, Version, request};
 
 use crate::accept::Client;
-use crate::admit::{Bound, Gate, Permit};
+use crate::admit::{Bound, Gate, Page, Permit};
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
@@ -78,20 +79,32 @@ impl Proxy {
         let id = record.id().header_value();
         let version = request.version();
         let bodyless = request.method() == Method::HEAD;
+        let page = match self.page(client, &request) {
+            Ok(page) => page,
+            Err(kind) => return self.refuse(&kind.into(), version, bodyless, &record),
+        };
+        if let Some(page) = &page
+            && Page::asks_first(request.method(), request.headers())
+        {
+            return page::preflight(page, request.headers(), &record);
+        }
         let answered = {
             let forwarding = std::pin::pin!(self.forward(client, request, &record, &id));
             guarded::guarded(forwarding).await
         };
-        let error = match answered {
-            Ok(Ok(answer)) => return answer,
-            Ok(Err(error)) => error,
+        let refused = |error| self.refuse(&error, version, bodyless, &record);
+        let mut answer = match answered {
+            Ok(answer) => answer.unwrap_or_else(refused),
             Err(guarded::Panicked) => {
                 self.recorder.panicked();
                 tracing::error!(id = id.to_str().unwrap_or_default(), "a request panicked");
-                Kind::Internal.into()
+                refused(Kind::Internal.into())
             }
         };
-        self.refuse(&error, version, bodyless, &record)
+        if let Some(page) = &page {
+            page.may_see(answer.headers_mut());
+        }
+        answer
     }
 
     /// Answers a request that is not looked at: the connection that it came on may not stay.
@@ -103,7 +116,11 @@ impl Proxy {
     ) -> Response<RelayBody> {
         let record = self.open(client, request);
         let bodyless = request.method() == Method::HEAD;
-        self.refuse(&kind.into(), request.version(), bodyless, &record)
+        let mut answer = self.refuse(&kind.into(), request.version(), bodyless, &record);
+        if let Ok(Some(page)) = self.page(client, request) {
+            page.may_see(answer.headers_mut());
+        }
+        answer
     }
 
     fn open(&self, client: &Client, request: &Request<RequestBody>) -> Rc<Record> {

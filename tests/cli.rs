@@ -148,7 +148,7 @@ fn a_demo_that_is_kept_answers_the_line_it_invites_to_try() {
     let mut client = TcpStream::connect(address).unwrap();
     write!(
         client,
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
     .unwrap();

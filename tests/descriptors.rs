@@ -83,7 +83,9 @@ fn cpu_share(proxy: &Program, stream: &mut Running) -> f64 {
 fn ask_anew(proxy: &Program) -> Option<u16> {
     let mut client = TcpStream::connect(proxy.address).ok()?;
     client.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    client.write_all(b"GET /v1/models HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").ok()?;
+    client
+        .write_all(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .ok()?;
     let mut answer = String::new();
     client.read_to_string(&mut answer).ok()?;
     answer.split(' ').nth(1)?.parse().ok()

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use firstbyte::config::{AccessLog, Config, Env, ProcessEnv, from_env, read};
+use firstbyte::config::{AccessLog, Allowed, Config, Env, ProcessEnv, from_env, read};
 use firstbyte::handover::Inherited;
 use firstbyte::runtime::{self, Origin, Running};
 use loadtest::upstream::{Builder, Upstream};
@@ -112,7 +112,8 @@ impl Fixture {
         let address = self.proxy.admin().expect("the admin listener is on");
         let mut stream = TcpStream::connect(address).expect("the admin listener listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        write!(stream, "{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        let meant = "host: localhost\r\nx-firstbyte-admin: 1\r\nconnection: close";
+        write!(stream, "{method} {path} HTTP/1.1\r\n{meant}\r\n\r\n")
             .expect("the admin listener reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the admin listener answers");
@@ -169,6 +170,8 @@ pub(crate) fn config(upstream: &Upstream, directory: &Path) -> Config {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     config.listen = vec![any];
     config.admin = Some(any);
+    // Tests ask by any name that comes to mind; those of `web_pages` are about names.
+    config.allowed_hosts = Allowed { any: true, names: Vec::new() };
     config.workers = NonZeroUsize::MIN;
     config.access_log = AccessLog::File(directory.join("access.jsonl"));
     if upstream.url().starts_with("https") {

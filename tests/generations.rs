@@ -71,7 +71,7 @@ impl Generations {
     pub(crate) fn page(&self, path: &str) -> String {
         let mut answer = String::new();
         let Ok(mut stream) = TcpStream::connect(self.admin) else { return answer };
-        let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         // Cut where its process leaves: whoever waits asks again.
         let _cut =
             stream.write_all(head.as_bytes()).and_then(|()| stream.read_to_string(&mut answer));
@@ -144,7 +144,7 @@ pub(crate) fn exists(process: Pid) -> bool {
 pub(crate) fn ask_anew(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /v1/models HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+    stream.write_all(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)

@@ -89,7 +89,7 @@ fn read_to(stream: &mut TcpStream, end: &str) {
 fn begin(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let head = "POST /v1/long HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /v1/long HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
     write!(stream, "{head}2\r\n{{}}\r\n").expect("the proxy reads");
     read_to(&mut stream, "\"content\":\" token\"");
     stream
@@ -212,7 +212,7 @@ fn a_connection_that_was_accepted_before_a_drain_and_asks_after_it_is_answered()
     all.wait_until("it is accepted", |all| all.page("/metrics").contains(accepted));
     all.signal(Signal::TERM);
     all.wait_until("it drains", |all| all.page("/readyz").starts_with("HTTP/1.1 503"));
-    quiet.write_all(b"GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n").expect("it is open");
+    quiet.write_all(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("it is open");
     let mut answer = String::new();
     quiet.read_to_string(&mut answer).expect("a clean end");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("{}"), "{answer:?}");
@@ -250,7 +250,7 @@ fn a_socket_of_systemds_is_served_by_all_workers_with_what_waited_in_it() {
     let address = socket.local_addr().expect("an address");
     let mut early = TcpStream::connect(address).expect("the socket listens, though nobody accepts");
     early
-        .write_all(b"GET /v1/models HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .expect("sent");
     let text = file(&upstream, 2).replace("listen: 127.0.0.1:0", &format!("listen: {address}"));
     let (command, folder) = socket_activated(&text, &[&socket]);

@@ -53,7 +53,7 @@ impl Http1 {
     }
 
     pub(crate) fn send_head(&mut self, ask: &Ask) {
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: proxy.test\r\n", ask.method, ask.target);
+        let mut head = format!("{} {} HTTP/1.1\r\nhost: localhost\r\n", ask.method, ask.target);
         for (name, value) in &ask.headers {
             head.extend([name, ": ", value, "\r\n"]);
         }

@@ -65,7 +65,7 @@ impl Http2 {
     pub(crate) fn send_head(&mut self, ask: &Ask) -> Stream {
         let mut request = Request::builder()
             .method(ask.method.as_str())
-            .uri(format!("http://proxy.test{}", ask.target));
+            .uri(format!("http://localhost{}", ask.target));
         for (name, value) in &ask.headers {
             request = request.header(name, value);
         }

@@ -87,3 +87,4 @@ mod transparency;
 mod truncation;
 mod truncation_anywhere;
 mod unreachable;
+mod web_pages;

@@ -50,7 +50,7 @@ fn file_for(upstream: &Upstream, memory: u64) -> PathBuf {
 async fn ask(proxy: std::net::SocketAddr, body: Bytes) -> (String, bool) {
     let Ok(mut socket) = TcpStream::connect(proxy).await else { return (String::new(), false) };
     let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-length: {}\r\n\r\n",
         body.len()
     );

@@ -44,7 +44,7 @@ pub(crate) fn file_for(upstream: &Upstream) -> PathBuf {
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\naccess_log: off\n\
          upstreams:\n  mock:\n    url: {}\n    ca_file: ca.pem\n\
          routes:\n  - path: /v1\n    upstream: mock\n\
-         client:\n  drain: 1h\n",
+         client:\n  drain: 1h\nallowed_hosts: '*'\n",
         upstream.base_url()
     );
     fs::write(&file, text).expect("the file can be written");

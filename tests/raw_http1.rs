@@ -64,7 +64,7 @@ impl Client {
     pub(crate) fn ask(&mut self, path: &str, body: &[u8]) {
         let method = if body.is_empty() { "GET" } else { "POST" };
         let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: proxy\r\ncontent-length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
             body.len()
         )
         .into_bytes();

@@ -77,7 +77,7 @@ pub(crate) fn begun(fixture: &Fixture, path: &str) -> TcpStream {
     let mut stream = fixture.connect();
     write!(
         stream,
-        "POST {path} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n"
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n"
     )
     .expect("the proxy reads");
     read_to(&mut stream, "\"content\":\" token\"");

@@ -75,7 +75,8 @@ fn reloads(before: impl Fn(&Upstream) -> String, after: impl Fn(&Upstream) -> St
         .collect();
     let mut lasting: Vec<_> = (0..8).map(|_| fixture.connect()).collect();
     for stream in &mut lasting {
-        let head = "POST /v1/long HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+        let head =
+            "POST /v1/long HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
         write!(stream, "{head}2\r\n{{}}\r\n").expect("the proxy reads");
         read_to(stream, "\"content\":\" token\"");
     }

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use super::drain::{Drain, Member};
 use super::preface::{Protocol, sniff};
 use super::{http1, http2, refusal};
+use crate::admit;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::wire::{self, Stamped, Wire};
@@ -23,6 +24,8 @@ const FIRST_WORDS: Duration = Duration::from_secs(1);
 pub struct Client {
     /// Where it connects from.
     pub address: SocketAddr,
+    /// It came in by a listener that only this machine reaches.
+    pub on_loopback: bool,
     /// Its socket's stamps.
     pub wire: Rc<Wire>,
 }
@@ -87,9 +90,12 @@ impl Door {
             let client = &self.proxy.borrow().config.client;
             (client.write_stall, client.head)
         };
+        let on_loopback = stream
+            .local_addr()
+            .is_ok_and(|local| admit::is_on_loopback(local, &self.proxy.borrow().config.listen));
         let began = Instant::now();
         let socket = Stamped::new(stream, began, Some(stall));
-        let client = Rc::new(Client { address, wire: Rc::clone(socket.wire()) });
+        let client = Rc::new(Client { address, on_loopback, wire: Rc::clone(socket.wire()) });
         let protocol = {
             let sniffed = tokio::time::timeout(head, sniff(&socket));
             first_words(std::pin::pin!(sniffed), &mut member).await

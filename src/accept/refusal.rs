@@ -29,7 +29,7 @@ pub(super) async fn refuse(door: &Rc<Door>, stream: TcpStream, address: SocketAd
         return; // the client left before we could look
     }
     let socket = Stamped::new(stream, Instant::now(), Some(PATIENCE));
-    let client = Rc::new(Client { address, wire: Rc::clone(socket.wire()) });
+    let client = Rc::new(Client { address, on_loopback: false, wire: Rc::clone(socket.wire()) });
     let sniffed = tokio::time::timeout(PATIENCE, sniff(&socket)).await;
     let told = async {
         match sniffed {

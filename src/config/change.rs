@@ -14,6 +14,11 @@ const FIXED: &str = "it is read only at the start: put it back, or start a new p
 pub fn changes(before: &Config, after: &Config) -> Vec<String> {
     let mut all = Vec::new();
     let mut differs = |key: &str, differs: bool| all.extend(differs.then(|| key.to_owned()));
+    let token =
+        |config: &Config| config.admin_token.as_ref().map(|one| one.expose_secret().to_owned());
+    differs("admin_token", token(before) != token(after));
+    differs("allowed_hosts", before.allowed_hosts != after.allowed_hosts);
+    differs("allowed_origins", before.allowed_origins != after.allowed_origins);
     differs("reload", before.reload != after.reload);
     differs("upgrade_timeout", before.upgrade_timeout != after.upgrade_timeout);
     differs("via", before.via != after.via);

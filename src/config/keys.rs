@@ -6,12 +6,14 @@ mod group;
 mod health;
 mod limits;
 mod route_deadlines;
+mod web;
 
 pub(super) use dns::*;
 pub(super) use group::*;
 pub(super) use health::*;
 pub(super) use limits::*;
 pub(super) use route_deadlines::*;
+pub(super) use web::*;
 
 use super::address::{Address, AddressOrOff, Many};
 use super::kind::{Key, Section, Shape};
@@ -71,6 +73,9 @@ pub(super) static ROOT: Section = Section {
     entries: &[
         &LISTEN,
         &ADMIN,
+        &ADMIN_TOKEN,
+        &ALLOWED_HOSTS,
+        &ALLOWED_ORIGINS,
         &WORKERS,
         &ACCESS_LOG,
         &VIA,

@@ -30,6 +30,7 @@ mod stamp;
 #[cfg(test)]
 mod tests;
 mod url;
+mod web;
 mod yaml;
 
 use std::net::SocketAddr;
@@ -44,8 +45,8 @@ pub use describe::describe;
 pub use dns::Dns;
 pub use env::{Env, ProcessEnv};
 pub use fault::{At, Fault, Faults, Place};
-pub use group::{Group, Hedge, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
 pub use files::{apart, read_file, read_regular};
+pub use group::{Group, Hedge, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
 pub use health::HealthPolicy;
 pub use load::{load, parse};
 pub use no_file::from_env;
@@ -54,6 +55,7 @@ pub use quantity::parse_duration;
 pub use read::{Read, read, reread};
 pub use reference::{json_schema, key_table};
 pub use stamp::Stamp;
+pub use web::Allowed;
 
 /// Everything the proxy needs to start. [`load`], [`parse`] and [`from_env`] build it from checked
 /// input only. Its `Debug` shows no key.
@@ -63,6 +65,13 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where `/livez /readyz /metrics /stats` answer; `None` turns the listener off.
     pub admin: Option<SocketAddr>,
+    /// What changes something by the admin listener needs this bearer token; without one it is refused where
+    /// that listener is not on loopback.
+    pub admin_token: Option<SecretString>,
+    /// Names by which listeners on loopback may be asked, beside loopback's own.
+    pub allowed_hosts: Allowed,
+    /// Origins of web pages that may use the proxy.
+    pub allowed_origins: Allowed,
     /// Worker threads, each pinned to a core of its own.
     pub workers: NonZeroUsize,
     /// Upstreams; [`UpstreamId`] is the index into this list.

@@ -10,8 +10,8 @@ use super::kind::{Around, Kind};
 use super::scalar::Workers;
 use super::secret::{HeaderText, check_key};
 use super::{
-    ClientDeadlines, Config, Dns, HealthPolicy, Limits, Pool, Protocol, Route, Target, Upstream,
-    UpstreamDeadlines, UpstreamId, defaults, url,
+    Allowed, ClientDeadlines, Config, Dns, HealthPolicy, Limits, Pool, Protocol, Route, Target,
+    Upstream, UpstreamDeadlines, UpstreamId, defaults, url,
 };
 
 const KEY: &str = "OPENAI_API_KEY";
@@ -59,6 +59,9 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
         Config {
             listen: vec![defaults::LISTEN],
             admin: Some(defaults::ADMIN),
+            admin_token: None,
+            allowed_hosts: Allowed::default(),
+            allowed_origins: Allowed::default(),
             workers: Workers.absent(),
             upstreams: vec![upstream],
             groups: Vec::new(),

@@ -23,11 +23,14 @@ impl Kind {
         use Blame::{Client as Gone, Refused, Timeout, Upstream as Failed};
         use Side::{Client, Proxy, Upstream};
         let bad = "http_request_error";
+        let denied = "http_request_denied";
         let ours = "proxy_internal_response";
         let full = "connection_limit_reached";
         let cut = "http_response_incomplete";
         match self {
             Self::NoRoute => Row(Client, Refused, 404, "no_route", "destination_not_found"),
+            Self::ForeignOrigin => Row(Client, Refused, 403, "foreign_origin", denied),
+            Self::ForeignHost => Row(Client, Refused, 403, "foreign_host", denied),
             Self::MethodRefused => Row(Client, Refused, 405, "method_refused", bad),
             Self::HeadTooLarge => Row(Client, Refused, 431, "head_too_large", bad),
             Self::TooManyHeaders => Row(Client, Refused, 431, "too_many_headers", bad),
@@ -90,6 +93,12 @@ impl Kind {
     pub fn message(self) -> &'static str {
         match self {
             Self::NoRoute => "No route of this proxy has this path; check the base URL.",
+            Self::ForeignOrigin => {
+                "Web pages of this origin may not use the proxy; allowed_origins is the key that lets them."
+            }
+            Self::ForeignHost => {
+                "The proxy listens on loopback and takes loopback names; allowed_hosts is the key for others."
+            }
             Self::MethodRefused => "This proxy forwards neither CONNECT nor TRACE.",
             Self::HeadTooLarge => "The request's headers are too large; send fewer bytes of them.",
             Self::TooManyHeaders => "The request has too many headers; send fewer.",

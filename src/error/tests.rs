@@ -13,7 +13,9 @@ const ID: HeaderValue = HeaderValue::from_static("0123456789abcdef");
 /// and so put through every test below.
 fn after(kind: Kind) -> Option<Kind> {
     Some(match kind {
-        Kind::NoRoute => Kind::MethodRefused,
+        Kind::NoRoute => Kind::ForeignOrigin,
+        Kind::ForeignOrigin => Kind::ForeignHost,
+        Kind::ForeignHost => Kind::MethodRefused,
         Kind::MethodRefused => Kind::HeadTooLarge,
         Kind::HeadTooLarge => Kind::TooManyHeaders,
         Kind::TooManyHeaders => Kind::TargetTooLong,
@@ -61,7 +63,7 @@ fn promised(kind: Kind) -> &'static [u16] {
     match (kind.side(), kind.outcome()) {
         _ if kind == Kind::Internal => &[500],
         _ if kind == Kind::RouteBusy => &[429],
-        (Side::Client, Blame::Refused) => &[400, 404, 405, 414, 431],
+        (Side::Client, Blame::Refused) => &[400, 403, 404, 405, 414, 431],
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
         (Side::Upstream, Blame::Timeout) => &[504],
@@ -73,7 +75,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 36);
+    assert_eq!(all().count(), 38);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }
@@ -161,7 +163,7 @@ fn only_our_own_shortages_say_when_to_come_back() {
 fn a_request_that_can_only_fail_again_is_not_retried() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
-        let hopeless = [400, 404, 405, 414, 431].contains(&status.as_u16());
+        let hopeless = [400, 403, 404, 405, 414, 431].contains(&status.as_u16());
         let said = headers.get("x-should-retry").map(HeaderValue::as_bytes);
         assert_eq!(said, hopeless.then_some(&b"false"[..]), "{kind:?}");
     }

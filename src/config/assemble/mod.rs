@@ -8,13 +8,15 @@ use std::collections::HashMap;
 
 pub(super) use self::clash::leads_back;
 use super::bounds::MOST_CANDIDATES;
-use super::fault::nearest;
+use super::fault::{At, nearest};
 use super::keys as k;
 use super::kind::Key;
 use super::reader::{Fields, Reader};
 use super::route::UpstreamName;
 use super::yaml::Node;
-use super::{ClientDeadlines, Config, GroupId, Limits, Route, RouteDeadlines, Target, UpstreamId};
+use super::{
+    Allowed, ClientDeadlines, Config, GroupId, Limits, Route, RouteDeadlines, Target, UpstreamId,
+};
 
 /// Builds the configuration; worth something only if the reader holds no fault afterwards.
 pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
@@ -34,6 +36,9 @@ pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
     Some(Config {
         listen,
         admin,
+        admin_token: reader.get(&root, &k::ADMIN_TOKEN),
+        allowed_hosts: allowed(reader.get_many(&root, &k::ALLOWED_HOSTS)),
+        allowed_origins: allowed(reader.get_many(&root, &k::ALLOWED_ORIGINS)),
         workers: reader.get(&root, &k::WORKERS),
         upstreams: written.into_iter().filter_map(|upstream| upstream.meant).collect(),
         groups,
@@ -45,6 +50,10 @@ pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
         reload: reader.get(&root, &k::RELOAD),
         upgrade_timeout: reader.get(&root, &k::UPGRADE_TIMEOUT),
     })
+}
+
+fn allowed(written: Vec<(At, Option<String>)>) -> Allowed {
+    Allowed::of(written.into_iter().map(|(_, name)| name))
 }
 
 /// Names that something can lead to, in the file's order.

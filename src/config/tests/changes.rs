@@ -36,6 +36,9 @@ fn what_changed_is_named_by_its_key_and_nothing_else_is() {
         ("path: /v1", "path: /v2", &["routes"]),
         ("upstream: both }", "upstream: a }", &["routes"]),
         ("groups:", "via: false\nclient: { idle: 1s }\ngroups:", &["via", "client"]),
+        ("groups:", "admin_token: sk-canary-two\ngroups:", &["admin_token"]),
+        ("groups:", "allowed_hosts: a.test\ngroups:", &["allowed_hosts"]),
+        ("groups:", "allowed_origins: [http://a.test]\ngroups:", &["allowed_origins"]),
         ("groups:", "limits: { streams: 7 }\ngroups:", &["limits"]),
         (
             "groups:",

@@ -40,7 +40,8 @@ limts: {}
         "/etc/f.yaml:9:11: routes[0].path: \"v1\" does not begin with `/`; write it like /v1",
         "/etc/f.yaml:10:15: routes[0].upstream: names no upstream; did you mean openai?",
         "/etc/f.yaml:11:1: \"limts\" is not a key; did you mean `limits`? Known here: listen, admin, \
-         workers, access_log, via, reload, upgrade_timeout, upstreams, groups, routes, client, limits",
+         admin_token, allowed_hosts, allowed_origins, workers, access_log, via, reload, upgrade_timeout, \
+         upstreams, groups, routes, client, limits",
     ];
     assert_eq!(faults, expected);
 }

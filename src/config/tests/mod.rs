@@ -11,6 +11,7 @@ mod no_file;
 mod secrecy;
 mod shipped;
 mod values;
+mod web;
 
 use std::collections::HashMap;
 use std::env::VarError;

@@ -42,7 +42,10 @@ fn example_in_full() -> String {
 }
 
 fn world() -> World {
-    World::default().var("OPENAI_API_KEY", "k").file("/etc/ssl/certs/company-ca.pem", "pem")
+    World::default()
+        .var("OPENAI_API_KEY", "k")
+        .var("FIRSTBYTE_ADMIN_TOKEN", "t")
+        .file("/etc/ssl/certs/company-ca.pem", "pem")
 }
 
 #[test]

@@ -1,0 +1,194 @@
+use super::*;
+
+fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        headers.append(name, HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+fn allowed(names: &[&str]) -> Allowed {
+    Allowed { any: names == ["*"], names: names.iter().map(|name| (*name).to_owned()).collect() }
+}
+
+struct Rules {
+    on_loopback: bool,
+    origins: Allowed,
+    hosts: Allowed,
+}
+
+const STRICT: Rules = Rules {
+    on_loopback: true,
+    origins: Allowed { any: false, names: Vec::new() },
+    hosts: Allowed { any: false, names: Vec::new() },
+};
+
+impl Rules {
+    fn judge(&self, lines: &[(&str, &str)]) -> Result<Option<Page>, Kind> {
+        let uri = Uri::from_static("/v1/models");
+        page(&uri, &headers(lines), self.on_loopback, &self.origins, &self.hosts)
+    }
+}
+
+#[test]
+fn programs_are_let_in_as_ever() {
+    for host in
+        ["localhost:8080", "127.0.0.1", "127.8.9.10:1", "[::1]:8080", "LocalHost", "a.localhost:1"]
+    {
+        assert_eq!(STRICT.judge(&[("host", host)]), Ok(None), "{host}");
+    }
+    assert_eq!(STRICT.judge(&[]), Ok(None), "HTTP/1.0");
+    let wide = Rules { on_loopback: false, ..STRICT };
+    assert_eq!(wide.judge(&[("host", "firstbyte.default.svc:8080")]), Ok(None));
+}
+
+#[test]
+fn a_listener_on_loopback_is_asked_by_a_loopback_name_or_by_one_that_is_allowed() {
+    for host in [
+        "evil.example",
+        "evil.example:8080",
+        "127.0.0.1.evil.example",
+        "127.evil.example",
+        "notlocalhost",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "[::2]",
+        "[::1",
+        "",
+        "@localhost",
+        "0.0.0.0:8080",
+    ] {
+        assert_eq!(STRICT.judge(&[("host", host)]), Err(Kind::ForeignHost), "{host}");
+    }
+    let two = [("host", "localhost"), ("host", "evil.example")];
+    assert_eq!(STRICT.judge(&two), Err(Kind::ForeignHost));
+    let uri = Uri::from_static("http://evil.example/v1/models");
+    let judged = page(&uri, &headers(&[]), true, &STRICT.origins, &STRICT.hosts);
+    assert_eq!(judged, Err(Kind::ForeignHost), "HTTP/2's :authority");
+    let named = Rules { hosts: allowed(&["api.example"]), ..STRICT };
+    assert_eq!(named.judge(&[("host", "API.example:8080")]), Ok(None));
+    assert_eq!(named.judge(&[("host", "evil.example")]), Err(Kind::ForeignHost));
+    let any = Rules { hosts: allowed(&["*"]), ..STRICT };
+    assert_eq!(any.judge(&[("host", "evil.example")]), Ok(None));
+}
+
+#[test]
+fn a_page_of_another_origin_is_refused() {
+    for origin in [
+        "http://evil.example",
+        "null",
+        "file://",
+        "chrome-extension://localhost:8080",
+        "http://localhost",
+        "http://localhost:3000",
+        "https://localhost",
+        "http://localhost:8080.evil.example",
+        "http://",
+        "",
+    ] {
+        let judged = STRICT.judge(&[("host", "localhost:8080"), ("origin", origin)]);
+        assert_eq!(judged, Err(Kind::ForeignOrigin), "{origin}");
+    }
+    for site in ["cross-site", "same-site"] {
+        let judged = STRICT.judge(&[("host", "localhost:8080"), ("sec-fetch-site", site)]);
+        assert_eq!(judged, Err(Kind::ForeignOrigin), "{site}");
+    }
+}
+
+#[test]
+fn a_page_of_our_own_origin_is_let_in() {
+    let wide = Rules { on_loopback: false, ..STRICT };
+    for (host, origin) in [
+        ("localhost:8080", "http://localhost:8080"),
+        ("api.example", "https://api.example"),
+        ("api.example:443", "https://api.example"),
+        ("api.example", "http://api.example"),
+        ("api.example:80", "http://api.example"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("[::1]", "http://[::1]"),
+    ] {
+        let lines = [("host", host), ("origin", origin), ("sec-fetch-site", "same-origin")];
+        assert_eq!(wide.judge(&lines), Ok(None), "{origin}");
+    }
+    assert_eq!(wide.judge(&[("host", "a"), ("sec-fetch-site", "none")]), Ok(None), "typed in");
+    let uri = Uri::from_static("http://api.example/v1/models");
+    let own = headers(&[("origin", "https://api.example")]);
+    assert_eq!(page(&uri, &own, false, &STRICT.origins, &STRICT.hosts), Ok(None), "HTTP/2");
+}
+
+#[test]
+fn an_origin_that_is_allowed_is_let_in_and_told_so() {
+    let some = Rules { origins: allowed(&["https://chat.example"]), ..STRICT };
+    let chat = [
+        ("host", "localhost"),
+        ("origin", "https://chat.example"),
+        ("sec-fetch-site", "cross-site"),
+    ];
+    let page = some.judge(&chat).unwrap().unwrap();
+    let mut answer = headers(&[("vary", "accept")]);
+    page.may_see(&mut answer);
+    assert_eq!(answer["access-control-allow-origin"], "https://chat.example");
+    assert_eq!(answer["access-control-expose-headers"], "*");
+    assert_eq!(answer.get_all("vary").iter().collect::<Vec<_>>(), ["accept", "origin"]);
+    let other = [("host", "localhost"), ("origin", "https://chat.example.evil")];
+    assert_eq!(some.judge(&other), Err(Kind::ForeignOrigin));
+    let any = Rules { origins: allowed(&["*"]), ..STRICT };
+    let page = any.judge(&[("host", "localhost"), ("origin", "null")]).unwrap().unwrap();
+    let mut answer = HeaderMap::new();
+    page.may_see(&mut answer);
+    assert_eq!(answer["access-control-allow-origin"], "*");
+    assert!(!answer.contains_key("vary"), "it does not vary");
+}
+
+#[test]
+fn one_word_about_the_origin_reaches_the_browser() {
+    let page = Page { allowed: HeaderValue::from_static("https://chat.example") };
+    for (upstreams, seen) in [
+        (&["*"][..], "*"),
+        (&["https://chat.example"], "https://chat.example"),
+        (&["https://other.example"], "https://chat.example"),
+        (&["*", "*"], "https://chat.example"),
+        (&[], "https://chat.example"),
+    ] {
+        let lines: Vec<_> =
+            upstreams.iter().map(|value| ("access-control-allow-origin", *value)).collect();
+        let mut answer = headers(&lines);
+        page.may_see(&mut answer);
+        let said: Vec<_> = answer.get_all("access-control-allow-origin").iter().collect();
+        assert_eq!(said, [seen], "{upstreams:?}");
+    }
+}
+
+#[test]
+fn a_preflight_names_methods_headers_and_how_long_that_holds() {
+    let asked = headers(&[
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization, content-type, x-stainless-lang"),
+    ]);
+    assert!(Page::asks_first(&Method::OPTIONS, &asked));
+    assert!(!Page::asks_first(&Method::POST, &asked));
+    assert!(!Page::asks_first(&Method::OPTIONS, &HeaderMap::new()));
+    let page = Page { allowed: HeaderValue::from_static("https://chat.example") };
+    let told = page.may_send(&asked);
+    assert_eq!(told["access-control-allow-origin"], "https://chat.example");
+    assert!(told["access-control-allow-methods"].to_str().unwrap().contains("POST"));
+    let names = "authorization, content-type, x-stainless-lang";
+    assert_eq!(told["access-control-allow-headers"], names);
+    assert_eq!(told["access-control-max-age"], "600");
+    assert!(told["vary"].to_str().unwrap().starts_with("origin"));
+}
+
+#[test]
+fn a_listener_on_all_addresses_is_not_on_loopback() {
+    let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let local = at("127.0.0.1:8080");
+    assert!(is_on_loopback(local, &[local]));
+    assert!(is_on_loopback(at("[::ffff:127.0.0.1]:8080"), &[local]));
+    assert!(is_on_loopback(local, &[local, at("0.0.0.0:9000")]));
+    assert!(!is_on_loopback(local, &[at("0.0.0.0:8080")]));
+    assert!(!is_on_loopback(local, &[at("[::]:8080")]));
+    assert!(!is_on_loopback(local, &[at("0.0.0.0:0")]));
+    assert!(!is_on_loopback(at("10.0.0.1:8080"), &[at("10.0.0.1:8080")]));
+}
