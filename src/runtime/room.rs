@@ -12,8 +12,12 @@ const PROCESS: u64 = 16;
 /// A worker's runtime: epoll, its wake-up, the signal pipe.
 const WORKER: u64 = 4;
 
-/// Admin connections that are to be had at any time.
+/// Admin connections that are to be had at any time: a probe or two and some scrapers.
 const ADMIN: u64 = 8;
+
+/// Where there are descriptors enough, so that a crowd of them does not push a probe out before it is
+/// answered.
+const MOST_ADMIN: u64 = 128;
 
 /// Connections beyond the bound that are told so at once, at most: each for a second at most, so that
 /// this many a second are told even if none of them ever asks.
@@ -33,6 +37,11 @@ pub(super) fn room(config: &Config, descriptors: u64) -> Room {
     room
 }
 
+/// Admin connections at once.
+pub(super) fn admin_room(descriptors: u64) -> usize {
+    (descriptors / 32).clamp(ADMIN, MOST_ADMIN) as usize
+}
+
 /// What is needed whatever comes is put aside; the rest is divided between clients and the upstream
 /// connections that they make necessary.
 fn divide(config: &Config, descriptors: u64) -> Room {
@@ -40,7 +49,7 @@ fn divide(config: &Config, descriptors: u64) -> Room {
     let listeners = config.listen.len() as u64 * workers;
     // Twice: a connection that is replaced drains beside the one that replaced it.
     let warm: u64 = config.upstreams.iter().map(|up| up.pool.min_connections as u64 * 2).sum();
-    let own = PROCESS + ADMIN + listeners + workers * (WORKER + warm);
+    let own = PROCESS + admin_room(descriptors) as u64 + listeners + workers * (WORKER + warm);
     let rest = descriptors.saturating_sub(own);
     let refusals = (rest / 16).clamp(1, MOST_REFUSALS);
     let rest = rest.saturating_sub(refusals);

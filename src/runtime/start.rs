@@ -13,11 +13,12 @@ use super::Order;
 use super::memory;
 use super::plan::{Draft, Grounds};
 use super::reload::{Applied, Reloader};
+use super::room::admin_room;
 use super::running::Running;
 use super::sockets::Sockets;
 use super::worker::{Luggage, serve, work};
 use crate::accept::Loads;
-use crate::admin::{self, Readiness};
+use crate::admin::{self, Office, Readiness};
 use crate::config::{Config, Read};
 use crate::handover::{Inherited, Opening};
 use crate::kernel;
@@ -168,8 +169,12 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
     let reloader =
         Arc::new(Reloader::new(read.as_deref(), Arc::clone(&plan), Arc::clone(&hub), changes));
     let admin_address = admin.as_ref().map(|(address, _)| *address);
-    let page = reload_page(Arc::clone(&reloader));
-    let office = Office { hub: Arc::clone(&hub), readiness: Arc::clone(&readiness), page };
+    let office = Office {
+        hub: Arc::clone(&hub),
+        readiness: Arc::clone(&readiness),
+        reload: reload_page(Arc::clone(&reloader)),
+        connections: admin_room(descriptors),
+    };
     let admin_thread = match admin {
         Some((_, socket)) => Some(start_admin(socket, office, listen_orders.clone())?),
         None => None,
@@ -218,13 +223,6 @@ fn hub(config: &Config) -> Result<Hub, StartError> {
     .map_err(|error| StartError::Io("open the access log", error))
 }
 
-/// What the admin listener shows.
-struct Office {
-    hub: Arc<Hub>,
-    readiness: Arc<Readiness>,
-    page: admin::Reload,
-}
-
 type AdminThread = (JoinHandle<()>, oneshot::Sender<()>);
 
 /// It too waits for its turn: until then `/readyz` is the other process's to answer.
@@ -241,7 +239,7 @@ fn start_admin(
     let serving = async move {
         drop(turn.wait_for(|order| *order != Order::Hold).await);
         // The listener is ours and was made non-blocking: this does not fail.
-        let _served = admin::serve(socket, office.hub, office.readiness, office.page).await;
+        let _served = admin::serve(socket, office).await;
     };
     let thread = std::thread::Builder::new()
         .name("admin".into())

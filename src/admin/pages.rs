@@ -1,0 +1,97 @@
+//! What each path answers.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use super::crowd::{Crowd, Seat};
+use super::shared::Shared;
+use super::{Office, Reloaded};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+/// Names the format's version; without it Prometheus 3 refuses the page.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const PATHS: &str = "not found; here are: /livez /readyz /metrics /stats, and POST /reload\n";
+
+/// All of them.
+pub(super) struct Pages {
+    office: Office,
+    metrics: Shared,
+    stats: Shared,
+    /// Held for a reload: one thread waits for it and no more.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl Pages {
+    pub(super) fn new(office: Office, crowd: Crowd) -> Self {
+        let (metrics, stats) = (Shared::new(crowd.clone()), Shared::new(crowd));
+        Self { office, metrics, stats, reloading: tokio::sync::Mutex::default() }
+    }
+
+    /// Answers a request on the connection of this seat.
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        seat: &Seat,
+    ) -> Result<Answer, Infallible> {
+        seat.begin();
+        if request.uri().path() == "/reload" {
+            return Ok(match *request.method() {
+                Method::POST => self.reloaded(seat).await,
+                _ => not_allowed("POST"),
+            });
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(not_allowed("GET, HEAD"));
+        }
+        let hub = &self.office.hub;
+        // A HEAD's body is left out by hyper, which keeps its length.
+        Ok(match request.uri().path() {
+            "/livez" => page(StatusCode::OK, TEXT, "ok\n"),
+            "/readyz" => {
+                let (status, report) = self.office.readiness.report();
+                page(status, JSON, report)
+            }
+            "/metrics" => page(StatusCode::OK, PROMETHEUS, self.metrics.get(hub.metrics()).await),
+            "/stats" => page(StatusCode::OK, JSON, self.stats.get(hub.stats()).await),
+            _ => page(StatusCode::NOT_FOUND, TEXT, PATHS),
+        })
+    }
+
+    /// Dropped, because its client left, the reload goes on all the same.
+    async fn reloaded(&self, seat: &Seat) -> Answer {
+        let _stays = seat.busy();
+        let _turn = self.reloading.lock().await;
+        let reload = self.office.reload.clone();
+        let (status, report) = match tokio::task::spawn_blocking(move || reload()).await {
+            Ok(Reloaded::Applied(report)) => (StatusCode::OK, report),
+            Ok(Reloaded::Refused(report)) => (StatusCode::UNPROCESSABLE_ENTITY, report),
+            // It panicked, which is in the log.
+            Err(_) => return page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the reload failed\n"),
+        };
+        page(status, JSON, format!("{report}\n"))
+    }
+}
+
+fn not_allowed(allowed: &'static str) -> Answer {
+    let mut refusal = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {allowed}\n"));
+    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    refusal
+}
+
+fn page(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
