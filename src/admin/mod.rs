@@ -3,9 +3,11 @@
 //! Its clients harm each other no more than those of the data path do. A new connection is always let in:
 //! the one that moved nothing for longest makes room (`crowd`). An answer has to be taken in time
 //! (`watched`). Pages that take work are made one at a time, with pauses, for all who ask meanwhile
-//! (`shared`). So `/livez` waits for none of them.
+//! (`shared`). So `/livez` waits for none of them. Web pages are refused, and what changes something wants
+//! more than a request (`guard`).
 
 mod crowd;
+mod guard;
 mod pages;
 mod readiness;
 mod shared;
@@ -22,6 +24,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::config::Config;
 use crate::record::Hub;
 use crowd::{Crowd, Member};
 use pages::Pages;
@@ -55,6 +58,8 @@ pub struct Office {
     pub reload: Reload,
     /// Connections at once.
     pub connections: usize,
+    /// The configuration in force.
+    pub config: Arc<dyn Fn() -> Arc<Config> + Send + Sync>,
 }
 
 /// Serves until dropped; HTTP/1.1 with keep-alive. Fails only if the listener cannot be put to
@@ -63,7 +68,9 @@ pub async fn serve(listener: std::net::TcpListener, office: Office) -> io::Resul
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let crowd = Crowd::new(office.connections);
-    let pages = Arc::new(Pages::new(office, crowd.clone()));
+    // What is bound here stays here: one on all addresses is reached by other machines.
+    let on_loopback = listener.local_addr()?.ip().is_loopback();
+    let pages = Arc::new(Pages::new(office, on_loopback, crowd.clone()));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             crowd.make_room();

@@ -3,12 +3,13 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::crowd::{Crowd, Seat};
+use super::guard::{self, Denied};
 use super::shared::Shared;
 use super::{Office, Reloaded};
 
@@ -22,6 +23,7 @@ const PATHS: &str = "not found; here are: /livez /readyz /metrics /stats, and PO
 /// All of them.
 pub(super) struct Pages {
     office: Office,
+    on_loopback: bool,
     metrics: Shared,
     stats: Shared,
     /// Held for a reload: one thread waits for it and no more.
@@ -31,9 +33,9 @@ pub(super) struct Pages {
 type Answer = Response<Full<Bytes>>;
 
 impl Pages {
-    pub(super) fn new(office: Office, crowd: Crowd) -> Self {
+    pub(super) fn new(office: Office, on_loopback: bool, crowd: Crowd) -> Self {
         let (metrics, stats) = (Shared::new(crowd.clone()), Shared::new(crowd));
-        Self { office, metrics, stats, reloading: tokio::sync::Mutex::default() }
+        Self { office, on_loopback, metrics, stats, reloading: tokio::sync::Mutex::default() }
     }
 
     /// Answers a request on the connection of this seat.
@@ -43,9 +45,20 @@ impl Pages {
         seat: &Seat,
     ) -> Result<Answer, Infallible> {
         seat.begin();
+        let config = (self.office.config)();
+        if let Err(why) =
+            guard::may_see(request.uri(), request.headers(), self.on_loopback, &config)
+        {
+            return Ok(denied(why));
+        }
         if request.uri().path() == "/reload" {
             return Ok(match *request.method() {
-                Method::POST => self.reloaded(seat).await,
+                Method::POST => {
+                    match guard::may_change(request.headers(), self.on_loopback, &config) {
+                        Ok(()) => self.reloaded(seat).await,
+                        Err(why) => denied(why),
+                    }
+                }
                 _ => not_allowed("POST"),
             });
         }
@@ -84,6 +97,18 @@ impl Pages {
 fn not_allowed(allowed: &'static str) -> Answer {
     let mut refusal = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {allowed}\n"));
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    refusal
+}
+
+fn denied(why: Denied) -> Answer {
+    let status = match why {
+        Denied::NotKnown => StatusCode::UNAUTHORIZED,
+        Denied::Page(_) | Denied::NotMeant | Denied::NoToken => StatusCode::FORBIDDEN,
+    };
+    let mut refusal = page(status, TEXT, format!("{}\n", why.message()));
+    if status == StatusCode::UNAUTHORIZED {
+        refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     refusal
 }
 

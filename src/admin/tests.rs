@@ -7,15 +7,38 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::config::AccessLog;
+use crate::config::{AccessLog, Allowed, Config, Env};
 use crate::record::Setup;
 
 /// Connections at once.
 const MOST: usize = 16;
 
-/// Serves while `visit` runs, on a runtime as `main` makes it.
+/// Serves on loopback while `visit` runs, on a runtime as `main` makes it.
 fn visited(readiness: &Arc<Readiness>, visit: impl FnOnce(SocketAddr)) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    visited_at("127.0.0.1:0", readiness, |_| {}, visit);
+}
+
+struct KeyOnly;
+
+impl Env for KeyOnly {
+    fn var(&self, name: &str) -> Result<String, std::env::VarError> {
+        let key = (name == "OPENAI_API_KEY").then(|| "sk-k".to_owned());
+        key.ok_or(std::env::VarError::NotPresent)
+    }
+
+    fn read_file(&self, _: &std::path::Path) -> std::io::Result<Vec<u8>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+/// The same at an address of its own, with a configuration that was changed.
+fn visited_at(
+    listen: &str,
+    readiness: &Arc<Readiness>,
+    change: impl FnOnce(&mut Config),
+    visit: impl FnOnce(SocketAddr),
+) {
+    let listener = TcpListener::bind(listen).unwrap();
     let address = listener.local_addr().unwrap();
     let hub = Hub::new(Setup {
         workers: 1,
@@ -27,7 +50,11 @@ fn visited(readiness: &Arc<Readiness>, visit: impl FnOnce(SocketAddr)) {
     });
     let (hub, readiness) = (Arc::new(hub.unwrap()), Arc::clone(readiness));
     let reload: Reload = Arc::new(|| Reloaded::Refused(serde_json::json!({ "faults": [] })));
-    let office = Office { hub, readiness, reload, connections: MOST };
+    let mut config = crate::config::from_env(&KeyOnly).unwrap();
+    change(&mut config);
+    let config = Arc::new(config);
+    let config = Arc::new(move || Arc::clone(&config));
+    let office = Office { hub, readiness, reload, connections: MOST, config };
     let (end, ended) = oneshot::channel::<()>();
     let serving = thread::spawn(move || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -58,6 +85,12 @@ fn ask_with(address: SocketAddr, method: &str, path: &str, lines: &str) -> (Stri
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     (head.to_lowercase(), body.to_owned())
+}
+
+/// The status, and the words.
+fn told(address: SocketAddr, method: &str, path: &str, lines: &str) -> (u16, String) {
+    let (head, body) = ask_with(address, method, path, lines);
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
 }
 
 #[test]
@@ -211,5 +244,85 @@ fn ask_on(stream: &mut TcpStream) {
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
         answer.push(byte[0]);
+    }
+}
+
+#[test]
+fn no_web_page_and_no_foreign_name_sees_anything() {
+    let readiness = Arc::new(Readiness::new(0));
+    visited(&readiness, |address| {
+        for path in ["/livez", "/readyz", "/metrics", "/stats", "/other"] {
+            let (status, said) = told(address, "GET", path, "host: evil.example\r\n");
+            assert!(status == 403 && said.contains("allowed_hosts"), "{path}: {status} {said}");
+            for line in ["origin: http://evil.example", "sec-fetch-site: cross-site"] {
+                let lines = format!("host: localhost\r\n{line}\r\n");
+                assert_eq!(told(address, "GET", path, &lines).0, 403, "{path} {line}");
+            }
+        }
+        let lines = format!("{MEANT}origin: http://evil.example\r\n");
+        assert_eq!(told(address, "POST", "/reload", &lines).0, 403);
+        let asked = format!("{lines}access-control-request-method: POST\r\n");
+        assert_eq!(told(address, "OPTIONS", "/reload", &asked).0, 403);
+    });
+    let open = |config: &mut Config| {
+        config.allowed_hosts = Allowed { any: false, names: vec!["ops.example".into()] };
+        config.allowed_origins = Allowed { any: true, names: Vec::new() };
+    };
+    visited_at("127.0.0.1:0", &readiness, open, |address| {
+        let named = "host: ops.example\r\n";
+        assert_eq!(told(address, "GET", "/stats", named).0, 200);
+        let lines = format!("{named}origin: http://chat.example\r\n");
+        assert_eq!(told(address, "GET", "/stats", &lines).0, 403, "that key is of the data path");
+    });
+}
+
+/// Kubernetes' probes and Prometheus ask a pod by its address, and need no configuration.
+#[test]
+fn a_listener_on_all_addresses_is_asked_by_any_name() {
+    let readiness = Arc::new(Readiness::new(0));
+    visited_at(
+        "0.0.0.0:0",
+        &readiness,
+        |_| {},
+        |address| {
+            let address = SocketAddr::from(([127, 0, 0, 1], address.port()));
+            for path in ["/livez", "/readyz", "/metrics", "/stats"] {
+                for host in ["10.1.2.3:9090", "firstbyte.monitoring.svc:9090"] {
+                    let lines = format!("host: {host}\r\n");
+                    assert_eq!(told(address, "GET", path, &lines).0, 200, "{path} {host}");
+                }
+            }
+            let (status, said) = told(address, "POST", "/reload", MEANT);
+            assert!(
+                status == 403 && said.contains("admin_token") && said.contains("SIGHUP"),
+                "{said}"
+            );
+        },
+    );
+}
+
+#[test]
+fn a_reload_says_what_to_add_until_it_is_meant_and_known() {
+    let readiness = Arc::new(Readiness::new(0));
+    visited(&readiness, |address| {
+        let (status, said) = told(address, "POST", "/reload", "host: localhost\r\n");
+        assert!(status == 403 && said.contains("add -H 'x-firstbyte-admin: 1'"), "{said}");
+        assert_eq!(told(address, "POST", "/reload", MEANT).0, 422, "it got as far as the file");
+    });
+    let with_token = |config: &mut Config| config.admin_token = Some("t0ken".to_owned().into());
+    for listen in ["127.0.0.1:0", "0.0.0.0:0"] {
+        visited_at(listen, &readiness, with_token, |address| {
+            let address = SocketAddr::from(([127, 0, 0, 1], address.port()));
+            let status = |more: &str| told(address, "POST", "/reload", &format!("{MEANT}{more}")).0;
+            assert_eq!(status(""), 401);
+            for wrong in ["Bearer t0ke", "Bearer t0kenn", "Basic t0ken", "t0ken", "Bearer "] {
+                assert_eq!(status(&format!("authorization: {wrong}\r\n")), 401, "{wrong}");
+            }
+            assert_eq!(status("authorization: Bearer t0ken\r\n"), 422);
+            assert_eq!(status("authorization: bearer t0ken\r\n"), 422);
+            let (head, said) = ask_with(address, "POST", "/reload", MEANT);
+            assert!(head.contains("www-authenticate: bearer") && said.contains("admin_token"));
+            assert_eq!(told(address, "GET", "/metrics", "host: localhost\r\n").0, 200);
+        });
     }
 }

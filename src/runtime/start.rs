@@ -174,6 +174,10 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
         readiness: Arc::clone(&readiness),
         reload: reload_page(Arc::clone(&reloader)),
         connections: admin_room(descriptors),
+        config: {
+            let reloader = Arc::clone(&reloader);
+            Arc::new(move || reloader.config())
+        },
     };
     let admin_thread = match admin {
         Some((_, socket)) => Some(start_admin(socket, office, listen_orders.clone())?),
