@@ -75,6 +75,10 @@ pub enum Kind {
     ClientGone,
     /// The client took no byte for `client.write_stall`.
     ClientWriteStall,
+    /// The client's HTTP/2 connection was ended for frames without end that carry no request.
+    ControlFlood,
+    /// The client's HTTP/2 connection was ended since it gave up request after request.
+    CancelFlood,
     /// The time that the client gave itself is over.
     ClientDeadline,
     /// `limits.streams` requests are in flight.

@@ -21,6 +21,8 @@ pub mod upstream;
 
 /// HTTP/1.1 toward clients: heads and bodies in bytes.
 pub mod http1;
+/// HTTP/2's frames as they pass: those that carry no request are counted.
+pub mod http2;
 
 /// The sockets at both ends: their options, their stamps.
 pub mod wire;

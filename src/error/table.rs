@@ -41,6 +41,8 @@ impl Kind {
             Self::BodySlow => Row(Client, Timeout, 408, "body_slow", bad),
             Self::ClientGone => Row(Client, Gone, CLIENT_CLOSED, "client_gone", bad),
             Self::ClientWriteStall => Row(Client, Timeout, CLIENT_CLOSED, "client_stalled", bad),
+            Self::ControlFlood => Row(Client, Gone, CLIENT_CLOSED, "control_flood", bad),
+            Self::CancelFlood => Row(Client, Gone, CLIENT_CLOSED, "cancel_flood", bad),
             Self::ClientDeadline => {
                 Row(Upstream, Timeout, 504, "client_deadline", "http_response_timeout")
             }
@@ -109,6 +111,8 @@ impl Kind {
             Self::BodySlow => "The request's body arrives too slowly; send it again, faster.",
             Self::ClientGone => "The client closed before its answer was complete.",
             Self::ClientWriteStall => "The client stopped reading its answer.",
+            Self::ControlFlood => "The client sent control frames without end.",
+            Self::CancelFlood => "The client gave up request after request.",
             Self::ClientDeadline => {
                 "The time in x-firstbyte-timeout-ms passed before the answer's end."
             }

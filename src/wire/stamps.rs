@@ -4,8 +4,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::error::Kind;
 use crate::record::{Outcome, Record};
 
 /// What is known of one connection's socket. Shared by everything that lives on the connection;
@@ -24,6 +25,14 @@ pub struct Wire {
     flush_waiters: RefCell<Vec<Waker>>,
     stalled: Cell<bool>,
     broken: Cell<bool>,
+    /// Answers of which the protocol layer still holds a part, or gets more.
+    answers: Cell<usize>,
+    /// Requests that the client gave up, and nobody has asked about.
+    given_up: Cell<u32>,
+    ended_by: Cell<Option<Kind>>,
+    /// Since when the peer may send no body, and for how long it was so before.
+    shut: Cell<Option<Instant>>,
+    was_shut: Cell<Duration>,
 }
 
 /// Something given to the protocol layer whose departure a record waits for.
@@ -49,6 +58,11 @@ impl Wire {
             flush_waiters: RefCell::default(),
             stalled: Cell::new(false),
             broken: Cell::new(false),
+            answers: Cell::new(0),
+            given_up: Cell::new(0),
+            ended_by: Cell::new(None),
+            shut: Cell::new(None),
+            was_shut: Cell::new(Duration::ZERO),
         }
     }
 
@@ -73,6 +87,70 @@ impl Wire {
     /// The socket takes nothing more before its peer has taken something.
     pub(super) fn full(&self) {
         self.full.set(true);
+    }
+
+    /// The socket has not taken all that it was given.
+    pub fn is_full(&self) -> bool {
+        self.full.get()
+    }
+
+    /// An answer begins.
+    pub fn answer_begins(&self) {
+        self.answers.set(self.answers.get() + 1);
+    }
+
+    /// All of an answer has left the protocol layer, or it was dropped.
+    pub fn answer_ends(&self) {
+        self.answers.set(self.answers.get() - 1);
+    }
+
+    /// Answers that the protocol layer has not given to the socket as a whole.
+    pub fn answers(&self) -> usize {
+        self.answers.get()
+    }
+
+    /// The client gave up a request before its answer's end.
+    pub fn give_up(&self) {
+        self.given_up.set(self.given_up.get().saturating_add(1));
+    }
+
+    /// Requests that the client gave up since this was asked last.
+    pub fn take_given_up(&self) -> u32 {
+        self.given_up.take()
+    }
+
+    /// Whether the peer may send no byte of any body at `now`, since we have not taken what it sent.
+    pub fn shut(&self, shut: bool, now: Instant) {
+        match self.shut.get() {
+            Some(since) if !shut => {
+                self.shut.set(None);
+                let more = now.saturating_duration_since(since);
+                self.was_shut.set(self.was_shut.get() + more);
+            }
+            None if shut => self.shut.set(Some(now)),
+            _ => {}
+        }
+    }
+
+    /// For how long the peer was not allowed to send bodies, in all.
+    pub fn shut_for(&self) -> Duration {
+        let now = self.shut.get().map(|since| since.elapsed());
+        self.was_shut.get() + now.unwrap_or_default()
+    }
+
+    /// When the socket last took something.
+    pub fn written_at(&self) -> Instant {
+        self.written_at.get()
+    }
+
+    /// We end the connection, for this.
+    pub fn end_by(&self, kind: Kind) {
+        self.ended_by.set(Some(kind));
+    }
+
+    /// Why we ended the connection, where we did.
+    pub fn ended_by(&self) -> Option<Kind> {
+        self.ended_by.get()
     }
 
     /// The peer took nothing for the write-stall deadline.
