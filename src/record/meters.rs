@@ -118,6 +118,11 @@ impl UpstreamMeters {
         self.active.borrow_mut().upstream(self.id, count);
     }
 
+    /// A connection was given up: frames without a purpose came without end.
+    pub fn flooded(&self) {
+        self.active.borrow_mut().upstream(self.id, |upstream| upstream.floods += 1);
+    }
+
     /// A probe came back.
     pub fn probed(&self, well: bool) {
         let count = |upstream: &mut UpstreamRecordings| upstream.probes[usize::from(well)] += 1;

@@ -101,6 +101,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     ends::hedges(&mut text, hub, &totals.recordings);
     ends::timeouts(&mut text, hub, &totals.recordings);
     ends::silences(&mut text, hub, &totals.recordings);
+    ends::floods(&mut text, hub, &totals.recordings);
     ends::probes(&mut text, hub, &totals.recordings);
     sheds::sheds(&mut text, &totals.recordings);
     sheds::ceilings(&mut text, &hub.ceilings);
@@ -277,7 +278,7 @@ fn ourselves(text: &mut Text, hub: &Hub, totals: &Totals) {
     let help = "Seconds since it leaves; 0 before.";
     let seconds = drained_for.unwrap_or_default().as_secs_f64();
     text.single("firstbyte_drain_seconds", gauge, help, seconds);
-    let help = "Requests cut at the end of a drain.";
+    let help = "Requests (streams, not connections) cut at the end of a drain.";
     text.single("firstbyte_drain_cut_total", counter, help, totals.recordings.cut);
     let help = "Access log lines lost because the log could not keep up or refused them.";
     text.single("firstbyte_access_log_dropped_total", counter, help, totals.log_dropped);

@@ -86,6 +86,33 @@ impl Shed {
     }
 }
 
+/// Why we closed a client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hangup {
+    /// No request for `client.idle`, or for `client.head` if there never was one.
+    Idle,
+    /// It had no request, and a newcomer needed its place.
+    Room,
+    /// HTTP/2 frames that carry no request came without end.
+    ControlFrames,
+    /// Request after request was given up.
+    Cancels,
+}
+
+impl Hangup {
+    pub(super) const ALL: [Hangup; 4] =
+        [Hangup::Idle, Hangup::Room, Hangup::ControlFrames, Hangup::Cancels];
+
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Hangup::Idle => "idle",
+            Hangup::Room => "room",
+            Hangup::ControlFrames => "control_frames",
+            Hangup::Cancels => "cancels",
+        }
+    }
+}
+
 /// Why a request could safely be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReplayReason {

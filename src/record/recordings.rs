@@ -6,7 +6,8 @@ use http::StatusCode;
 
 use super::durations::Durations;
 use super::outcome::{
-    Clock, Ejection, FailoverReason, HedgeEnd, Outcome, Prevented, ReplayReason, Shed, Silence,
+    Clock, Ejection, FailoverReason, Hangup, HedgeEnd, Outcome, Prevented, ReplayReason, Shed,
+    Silence,
 };
 
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
@@ -50,6 +51,8 @@ pub(super) struct UpstreamRecordings {
     pub(super) ejections: [u64; Ejection::ALL.len()],
     pub(super) timeouts: [u64; Clock::ALL.len()],
     pub(super) silences: [u64; Silence::ALL.len()],
+    /// Connections given up for frames without a purpose.
+    pub(super) floods: u64,
     /// Probes that failed, and that did not.
     pub(super) probes: [u64; PROBES.len()],
 }
@@ -65,6 +68,7 @@ pub(super) struct Recordings {
     pub(super) failovers: HashMap<FailoverKey, u64>,
     pub(super) prevented: [u64; Prevented::ALL.len()],
     pub(super) sheds: [u64; Shed::ALL.len()],
+    pub(super) hangups: [u64; Hangup::ALL.len()],
     pub(super) accept_pauses: u64,
     pub(super) panics: u64,
     pub(super) upstreams: Vec<UpstreamRecordings>,
@@ -110,6 +114,7 @@ impl Recordings {
         add_each(&mut self.replays, &other.replays);
         add_each(&mut self.prevented, &other.prevented);
         add_each(&mut self.sheds, &other.sheds);
+        add_each(&mut self.hangups, &other.hangups);
         self.accept_pauses += other.accept_pauses;
         self.panics += other.panics;
         self.grow(other.upstreams.len());
@@ -118,6 +123,7 @@ impl Recordings {
             sum.connect_failures += more.connect_failures;
             sum.retries += more.retries;
             sum.overtaken += more.overtaken;
+            sum.floods += more.floods;
             add_each(&mut sum.hedges, &more.hedges);
             add_each(&mut sum.ejections, &more.ejections);
             add_each(&mut sum.timeouts, &more.timeouts);
@@ -141,12 +147,14 @@ impl Recordings {
         self.failovers.clear();
         self.prevented = Default::default();
         self.sheds = Default::default();
+        self.hangups = Default::default();
         (self.accept_pauses, self.panics) = (0, 0);
         for upstream in &mut self.upstreams {
             upstream.cold = 0;
             upstream.connect_failures = 0;
             upstream.retries = 0;
             upstream.overtaken = 0;
+            upstream.floods = 0;
             upstream.hedges = Default::default();
             upstream.ejections = Default::default();
             upstream.timeouts = Default::default();

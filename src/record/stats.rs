@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 use super::durations::Durations;
 use super::hub::{Hub, Totals};
 use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
-use super::outcome::{Clock, Ejection, HedgeEnd, Outcome, Prevented, ReplayReason, Shed, Silence};
+use super::outcome::{
+    Clock, Ejection, Hangup, HedgeEnd, Outcome, Prevented, ReplayReason, Shed, Silence,
+};
 use super::recordings::{PROBES, Recordings, UpstreamRecordings};
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
@@ -62,6 +64,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
         "failovers": failovers(hub, all),
         "attempts_prevented": counts(Prevented::ALL.map(Prevented::label), all.prevented),
         "shed": counts(Shed::ALL.map(Shed::label), all.sheds),
+        "hangups": counts(Hangup::ALL.map(Hangup::label), all.hangups),
         "accept_pauses": all.accept_pauses,
         "panics": all.panics,
         "client_connections_max": hub.ceilings.connections(),
@@ -129,6 +132,7 @@ fn upstreams(hub: &Hub, totals: &Totals) -> Vec<Value> {
                 "silences": counts(Silence::ALL.map(Silence::label), all.silences),
                 "hedges": counts(HedgeEnd::ALL.map(HedgeEnd::label), all.hedges),
                 "hedge_losers": all.overtaken,
+                "floods": all.floods,
                 "probes": counts(PROBES, all.probes),
                 "ejected_by_workers": now.ejected,
                 "ejections": counts(Ejection::ALL.map(Ejection::label), all.ejections),

@@ -9,7 +9,7 @@ use super::ledger::{Ledger, LeftBehind};
 use super::log_writer::OutboxSeat;
 use super::meters::{ConnectionGuard, Gauges, UpstreamMeters};
 use super::names::{Names, Places};
-use super::outcome::Shed;
+use super::outcome::{Hangup, Shed};
 use super::recordings::Recordings;
 use super::request::{Opened, Record};
 use super::slots::Slots;
@@ -112,6 +112,16 @@ impl Recorder {
     /// A request, or a connection before it had one, was refused for want of room.
     pub fn shed(&self, why: Shed) {
         self.ledger.active.borrow_mut().sheds[why as usize] += 1;
+    }
+
+    /// We closed a client's connection.
+    pub fn hung_up(&self, why: Hangup) {
+        self.ledger.active.borrow_mut().hangups[why as usize] += 1;
+    }
+
+    /// Requests of this worker between their head and their end.
+    pub fn in_flight(&self) -> usize {
+        usize::try_from(self.ledger.in_flight.get()).unwrap_or(usize::MAX)
     }
 
     /// Accepting paused: the kernel had no descriptor or memory for one more connection.

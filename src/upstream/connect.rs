@@ -1,6 +1,7 @@
 //! From a name's addresses to a warm connection: TCP, TLS, and for HTTP/2 the peer's SETTINGS. Never
 //! on a request's path while something is open.
 
+use std::cell::RefCell;
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use super::reads_on::ReadsOn;
 use super::{http1, http2};
 use crate::config::{self, Protocol, Scheme};
 use crate::error::{Error, Kind};
+use crate::http2::{Tally, Watched};
 use crate::wire::{self, Stamped, Wire};
 
 /// A socket that speaks clear or TLS; one type, so that the protocols above are compiled once.
@@ -36,7 +38,7 @@ pub(super) enum Transport {
 pub(super) enum Connected {
     Http2(
         h2::client::SendRequest<Bytes>,
-        h2::client::Connection<ReadsOn<Transport>, Bytes>,
+        h2::client::Connection<Watched<ReadsOn<Transport>>, Bytes>,
         h2::PingPong,
     ),
     Http1(
@@ -144,8 +146,11 @@ impl Connector {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::with(Kind::UpstreamHandshake, error)
         };
+        let tally = Rc::new(RefCell::new(Tally::of_upstream(Instant::now())));
+        let io = ReadsOn::ending_apart(io, Rc::clone(&wire));
+        let io = Watched::new(io, wire, tally);
         let (sender, mut connection) = http2::builder(&self.settings.pool)
-            .handshake(ReadsOn::ending_apart(io, wire))
+            .handshake(io)
             .await
             .map_err(|error| failed(error.into()))?;
         let pings = http2::warm(&mut connection).await.map_err(failed)?;

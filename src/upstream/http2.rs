@@ -137,11 +137,15 @@ struct Driver<'a, T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if Pin::new(&mut self.io).poll(cx).is_ready() {
+        let ended = Pin::new(&mut self.io).poll(cx);
+        // Nothing is left to decide for a connection that only its own end is waited for.
+        let Some(conn) = self.conn.upgrade() else { return ended.map(drop) };
+        if ended.is_ready() {
+            if conn.wire.ended_by().is_some() {
+                self.pool.flooded(&conn);
+            }
             return Poll::Ready(());
         }
-        // Nothing is left to decide for a connection that only its own end is waited for.
-        let Some(conn) = self.conn.upgrade() else { return Poll::Pending };
         let Sender::Http2(sender, heart) = &conn.sender else { return Poll::Pending };
         self.see_goaway(&conn, sender, cx);
         self.see_limit(&conn);

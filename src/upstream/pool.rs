@@ -4,6 +4,7 @@
 //! by tasks of their own. Waiting is bounded in length and time. All of one thread: a borrow never
 //! outlives a call.
 
+mod flood;
 pub(super) mod idle;
 mod queue;
 mod silence;

@@ -80,6 +80,18 @@ pub(super) fn silences(text: &mut Text, hub: &Hub, all: &Recordings) {
     }
 }
 
+pub(super) fn floods(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_upstream_floods_total";
+    text.family(
+        name,
+        Kind::Counter,
+        "Connections to an upstream given up, since frames without a purpose came without end.",
+    );
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        text.sample(name, &[("upstream", label)], upstream.floods);
+    }
+}
+
 pub(super) fn probes(text: &mut Text, hub: &Hub, all: &Recordings) {
     let name = "firstbyte_probes_total";
     text.family(

@@ -1,7 +1,7 @@
 //! What was refused for want of room, and how much room there is.
 
 use crate::record::ceilings::Ceilings;
-use crate::record::outcome::Shed;
+use crate::record::outcome::{Hangup, Shed};
 use crate::record::recordings::Recordings;
 use crate::record::text::{Kind, Text};
 
@@ -10,6 +10,11 @@ pub(super) fn sheds(text: &mut Text, all: &Recordings) {
     text.family(name, Kind::Counter, "Requests and connections refused for want of room.");
     for why in Shed::ALL {
         text.sample(name, &[("reason", why.label())], all.sheds[why as usize]);
+    }
+    let name = "firstbyte_client_hangups_total";
+    text.family(name, Kind::Counter, "Connections of clients that the proxy closed, by reason.");
+    for why in Hangup::ALL {
+        text.sample(name, &[("reason", why.label())], all.hangups[why as usize]);
     }
     let help = "Times that accepting paused for want of descriptors or kernel memory.";
     text.single("firstbyte_accept_pauses_total", Kind::Counter, help, all.accept_pauses);
