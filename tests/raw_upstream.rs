@@ -85,7 +85,8 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     frame
 }
 
-fn serve(connection: impl Fn(&mut TcpStream) + Clone + Send + 'static) -> SocketAddr {
+/// Serves each connection in a thread of its own. Runs until the test process ends.
+pub(crate) fn serve(connection: impl Fn(&mut TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
@@ -108,7 +109,8 @@ fn head_end(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<usize> {
     }
 }
 
-fn read_frame(stream: &mut TcpStream) -> Option<(u8, u8, u32, Vec<u8>)> {
+/// A frame's type, flags, stream and payload. `None` at the connection's end.
+pub(crate) fn read_frame(stream: &mut TcpStream) -> Option<(u8, u8, u32, Vec<u8>)> {
     let mut head = [0; 9];
     stream.read_exact(&mut head).ok()?;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);

@@ -105,7 +105,13 @@ impl<'a> Session<'a> {
             };
             self.in_flight.set(false);
             match after {
-                After::Stay => (begun, since) = (false, Instant::now()),
+                After::Stay => {
+                    (begun, since) = (false, Instant::now());
+                    if !self.socket.ahead().is_empty() {
+                        // Who has asked again already is one client among others.
+                        tokio::task::yield_now().await;
+                    }
+                }
                 After::Close => return self.close().await,
                 After::Cut => return,
             }

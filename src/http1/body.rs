@@ -12,7 +12,7 @@ use tokio::io::AsyncWrite;
 
 use super::chunked::{Chunked, Malformed, Step};
 use super::head::Framing;
-use crate::wire::ClientSocket;
+use crate::wire::{ClientSocket, Turn};
 
 /// What tells a client that waits for it to send its body (RFC 9110, section 15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -25,6 +25,7 @@ pub struct Intake {
     interim: Cell<&'static [u8]>,
     given_up: Cell<bool>,
     waiter: Cell<Option<Waker>>,
+    turn: Turn,
 }
 
 #[derive(Debug)]
@@ -61,6 +62,7 @@ impl Intake {
             interim: Cell::new(if expects { CONTINUE } else { b"" }),
             given_up: Cell::new(false),
             waiter: Cell::new(None),
+            turn: Turn::default(),
         });
         (Rc::clone(&intake), Body(intake))
     }
@@ -137,34 +139,7 @@ impl Body {
     /// # Errors
     /// The client left before the end, or its chunks are malformed.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let intake = &*self.0;
-        loop {
-            let step = intake.step();
-            if intake.is_end() {
-                intake.settle();
-            }
-            match step {
-                Ok(Step::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Ok(Step::Trailers(trailers)) => {
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
-                }
-                Ok(Step::End) => return Poll::Ready(None),
-                Ok(Step::More) => {}
-                Err(Malformed) => {
-                    return Poll::Ready(Some(Err(intake.lost(
-                        io::ErrorKind::InvalidData,
-                        "the chunks of the request's body are malformed",
-                    ))));
-                }
-            }
-            ready!(intake.poll_interim(cx))?;
-            if ready!(intake.socket.poll_more(cx))? == 0 {
-                return Poll::Ready(Some(Err(intake.lost(
-                    io::ErrorKind::UnexpectedEof,
-                    "the client closed inside its request's body",
-                ))));
-            }
-        }
+        self.0.turn.poll_item(cx, |cx| self.0.poll_next(cx))
     }
 
     /// Nothing more will come.
@@ -174,6 +149,36 @@ impl Body {
 }
 
 impl Intake {
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        loop {
+            let step = self.step();
+            if self.is_end() {
+                self.settle();
+            }
+            match step {
+                Ok(Step::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Ok(Step::Trailers(trailers)) => {
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                Ok(Step::End) => return Poll::Ready(None),
+                Ok(Step::More) => {}
+                Err(Malformed) => {
+                    return Poll::Ready(Some(Err(self.lost(
+                        io::ErrorKind::InvalidData,
+                        "the chunks of the request's body are malformed",
+                    ))));
+                }
+            }
+            ready!(self.poll_interim(cx))?;
+            if ready!(self.socket.poll_more(cx))? == 0 {
+                return Poll::Ready(Some(Err(self.lost(
+                    io::ErrorKind::UnexpectedEof,
+                    "the client closed inside its request's body",
+                ))));
+            }
+        }
+    }
+
     fn lost(&self, kind: io::ErrorKind, why: &'static str) -> io::Error {
         self.left.replace(Left::Lost);
         io::Error::new(kind, why)

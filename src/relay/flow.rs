@@ -59,6 +59,8 @@ pub struct Flow {
     /// In this poll of the client's task the source had nothing more: its waker is registered, and
     /// asking again would only cost.
     registered: bool,
+    /// In this poll of the client's task the request's body could not go on: asking again would only cost.
+    upload_waits: bool,
     /// In this poll of the client's task the writer asked for more than there was.
     hungry: bool,
     /// What is left of the answer's `content-length`, where it has one.
@@ -100,6 +102,7 @@ impl Flow {
             begun: false,
             behind_since: None,
             registered: false,
+            upload_waits: false,
             hungry: false,
             remaining: bounds.length,
             handed_at: Cell::new(wire.flushes()),
@@ -147,6 +150,7 @@ impl Flow {
     /// A poll of the client's task begins: whether it will ask is not known yet.
     pub(super) fn begin_poll(&mut self) {
         self.registered = false;
+        self.upload_waits = false;
         self.hungry = false;
     }
 
@@ -252,8 +256,11 @@ impl Flow {
 
     fn poll_upload(&mut self, cx: &mut Context<'_>) {
         let Some((upload, sink)) = &mut self.upload else { return };
+        if self.upload_waits {
+            return;
+        }
         match upload.poll(cx, sink) {
-            Poll::Pending => {}
+            Poll::Pending => self.upload_waits = true,
             Poll::Ready(Ok(())) => {
                 if let Some((rest, _closed)) = self.upload.take() {
                     attend::let_by(rest);

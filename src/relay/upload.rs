@@ -18,6 +18,7 @@ use crate::admit::{Level, Pressure};
 use crate::error::Error;
 use crate::record::Record;
 use crate::upstream::Sink;
+use crate::wire::come_again;
 
 /// What is read at most of a body that nobody takes. Chats with long context fit, and it is read as
 /// fast as it comes: no copy of it is made.
@@ -30,6 +31,9 @@ const LET_BY_WITHIN: Duration = Duration::from_secs(2);
 /// frame still holds. Frames of a few bytes each would cost the upstream more than their bytes: servers
 /// built on `h2` end the connection, and every stream on it, once too many of them lie unread.
 const JOIN: usize = 8 * 1024;
+
+/// Parts that leave in one turn of the task. What was kept is many small ones where it was read ahead.
+const PARTS: usize = 128;
 
 /// What is left to send of a request's body.
 pub struct Upload {
@@ -203,7 +207,7 @@ impl Upload {
     /// # Errors
     /// The client failed: silent for too long, too slow, gone, or its body breaks the protocol.
     pub fn poll(&mut self, cx: &mut Context<'_>, sink: &mut Sink) -> Poll<Result<(), Error>> {
-        loop {
+        for _ in 0..PARTS {
             if matches!(sink, Sink::Closed) {
                 return Poll::Ready(Ok(()));
             }
@@ -216,6 +220,8 @@ impl Upload {
                 *sink = Sink::Closed;
             }
         }
+        come_again(cx);
+        Poll::Pending
     }
 
     fn poll_give(&mut self, cx: &mut Context<'_>, sink: &mut Sink) -> Poll<Result<(), ()>> {

@@ -159,6 +159,7 @@ impl Connector {
 
     async fn http1(io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
         let (sender, connection) = hyper::client::conn::http1::Builder::new()
+            .max_buf_size(http1::BUFFER)
             .handshake(hyper_util::rt::TokioIo::new(ReadsOn::new(io, wire)))
             .await
             .map_err(|error| Error::with(Kind::UpstreamHandshake, error))?;

@@ -17,6 +17,10 @@ use super::connection::{Conn, Sender};
 use super::pool::Pool;
 use super::reads_on::ReadsOn;
 
+/// What hyper reads at once, at most (400 KiB unless set): it decodes a whole read in one turn of the task,
+/// where what comes is no part of a body.
+pub(super) const BUFFER: usize = 64 * 1024;
+
 /// An answer's head, to come. The one box that HTTP/1.1 costs a request: hyper's future has no name.
 pub(super) type Answering =
     Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<SlotBody>>>>>>;

@@ -8,6 +8,7 @@ use hyper::body::{Body, Incoming};
 
 use super::lease::Lease;
 use super::stream::{Broken, Chunk, Incomplete};
+use crate::wire::Turn;
 
 /// What is read at most of an answer that is passed over: more than any error's text.
 const PASSED_OVER: usize = 64 * 1024;
@@ -21,6 +22,9 @@ pub struct Source {
     body: Incomplete,
     lease: Lease,
     data_ended: bool,
+    /// Of HTTP/1.1, whose parser reads on for whoever asks. HTTP/2's frames were counted as bytes when the
+    /// connection's task read them.
+    turn: Turn,
     /// What [`Source::poll_begun`] read ahead. Boxed: nearly no answer has it.
     ahead: Option<Box<Chunk>>,
 }
@@ -37,7 +41,7 @@ impl Source {
         } else if sent && let Some(io) = lease.http1_io() {
             io.take_in_hand();
         }
-        Self { body, lease, data_ended: false, ahead: None }
+        Self { body, lease, data_ended: false, turn: Turn::default(), ahead: None }
     }
 
     /// Everything was read, trailers included. Known before [`Source::poll_chunk`] says so, at the
@@ -124,7 +128,9 @@ impl Source {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Broken>>> {
         let chunk = match &mut self.body {
             Incomplete::Http2(body) => ready!(poll_http2(body, &mut self.data_ended, cx)),
-            Incomplete::Http1(body) => ready!(poll_http1(body, &self.lease, cx)),
+            Incomplete::Http1(body) => {
+                ready!(self.turn.poll_item(cx, |cx| poll_http1(body, &self.lease, cx)))
+            }
         };
         if matches!(chunk, None | Some(Ok(Chunk::Trailers(_)))) {
             self.lease.finish();

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::stamps::Wire;
+use super::turn::{BYTES, Turn};
 
 /// Bytes that may be read ahead of the protocol layer while a request is in flight. One pipelined
 /// request fits; a client that sends more is no longer watched for leaving until we read again.
@@ -32,6 +33,8 @@ struct End<S> {
     /// In this poll of its task the protocol layer read and found nothing: its waker is
     /// registered, and it will see the end of the stream by itself.
     reader_waits: Cell<bool>,
+    /// Bytes read in this turn, whichever protocol reads them.
+    turn: Turn,
     stall_after: Option<Duration>,
     stall: RefCell<Option<Pin<Box<Sleep>>>>,
 }
@@ -51,6 +54,7 @@ impl<S> Stamped<S> {
             wire: Rc::new(Wire::new(now)),
             ahead: RefCell::default(),
             reader_waits: Cell::new(false),
+            turn: Turn::default(),
             stall_after,
             stall: RefCell::default(),
         }))
@@ -134,8 +138,12 @@ impl<S: AsyncRead + Unpin> Stamped<S> {
 
     fn read_stream(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buf))?;
-        let got = buf.filled().len() - before;
+        let read = |cx: &mut Context<'_>| {
+            ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buf))?;
+            Poll::Ready(io::Result::Ok(buf.filled().len() - before))
+        };
+        let cost = |read: &io::Result<usize>| read.as_ref().map_or(0, |got| *got as u32);
+        let got = ready!(self.0.turn.poll(cx, BYTES, read, cost))?;
         if got > 0 {
             self.0.wire.read(Instant::now(), got);
         }

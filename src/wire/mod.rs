@@ -4,11 +4,13 @@
 mod io;
 mod socket;
 mod stamps;
+mod turn;
 
 pub use io::{Peer, Stamped};
 use socket::abort_on_close;
 pub use socket::{SocketOptions, tune};
 pub use stamps::Wire;
+pub use turn::{Turn, come_again};
 
 /// What clients connect by. TLS will be a variant of the inner stream, and everything above stays.
 pub type ClientSocket = Stamped<tokio::net::TcpStream>;
