@@ -125,6 +125,8 @@ pub enum Kind {
     UpstreamGoaway,
     /// The upstream's answer breaks HTTP.
     UpstreamProtocol,
+    /// The upstream sends interim responses (1xx) and no final one.
+    UpstreamInterim,
     /// The upstream failed after its head.
     UpstreamCut,
     /// A fault of the proxy's own.

@@ -38,6 +38,7 @@ mod http2_client;
 mod idle;
 mod ill_after_head;
 mod installed;
+mod interim;
 mod large;
 mod limits;
 mod memory;

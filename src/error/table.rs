@@ -86,6 +86,9 @@ impl Kind {
             Self::UpstreamProtocol => {
                 Row(Upstream, Failed, 502, "upstream_protocol", "http_protocol_error")
             }
+            Self::UpstreamInterim => {
+                Row(Upstream, Failed, 502, "upstream_interim", "http_protocol_error")
+            }
             Self::UpstreamCut => Row(Upstream, Failed, 502, "upstream_cut", cut),
             Self::Internal => Row(Proxy, Refused, 500, "internal", "proxy_internal_error"),
         }
@@ -148,6 +151,9 @@ impl Kind {
                 "The upstream ended the connection with an error; the request may be its cause."
             }
             Self::UpstreamProtocol => "The upstream's answer breaks HTTP; look at the upstream.",
+            Self::UpstreamInterim => {
+                "The upstream sent interim (1xx) responses and no final one; look at the upstream."
+            }
             Self::UpstreamCut => "The upstream failed in the middle of its answer.",
             Self::Internal => "The proxy failed; its log has this request's id.",
         }

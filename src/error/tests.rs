@@ -50,7 +50,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::UpstreamReset => Kind::UpstreamClosed,
         Kind::UpstreamClosed => Kind::UpstreamGoaway,
         Kind::UpstreamGoaway => Kind::UpstreamProtocol,
-        Kind::UpstreamProtocol => Kind::UpstreamCut,
+        Kind::UpstreamProtocol => Kind::UpstreamInterim,
+        Kind::UpstreamInterim => Kind::UpstreamCut,
         Kind::UpstreamCut => Kind::Internal,
         Kind::Internal => return None,
     })
@@ -77,7 +78,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 40);
+    assert_eq!(all().count(), 41);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

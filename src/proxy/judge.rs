@@ -67,6 +67,7 @@ fn is_its_fault(failed: &Attempt) -> bool {
         | Kind::HeadTimeout
         | Kind::FirstFrameTimeout
         | Kind::UpstreamProtocol
+        | Kind::UpstreamInterim
         | Kind::UpstreamCut => true,
         Kind::UpstreamReset | Kind::UpstreamClosed => failed.failure == Failure::Unknown,
         _ => false,

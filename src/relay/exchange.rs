@@ -139,6 +139,7 @@ fn failed(broken: Broken, suspect: bool) -> Attempt {
             }
             Attempt { error: Error::with(kind, source), failure }
         }
+        Broken::Interims => unproven(Kind::UpstreamInterim.into()),
         Broken::Http1(source) => {
             let kind =
                 if source.is_parse() { Kind::UpstreamProtocol } else { Kind::UpstreamClosed };

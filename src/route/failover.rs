@@ -26,14 +26,18 @@ pub fn after_failure(kind: Kind, failure: Failure, on: &Triggers) -> Option<Fail
         (Kind::PoolQueueFull | Kind::PoolQueueTimeout | Kind::UpstreamBusy, Failure::Unsent) => {
             Some(Reason::Queue)
         }
-        (Kind::UpstreamReset | Kind::UpstreamClosed | Kind::UpstreamProtocol, failure) => {
-            match failure {
-                Failure::Refused => Some(Reason::Refused),
-                Failure::Unsent | Failure::GoAway => Some(Reason::Unsent),
-                Failure::Unknown => on.closed.then_some(Reason::Closed),
-                Failure::Suspect => None,
-            }
-        }
+        (
+            Kind::UpstreamReset
+            | Kind::UpstreamClosed
+            | Kind::UpstreamProtocol
+            | Kind::UpstreamInterim,
+            failure,
+        ) => match failure {
+            Failure::Refused => Some(Reason::Refused),
+            Failure::Unsent | Failure::GoAway => Some(Reason::Unsent),
+            Failure::Unknown => on.closed.then_some(Reason::Closed),
+            Failure::Suspect => None,
+        },
         // Its head was held back: only then is there somebody who asks.
         (Kind::UpstreamCut, _) => on.closed.then_some(Reason::Closed),
         (Kind::FirstFrameTimeout, _) => on.first_frame_timeout.then_some(Reason::FirstFrameTimeout),
@@ -87,6 +91,7 @@ mod tests {
             (Kind::UpstreamReset, FailoverReason::Closed),
             (Kind::UpstreamClosed, FailoverReason::Closed),
             (Kind::UpstreamProtocol, FailoverReason::Closed),
+            (Kind::UpstreamInterim, FailoverReason::Closed),
             (Kind::HeadTimeout, FailoverReason::HeadTimeout),
             (Kind::FirstFrameTimeout, FailoverReason::FirstFrameTimeout),
             (Kind::UpstreamCut, FailoverReason::Closed),

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::http1::SlotBody;
+use super::interim::Interims;
 use super::names::Name;
 use super::race::{Progress, race};
 use super::reads_on::ReadsOn;
@@ -44,6 +45,7 @@ pub(super) enum Connected {
     Http1(
         hyper::client::conn::http1::SendRequest<SlotBody>,
         hyper::client::conn::http1::Connection<http1::Io, SlotBody>,
+        Rc<Interims>,
     ),
 }
 
@@ -158,12 +160,14 @@ impl Connector {
     }
 
     async fn http1(io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
+        let interims = Rc::new(Interims::default());
+        let io = ReadsOn::new(io, wire).counting(&interims);
         let (sender, connection) = hyper::client::conn::http1::Builder::new()
             .max_buf_size(http1::BUFFER)
-            .handshake(hyper_util::rt::TokioIo::new(ReadsOn::new(io, wire)))
+            .handshake(hyper_util::rt::TokioIo::new(io))
             .await
             .map_err(|error| Error::with(Kind::UpstreamHandshake, error))?;
-        Ok(Connected::Http1(sender, connection))
+        Ok(Connected::Http1(sender, connection, interims))
     }
 }
 

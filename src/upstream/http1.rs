@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 
 use super::connect::Transport;
 use super::connection::{Conn, Sender};
+use super::interim::Interims;
 use super::pool::Pool;
 use super::reads_on::ReadsOn;
 
@@ -148,14 +149,16 @@ pub(super) struct SharedIo {
     /// The connection's own task, to be woken when it is to poll again.
     driver: RefCell<Option<Waker>>,
     in_hand: Cell<bool>,
+    interims: Rc<Interims>,
 }
 
 impl SharedIo {
-    pub(super) fn new(io: Connection<Io, SlotBody>) -> Rc<Self> {
+    pub(super) fn new(io: Connection<Io, SlotBody>, interims: Rc<Interims>) -> Rc<Self> {
         Rc::new(Self {
             io: RefCell::new(Some(io)),
             driver: RefCell::default(),
             in_hand: Cell::new(false),
+            interims,
         })
     }
 
@@ -204,9 +207,11 @@ impl SharedIo {
 /// Puts a request on an idle connection; the writer is there where a body is to follow.
 pub(super) fn open(
     sender: &RefCell<SendRequest<SlotBody>>,
+    io: &SharedIo,
     head: Request<()>,
     has_body: bool,
 ) -> (Option<SlotWriter>, Answering) {
+    io.interims.begin();
     let (writer, body) = slot(has_body);
     let answering = sender.borrow_mut().try_send_request(head.map(|()| body));
     (writer, Box::pin(answering))

@@ -89,10 +89,10 @@ impl Lease {
                 let (stream, answering) = http2::open(sender, head, has_body)?;
                 let sink =
                     if has_body { Sink::Http2 { stream, fresh: true } } else { Sink::Closed };
-                (sink, Answering::Http2(answering))
+                (sink, Answering::Http2 { answering, interims: 0 })
             }
-            Sender::Http1(sender, _) => {
-                let (writer, answering) = http1::open(sender, head, has_body);
+            Sender::Http1(sender, io) => {
+                let (writer, answering) = http1::open(sender, io, head, has_body);
                 (writer.map_or(Sink::Closed, Sink::Http1), Answering::Http1(answering))
             }
         };

@@ -12,6 +12,7 @@ mod health;
 mod held;
 mod http1;
 mod http2;
+mod interim;
 mod lease;
 mod life;
 mod names;

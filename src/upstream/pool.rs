@@ -286,8 +286,8 @@ impl Pool {
                     pool.ended(&weak);
                 });
             }
-            Connected::Http1(sender, io) => {
-                let io = http1::SharedIo::new(io);
+            Connected::Http1(sender, io, interims) => {
+                let io = http1::SharedIo::new(io, interims);
                 let socket = Rc::clone(&wire);
                 let sender = Sender::Http1(RefCell::new(sender), Rc::clone(&io));
                 let conn = Rc::new(Conn::new(sender, wire, peer, 1, retire_at));

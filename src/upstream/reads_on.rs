@@ -18,6 +18,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::interim::Interims;
 use crate::wire::Wire;
 
 /// See the module. The connection takes no other request: its [`Wire`] says that writing failed.
@@ -25,6 +26,8 @@ pub(super) struct ReadsOn<T> {
     io: T,
     wire: Rc<Wire>,
     end: End,
+    /// Where HTTP/1.1 is spoken.
+    interims: Option<Rc<Interims>>,
 }
 
 /// How the end is told.
@@ -37,12 +40,17 @@ enum End {
 
 impl<T> ReadsOn<T> {
     pub(super) fn new(io: T, wire: Rc<Wire>) -> Self {
-        Self { io, wire, end: End::AtOnce }
+        Self { io, wire, end: End::AtOnce, interims: None }
     }
 
     /// The same, with the end in a turn of its own.
     pub(super) fn ending_apart(io: T, wire: Rc<Wire>) -> Self {
         Self { end: End::Apart, ..Self::new(io, wire) }
+    }
+
+    /// Reading fails where there are too many interim responses.
+    pub(super) fn counting(self, interims: &Rc<Interims>) -> Self {
+        Self { interims: Some(Rc::clone(interims)), ..self }
     }
 
     fn taken(&self, wrote: Poll<io::Result<usize>>, all: usize) -> Poll<io::Result<usize>> {
@@ -89,7 +97,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadsOn<T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(read)
+        read?;
+        let seen = self.interims.as_ref().map_or(Ok(()), |all| all.see(&buf.filled()[before..]));
+        Poll::Ready(seen.map_err(|many| io::Error::new(io::ErrorKind::InvalidData, many)))
     }
 }
 

@@ -8,6 +8,7 @@ use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
 use super::http1::SlotWriter;
+use super::interim;
 use super::lease::Lease;
 use crate::error::{Error, Kind};
 
@@ -20,15 +21,30 @@ pub enum Broken {
     Http2(h2::Error),
     /// HTTP/1.1: the connection's end or an answer that breaks the protocol.
     Http1(hyper::Error),
+    /// The upstream sends more interim responses than a request takes.
+    Interims,
 }
 
 impl Broken {
+    /// Before the answer's head.
+    fn of_http1(error: hyper::Error) -> Self {
+        let source = std::error::Error::source(&error);
+        let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+        let cause = io.and_then(std::io::Error::get_ref);
+        if cause.is_some_and(|cause| cause.is::<interim::TooMany>()) {
+            Self::Interims
+        } else {
+            Self::Http1(error)
+        }
+    }
+
     /// The error of a stream that broke after the answer's head.
     pub fn into_cut(self) -> Error {
         match self {
             Self::Unsent(source) => Error::with(Kind::UpstreamCut, source),
             Self::Http2(source) => Error::with(Kind::UpstreamCut, source),
             Self::Http1(source) => Error::with(Kind::UpstreamCut, source),
+            Self::Interims => Kind::UpstreamInterim.into(),
         }
     }
 }
@@ -128,7 +144,12 @@ impl Sink {
 /// The answer's head, to come.
 pub enum Answering {
     /// HTTP/2.
-    Http2(h2::client::ResponseFuture),
+    Http2 {
+        /// The head.
+        answering: h2::client::ResponseFuture,
+        /// Interim responses so far.
+        interims: u8,
+    },
     /// HTTP/1.1.
     Http1(super::http1::Answering),
 }
@@ -148,9 +169,17 @@ impl Answering {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(http::response::Parts, Incomplete), Broken>> {
         match self {
-            Self::Http2(future) => {
+            Self::Http2 { answering, interims } => {
+                // Asked for one by one, they are counted; the head's own future passes over all at once.
+                while let Some(interim) = ready!(answering.poll_informational(cx)) {
+                    interim.map_err(Broken::Http2)?;
+                    if *interims == interim::MOST {
+                        return Poll::Ready(Err(Broken::Interims));
+                    }
+                    *interims += 1;
+                }
                 let answer: Response<h2::RecvStream> =
-                    ready!(Pin::new(future).poll(cx)).map_err(Broken::Http2)?;
+                    ready!(Pin::new(answering).poll(cx)).map_err(Broken::Http2)?;
                 let (parts, body) = answer.into_parts();
                 Poll::Ready(Ok((parts, Incomplete::Http2(body))))
             }
@@ -159,7 +188,7 @@ impl Answering {
                     if error.take_message().is_some() {
                         Broken::Unsent(error.into_error().into())
                     } else {
-                        Broken::Http1(error.into_error())
+                        Broken::of_http1(error.into_error())
                     }
                 })?;
                 let (parts, body) = answer.into_parts();
