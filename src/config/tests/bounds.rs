@@ -62,7 +62,7 @@ fn an_alias_counts_as_what_it_stands_for_before_it_is_copied() {
     let text = format!("a: {}[{list}]{}\n", "[&a ".repeat(14), "]".repeat(14));
     assert_first(
         &text.replace("[&a ", "&a [").replace("x, ", "x, x, x, x, "),
-        "keys and values by here",
+        "1:12: unfolds to more than 50000 keys and values",
     );
 }
 
