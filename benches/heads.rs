@@ -43,6 +43,7 @@ fn upstream(base_path: &str) -> Upstream {
         base_path: base_path.to_owned(),
         key: Some("sk-proj-9876543210987654321098765432109876543210".to_owned().into()),
         forward_authorization: false,
+        underscores_in_headers: false,
         organization: None,
         project: None,
         ca_file: None,

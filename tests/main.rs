@@ -89,5 +89,6 @@ mod timing;
 mod transparency;
 mod truncation;
 mod truncation_anywhere;
+mod underscores;
 mod unreachable;
 mod web_pages;

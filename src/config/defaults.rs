@@ -28,6 +28,9 @@ pub const RELOAD: ReloadOn = ReloadOn::Demand;
 pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(MINUTE);
 /// A client's key is not ours to spread.
 pub const FORWARD_AUTHORIZATION: bool = false;
+/// As nginx: no SDK and no API has a header with an underscore, and CGI-like servers mistake one for the
+/// same name with a hyphen.
+pub const UNDERSCORES_IN_HEADERS: bool = false;
 /// The address of the API when `OPENAI_BASE_URL` is not set, in the SDKs' form.
 pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 

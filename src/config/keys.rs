@@ -106,6 +106,12 @@ pub(super) static FORWARD_AUTHORIZATION: Key<Flag> = Key::new(
     Flag { default: d::FORWARD_AUTHORIZATION },
     "Forward the client's own `authorization` and organization headers; only without `key`.",
 );
+pub(super) static UNDERSCORES_IN_HEADERS: Key<Flag> = Key::new(
+    "underscores_in_headers",
+    Flag { default: d::UNDERSCORES_IN_HEADERS },
+    "Forward request headers whose names have underscores. CGI-like servers take `Content_Length` for \
+     `Content-Length`, so that they are dropped otherwise, as nginx does.",
+);
 pub(super) static PROTOCOL: Key<Choice<Protocol>> = Key::new(
     "protocol",
     Choice {
@@ -129,6 +135,7 @@ pub(super) static UPSTREAMS: Section = Section {
         &ORGANIZATION,
         &PROJECT,
         &FORWARD_AUTHORIZATION,
+        &UNDERSCORES_IN_HEADERS,
         &PROTOCOL,
         &CA_FILE,
         &POOL,

@@ -173,6 +173,8 @@ pub struct Upstream {
     pub key: Option<SecretString>,
     /// Forward the client's own `authorization` (and organization headers) where no key is set.
     pub forward_authorization: bool,
+    /// Whether request headers go there whose names have underscores.
+    pub underscores_in_headers: bool,
     /// `OpenAI-Organization` to send with our key.
     pub organization: Option<String>,
     /// `OpenAI-Project` to send with our key.

@@ -45,6 +45,7 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             base_path: url.base_path,
             key,
             forward_authorization: false,
+            underscores_in_headers: defaults::UNDERSCORES_IN_HEADERS,
             organization,
             project,
             ca_file: None,

@@ -9,6 +9,7 @@ use super::{Proxy, Upstream};
 use crate::config::UpstreamId;
 use crate::error::{Error, Kind};
 use crate::record::Record;
+use crate::relay::head::Withheld;
 use crate::relay::replay::{Failure, Replay, Seen, decide};
 use crate::relay::{Answer, Attempt, exchange};
 use crate::upstream::Lease;
@@ -24,10 +25,13 @@ impl Proxy {
             let lease = upstream.lease(record).await.map_err(unsent)?;
             // From the client's own head each time: what one upstream is told, its key above all, is
             // nothing that another sees.
-            let request = upstream
+            let mut request = upstream
                 .head
                 .request(head.clone(), route.prefix, lease.version())
                 .map_err(unsent)?;
+            if let Some(Withheld(lines)) = request.extensions_mut().remove() {
+                record.withheld(lines);
+            }
             // Not before: a client that waits to be told to send its body is told by this.
             poll_fn(|cx| Poll::Ready(upload.borrow_mut().gather(cx))).await.map_err(unproven)?;
             let clocks = self.clocks(trip, at);

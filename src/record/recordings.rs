@@ -71,6 +71,8 @@ pub(super) struct Recordings {
     pub(super) hangups: [u64; Hangup::ALL.len()],
     pub(super) accept_pauses: u64,
     pub(super) panics: u64,
+    /// Header lines that were not forwarded for their names' underscores.
+    pub(super) withheld: u64,
     pub(super) upstreams: Vec<UpstreamRecordings>,
     pub(super) gap_upstream: Durations,
     pub(super) gap_client: Durations,
@@ -117,6 +119,7 @@ impl Recordings {
         add_each(&mut self.hangups, &other.hangups);
         self.accept_pauses += other.accept_pauses;
         self.panics += other.panics;
+        self.withheld += other.withheld;
         self.grow(other.upstreams.len());
         for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
             sum.cold += more.cold;
@@ -148,7 +151,7 @@ impl Recordings {
         self.prevented = Default::default();
         self.sheds = Default::default();
         self.hangups = Default::default();
-        (self.accept_pauses, self.panics) = (0, 0);
+        (self.accept_pauses, self.panics, self.withheld) = (0, 0, 0);
         for upstream in &mut self.upstreams {
             upstream.cold = 0;
             upstream.connect_failures = 0;

@@ -256,6 +256,13 @@ impl Record {
         self.ledger.active.borrow_mut().replays[reason as usize] += 1;
     }
 
+    /// Lines of its head or trailers were not forwarded for their names' underscores.
+    pub fn withheld(&self, lines: u64) {
+        if lines > 0 {
+            self.ledger.active.borrow_mut().withheld += lines;
+        }
+    }
+
     /// The upstream was left for another of its group.
     pub fn failed_over(&self, to: usize, reason: FailoverReason) {
         let to = self.slots.upstream(to);

@@ -11,11 +11,13 @@ mod hop_by_hop;
 mod request;
 mod target;
 mod trailers;
+mod underscore;
 
 pub use answer::answer;
 pub use hop_by_hop::clean_hop_by_hop;
 pub use request::{BadUpstream, UpstreamHead};
-pub(crate) use trailers::clean_trailers;
+pub(crate) use trailers::{clean_request_trailers, clean_trailers};
+pub use underscore::Withheld;
 
 use http::header::{HeaderMap, HeaderValue, VIA};
 use http::{HeaderName, Version};

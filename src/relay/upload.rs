@@ -10,7 +10,7 @@ use http::HeaderMap;
 use hyper::body::Frame;
 
 use super::deadline::Deadline;
-use super::head::clean_trailers;
+use super::head::clean_request_trailers;
 use super::pace::Pace;
 use super::replay::{BodyKept, ReplayBuffer};
 use super::request_body::RequestBody;
@@ -309,7 +309,9 @@ impl Upload {
             Err(frame) => {
                 self.kept.spoil();
                 self.trailers = frame.into_trailers().ok();
-                self.trailers.iter_mut().for_each(clean_trailers);
+                if let Some(trailers) = &mut self.trailers {
+                    self.record.withheld(clean_request_trailers(trailers).0);
+                }
                 self.ended = true;
                 Ok(Bytes::new())
             }

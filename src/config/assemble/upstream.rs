@@ -45,6 +45,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
     let organization = reader.get(fields, &k::ORGANIZATION);
     let project = reader.get(fields, &k::PROJECT);
     let forward_authorization = reader.get(fields, &k::FORWARD_AUTHORIZATION);
+    let underscores_in_headers = reader.get(fields, &k::UNDERSCORES_IN_HEADERS);
     let protocol = reader.get(fields, &k::PROTOCOL);
     let ca_file = reader.get(fields, &k::CA_FILE);
     let pool = pool(reader, fields);
@@ -73,6 +74,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
         base_path: url.base_path,
         key,
         forward_authorization,
+        underscores_in_headers,
         organization,
         project,
         ca_file,

@@ -20,6 +20,8 @@ pub(super) fn sheds(text: &mut Text, all: &Recordings) {
     text.single("firstbyte_accept_pauses_total", Kind::Counter, help, all.accept_pauses);
     let help = "Panics that were caught; each failed one request.";
     text.single("firstbyte_panics_total", Kind::Counter, help, all.panics);
+    let help = "Header lines not forwarded, since their names have underscores.";
+    text.single("firstbyte_underscore_headers_dropped_total", Kind::Counter, help, all.withheld);
 }
 
 pub(super) fn ceilings(text: &mut Text, ceilings: &Ceilings) {

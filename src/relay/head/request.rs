@@ -12,6 +12,7 @@ use http::{Extensions, Method, Request, Version};
 use secrecy::ExposeSecret;
 
 use super::framing::{Coding, coding, one_length};
+use super::underscore::{Withheld, has_underscore};
 use super::{add_via, clean_hop_by_hop, target};
 use crate::config;
 use crate::error::{Error, Kind};
@@ -36,6 +37,7 @@ pub struct UpstreamHead {
     host: HeaderValue,
     base_path: Box<str>,
     credentials: Credentials,
+    underscores: bool,
     via: bool,
 }
 
@@ -101,6 +103,7 @@ impl UpstreamHead {
             host,
             base_path: upstream.base_path.as_str().into(),
             credentials: Credentials::of(upstream)?,
+            underscores: upstream.underscores_in_headers,
             via,
         })
     }
@@ -108,8 +111,8 @@ impl UpstreamHead {
     /// The client's head as the upstream is to see it, in place.
     ///
     /// `prefix` is the matched route's ([`Match::prefix`](crate::route::Match)); `version` is how
-    /// HTTP is spoken on the connection: `HTTP_2`, or else HTTP/1.1. Extensions are dropped. Fails
-    /// with [`Kind::MethodRefused`], with [`Kind::BadRequest`] where the head could be understood in
+    /// HTTP is spoken on the connection: `HTTP_2`, or else HTTP/1.1. Extensions are dropped; of ours
+    /// there is [`Withheld`] where header lines were left out for their names' underscores. Fails with [`Kind::MethodRefused`], with [`Kind::BadRequest`] where the head could be understood in
     /// two ways (the client's connection should then close), and with [`Kind::Internal`] if `prefix`
     /// is not the path's.
     pub fn request(
@@ -127,7 +130,7 @@ impl UpstreamHead {
         let asked = std::mem::take(&mut head.uri);
         let target = target::rewrite(&head.method, asked, prefix, &self.base_path)?;
         clean_hop_by_hop(&mut head.headers);
-        self.credentials.replace(&mut head.headers);
+        let withheld = self.replace(&mut head.headers);
         // A compressor may hold frames back until it has a block's worth.
         head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if self.via {
@@ -135,7 +138,32 @@ impl UpstreamHead {
         }
         self.address(&mut head, target, version)?;
         head.extensions = Extensions::new();
+        if withheld > 0 {
+            head.extensions.insert(Withheld(withheld));
+        }
         Ok(Request::from_parts(head, ()))
+    }
+
+    /// Takes out what the client may not say, its credentials unless they are to pass, and puts ours
+    /// in. How many lines went for their names' underscores.
+    fn replace(&self, headers: &mut HeaderMap) -> u64 {
+        let goes = |name: &&HeaderName| {
+            let name = name.as_str();
+            let is_other = !self.underscores && has_underscore(name);
+            is_other || is_untrusted(name) || self.credentials.displace(name)
+        };
+        // Our key is inserted over the client's, so that this is nearly always empty.
+        let gone: Vec<HeaderName> = headers.keys().filter(goes).cloned().collect();
+        let mut withheld = 0;
+        for name in gone {
+            let before = headers.len();
+            headers.remove(&name);
+            if has_underscore(name.as_str()) {
+                withheld += (before - headers.len()) as u64;
+            }
+        }
+        self.credentials.put_in(headers);
+        withheld
     }
 
     /// Target and authority, in the form of the version.
@@ -186,19 +214,15 @@ impl Credentials {
         })
     }
 
-    /// Takes out what the client may not say, its credentials unless they are to pass, and puts
-    /// ours in.
-    fn replace(&self, headers: &mut HeaderMap) {
-        let goes = |name: &&HeaderName| match (self, name.as_str()) {
-            (_, name) if is_untrusted(name) => true,
+    /// Whether a client's header of this name goes for them.
+    fn displace(&self, name: &str) -> bool {
+        match (self, name) {
             (Self::Clients, _) | (Self::Ours { .. }, "authorization") => false,
             (_, name) => is_credential(name),
-        };
-        // Our key is inserted over the client's, so that this is nearly always empty.
-        let gone: Vec<HeaderName> = headers.keys().filter(goes).cloned().collect();
-        for name in gone {
-            headers.remove(name);
         }
+    }
+
+    fn put_in(&self, headers: &mut HeaderMap) {
         match self {
             Self::Ours { authorization, organization, project } => {
                 headers.insert(AUTHORIZATION, authorization.clone());

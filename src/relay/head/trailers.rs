@@ -3,6 +3,7 @@
 use http::header::HeaderMap;
 
 use super::clean_hop_by_hop;
+use super::underscore::{Withheld, has_underscore};
 
 /// Takes out what no trailer may say (RFC 9110, section 6.5.1): a reader that merges trailers into the
 /// head would take it for what frames, routes, authenticates or describes the message, after all of that
@@ -13,6 +14,18 @@ pub(crate) fn clean_trailers(lines: &mut HeaderMap) {
     for name in gone {
         lines.remove(name);
     }
+}
+
+/// The same toward an upstream, where names with underscores go too.
+pub(crate) fn clean_request_trailers(lines: &mut HeaderMap) -> Withheld {
+    let before = lines.len();
+    let gone: Vec<_> = lines.keys().filter(|name| has_underscore(name.as_str())).cloned().collect();
+    for name in gone {
+        lines.remove(name);
+    }
+    let withheld = Withheld((before - lines.len()) as u64);
+    clean_trailers(lines);
+    withheld
 }
 
 fn may_trail(name: &str) -> bool {
@@ -74,5 +87,21 @@ mod tests {
         kept.sort_unstable();
         let expected = [("server-timing", "db;dur=1"), ("x-sum", "1"), ("x-sum", "2")];
         assert_eq!(kept, expected.map(|(name, value)| (name, value.to_owned())));
+    }
+    #[test]
+    fn toward_an_upstream_names_with_underscores_are_gone_and_counted() {
+        let mut lines = HeaderMap::new();
+        for (name, value) in [
+            ("content_length", "5"),
+            ("x_sum", "1"),
+            ("x_sum", "2"),
+            ("x-sum", "3"),
+            ("connection", "x-named"),
+            ("x-named", "1"),
+        ] {
+            lines.append(name, HeaderValue::from_static(value));
+        }
+        assert_eq!(clean_request_trailers(&mut lines), Withheld(3));
+        assert_eq!(lines.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["x-sum"]);
     }
 }

@@ -17,6 +17,7 @@ fn upstream() -> Upstream {
         base_path: "/v1".to_owned(),
         key: Some(KEY.to_owned().into()),
         forward_authorization: false,
+        underscores_in_headers: false,
         organization: Some("org-ours".to_owned()),
         project: None,
         ca_file: None,
@@ -229,4 +230,28 @@ fn a_key_that_is_no_header_value_is_refused_without_being_told() {
     let error = UpstreamHead::new(&broken, true).unwrap_err();
     assert_eq!(error.field, "key");
     assert!(!format!("{error} {error:?}").contains("canary"));
+}
+
+#[test]
+fn names_with_underscores_go_unless_they_are_to_pass_and_are_counted_by_line() {
+    let lines = [
+        ("Transfer_Encoding", "chunked"),
+        ("content_length", "5"),
+        ("OpenAI_Organization", "org-theirs"),
+        ("x_a", "1"),
+        ("x_a", "2"),
+        ("_", "3"),
+        ("x-a", "4"),
+    ];
+    for version in [Version::HTTP_2, Version::HTTP_11] {
+        let request = sent(&upstream(), &lines, version);
+        assert!(request.headers().keys().all(|name| !name.as_str().contains('_')));
+        assert_eq!(values(&request, "x-a"), ["4"]);
+        assert_eq!(request.extensions().get(), Some(&Withheld(6)));
+        let passing = Upstream { underscores_in_headers: true, ..upstream() };
+        let request = sent(&passing, &lines, version);
+        assert_eq!(values(&request, "x_a"), ["1", "2"]);
+        assert!(request.extensions().is_empty());
+        assert!(sent(&upstream(), &[("x-a", "4")], version).extensions().is_empty());
+    }
 }
