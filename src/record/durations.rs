@@ -53,10 +53,12 @@ impl Durations {
         }
     }
 
-    /// Forgets the values and keeps the memory, so that a recycled set does not allocate again.
+    /// Forgets the values. The memory is kept, so that a recycled set does not allocate again, but given up
+    /// where there was no value: after a peak each of a worker's sets would keep two megabytes.
     pub(super) fn clear(&mut self) {
-        if let Some(counts) = self.counts.as_mut().filter(|counts| !counts.is_empty()) {
-            counts.reset();
+        match &mut self.counts {
+            Some(counts) if !counts.is_empty() => counts.reset(),
+            unused => *unused = None,
         }
         self.sum_ns = 0;
         self.max_ns = 0;
@@ -165,6 +167,15 @@ mod tests {
         assert!(all.quantile_us(0.5).abs() < 1e-9);
         all.record(Duration::from_micros(7));
         assert!((all.max_us() - 7.0).abs() < 1e-9 && all.quantile_us(1.0) <= 7.0);
+    }
+
+    #[test]
+    fn a_set_without_a_value_since_it_was_cleared_gives_its_memory_up_and_a_used_one_keeps_it() {
+        let mut all = of([1_000_000]);
+        all.clear();
+        assert!(all.counts.is_some());
+        all.clear();
+        assert!(all.counts.is_none());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Worker threads: one per core, pinned, each with a current-thread runtime and pools of its own.
 
 mod build;
+pub(crate) mod give_back;
 mod memory;
 mod plan;
 mod probing;

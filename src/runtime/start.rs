@@ -10,6 +10,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Order;
+use super::give_back;
 use super::memory;
 use super::plan::{Draft, Grounds};
 use super::reload::{Applied, Reloader};
@@ -249,6 +250,7 @@ fn start_admin(
         .name("admin".into())
         .spawn(move || {
             runtime.block_on(async {
+                tokio::spawn(give_back::empty_pages());
                 tokio::select! { () = serving => {} _gone = stopped => {} }
             });
             // A reload that still waits for a file holds up no end.

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Order;
 use super::build::{Built, first};
+use super::give_back;
 use super::plan::Plan;
 use super::probing;
 use super::running::Warmed;
@@ -40,7 +41,10 @@ pub(super) fn work(luggage: Luggage) -> usize {
     kernel::pin(luggage.index);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     match runtime {
-        Ok(runtime) => runtime.block_on(serve(luggage)),
+        Ok(runtime) => runtime.block_on(async {
+            tokio::task::spawn_local(give_back::empty_pages());
+            serve(luggage).await
+        }),
         Err(_shortage) => 0,
     }
 }

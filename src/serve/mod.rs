@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::handover::{Inherited, Invocation};
 use crate::kernel;
-use crate::runtime::{self, Origin, Reloader, Running};
+use crate::runtime::{self, Origin, Reloader, Running, give_back};
 use upgrade::Upgrade;
 
 /// How long the end waits for a successor that is to be ended with it.
@@ -62,6 +62,8 @@ async fn serve(origin: Origin) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     notify::tell(notify::READY);
+    tokio::spawn(give_back::empty_pages());
+    tokio::spawn(give_back::freed_pages());
     let watching = watch::watch(proxy.reloader())?;
     let reloading = tokio::spawn(reload_at(reloads, Arc::clone(proxy.reloader())));
     let (proxy, cause) = until_the_end(proxy, &mut ends, Upgrade::new(upgrades, called)).await;
