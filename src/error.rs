@@ -61,6 +61,10 @@ pub enum Kind {
     HeadTooLarge,
     /// The request's head has more lines than `limits.headers`.
     TooManyHeaders,
+    /// The request's head is larger than the upstream says that it takes.
+    UpstreamHeadLimit,
+    /// The request's trailers are larger than the upstream says that it takes.
+    TrailersTooLarge,
     /// The request's first line is longer than `limits.header_bytes`, or its target than 64 KiB.
     TargetTooLong,
     /// The request is not one that may be forwarded; the text names the fault, and goes to the client.
@@ -127,6 +131,9 @@ pub enum Kind {
     UpstreamProtocol,
     /// The upstream sends interim responses (1xx) and no final one.
     UpstreamInterim,
+    /// A head or the trailers of the upstream's answer are more than `limits.response_header_bytes` or
+    /// `limits.response_headers`.
+    AnswerHeadTooLarge,
     /// The upstream failed after its head.
     UpstreamCut,
     /// A fault of the proxy's own.

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on says where and why")]
 
 mod accused;
+mod answer_heads;
 mod burst;
 mod bytes;
 mod cancel;

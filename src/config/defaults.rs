@@ -96,6 +96,10 @@ pub const STREAMS: usize = 16_384;
 pub const HEADER_BYTES: usize = 64 * KIB;
 /// Apache httpd takes 100 by default (`LimitRequestFields`).
 pub const HEADERS: usize = 128;
+/// As for requests. OpenAI's answers have 2 KiB.
+pub const RESPONSE_HEADER_BYTES: usize = 64 * KIB;
+/// Envoy's bound; HAProxy's is 101. OpenAI's answers have 30.
+pub const RESPONSE_HEADERS: usize = 100;
 /// Chat requests with long context fit; an audio upload is not kept.
 pub const REPLAY_BYTES: usize = MIB;
 /// A process that the kernel kills takes every stream with it, and where there is no control group with a
@@ -241,6 +245,8 @@ impl Default for Limits {
             streams: STREAMS,
             header_bytes: HEADER_BYTES,
             headers: HEADERS,
+            response_header_bytes: RESPONSE_HEADER_BYTES,
+            response_headers: RESPONSE_HEADERS,
             replay_bytes: REPLAY_BYTES,
             memory: MEMORY,
         }

@@ -294,6 +294,10 @@ pub struct Limits {
     pub header_bytes: usize,
     /// A request head's header lines.
     pub headers: usize,
+    /// Bytes of an answer's head, names and values and 32 for each line; and of its trailers.
+    pub response_header_bytes: usize,
+    /// Header lines of the same.
+    pub response_headers: usize,
     /// Bytes of a request body kept for a safe replay.
     pub replay_bytes: usize,
     /// What memory may be used before new requests are refused.

@@ -34,6 +34,8 @@ impl Kind {
             Self::MethodRefused => Row(Client, Refused, 405, "method_refused", bad),
             Self::HeadTooLarge => Row(Client, Refused, 431, "head_too_large", bad),
             Self::TooManyHeaders => Row(Client, Refused, 431, "too_many_headers", bad),
+            Self::UpstreamHeadLimit => Row(Client, Refused, 431, "upstream_head_limit", bad),
+            Self::TrailersTooLarge => Row(Client, Refused, 431, "trailers_too_large", bad),
             Self::TargetTooLong => Row(Client, Refused, 414, "target_too_long", bad),
             Self::BadRequest(_) => Row(Client, Refused, 400, "bad_request", bad),
             Self::HeadSlow => Row(Client, Timeout, 408, "head_slow", bad),
@@ -89,6 +91,13 @@ impl Kind {
             Self::UpstreamInterim => {
                 Row(Upstream, Failed, 502, "upstream_interim", "http_protocol_error")
             }
+            Self::AnswerHeadTooLarge => Row(
+                Upstream,
+                Failed,
+                502,
+                "answer_head_too_large",
+                "http_response_header_section_size",
+            ),
             Self::UpstreamCut => Row(Upstream, Failed, 502, "upstream_cut", cut),
             Self::Internal => Row(Proxy, Refused, 500, "internal", "proxy_internal_error"),
         }
@@ -107,6 +116,12 @@ impl Kind {
             Self::MethodRefused => "This proxy forwards neither CONNECT nor TRACE.",
             Self::HeadTooLarge => "The request's headers are too large; send fewer bytes of them.",
             Self::TooManyHeaders => "The request has too many headers; send fewer.",
+            Self::UpstreamHeadLimit => {
+                "The request's headers are larger than the upstream takes; send fewer bytes of them."
+            }
+            Self::TrailersTooLarge => {
+                "The request's trailers are larger than the upstream takes; send fewer."
+            }
             Self::TargetTooLong => "The request's URL is too long; send a shorter one.",
             Self::BadRequest(why) => why,
             Self::HeadSlow => "The request's head stopped arriving; send it again.",
@@ -153,6 +168,9 @@ impl Kind {
             Self::UpstreamProtocol => "The upstream's answer breaks HTTP; look at the upstream.",
             Self::UpstreamInterim => {
                 "The upstream sent interim (1xx) responses and no final one; look at the upstream."
+            }
+            Self::AnswerHeadTooLarge => {
+                "The upstream's answer has more headers than this proxy takes; look at the upstream."
             }
             Self::UpstreamCut => "The upstream failed in the middle of its answer.",
             Self::Internal => "The proxy failed; its log has this request's id.",

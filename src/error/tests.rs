@@ -18,7 +18,9 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::ForeignHost => Kind::MethodRefused,
         Kind::MethodRefused => Kind::HeadTooLarge,
         Kind::HeadTooLarge => Kind::TooManyHeaders,
-        Kind::TooManyHeaders => Kind::TargetTooLong,
+        Kind::TooManyHeaders => Kind::UpstreamHeadLimit,
+        Kind::UpstreamHeadLimit => Kind::TrailersTooLarge,
+        Kind::TrailersTooLarge => Kind::TargetTooLong,
         Kind::TargetTooLong => Kind::BadRequest("Two \"Host\" headers.\\"),
         Kind::BadRequest(_) => Kind::HeadSlow,
         Kind::HeadSlow => Kind::BodyIdle,
@@ -51,7 +53,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::UpstreamClosed => Kind::UpstreamGoaway,
         Kind::UpstreamGoaway => Kind::UpstreamProtocol,
         Kind::UpstreamProtocol => Kind::UpstreamInterim,
-        Kind::UpstreamInterim => Kind::UpstreamCut,
+        Kind::UpstreamInterim => Kind::AnswerHeadTooLarge,
+        Kind::AnswerHeadTooLarge => Kind::UpstreamCut,
         Kind::UpstreamCut => Kind::Internal,
         Kind::Internal => return None,
     })
@@ -78,7 +81,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 41);
+    assert_eq!(all().count(), 44);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

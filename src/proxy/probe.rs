@@ -45,7 +45,7 @@ impl Proxy {
         let head = upstream.head.request(head, "", lease.version())?;
         let Stream { mut answering, lease, .. } =
             lease.open(head, false, &record).map_err(Broken::into_cut)?;
-        let answer = poll_fn(|cx| answering.poll_head(cx)).await;
+        let answer = poll_fn(|cx| answering.poll_head(cx, lease.head_limit())).await;
         let (head, body) = answer.map_err(Broken::into_cut)?;
         Source::new(body, lease, true).pass_over();
         Ok(head.status)

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::outcome::{Ejection, Silence};
+use super::outcome::{Ejection, Oversize, Silence};
 use super::recordings::{Recordings, UpstreamRecordings};
 
 /// What a worker records into; swapped whole when the hub asks. Borrowed only inside one call of
@@ -121,6 +121,12 @@ impl UpstreamMeters {
     /// A connection was given up: frames without a purpose came without end.
     pub fn flooded(&self) {
         self.active.borrow_mut().upstream(self.id, |upstream| upstream.floods += 1);
+    }
+
+    /// A head or trailers too large for somebody.
+    pub fn oversize(&self, what: Oversize) {
+        let count = |upstream: &mut UpstreamRecordings| upstream.oversizes[what as usize] += 1;
+        self.active.borrow_mut().upstream(self.id, count);
     }
 
     /// A probe came back.

@@ -102,6 +102,7 @@ pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
     ends::timeouts(&mut text, hub, &totals.recordings);
     ends::silences(&mut text, hub, &totals.recordings);
     ends::floods(&mut text, hub, &totals.recordings);
+    ends::oversizes(&mut text, hub, &totals.recordings);
     ends::probes(&mut text, hub, &totals.recordings);
     sheds::sheds(&mut text, &totals.recordings);
     sheds::ceilings(&mut text, &hub.ceilings);

@@ -36,7 +36,8 @@ pub use id::RequestId;
 pub use meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
 pub use names::{Full, Places};
 pub use outcome::{
-    Clock, Ejection, FailoverReason, Hangup, Outcome, Prevented, ReplayReason, Shed, Silence,
+    Clock, Ejection, FailoverReason, Hangup, Outcome, Oversize, Prevented, ReplayReason, Shed,
+    Silence,
 };
 pub use request::{Leased, Opened, Record};
 pub use worker::{Recorder, WorkerSeat};

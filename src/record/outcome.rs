@@ -204,6 +204,29 @@ impl Ejection {
     }
 }
 
+/// What became of a head that is too large for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oversize {
+    /// A request that may cost its connection went on one kept apart.
+    Apart,
+    /// A request's head or trailers are more than the upstream says it takes: 431.
+    Request,
+    /// A head or the trailers of an answer are more than we take.
+    Answer,
+}
+
+impl Oversize {
+    pub(super) const ALL: [Oversize; 3] = [Oversize::Apart, Oversize::Request, Oversize::Answer];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Oversize::Apart => "apart",
+            Oversize::Request => "request",
+            Oversize::Answer => "answer",
+        }
+    }
+}
+
 /// What became of a connection whose peer fell silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Silence {

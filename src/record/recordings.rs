@@ -6,8 +6,8 @@ use http::StatusCode;
 
 use super::durations::Durations;
 use super::outcome::{
-    Clock, Ejection, FailoverReason, Hangup, HedgeEnd, Outcome, Prevented, ReplayReason, Shed,
-    Silence,
+    Clock, Ejection, FailoverReason, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason,
+    Shed, Silence,
 };
 
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
@@ -53,6 +53,7 @@ pub(super) struct UpstreamRecordings {
     pub(super) silences: [u64; Silence::ALL.len()],
     /// Connections given up for frames without a purpose.
     pub(super) floods: u64,
+    pub(super) oversizes: [u64; Oversize::ALL.len()],
     /// Probes that failed, and that did not.
     pub(super) probes: [u64; PROBES.len()],
 }
@@ -131,6 +132,7 @@ impl Recordings {
             add_each(&mut sum.ejections, &more.ejections);
             add_each(&mut sum.timeouts, &more.timeouts);
             add_each(&mut sum.silences, &more.silences);
+            add_each(&mut sum.oversizes, &more.oversizes);
             add_each(&mut sum.probes, &more.probes);
             for (sum, more) in sum.distributions_mut().into_iter().zip(more.distributions()) {
                 sum.absorb(more);
@@ -162,6 +164,7 @@ impl Recordings {
             upstream.ejections = Default::default();
             upstream.timeouts = Default::default();
             upstream.silences = Default::default();
+            upstream.oversizes = Default::default();
             upstream.probes = Default::default();
             upstream.distributions_mut().into_iter().for_each(Durations::clear);
         }

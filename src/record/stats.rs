@@ -7,7 +7,7 @@ use super::durations::Durations;
 use super::hub::{Hub, Totals};
 use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
 use super::outcome::{
-    Clock, Ejection, Hangup, HedgeEnd, Outcome, Prevented, ReplayReason, Shed, Silence,
+    Clock, Ejection, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Shed, Silence,
 };
 use super::recordings::{PROBES, Recordings, UpstreamRecordings};
 
@@ -129,6 +129,7 @@ fn upstreams(hub: &Hub, totals: &Totals) -> Vec<Value> {
                 "connect_failures": all.connect_failures,
                 "retries": all.retries,
                 "silent_to_workers": now.silent,
+                "oversize_heads": counts(Oversize::ALL.map(Oversize::label), all.oversizes),
                 "silences": counts(Silence::ALL.map(Silence::label), all.silences),
                 "hedges": counts(HedgeEnd::ALL.map(HedgeEnd::label), all.hedges),
                 "hedge_losers": all.overtaken,

@@ -12,7 +12,7 @@ use super::deadline::Deadline;
 use super::replay::Failure;
 use super::upload::Upload;
 use crate::error::{Error, Kind};
-use crate::record::{Clock, Record};
+use crate::record::{Clock, Oversize, Record};
 use crate::upstream::{Broken, Lease, Sink, Source, Stream};
 
 /// The three clocks of an upstream, and whether the second runs before the client has the head.
@@ -71,12 +71,22 @@ pub async fn exchange(
         if uploading {
             match upload.borrow_mut().poll(cx, &mut sink) {
                 Poll::Ready(Ok(())) => uploading = false,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(unproven(error))),
+                Poll::Ready(Err(error)) => {
+                    if error.kind() == Kind::TrailersTooLarge {
+                        lease.oversize(Oversize::Request);
+                    }
+                    return Poll::Ready(Err(unproven(error)));
+                }
                 Poll::Pending => {}
             }
         }
-        if let Poll::Ready(answer) = answering.poll_head(cx) {
-            return Poll::Ready(answer.map_err(|broken| failed(broken, lease.is_suspect())));
+        if let Poll::Ready(answer) = answering.poll_head(cx, lease.head_limit()) {
+            return Poll::Ready(answer.map_err(|broken| {
+                if matches!(broken, Broken::HeadTooLarge) {
+                    lease.oversize(Oversize::Answer);
+                }
+                failed(broken, lease.is_suspect())
+            }));
         }
         let due = began.max(upload.borrow().progress()) + clocks.head;
         ready!(deadline.poll(cx, due));
@@ -140,6 +150,7 @@ fn failed(broken: Broken, suspect: bool) -> Attempt {
             Attempt { error: Error::with(kind, source), failure }
         }
         Broken::Interims => unproven(Kind::UpstreamInterim.into()),
+        Broken::HeadTooLarge => unproven(Kind::AnswerHeadTooLarge.into()),
         Broken::Http1(source) => {
             let kind =
                 if source.is_parse() { Kind::UpstreamProtocol } else { Kind::UpstreamClosed };

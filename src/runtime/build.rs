@@ -58,7 +58,8 @@ fn build(
         } else {
             let (tls, name) = (plan.tls(id), plan.name(id)?);
             let meant = Arc::new(meant.clone());
-            let pool = Pool::new(id, meant, tls, name, recorder.clone()).ok()?;
+            let heads = plan.answer_heads();
+            let pool = Pool::new(id, meant, tls, name, heads, recorder.clone()).ok()?;
             fresh.push(Rc::clone(&pool));
             Held::new(pool)
         };

@@ -12,7 +12,7 @@ use crate::admit::Gate;
 use crate::config::{Config, Scheme, Upstream, read_file, shares_connections};
 use crate::record::{Full, Hub, Places};
 use crate::relay::head::UpstreamHead;
-use crate::upstream::{Name, Resolver, Roots, client_config};
+use crate::upstream::{HeadLimit, Name, Resolver, Roots, client_config};
 
 /// Shared by all workers, and kept until the next one is in force.
 pub(super) struct Plan {
@@ -138,8 +138,18 @@ impl Plan {
         self.links.get(id)?.trust.tls.clone()
     }
 
-    /// The upstream of `before` whose connections serve upstream `id` too.
+    /// What is taken of answers.
+    pub(super) fn answer_heads(&self) -> HeadLimit {
+        let limits = &self.config.limits;
+        HeadLimit { bytes: limits.response_header_bytes, lines: limits.response_headers }
+    }
+
+    /// The upstream of `before` whose connections serve upstream `id` too. What is taken of answers was
+    /// announced on them.
     pub(super) fn same_as(&self, id: usize, before: &Plan) -> Option<usize> {
+        if self.answer_heads() != before.answer_heads() {
+            return None;
+        }
         let (upstream, link) = (self.config.upstreams.get(id)?, self.links.get(id)?);
         before.link(upstream, link.trust.ca.as_deref()).map(|(id, _)| id)
     }

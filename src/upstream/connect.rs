@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::greeting::{Greeting, PeerTakes};
+use super::head_size::HeadLimit;
 use super::http1::SlotBody;
 use super::interim::Interims;
 use super::names::Name;
@@ -41,6 +43,7 @@ pub(super) enum Connected {
         h2::client::SendRequest<Bytes>,
         h2::client::Connection<Watched<ReadsOn<Transport>>, Bytes>,
         h2::PingPong,
+        PeerTakes,
     ),
     Http1(
         hyper::client::conn::http1::SendRequest<SlotBody>,
@@ -62,6 +65,7 @@ pub(super) struct Connector {
     settings: Arc<config::Upstream>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     name: Name,
+    heads: HeadLimit,
 }
 
 impl Connector {
@@ -69,6 +73,7 @@ impl Connector {
         settings: Arc<config::Upstream>,
         tls: Option<Arc<ClientConfig>>,
         name: Name,
+        heads: HeadLimit,
     ) -> Result<Self, Error> {
         let tls = match (settings.scheme, tls) {
             (Scheme::Https, Some(tls)) => {
@@ -78,7 +83,18 @@ impl Connector {
             }
             _ => None,
         };
-        Ok(Self { settings, tls, name })
+        Ok(Self { settings, tls, name, heads })
+    }
+
+    /// The same by other settings.
+    pub(super) fn by(&self, settings: Arc<config::Upstream>) -> Self {
+        let (tls, name) = (self.tls.clone(), self.name.clone());
+        Self { settings, tls, name, heads: self.heads }
+    }
+
+    /// What is taken of answers.
+    pub(super) fn heads(&self) -> HeadLimit {
+        self.heads
     }
 
     /// What the upstream's name leads to.
@@ -129,7 +145,7 @@ impl Connector {
             let io = Transport::Clear(stamped);
             return match self.settings.protocol {
                 Protocol::Http2 => self.http2(io, wire).await,
-                Protocol::Auto | Protocol::Http1 => Self::http1(io, wire).await,
+                Protocol::Auto | Protocol::Http1 => self.http1(io, wire).await,
             };
         };
         let tls = connector
@@ -141,7 +157,7 @@ impl Connector {
             return Err(Error::with(Kind::UpstreamHandshake, "the upstream does not offer h2"));
         }
         let io = Transport::Tls(Box::new(tls));
-        if offered_http2 { self.http2(io, wire).await } else { Self::http1(io, wire).await }
+        if offered_http2 { self.http2(io, wire).await } else { self.http1(io, wire).await }
     }
 
     async fn http2(&self, io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
@@ -149,21 +165,22 @@ impl Connector {
             Error::with(Kind::UpstreamHandshake, error)
         };
         let tally = Rc::new(RefCell::new(Tally::of_upstream(Instant::now())));
-        let io = ReadsOn::ending_apart(io, Rc::clone(&wire));
-        let io = Watched::new(io, wire, tally);
+        let peer_takes = PeerTakes::default();
+        let takes = u32::try_from(self.heads.bytes).unwrap_or(u32::MAX);
+        let greeting = Greeting::new(takes, Rc::clone(&peer_takes));
+        let io = ReadsOn::greeting(io, Rc::clone(&wire), greeting);
         let (sender, mut connection) = http2::builder(&self.settings.pool)
-            .handshake(io)
+            .handshake(Watched::new(io, wire, tally))
             .await
             .map_err(|error| failed(error.into()))?;
         let pings = http2::warm(&mut connection).await.map_err(failed)?;
-        Ok(Connected::Http2(sender, connection, pings))
+        Ok(Connected::Http2(sender, connection, pings, peer_takes))
     }
 
-    async fn http1(io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
+    async fn http1(&self, io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
         let interims = Rc::new(Interims::default());
         let io = ReadsOn::new(io, wire).counting(&interims);
-        let (sender, connection) = hyper::client::conn::http1::Builder::new()
-            .max_buf_size(http1::BUFFER)
+        let (sender, connection) = http1::builder(self.heads)
             .handshake(hyper_util::rt::TokioIo::new(io))
             .await
             .map_err(|error| Error::with(Kind::UpstreamHandshake, error))?;

@@ -44,6 +44,10 @@ pub(super) struct Conn {
     pub(super) served: Cell<u64>,
     /// Streams that may be in flight at once.
     pub(super) cap: Cell<usize>,
+    /// The largest head that the peer says it takes, in bytes as [`super::HeadSize`] counts them.
+    pub(super) takes: usize,
+    /// What [`Conn::served`] was when the connection was last looked at.
+    pub(super) seen: Cell<u64>,
     /// HTTP/1.1 only: the last answer was read to its end but the connection is not ready yet.
     pub(super) resting: Cell<bool>,
     /// It carried nothing at the pool's last look.
@@ -65,7 +69,7 @@ impl Conn {
         sender: Sender,
         wire: Rc<Wire>,
         peer: SocketAddr,
-        cap: usize,
+        (cap, takes): (usize, Option<u32>),
         retire_at: Instant,
     ) -> Self {
         Self {
@@ -77,6 +81,8 @@ impl Conn {
             in_flight: Cell::new(0),
             served: Cell::new(0),
             cap: Cell::new(cap),
+            takes: takes.map_or(usize::MAX, |takes| takes as usize),
+            seen: Cell::new(0),
             resting: Cell::new(false),
             idle: Cell::new(None),
             mourned: Cell::new(false),
@@ -94,6 +100,11 @@ impl Conn {
             return 0;
         }
         self.cap.get().saturating_sub(self.in_flight.get())
+    }
+
+    /// Nothing was asked since this was last called, and nothing is under way.
+    pub(super) fn rests(&self) -> bool {
+        self.in_flight.get() == 0 && self.seen.replace(self.served.get()) == self.served.get()
     }
 
     pub(super) fn version(&self) -> http::Version {

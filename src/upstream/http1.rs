@@ -9,11 +9,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{Connection, SendRequest};
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::connect::Transport;
 use super::connection::{Conn, Sender};
+use super::head_size::HeadLimit;
 use super::interim::Interims;
 use super::pool::Pool;
 use super::reads_on::ReadsOn;
@@ -21,6 +22,9 @@ use super::reads_on::ReadsOn;
 /// What hyper reads at once, at most (400 KiB unless set): it decodes a whole read in one turn of the task,
 /// where what comes is no part of a body.
 pub(super) const BUFFER: usize = 64 * 1024;
+
+/// The lines of a head that it reads without memory of their own.
+const USUAL_LINES: usize = 100;
 
 /// An answer's head, to come. The one box that HTTP/1.1 costs a request: hyper's future has no name.
 pub(super) type Answering =
@@ -202,6 +206,16 @@ impl SharedIo {
         drop(driver);
         if self.in_hand.get() { Poll::Pending } else { self.poll(cx) }
     }
+}
+
+/// The handshake with our limits. hyper's own bound on lines is met without memory of its own.
+pub(super) fn builder(heads: HeadLimit) -> Builder {
+    let mut builder = Builder::new();
+    builder.max_header_size(heads.bytes).max_buf_size(BUFFER.max(heads.bytes));
+    if heads.lines != USUAL_LINES {
+        builder.max_headers(heads.lines);
+    }
+    builder
 }
 
 /// Puts a request on an idle connection; the writer is there where a body is to follow.

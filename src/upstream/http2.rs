@@ -32,6 +32,12 @@ const RESET_STREAMS: usize = 4096;
 /// reads slowly makes us hold no more of each. The kernel's own buffer is what keeps the path full.
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// What h2 keeps at most of a head. What we take is less, and decided over each head
+/// ([`super::HeadLimit`]): a larger one fails its stream with a reason of its own, and trailers that h2 cuts
+/// short can be told from whole ones. h2 ends the connection, and every stream on it, at four times this: 64
+/// MiB are what 16 KiB of references to the largest field can make, the most that one frame holds.
+const READS: u32 = 16 * 1024 * 1024;
+
 /// The handshake with our limits; the connection still has to be driven.
 pub(super) fn builder(pool: &config::Pool) -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
@@ -46,6 +52,7 @@ pub(super) fn builder(pool: &config::Pool) -> h2::client::Builder {
         // byte and unread bytes are at most the window, so that this cannot run out before the
         // window does: the window stays the one bound. The relay drains promptly besides.
         .data_frame_budget((pool.connection_window as usize).saturating_mul(255))
+        .max_header_list_size(READS)
         .enable_push(false);
     builder
 }

@@ -7,12 +7,13 @@ use std::time::Instant;
 use http::Request;
 
 use super::connection::{Conn, Sender, State};
+use super::head_size::HeadLimit;
 use super::http1::SharedIo;
 use super::pool::Pool;
 use super::stream::{Answering, Broken, Sink, Stream};
 use super::{http1, http2};
 use crate::admit::Place;
-use crate::record::{GaugeGuard, Record};
+use crate::record::{GaugeGuard, Oversize, Record};
 use crate::wire::Wire;
 
 /// The right to one stream on one connection. Given back when dropped; if the stream was opened and
@@ -42,6 +43,9 @@ impl Lease {
         conn.in_flight.set(conn.in_flight.get() + 1);
         conn.served.set(conn.served.get() + 1);
         pool.check_requests(&conn);
+        if pool.is_apart() {
+            pool.meters().oversize(Oversize::Apart);
+        }
         Self {
             nth: conn.served.get(),
             conn,
@@ -69,6 +73,21 @@ impl Lease {
         self.conn.version()
     }
 
+    /// The largest head that the upstream says it takes, in bytes as [`super::HeadSize`] counts them.
+    pub fn takes(&self) -> usize {
+        self.conn.takes
+    }
+
+    /// A head or trailers of its request, or of the answer, are too large.
+    pub fn oversize(&self, what: Oversize) {
+        self.pool.meters().oversize(what);
+    }
+
+    /// What is taken of answers.
+    pub fn head_limit(&self) -> HeadLimit {
+        self.pool.head_limit()
+    }
+
     /// The connection's socket.
     pub fn wire(&self) -> &Rc<Wire> {
         &self.conn.wire
@@ -87,8 +106,12 @@ impl Lease {
         let (sink, answering) = match &self.conn.sender {
             Sender::Http2(sender, _) => {
                 let (stream, answering) = http2::open(sender, head, has_body)?;
-                let sink =
-                    if has_body { Sink::Http2 { stream, fresh: true } } else { Sink::Closed };
+                let takes = self.pool.is_apart().then_some(self.conn.takes);
+                let sink = if has_body {
+                    Sink::Http2 { stream, fresh: true, takes }
+                } else {
+                    Sink::Closed
+                };
                 (sink, Answering::Http2 { answering, interims: 0 })
             }
             Sender::Http1(sender, io) => {

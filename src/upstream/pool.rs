@@ -4,6 +4,7 @@
 //! by tasks of their own. Waiting is bounded in length and time. All of one thread: a borrow never
 //! outlives a call.
 
+mod apart;
 mod flood;
 pub(super) mod idle;
 mod queue;
@@ -23,6 +24,7 @@ use super::backoff::{backoff, draw};
 use super::connect::{Connected, Connector, Fresh};
 use super::connection::{Conn, Sender, State, retire_at, stream_cap};
 use super::grow::{View, wanted};
+use super::head_size::HeadLimit;
 use super::lease::Lease;
 use super::life::PeerLimit;
 use super::names::Name;
@@ -46,6 +48,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// One worker's connections to one upstream.
 pub struct Pool {
     id: usize,
+    /// For requests that may cost their connection.
+    apart: bool,
     settings: Arc<config::Upstream>,
     connector: Connector,
     recorder: Recorder,
@@ -93,11 +97,23 @@ impl Pool {
         settings: Arc<config::Upstream>,
         tls: Option<Arc<ClientConfig>>,
         name: Name,
+        heads: HeadLimit,
         recorder: Recorder,
     ) -> Result<Rc<Self>, Error> {
-        Ok(Rc::new(Self {
+        let connector = Connector::new(Arc::clone(&settings), tls, name, heads)?;
+        Ok(Self::of((id, false), settings, connector, recorder))
+    }
+
+    fn of(
+        (id, apart): (usize, bool),
+        settings: Arc<config::Upstream>,
+        connector: Connector,
+        recorder: Recorder,
+    ) -> Rc<Self> {
+        Rc::new(Self {
             id,
-            connector: Connector::new(Arc::clone(&settings), tls, name)?,
+            apart,
+            connector,
             settings,
             recorder,
             conns: RefCell::default(),
@@ -114,7 +130,7 @@ impl Pool {
             watches_idle: Cell::new(false),
             shown: Cell::default(),
             follower: Cell::default(),
-        }))
+        })
     }
 
     /// What the operator asked for.
@@ -125,6 +141,16 @@ impl Pool {
     /// Requests of this worker's that the upstream has under way or that wait for a stream to it.
     pub fn load(&self) -> u64 {
         self.meters().streams.get() + self.meters().waiting.get()
+    }
+
+    /// Whether its connections are for requests that may cost one.
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart
+    }
+
+    /// What is taken of answers.
+    pub(super) fn head_limit(&self) -> HeadLimit {
+        self.connector.heads()
     }
 
     pub(super) fn meters(&self) -> &UpstreamMeters {
@@ -264,6 +290,7 @@ impl Pool {
                 view.max = ours.max_connections.saturating_mul(ours.streams_per_connection);
             }
         }
+        self.replace_ahead(&mut view);
         view
     }
 
@@ -273,12 +300,12 @@ impl Pool {
         let retire_at = retire_at(Instant::now(), self.settings.pool.max_age, seed);
         let pool = Rc::clone(self);
         match connected {
-            Connected::Http2(sender, io, pings) => {
+            Connected::Http2(sender, io, pings, takes) => {
                 let ours = self.settings.pool.streams_per_connection;
                 let heart = http2::Heart::new(pings, &self.settings.pool);
                 let cap = stream_cap(ours, io.max_concurrent_send_streams());
                 let sender = Sender::Http2(RefCell::new(sender), RefCell::new(heart));
-                let conn = Rc::new(Conn::new(sender, wire, peer, cap, retire_at));
+                let conn = Rc::new(Conn::new(sender, wire, peer, (cap, takes.get()), retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {
@@ -290,7 +317,7 @@ impl Pool {
                 let io = http1::SharedIo::new(io, interims);
                 let socket = Rc::clone(&wire);
                 let sender = Sender::Http1(RefCell::new(sender), Rc::clone(&io));
-                let conn = Rc::new(Conn::new(sender, wire, peer, 1, retire_at));
+                let conn = Rc::new(Conn::new(sender, wire, peer, (1, None), retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {

@@ -18,6 +18,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::greeting::Greeting;
 use super::interim::Interims;
 use crate::wire::Wire;
 
@@ -28,6 +29,8 @@ pub(super) struct ReadsOn<T> {
     end: End,
     /// Where HTTP/1.1 is spoken.
     interims: Option<Rc<Interims>>,
+    /// Over HTTP/2, until both sides have said theirs. Boxed: it lasts for a round trip.
+    greeting: Option<Box<Greeting>>,
 }
 
 /// How the end is told.
@@ -40,12 +43,12 @@ enum End {
 
 impl<T> ReadsOn<T> {
     pub(super) fn new(io: T, wire: Rc<Wire>) -> Self {
-        Self { io, wire, end: End::AtOnce, interims: None }
+        Self { io, wire, end: End::AtOnce, interims: None, greeting: None }
     }
 
-    /// The same, with the end in a turn of its own.
-    pub(super) fn ending_apart(io: T, wire: Rc<Wire>) -> Self {
-        Self { end: End::Apart, ..Self::new(io, wire) }
+    /// The same for HTTP/2: with a greeting, and with the end in a turn of its own.
+    pub(super) fn greeting(io: T, wire: Rc<Wire>, greeting: Greeting) -> Self {
+        Self { end: End::Apart, greeting: Some(Box::new(greeting)), ..Self::new(io, wire) }
     }
 
     /// Reading fails where there are too many interim responses.
@@ -97,6 +100,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadsOn<T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        if let Some(greeting) = &mut self.greeting {
+            greeting.hear(&buf.filled()[before..]);
+            if greeting.is_over() {
+                self.greeting = None;
+            }
+        }
         read?;
         let seen = self.interims.as_ref().map_or(Ok(()), |all| all.see(&buf.filled()[before..]));
         Poll::Ready(seen.map_err(|many| io::Error::new(io::ErrorKind::InvalidData, many)))
@@ -109,7 +118,17 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ReadsOn<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let wrote = Pin::new(&mut self.io).poll_write(cx, buf);
+        let Self { io, greeting, .. } = &mut *self;
+        let wrote = match greeting {
+            None => Pin::new(io).poll_write(cx, buf),
+            Some(greeting) => {
+                let wrote = Pin::new(io).poll_write(cx, &greeting.say(buf));
+                if let Poll::Ready(Ok(bytes)) = wrote {
+                    greeting.wrote(bytes);
+                }
+                wrote
+            }
+        };
         self.taken(wrote, buf.len())
     }
 
@@ -118,6 +137,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ReadsOn<T> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.greeting.is_some() {
+            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+            return self.poll_write(cx, first);
+        }
         let wrote = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         self.taken(wrote, bufs.iter().map(|buf| buf.len()).sum())
     }

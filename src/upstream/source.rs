@@ -8,6 +8,7 @@ use hyper::body::{Body, Incoming};
 
 use super::lease::Lease;
 use super::stream::{Broken, Chunk, Incomplete};
+use crate::record::Oversize;
 use crate::wire::Turn;
 
 /// What is read at most of an answer that is passed over: more than any error's text.
@@ -131,6 +132,13 @@ impl Source {
             Incomplete::Http1(body) => {
                 ready!(self.turn.poll_item(cx, |cx| poll_http1(body, &self.lease, cx)))
             }
+        };
+        let chunk = match chunk {
+            Some(Ok(Chunk::Trailers(lines))) if !self.lease.head_limit().allows(&lines) => {
+                self.lease.oversize(Oversize::Answer);
+                return Poll::Ready(Some(Err(Broken::HeadTooLarge)));
+            }
+            chunk => chunk,
         };
         if matches!(chunk, None | Some(Ok(Chunk::Trailers(_)))) {
             self.lease.finish();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
+use super::head_size::{HeadLimit, HeadSize};
 use super::http1::SlotWriter;
 use super::interim;
 use super::lease::Lease;
@@ -23,6 +24,8 @@ pub enum Broken {
     Http1(hyper::Error),
     /// The upstream sends more interim responses than a request takes.
     Interims,
+    /// A head or the trailers of the answer are more than is taken.
+    HeadTooLarge,
 }
 
 impl Broken {
@@ -45,6 +48,7 @@ impl Broken {
             Self::Http2(source) => Error::with(Kind::UpstreamCut, source),
             Self::Http1(source) => Error::with(Kind::UpstreamCut, source),
             Self::Interims => Kind::UpstreamInterim.into(),
+            Self::HeadTooLarge => Kind::AnswerHeadTooLarge.into(),
         }
     }
 }
@@ -69,6 +73,9 @@ pub enum Sink {
         stream: h2::SendStream<Bytes>,
         /// Nothing was sent on it yet.
         fresh: bool,
+        /// The largest head, and so the largest trailers, that the peer says it takes. `None` where others
+        /// share the connection who must not lose it to trailers: they are left out.
+        takes: Option<usize>,
     },
     /// The one-chunk slot that an HTTP/1.1 connection reads the body from.
     Http1(SlotWriter),
@@ -112,7 +119,7 @@ impl Sink {
         match self {
             Self::Closed => {}
             Self::Http1(slot) => slot.put(chunk, end),
-            Self::Http2 { stream, fresh } => {
+            Self::Http2 { stream, fresh, .. } => {
                 *fresh = false;
                 stream.send_data(chunk, end).map_err(Broken::Http2)?;
             }
@@ -128,7 +135,15 @@ impl Sink {
         matches!(self, Self::Closed)
     }
 
-    /// Ends the body with trailers.
+    /// Whether the peer says that it takes these trailers.
+    pub fn takes(&self, trailers: &HeaderMap) -> bool {
+        match self {
+            Self::Http2 { takes: Some(takes), .. } => HeadSize::of(trailers).bytes <= *takes,
+            Self::Http2 { takes: None, .. } | Self::Http1(_) | Self::Closed => true,
+        }
+    }
+
+    /// Ends the body with trailers, which may be left out (RFC 9110, section 6.5.1).
     pub fn trailers(&mut self, trailers: HeaderMap) -> Result<(), Broken> {
         match std::mem::replace(self, Self::Closed) {
             Self::Closed => Ok(()),
@@ -136,7 +151,10 @@ impl Sink {
                 slot.trailers(trailers);
                 Ok(())
             }
-            Self::Http2 { mut stream, .. } => stream.send_trailers(trailers).map_err(Broken::Http2),
+            Self::Http2 { mut stream, takes, .. } => match takes {
+                Some(_) => stream.send_trailers(trailers).map_err(Broken::Http2),
+                None => stream.send_data(Bytes::new(), true).map_err(Broken::Http2),
+            },
         }
     }
 }
@@ -163,16 +181,34 @@ pub enum Incomplete {
 }
 
 impl Answering {
-    /// Ready with the final head (an interim 1xx is passed over) and the rest to come.
+    /// Ready with the final head (an interim 1xx is passed over) and the rest to come. Neither may be more than
+    /// `limit` allows.
     pub fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
+        limit: HeadLimit,
+    ) -> Poll<Result<(http::response::Parts, Incomplete), Broken>> {
+        let (head, body) = ready!(self.poll_any(cx, limit))?;
+        Poll::Ready(if limit.allows(&head.headers) {
+            Ok((head, body))
+        } else {
+            Err(Broken::HeadTooLarge)
+        })
+    }
+
+    fn poll_any(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: HeadLimit,
     ) -> Poll<Result<(http::response::Parts, Incomplete), Broken>> {
         match self {
             Self::Http2 { answering, interims } => {
                 // Asked for one by one, they are counted; the head's own future passes over all at once.
-                while let Some(interim) = ready!(answering.poll_informational(cx)) {
-                    interim.map_err(Broken::Http2)?;
+                while let Some(head) = ready!(answering.poll_informational(cx)) {
+                    let head = head.map_err(Broken::Http2)?;
+                    if !limit.allows(head.headers()) {
+                        return Poll::Ready(Err(Broken::HeadTooLarge));
+                    }
                     if *interims == interim::MOST {
                         return Poll::Ready(Err(Broken::Interims));
                     }
@@ -186,9 +222,11 @@ impl Answering {
             Self::Http1(future) => {
                 let answer = ready!(future.as_mut().poll(cx)).map_err(|mut error| {
                     if error.take_message().is_some() {
-                        Broken::Unsent(error.into_error().into())
-                    } else {
-                        Broken::of_http1(error.into_error())
+                        return Broken::Unsent(error.into_error().into());
+                    }
+                    match error.into_error() {
+                        error if error.is_parse_too_large() => Broken::HeadTooLarge,
+                        error => Broken::of_http1(error),
                     }
                 })?;
                 let (parts, body) = answer.into_parts();

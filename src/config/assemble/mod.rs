@@ -180,6 +180,8 @@ fn limits(reader: &mut Reader<'_>, root: &Fields<'_>) -> Limits {
         streams: reader.get(&fields, &k::STREAMS) as usize,
         header_bytes: reader.get(&fields, &k::HEADER_BYTES) as usize,
         headers: reader.get(&fields, &k::HEADERS) as usize,
+        response_header_bytes: reader.get(&fields, &k::RESPONSE_HEADER_BYTES) as usize,
+        response_headers: reader.get(&fields, &k::RESPONSE_HEADERS) as usize,
         replay_bytes: reader.get(&fields, &k::REPLAY_BYTES) as usize,
         memory: reader.get(&fields, &k::MEMORY),
     }

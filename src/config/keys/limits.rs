@@ -32,6 +32,16 @@ pub(in crate::config) static HEADERS: Key<Count> = Key::new(
     Count { default: d::HEADERS as u64, within: 1..=MOST_HEADERS },
     "Header lines of a request; beyond it 431.",
 );
+pub(in crate::config) static RESPONSE_HEADER_BYTES: Key<Size> = Key::new(
+    "response_header_bytes",
+    Size { default: d::RESPONSE_HEADER_BYTES as u64, within: SMALLEST_HEAD..=(8 << 20) },
+    "Bytes of an answer's head, and of its trailers (names, values, and 32 for each line); beyond it 502.",
+);
+pub(in crate::config) static RESPONSE_HEADERS: Key<Count> = Key::new(
+    "response_headers",
+    Count { default: d::RESPONSE_HEADERS as u64, within: 1..=MOST_HEADERS },
+    "Header lines of an answer, and of its trailers; beyond it 502.",
+);
 pub(in crate::config) static REPLAY_BYTES: Key<Size> = Key::new(
     "replay_bytes",
     Size { default: d::REPLAY_BYTES as u64, within: 0..=(1 << 30) },
@@ -48,8 +58,17 @@ pub(in crate::config) static LIMITS: Section = Section {
     name: "limits",
     shape: Shape::One,
     required: false,
-    doc: "Bounds on what clients may ask for.",
-    entries: &[&CONNECTIONS, &STREAMS, &HEADER_BYTES, &HEADERS, &REPLAY_BYTES, &MEMORY],
+    doc: "Bounds on what clients may ask for, and upstreams may answer.",
+    entries: &[
+        &CONNECTIONS,
+        &STREAMS,
+        &HEADER_BYTES,
+        &HEADERS,
+        &RESPONSE_HEADER_BYTES,
+        &RESPONSE_HEADERS,
+        &REPLAY_BYTES,
+        &MEMORY,
+    ],
 };
 
 pub(in crate::config) static ROUTE_STREAMS: Key<OwnCount> = Key::new(

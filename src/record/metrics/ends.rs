@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::hub::Hub;
 use super::super::names::Names;
-use super::super::outcome::{Clock, Ejection, HedgeEnd, Outcome, Prevented, ReplayReason, Silence};
+use super::super::outcome::{
+    Clock, Ejection, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Silence,
+};
 use super::super::recordings::{PROBES, Recordings};
 use super::super::text::{Kind, Text};
 
@@ -89,6 +91,17 @@ pub(super) fn floods(text: &mut Text, hub: &Hub, all: &Recordings) {
     );
     for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
         text.sample(name, &[("upstream", label)], upstream.floods);
+    }
+}
+
+pub(super) fn oversizes(text: &mut Text, hub: &Hub, all: &Recordings) {
+    let name = "firstbyte_upstream_oversize_heads_total";
+    text.family(name, Kind::Counter, "Heads and trailers that are too large for somebody.");
+    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+        for what in Oversize::ALL {
+            let labels = [("upstream", label.as_str()), ("what", what.label())];
+            text.sample(name, &labels, upstream.oversizes[what as usize]);
+        }
     }
 }
 

@@ -28,11 +28,12 @@ impl Pool {
         self.publish();
     }
 
-    /// Replaces a connection ahead of time once it is old.
+    /// Replaces a connection ahead of time once it is old, or closes one that need not be kept.
     pub(in crate::upstream) fn check_age(self: &Rc<Self>, conn: &Rc<Conn>, now: Instant) {
         if now >= conn.retire_at {
             self.retire(conn);
         }
+        self.let_go(conn);
     }
 
     /// Replaces a connection ahead of time once it carried its share of requests.
