@@ -142,6 +142,11 @@ impl Body {
         self.0.turn.poll_item(cx, |cx| self.0.poll_next(cx))
     }
 
+    /// Trailers may come after it: it is chunked.
+    pub fn may_trail(&self) -> bool {
+        matches!(*self.0.left.borrow(), Left::Chunked(_))
+    }
+
     /// Nothing more will come.
     pub fn is_end_stream(&self) -> bool {
         self.0.is_end()

@@ -8,11 +8,11 @@ use super::travel::Trip;
 use super::{Proxy, Upstream};
 use crate::config::UpstreamId;
 use crate::error::{Error, Kind};
-use crate::record::Record;
-use crate::relay::head::Withheld;
+use crate::record::{Oversize, Record};
+use crate::relay::head::{Withheld, is_large, speaks_of_trailers};
 use crate::relay::replay::{Failure, Replay, Seen, decide};
 use crate::relay::{Answer, Attempt, exchange};
-use crate::upstream::Lease;
+use crate::upstream::{HeadSize, Lease};
 
 impl Proxy {
     /// Sends the request to one upstream until an answer begins or a failure must be told: again only
@@ -21,14 +21,22 @@ impl Proxy {
         let Trip { head, route, upload, record, .. } = *trip;
         let upstream = &self.upstreams[at.0];
         let mut replays = 0;
+        let size = upstream.head.most(head);
+        let trails = upload.borrow().may_trail() && speaks_of_trailers(&head.headers);
+        let risky = trails || is_large(head, size);
         loop {
-            let lease = upstream.lease(record).await.map_err(unsent)?;
+            let lease = upstream.lease(risky, record).await.map_err(unsent)?;
             // From the client's own head each time: what one upstream is told, its key above all, is
             // nothing that another sees.
             let mut request = upstream
                 .head
                 .request(head.clone(), route.prefix, lease.version())
                 .map_err(unsent)?;
+            // What the upstream says that it cannot read it need not be sent: it could end the connection.
+            if size.bytes > lease.takes() && HeadSize::of_request(&request).bytes > lease.takes() {
+                lease.oversize(Oversize::Request);
+                return Err(unsent(Kind::UpstreamHeadLimit.into()));
+            }
             if let Some(Withheld(lines)) = request.extensions_mut().remove() {
                 record.withheld(lines);
             }
@@ -50,11 +58,12 @@ impl Proxy {
 }
 
 impl Upstream {
-    /// The right to one stream, if it may be asked more.
-    async fn lease(&self, record: &Rc<Record>) -> Result<Lease, Error> {
-        let Some(bound) = &self.bound else { return self.pool.lease(record).await };
+    /// The right to one stream, if it may be asked more. `risky`: the request may cost the connection.
+    async fn lease(&self, risky: bool, record: &Rc<Record>) -> Result<Lease, Error> {
+        let pool = self.pool.pool_for(risky);
+        let Some(bound) = &self.bound else { return pool.lease(record).await };
         let place = bound.enter().ok_or(Kind::UpstreamBusy)?;
-        let mut lease = self.pool.lease(record).await?;
+        let mut lease = pool.lease(record).await?;
         lease.hold(place);
         Ok(lease)
     }

@@ -15,6 +15,8 @@ mod underscore;
 
 pub use answer::answer;
 pub use hop_by_hop::clean_hop_by_hop;
+pub(crate) use hop_by_hop::speaks_of_trailers;
+pub(crate) use request::is_large;
 pub use request::{BadUpstream, UpstreamHead};
 pub(crate) use trailers::{clean_request_trailers, clean_trailers};
 pub use underscore::Withheld;

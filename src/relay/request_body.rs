@@ -38,6 +38,15 @@ impl RequestBody {
         }
     }
 
+    /// Trailers may come after it.
+    pub(super) fn may_trail(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.may_trail(),
+            Self::Http2(body) => !body.is_end_stream(),
+            Self::Read => false,
+        }
+    }
+
     pub(super) fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),

@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::replay::{BodyKept, ReplayBuffer};
 use super::request_body::RequestBody;
 use crate::admit::{Level, Pressure};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::upstream::Sink;
 use crate::wire::come_again;
@@ -94,6 +94,11 @@ impl Upload {
     /// The request has no body at all.
     pub fn is_empty(&self) -> bool {
         self.ended && self.chunk.is_empty() && self.again.len() == 0 && self.trailers.is_none()
+    }
+
+    /// It may end with trailers.
+    pub fn may_trail(&self) -> bool {
+        self.trailers.is_some() || self.body.may_trail()
     }
 
     /// When the upstream last took something of the body.
@@ -205,7 +210,8 @@ impl Upload {
     /// upstream wants no more (what came of the request is then for the answer to say).
     ///
     /// # Errors
-    /// The client failed: silent for too long, too slow, gone, or its body breaks the protocol.
+    /// The client failed: silent for too long, too slow, gone, or its body breaks the protocol; or its
+    /// trailers are more than the upstream takes.
     pub fn poll(&mut self, cx: &mut Context<'_>, sink: &mut Sink) -> Poll<Result<(), Error>> {
         for _ in 0..PARTS {
             if matches!(sink, Sink::Closed) {
@@ -215,6 +221,12 @@ impl Upload {
             let more = self.trailers.is_none() || self.again.len() > 0;
             if self.chunk.is_empty() && !self.is_empty() && more {
                 ready!(self.poll_next(cx))?;
+            }
+            if self.chunk.is_empty()
+                && let Some(trailers) = &self.trailers
+                && !sink.takes(trailers)
+            {
+                return Poll::Ready(Err(Kind::TrailersTooLarge.into()));
             }
             if ready!(self.poll_give(cx, sink)).is_err() {
                 *sink = Sink::Closed;

@@ -1,5 +1,6 @@
 //! A pool for as long as some configuration has it.
 
+use std::cell::OnceCell;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -10,12 +11,23 @@ use super::pool::Pool;
 #[derive(Clone)]
 pub struct Held(Rc<Holder>);
 
-struct Holder(Rc<Pool>);
+struct Holder {
+    pool: Rc<Pool>,
+    /// Connections kept apart for requests that may cost one, once there was such a request.
+    apart: OnceCell<Rc<Pool>>,
+}
 
 impl Held {
     /// Holds a pool that nobody holds yet.
     pub fn new(pool: Rc<Pool>) -> Self {
-        Self(Rc::new(Holder(pool)))
+        Self(Rc::new(Holder { pool, apart: OnceCell::new() }))
+    }
+
+    /// Where a request goes. One that may cost the connection that it is on is `risky`, and shares with its
+    /// like alone.
+    pub fn pool_for(&self, risky: bool) -> &Rc<Pool> {
+        let Holder { pool, apart } = &*self.0;
+        if risky && pool.shares_connections() { apart.get_or_init(|| pool.apart()) } else { pool }
     }
 }
 
@@ -23,12 +35,15 @@ impl Deref for Held {
     type Target = Rc<Pool>;
 
     fn deref(&self) -> &Rc<Pool> {
-        &self.0.0
+        &self.0.pool
     }
 }
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        self.0.close();
+        self.pool.close();
+        if let Some(apart) = self.apart.get() {
+            apart.close();
+        }
     }
 }

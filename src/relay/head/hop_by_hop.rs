@@ -1,6 +1,6 @@
 //! What concerns one connection only and must not be forwarded (RFC 9110, section 7.6.1).
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 
 /// Removes every hop-by-hop field, and every field that any `Connection` line names.
 ///
@@ -38,6 +38,11 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
             | "upgrade"
             | "http2-settings"
     )
+}
+
+/// Trailers may follow the body: the client names them (RFC 9110, section 6.6.2), or knows of them.
+pub(crate) fn speaks_of_trailers(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRAILER) || headers.contains_key(TE) && accepts_trailers(headers)
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {

@@ -16,6 +16,7 @@ use super::underscore::{Withheld, has_underscore};
 use super::{add_via, clean_hop_by_hop, target};
 use crate::config;
 use crate::error::{Error, Kind};
+use crate::upstream::HeadSize;
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 const PROJECT: HeaderName = HeaderName::from_static("openai-project");
@@ -39,6 +40,8 @@ pub struct UpstreamHead {
     credentials: Credentials,
     underscores: bool,
     via: bool,
+    /// What is put in, at most.
+    adds: HeadSize,
 }
 
 /// Whose credentials the upstream sees.
@@ -97,15 +100,29 @@ impl UpstreamHead {
         };
         let authority = authority(&upstream.host, upstream.port, default_port);
         let host = HeaderValue::try_from(&authority).map_err(|_| bad("host"))?;
+        let credentials = Credentials::of(upstream)?;
+        let pseudo = [":method", ":path", ":scheme", "https", ":authority", &authority];
+        let others = ["accept-encoding", "identity", "via", "1.1 firstbyte", &upstream.base_path];
+        let bytes = pseudo.iter().chain(&others).map(|text| text.len()).sum::<usize>();
+        let adds = (0..5).fold(HeadSize::default().with(bytes), |size, _| size.with(0));
         Ok(Self {
             scheme,
             authority: Authority::try_from(authority).map_err(|_| bad("host"))?,
             host,
             base_path: upstream.base_path.as_str().into(),
-            credentials: Credentials::of(upstream)?,
+            adds: adds.and(credentials.size()),
+            credentials,
             underscores: upstream.underscores_in_headers,
             via,
         })
+    }
+
+    /// The size of the head that [`UpstreamHead::request`] makes of this one, at most. Known before there is
+    /// a connection.
+    pub fn most(&self, client: &Parts) -> HeadSize {
+        let mut size = HeadSize::of(&client.headers).and(self.adds);
+        size.bytes += client.method.as_str().len() + path(client).len();
+        size
     }
 
     /// The client's head as the upstream is to see it, in place.
@@ -214,6 +231,19 @@ impl Credentials {
         })
     }
 
+    fn size(&self) -> HeadSize {
+        let Self::Ours { authorization, organization, project } = self else {
+            return HeadSize::default();
+        };
+        let line = |name: HeaderName, value: &HeaderValue| name.as_str().len() + value.len();
+        let own = HeadSize::default().with(line(AUTHORIZATION, authorization));
+        let more = [(ORGANIZATION, organization), (PROJECT, project)];
+        more.into_iter().fold(own, |size, (name, value)| match value {
+            Some(value) => size.with(line(name, value)),
+            None => size,
+        })
+    }
+
     /// Whether a client's header of this name goes for them.
     fn displace(&self, name: &str) -> bool {
         match (self, name) {
@@ -233,6 +263,19 @@ impl Credentials {
             Self::Nobody => {}
         }
     }
+}
+
+/// Whether a client's head, whose size is `most`, may be more than an upstream can read.
+pub(crate) fn is_large(client: &Parts, most: HeadSize) -> bool {
+    most.is_large(|| {
+        let lines = client.headers.iter();
+        let lines = lines.flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
+        lines.chain(std::iter::once(path(client).as_bytes()))
+    })
+}
+
+fn path(client: &Parts) -> &str {
+    client.uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<&HeaderValue>) {
