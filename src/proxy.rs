@@ -88,10 +88,12 @@ impl Proxy {
         {
             return page::preflight(page, request.headers(), &record);
         }
+        let interrupted = Interrupted { record: &record, client };
         let answered = {
             let forwarding = std::pin::pin!(self.forward(client, request, &record, &id));
             guarded::guarded(forwarding).await
         };
+        drop(interrupted);
         let refused = |error| self.refuse(&error, version, bodyless, &record);
         let mut answer = match answered {
             Ok(answer) => answer.unwrap_or_else(refused),
@@ -273,6 +275,20 @@ impl Proxy {
         let watch = judged.then(|| upstream.ward.watch(head_at));
         let flow = Flow::new(source, rest, bounds, watch, &client.wire, record, permit);
         Ok(Response::from_parts(head, RelayBody::relayed(flow, length)))
+    }
+}
+
+/// A request whose answer has not begun: the record of one that goes with its connection says why that ended.
+struct Interrupted<'a> {
+    record: &'a Record,
+    client: &'a Client,
+}
+
+impl Drop for Interrupted<'_> {
+    fn drop(&mut self) {
+        if let Some(kind) = self.client.wire.ended_by() {
+            self.record.fault(kind.code());
+        }
     }
 }
 

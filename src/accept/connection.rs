@@ -9,16 +9,22 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use super::drain::{Drain, Member};
+use super::idle::{Idle, Rest};
 use super::preface::{Protocol, sniff};
 use super::{http1, http2, refusal};
-use crate::admit;
+use crate::admit::{self, Place};
+use crate::error::Kind;
 use crate::proxy::Proxy;
-use crate::record::Recorder;
+use crate::record::{Hangup, Recorder};
 use crate::wire::{self, Stamped, Wire};
 
 /// How long a drain waits for the first byte of a connection that was accepted before: a round trip to any
 /// client, and what a busy machine adds.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
+
+/// Between two looks for connections that rest for too long, a quarter of the time that they may.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// What is known of a client by its connection.
 pub struct Client {
@@ -36,12 +42,43 @@ pub struct Door {
     proxy: RefCell<Rc<Proxy>>,
     recorder: Recorder,
     drain: Drain,
+    idle: Idle,
 }
 
 impl Door {
-    /// In front of `proxy`; `recorder` counts connections, `drain` tells them to finish.
-    pub fn new(proxy: Rc<Proxy>, recorder: Recorder, drain: Drain) -> Self {
-        Self { proxy: RefCell::new(proxy), recorder, drain }
+    /// In front of `proxy`; `recorder` counts connections, `drain` tells them to finish, `idle` knows those
+    /// that have nothing to do.
+    pub fn new(proxy: Rc<Proxy>, recorder: Recorder, drain: Drain, idle: Idle) -> Self {
+        Self { proxy: RefCell::new(proxy), recorder, drain, idle }
+    }
+
+    /// Sends connections away that have had no request for too long. Returns never; dropped at any time, it
+    /// leaves them to themselves.
+    pub async fn tidy(self: Rc<Self>) {
+        loop {
+            let (head, idle) = {
+                let client = &self.proxy.borrow().config.client;
+                (client.head, client.idle)
+            };
+            tokio::time::sleep((head.min(idle) / 4).clamp(SHORTEST_LOOK, LONGEST_LOOK)).await;
+            self.idle.tidy(Instant::now(), head, idle);
+        }
+    }
+
+    /// No newcomer has a place, but for one that another connection leaves.
+    pub(super) fn is_full(&self) -> bool {
+        self.proxy.borrow().gate.is_full()
+    }
+
+    /// A newcomer's place: that of the connection that rests longest, where no other is left.
+    fn enter(&self, now: Instant) -> Result<Place, Kind> {
+        let entered = self.proxy.borrow().gate.connection();
+        match entered {
+            Err(Kind::TooManyConnections) => {
+                self.idle.make_room(now).ok_or(Kind::TooManyConnections)
+            }
+            entered => entered,
+        }
     }
 
     /// Forwards the next request. Not to be kept beyond it: what a reload replaced ends with its last
@@ -73,9 +110,9 @@ impl Door {
     }
 
     async fn attend(self: Rc<Self>, stream: TcpStream, address: SocketAddr, mut member: Member) {
-        let entered = self.proxy.borrow().gate.connection();
-        let _place = match entered {
-            Ok(place) => place,
+        let began = Instant::now();
+        let rest = match self.enter(began) {
+            Ok(place) => self.idle.enter(place, began),
             // Boxed: a connection that may stay has no room for it.
             Err(kind) => {
                 drop(member); // a drain waits for no refusal
@@ -93,45 +130,55 @@ impl Door {
         let on_loopback = stream
             .local_addr()
             .is_ok_and(|local| admit::is_on_loopback(local, &self.proxy.borrow().config.listen));
-        let began = Instant::now();
         let socket = Stamped::new(stream, began, Some(stall));
         let client = Rc::new(Client { address, on_loopback, wire: Rc::clone(socket.wire()) });
         let protocol = {
             let sniffed = tokio::time::timeout(head, sniff(&socket));
-            first_words(std::pin::pin!(sniffed), &mut member).await
+            self.first_words(std::pin::pin!(sniffed), &mut member, &rest).await
         };
         match protocol {
             Some(Ok(Ok(Some(Protocol::Http1)))) => {
                 // Boxed, so that a task has room for the protocol that it speaks and no other.
-                Box::pin(http1::serve(&self, socket, client, &mut member, began)).await;
+                Box::pin(http1::serve(&self, socket, client, &mut member, rest, began)).await;
             }
             Some(Ok(Ok(Some(Protocol::Http2)))) => {
-                Box::pin(http2::serve(&self, socket, client, &mut member)).await;
+                Box::pin(http2::serve(&self, socket, client, &mut member, rest)).await;
             }
-            // Left, failed, or silent for the whole deadline: nobody waits for an answer.
+            Some(Err(_silent)) => self.recorder.hung_up(Hangup::Idle),
+            // Left, failed, or told to go: nobody waits for an answer.
             _ => {}
         }
     }
-}
 
-/// The future's output. A connection that is to finish before its first byte came still has a moment: its
-/// request may be on the way, and whoever just connected expects an answer and no close. `None` after that.
-async fn first_words<F>(mut future: std::pin::Pin<&mut F>, member: &mut Member) -> Option<F::Output>
-where
-    F: Future,
-{
-    let mut moment = None;
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        if member.poll_told(cx) {
-            moment = Some(Box::pin(tokio::time::sleep(FIRST_WORDS)));
-        }
-        match &mut moment {
-            Some(moment) => moment.as_mut().poll(cx).map(|()| None),
-            None => Poll::Pending,
-        }
-    })
-    .await
+    /// The future's output. A connection that is to finish before its first byte came still has a moment: its
+    /// request may be on the way, and whoever just connected expects an answer and no close. `None` after that,
+    /// and where it has rested for too long, or longest.
+    async fn first_words<F>(
+        &self,
+        mut future: std::pin::Pin<&mut F>,
+        member: &mut Member,
+        rest: &Rest,
+    ) -> Option<F::Output>
+    where
+        F: Future,
+    {
+        let mut moment = None;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            if let Some(why) = rest.poll_told(cx) {
+                self.recorder.hung_up(why.into());
+                return Poll::Ready(None);
+            }
+            if member.poll_told(cx) {
+                moment = Some(Box::pin(tokio::time::sleep(FIRST_WORDS)));
+            }
+            match &mut moment {
+                Some(moment) => moment.as_mut().poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
 }

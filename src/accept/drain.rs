@@ -39,11 +39,6 @@ impl Drain {
         }
     }
 
-    /// Connections that are open.
-    pub fn open(&self) -> usize {
-        self.0.open.get()
-    }
-
     /// Returns once no connection is open.
     pub async fn emptied(&self) {
         while self.0.open.get() > 0 {
@@ -105,8 +100,8 @@ mod tests {
         drain.begin();
         assert!(member.poll_told(&cx));
         assert!(!member.poll_told(&cx));
-        assert_eq!(drain.open(), 1);
+        assert_eq!(drain.0.open.get(), 1);
         drop(member);
-        assert_eq!(drain.open(), 0);
+        assert_eq!(drain.0.open.get(), 0);
     }
 }

@@ -2,30 +2,25 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use http::header::CONNECTION;
 use http::{Method, Request, Response, Version};
-use tokio::io::AsyncWriteExt;
 
+use super::closing;
 use super::connection::{Client, Door};
 use super::drain::Member;
+use super::idle::Rest;
 use super::patience::{Patience, Spent};
 use super::sending::{Asked, Sending};
 use crate::error::Kind;
 use crate::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
+use crate::record::Hangup;
 use crate::relay::attend::Seat;
 use crate::relay::{RelayBody, RequestBody};
 use crate::wire::{ClientSocket, Peer};
-
-/// How long a client that was answered and is still sending is read from before we close: the kernel
-/// would otherwise answer its bytes with a reset, which may overtake our answer.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// And how many bytes at most.
-const LINGER_BYTES: usize = 1024 * 1024;
 
 /// Serves a connection to its end. Dropped, it takes the request in flight with it.
 pub(super) async fn serve(
@@ -33,14 +28,15 @@ pub(super) async fn serve(
     socket: ClientSocket,
     client: Rc<Client>,
     member: &mut Member,
+    rest: Rest,
     began: Instant,
 ) {
     let seat = Seat::default();
-    let session = Session::new(door, &socket, client, began);
+    let session = Session { rest: Some(rest), ..Session::new(door, &socket, client, began) };
     session.told.set(member.is_told());
     let mut life = std::pin::pin!(session.live());
     std::future::poll_fn(|cx| {
-        if member.poll_told(cx) {
+        if member.poll_told(cx) || session.is_sent_away(cx) {
             session.told.set(true);
         }
         socket.begin_poll();
@@ -59,7 +55,7 @@ pub(super) async fn serve(
 pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Client>, kind: Kind) {
     let session = Session::new(door, &socket, client, Instant::now());
     if session.turn_away(kind).await == After::Close {
-        session.close().await;
+        closing::close(&session.socket).await;
     }
 }
 
@@ -73,6 +69,8 @@ struct Session<'a> {
     in_flight: Cell<bool>,
     /// The connection is to finish.
     told: Cell<bool>,
+    /// Among those without a request, where it may stay.
+    rest: Option<Rest>,
 }
 
 /// What becomes of a connection after an answer.
@@ -89,7 +87,23 @@ enum After {
 impl<'a> Session<'a> {
     fn new(door: &'a Door, socket: &ClientSocket, client: Rc<Client>, began: Instant) -> Self {
         let (in_flight, told) = (Cell::new(false), Cell::new(false));
-        Self { door, socket: socket.clone(), client, began, in_flight, told }
+        Self { door, socket: socket.clone(), client, began, in_flight, told, rest: None }
+    }
+
+    /// It rested for too long, or longest when its place was needed.
+    fn is_sent_away(&self, cx: &Context<'_>) -> bool {
+        let Some(why) = self.rest.as_ref().and_then(|rest| rest.poll_told(cx)) else {
+            return false;
+        };
+        self.door.recorder().hung_up(why.into());
+        true
+    }
+
+    /// The head of a request begins: the connection has one to finish.
+    fn wakes(&self) {
+        if let Some(rest) = &self.rest {
+            rest.ends();
+        }
     }
 
     /// One request after the other.
@@ -99,6 +113,7 @@ impl<'a> Session<'a> {
         let (mut begun, mut since) = (true, self.began);
         while let Some(head) = self.head(begun, since).await {
             self.in_flight.set(true);
+            self.wakes();
             let after = match head {
                 Ok(head) => self.answer(head).await,
                 Err(kind) => self.turn_away(kind).await,
@@ -107,12 +122,15 @@ impl<'a> Session<'a> {
             match after {
                 After::Stay => {
                     (begun, since) = (false, Instant::now());
+                    if let Some(rest) = &self.rest {
+                        rest.begins(|| since);
+                    }
                     if !self.socket.ahead().is_empty() {
                         // Who has asked again already is one client among others.
                         tokio::task::yield_now().await;
                     }
                 }
-                After::Close => return self.close().await,
+                After::Close => return closing::close(&self.socket).await,
                 After::Cut => return,
             }
         }
@@ -146,12 +164,17 @@ impl<'a> Session<'a> {
                 }
             }
             let begun = !self.socket.ahead().is_empty();
-            if self.told.get() && !begun {
+            if begun {
+                self.wakes();
+            } else if self.told.get() {
                 return Poll::Ready(None);
             }
             patience.poll(cx, begun).map(|spent| match spent {
                 Spent::Head if begun => Some(Err(Kind::HeadSlow)),
-                Spent::Head | Spent::Idle => None,
+                Spent::Head | Spent::Idle => {
+                    self.door.recorder().hung_up(Hangup::Idle);
+                    None
+                }
             })
         })
         .await
@@ -225,26 +248,5 @@ impl<'a> Session<'a> {
             self.socket.abort_on_close(false);
         }
         if until_close || persistence == Persistence::Close { After::Close } else { After::Stay }
-    }
-
-    /// Closes our side, and reads what the client is still sending for a while.
-    async fn close(&self) {
-        let mut socket = self.socket.clone();
-        if socket.shutdown().await.is_err() {
-            return;
-        }
-        let mut left = LINGER_BYTES;
-        let gone = std::future::poll_fn(|cx| {
-            while left > 0 {
-                self.socket.take_ahead(bytes::BytesMut::clear);
-                match self.socket.poll_more(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(0) | Err(_)) => break,
-                    Poll::Ready(Ok(read)) => left = left.saturating_sub(read),
-                }
-            }
-            Poll::Ready(())
-        });
-        let _either = tokio::time::timeout(LINGER, gone).await;
     }
 }

@@ -1,21 +1,31 @@
 //! HTTP/2 toward a client, in clear with prior knowledge.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
+use h2::Reason;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
-use hyper::service::service_fn;
-use hyper::{Request, server};
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWrite;
 
+use super::closing;
 use super::connection::{Client, Door};
 use super::drain::Member;
+use super::idle::{Rest, Why};
+use super::leaving::Leaving;
+use super::streams::{Asking, Counted, Streams};
 use crate::error::Kind;
-use crate::relay::RequestBody;
+use crate::http2::{Tally, Watched, go_away};
+use crate::record::Hangup;
 use crate::relay::attend::attended;
-use crate::wire::ClientSocket;
+use crate::relay::{RelayBody, RequestBody};
+use crate::wire::{ClientSocket, Wire};
 
 /// Streams that one client connection may have at once; what SDKs and load generators open on one
 /// connection, several times over.
@@ -31,13 +41,29 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// Spawns each stream's task on the worker's own thread, attended while hyper does not ask.
 #[derive(Clone)]
-struct Local;
+struct Local(Option<Rc<Streams>>);
 
 impl<F: Future + 'static> Executor<F> for Local {
     fn execute(&self, stream: F) {
+        let counted = self.0.as_ref().map(Counted::new);
         // Boxed before it is wrapped: a future that pins its argument keeps room for it twice.
-        tokio::task::spawn_local(attended(Box::pin(stream)));
+        let stream = attended(Box::pin(stream));
+        tokio::task::spawn_local(async move {
+            stream.await;
+            drop(counted);
+        });
     }
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// All was said, by either side.
+    Said,
+    /// A newcomer has its place.
+    Room,
+    /// The client sends what harms others.
+    Harm(Kind),
 }
 
 /// Serves a connection to its end. Dropped, it takes every stream with it.
@@ -46,28 +72,98 @@ pub(super) async fn serve(
     socket: ClientSocket,
     client: Rc<Client>,
     member: &mut Member,
+    rest: Rest,
 ) {
-    let at = Rc::clone(door);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (proxy, client) = (at.proxy(), Rc::clone(&client));
+    let wire = Rc::clone(&client.wire);
+    let tally = Rc::new(RefCell::new(Tally::of_client(wire.read_at())));
+    let streams = Rc::new(Streams::new(rest, Rc::clone(&wire)));
+    let watched = Watched::new(socket.clone(), Rc::clone(&wire), Rc::clone(&tally));
+    let end = {
+        let builder = builder(door, STREAMS, Local(Some(Rc::clone(&streams))));
+        let service = answering(Rc::clone(door), client);
+        let mut connection =
+            std::pin::pin!(builder.serve_connection(TokioIo::new(watched), service));
+        let mut leaving = Leaving::default();
+        std::future::poll_fn(|cx| {
+            member.poll_told(cx);
+            let told = streams.poll_told(cx);
+            if told == Some(Why::Room) {
+                return Poll::Ready(End::Room);
+            }
+            if told == Some(Why::Rest) {
+                door.recorder().hung_up(Hangup::Idle);
+            }
+            if (member.is_told() || told.is_some()) && leaving.begin() {
+                connection.as_mut().graceful_shutdown(); // after what comes with the preface
+            }
+            let ended = connection.as_mut().poll(cx).is_ready();
+            if let Some(harm) = harm(&streams, &wire) {
+                // Before the streams' tasks see that it ends.
+                wire.end_by(harm);
+                return Poll::Ready(End::Harm(harm));
+            }
+            if ended {
+                return Poll::Ready(End::Said);
+            }
+            let busy = !streams.settle();
+            leaving.poll(cx, busy, wire.read_at()).map(|()| End::Said)
+        })
+        .await
+    };
+    part(door, &socket, &tally, end).await;
+}
+
+/// What the client does that harms others.
+fn harm(streams: &Streams, wire: &Wire) -> Option<Kind> {
+    let cancels = || streams.are_given_up_too_often().then_some(Kind::CancelFlood);
+    wire.ended_by().or_else(cancels)
+}
+
+/// Says why it ends, where that is not said yet. Dropped, it closes at once.
+async fn part(door: &Door, socket: &ClientSocket, tally: &RefCell<Tally>, end: End) {
+    let (why, reason) = match end {
+        End::Said => return,
+        End::Room => (Hangup::Room, Reason::NO_ERROR),
+        End::Harm(Kind::CancelFlood) => (Hangup::Cancels, Reason::ENHANCE_YOUR_CALM),
+        End::Harm(_) => (Hangup::ControlFrames, Reason::ENHANCE_YOUR_CALM),
+    };
+    door.recorder().hung_up(why);
+    // So many are told at once as are refused at once; the others find it closed.
+    let place = door.proxy().gate.refusal();
+    let (between, last) = (tally.borrow().is_between(), tally.borrow().last_stream());
+    if place.is_none() || !between {
+        return;
+    }
+    let frame = go_away(last, reason);
+    // At once or not at all: where the kernel has no room for so little, the client does not read.
+    let sent = std::future::poll_fn(|cx| {
+        Poll::Ready(Pin::new(&mut socket.clone()).poll_write(cx, &frame))
+    });
+    if matches!(sent.await, Poll::Ready(Ok(_))) {
+        closing::close(socket).await;
+    }
+}
+
+/// What answers a connection's requests.
+fn answering(
+    door: Rc<Door>,
+    client: Rc<Client>,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<RelayBody>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<RelayBody>, Infallible>> + 'static,
+> {
+    service_fn(move |request: Request<Incoming>| {
+        let (proxy, client) = (door.proxy(), Rc::clone(&client));
         // In a box of its own, which is gone once the answer begins.
         Box::pin(async move {
-            let request = request.map(RequestBody::Http2);
-            Ok::<_, Infallible>(proxy.serve(&client, request).await)
+            let asking = Asking::new(&client.wire);
+            let answer = proxy.serve(&client, request.map(RequestBody::Http2)).await;
+            asking.answered();
+            Ok::<_, Infallible>(answer)
         })
-    });
-    let builder = builder(door, STREAMS);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
-    if member.is_told() {
-        connection.as_mut().graceful_shutdown(); // after what comes with the preface
-    }
-    std::future::poll_fn(|cx| {
-        if member.poll_told(cx) {
-            connection.as_mut().graceful_shutdown();
-        }
-        connection.as_mut().poll(cx).map(drop)
     })
-    .await;
 }
 
 /// Answers the first request, and those that came with it, with this refusal, and closes. Dropped, it
@@ -80,7 +176,7 @@ pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Cli
         let answer = proxy.decline(&client, &request.map(RequestBody::Http2), kind);
         std::future::ready(Ok::<_, Infallible>(answer))
     });
-    let builder = builder(door, STREAMS_REFUSED);
+    let builder = builder(door, STREAMS_REFUSED, Local(None));
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
     let mut leaving = false;
     std::future::poll_fn(|cx| {
@@ -95,9 +191,9 @@ pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Cli
     .await;
 }
 
-fn builder(door: &Door, streams: u32) -> server::conn::http2::Builder<Local> {
+fn builder(door: &Door, streams: u32, local: Local) -> server::conn::http2::Builder<Local> {
     let header_bytes = u32::try_from(door.proxy().config.limits.header_bytes).unwrap_or(u32::MAX);
-    let mut builder = server::conn::http2::Builder::new(Local);
+    let mut builder = server::conn::http2::Builder::new(local);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(streams)

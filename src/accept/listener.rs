@@ -66,6 +66,8 @@ pub struct Loads(Arc<[Worker]>);
 
 struct Worker {
     open: AtomicUsize,
+    /// Of them, those without a request.
+    idle: Arc<AtomicUsize>,
     inbox: mpsc::Sender<(StdStream, SocketAddr)>,
 }
 
@@ -84,14 +86,25 @@ impl Loads {
         let (loads, inboxes) = (0..workers)
             .map(|_| {
                 let (inbox, mine) = mpsc::channel(INBOX);
-                (Worker { open: AtomicUsize::new(0), inbox }, Inbox(mine))
+                (Worker { open: AtomicUsize::new(0), idle: Arc::default(), inbox }, Inbox(mine))
             })
             .collect::<(Vec<_>, Vec<_>)>();
         (Self(loads.into()), inboxes)
     }
 
-    /// The worker that should have a connection which `here` accepted.
-    fn choose(&self, here: usize) -> usize {
+    /// Where a worker shows how many of its connections have no request.
+    pub fn idle(&self, worker: usize) -> Arc<AtomicUsize> {
+        Arc::clone(&self.0[worker].idle)
+    }
+
+    /// The worker that should have a connection which `here` accepted. Where all places are taken, one that
+    /// has a connection to send away.
+    fn choose(&self, here: usize, full: bool) -> usize {
+        if full {
+            let idle = |worker: &usize| self.0[*worker].idle.load(Ordering::Relaxed);
+            let most = (0..self.0.len()).max_by_key(idle).filter(|_| idle(&here) == 0);
+            return most.filter(|most| idle(most) > 0).unwrap_or(here);
+        }
         let open = |worker: usize| self.0[worker].open.load(Ordering::Relaxed);
         let least = (0..self.0.len()).min_by_key(|worker| open(*worker)).unwrap_or(here);
         if open(here) >= open(least) + IMBALANCE { least } else { here }
@@ -138,7 +151,7 @@ pub async fn listen(
             }
         };
         pause = PAUSE;
-        let there = loads.choose(worker);
+        let there = loads.choose(worker, door.is_full());
         if there == worker {
             serve(&door, stream, address, loads.count(worker));
         } else if let Some((stream, address)) = hand_over(&loads, there, stream, address)? {
@@ -230,10 +243,21 @@ mod tests {
     fn a_connection_is_handed_over_only_when_the_imbalance_is_real() {
         let (loads, _inboxes) = Loads::new(2);
         let _first = loads.count(0);
-        assert_eq!(loads.choose(0), 0, "one more is noise");
+        assert_eq!(loads.choose(0, false), 0, "one more is noise");
         let _second = loads.count(0);
-        assert_eq!(loads.choose(0), 1);
-        assert_eq!(loads.choose(1), 1);
+        assert_eq!(loads.choose(0, false), 1);
+        assert_eq!(loads.choose(1, false), 1);
+    }
+
+    #[test]
+    fn where_all_places_are_taken_it_goes_to_who_can_send_somebody_away() {
+        let (loads, _inboxes) = Loads::new(3);
+        let _busy = [loads.count(0), loads.count(0), loads.count(0)];
+        assert_eq!(loads.choose(0, true), 0, "nobody can");
+        loads.idle(2).store(1, Ordering::Relaxed);
+        assert_eq!([0, 1, 2].map(|here| loads.choose(here, true)), [2, 2, 2]);
+        loads.idle(0).store(1, Ordering::Relaxed);
+        assert_eq!(loads.choose(0, true), 0, "itself first");
     }
 
     #[tokio::test]

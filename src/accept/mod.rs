@@ -1,16 +1,21 @@
 //! Client connections: listened for, handed to the least loaded worker, recognised by their first
 //! bytes, served, drained.
 
+mod closing;
 mod connection;
 mod drain;
 mod http1;
 mod http2;
+mod idle;
+mod leaving;
 mod listener;
 mod patience;
 mod preface;
 mod refusal;
 mod sending;
+mod streams;
 
 pub use connection::{Client, Door};
 pub use drain::Drain;
+pub use idle::Idle;
 pub use listener::{Inbox, Loads, bind, listen};

@@ -5,9 +5,8 @@ use std::io;
 
 use tokio::io::AsyncRead;
 
+use crate::http2::PREFACE;
 use crate::wire::Stamped;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -34,6 +34,11 @@ impl Bound {
         (before < self.most).then_some(place)
     }
 
+    /// No place is free.
+    pub fn is_full(&self) -> bool {
+        self.taken() >= self.most
+    }
+
     /// Places that are taken. Those that are refused at this moment count for that moment.
     pub fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)

@@ -107,6 +107,11 @@ impl Gate {
         if short { Err(Kind::MemoryShort) } else { Ok(place) }
     }
 
+    /// No place is left for a connection.
+    pub fn is_full(&self) -> bool {
+        self.connections.is_full()
+    }
+
     /// A connection that may not come in is told why, if few enough are being told.
     pub fn refusal(&self) -> Option<Place> {
         self.refusals.enter()

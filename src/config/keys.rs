@@ -290,12 +290,15 @@ pub(super) static ROUTES: Section = Section {
     entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM, &ROUTE_DEADLINES, &ROUTE_LIMITS],
 };
 
-pub(super) static CLIENT_HEAD: Key<Span> =
-    Key::new("head", Span { default: d::CLIENT_HEAD }, "A whole request head.");
+pub(super) static CLIENT_HEAD: Key<Span> = Key::new(
+    "head",
+    Span { default: d::CLIENT_HEAD },
+    "A whole request head, and the first request of a connection.",
+);
 pub(super) static CLIENT_IDLE: Key<Span> = Key::new(
     "idle",
     Span { default: d::CLIENT_IDLE },
-    "A kept-alive HTTP/1.1 connection on which nothing is asked; it is then closed.",
+    "A connection without a request in flight; it is then closed. An HTTP/2 client's PINGs do not count.",
 );
 pub(super) static BODY_IDLE: Key<Span> =
     Key::new("body_idle", Span { default: d::BODY_IDLE }, "Silence inside a request body.");

@@ -269,9 +269,9 @@ pub struct UpstreamDeadlines {
 /// Deadlines toward a client.
 #[derive(Debug, Clone)]
 pub struct ClientDeadlines {
-    /// A whole request head, from its first byte or the connection's start.
+    /// A whole request head, from its first byte or the connection's start; of HTTP/2 the first request.
     pub head: Duration,
-    /// A kept-alive HTTP/1.1 connection on which nothing is asked.
+    /// A connection on which nothing is asked.
     pub idle: Duration,
     /// Silence inside a request body.
     pub body_idle: Duration,

@@ -106,7 +106,7 @@ impl Flow {
             hungry: false,
             remaining: bounds.length,
             handed_at: Cell::new(wire.flushes()),
-            out: Rc::default(),
+            out: Held::on(wire),
             tail: Tail::default(),
             watch,
             wire: Rc::clone(wire),
@@ -373,6 +373,11 @@ impl Drop for Flow {
         } else if self.tail.is_done() {
             // SDKs close once they have read this: the stream was complete to its reader.
             self.record.end(Outcome::Complete);
+        } else if let Some(kind) = self.wire.ended_by() {
+            self.record.fault(kind.code());
+            self.record.end(outcome(kind.outcome()));
+        } else if !whole {
+            self.wire.give_up();
         }
     }
 }

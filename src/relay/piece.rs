@@ -8,20 +8,30 @@ use std::task::Waker;
 
 use bytes::{Buf, Bytes};
 
+use crate::wire::Wire;
+
 /// A chunk of an answer's body. While it lives it is counted as not yet written.
 pub struct Piece {
     bytes: Bytes,
     held: Option<Rc<Held>>,
 }
 
-/// How many pieces of one answer the writer still holds.
-#[derive(Debug, Default)]
+/// How many pieces of one answer the writer still holds. While this lives, its connection has an answer to
+/// write.
 pub(super) struct Held {
     pieces: Cell<usize>,
     waker: RefCell<Option<Waker>>,
+    wire: Rc<Wire>,
 }
 
 impl Held {
+    /// An answer on `wire`.
+    pub(super) fn on(wire: &Rc<Wire>) -> Rc<Self> {
+        wire.answer_begins();
+        let (pieces, waker) = (Cell::new(0), RefCell::default());
+        Rc::new(Self { pieces, waker, wire: Rc::clone(wire) })
+    }
+
     /// A piece that is counted until it is dropped.
     pub(super) fn piece(self: &Rc<Self>, bytes: Bytes) -> Piece {
         self.pieces.set(self.pieces.get() + 1);
@@ -35,6 +45,12 @@ impl Held {
         }
         self.waker.replace(Some(waker.clone()));
         false
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.wire.answer_ends();
     }
 }
 

@@ -114,7 +114,7 @@ impl Running {
         Stopper(self.orders.clone())
     }
 
-    /// Waits for the workers to end and flushes the access log. The number of connections that were
+    /// Waits for the workers to end and flushes the access log. The number of requests that were
     /// cut.
     pub fn join(mut self) -> usize {
         self.finish()

@@ -15,7 +15,7 @@ use super::probing;
 use super::running::Warmed;
 use super::swap::{Change, Swap};
 use super::warm::Warming;
-use crate::accept::{self, Door, Drain, Inbox, Loads};
+use crate::accept::{self, Door, Drain, Idle, Inbox, Loads};
 use crate::admin::Readiness;
 use crate::error::Kind;
 use crate::kernel;
@@ -36,7 +36,7 @@ pub(super) struct Luggage {
     pub(super) orders: watch::Receiver<Order>,
 }
 
-/// A worker's thread. The number of connections that had to be cut is its result.
+/// A worker's thread. The number of requests that had to be cut is its result.
 pub(super) fn work(luggage: Luggage) -> usize {
     kernel::pin(luggage.index);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
@@ -61,10 +61,14 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
     warming.follow(Arc::clone(&plan.config), fresh);
     drop(plan);
     let drain = Drain::default();
-    let door = Rc::new(Door::new(Rc::new(proxy), recorder.clone(), drain.clone()));
+    let idle = Idle::showing(loads.idle(index));
+    let door = Rc::new(Door::new(Rc::new(proxy), recorder.clone(), drain.clone(), idle));
     probing::begin(&door);
     let swap = Swap { worker: index, door: Rc::clone(&door), recorder: recorder.clone(), warming };
-    let mut tasks = vec![tokio::task::spawn_local(swap.serve(luggage.changes))];
+    let mut tasks = vec![
+        tokio::task::spawn_local(swap.serve(luggage.changes)),
+        tokio::task::spawn_local(Rc::clone(&door).tidy()),
+    ];
     for listener in luggage.listeners {
         let listening = accept::listen(listener, index, loads.clone(), Rc::clone(&door));
         let mut turn = orders.clone();
@@ -89,7 +93,7 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
         () = told_to_stop(&mut orders) => {}
     }
     recorder.cut_rest(Kind::Draining.code());
-    drain.open()
+    recorder.in_flight()
 }
 
 /// Returns when the worker is to end, now or in order. An owner that is gone without a word means now.

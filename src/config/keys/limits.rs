@@ -15,7 +15,8 @@ const MOST: u64 = 10_000_000;
 pub(in crate::config) static CONNECTIONS: Key<Count> = Key::new(
     "connections",
     Count { default: d::CONNECTIONS as u64, within: 1..=MOST },
-    "Client connections at once, over all workers, or as many as there are descriptors for; beyond it 503.",
+    "Client connections at once, over all workers, or as many as there are descriptors for. Beyond it the one \
+     without a request for longest is closed for the newcomer; where all have one, 503.",
 );
 pub(in crate::config) static STREAMS: Key<Count> = Key::new(
     "streams",
