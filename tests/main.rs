@@ -83,6 +83,7 @@ mod secrets;
 mod shares;
 mod silence;
 mod size;
+mod slow_bodies;
 mod slow_reader;
 mod smuggling;
 mod sockets;

@@ -159,7 +159,8 @@ fn answering(
         // In a box of its own, which is gone once the answer begins.
         Box::pin(async move {
             let asking = Asking::new(&client.wire);
-            let answer = proxy.serve(&client, request.map(RequestBody::Http2)).await;
+            let request = request.map(|body| RequestBody::Http2(body, Rc::clone(&client.wire)));
+            let answer = proxy.serve(&client, request).await;
             asking.answered();
             Ok::<_, Infallible>(answer)
         })
@@ -173,7 +174,8 @@ pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Cli
     let told = Rc::clone(&answered);
     let service = service_fn(move |request: Request<Incoming>| {
         told.set(true);
-        let answer = proxy.decline(&client, &request.map(RequestBody::Http2), kind);
+        let request = request.map(|body| RequestBody::Http2(body, Rc::clone(&client.wire)));
+        let answer = proxy.decline(&client, &request, kind);
         std::future::ready(Ok::<_, Infallible>(answer))
     });
     let builder = builder(door, STREAMS_REFUSED, Local(None));

@@ -1,7 +1,7 @@
 //! How slowly a client may send its request's body: a pure decision.
 //!
 //! A client has a stock of patience, as much time as it may be silent at once. The stock shrinks only while
-//! we wait for the client, never while the upstream takes nothing; each byte earns back the time that it
+//! we wait for the client, never while the upstream takes nothing or the client may not send; each byte earns back the time that it
 //! takes at the least rate, up to what there was at first. So a pause of seconds passes, and a trickle does
 //! not, however long it lasts.
 
@@ -19,26 +19,42 @@ pub(super) struct Pace {
     left: Duration,
     /// Since when we wait for the client.
     waiting: Option<Instant>,
+    /// For how long it could not send, when that began; see [`Pace::wait`].
+    hindered: Duration,
 }
 
 impl Pace {
     /// A client may be silent for `most`, and send no slower than `least` bytes a second on average.
     pub(super) fn new(most: Duration, least: u64) -> Self {
-        Self { least, most, left: most, waiting: None }
+        Self { least, most, left: most, waiting: None, hindered: Duration::ZERO }
     }
 
     /// We wait for the client, from `now` on if not already. When that is long enough, and what it then is.
-    pub(super) fn wait(&mut self, now: impl FnOnce() -> Instant) -> (Instant, Kind) {
-        let since = *self.waiting.get_or_insert_with(now);
+    /// `hindered` is for how long we did not allow it to send, ever: it may be asked again later, and then
+    /// has as much more time as that has grown.
+    pub(super) fn wait(
+        &mut self,
+        now: impl FnOnce() -> Instant,
+        hindered: Duration,
+    ) -> (Instant, Kind) {
+        let begins = || {
+            self.hindered = hindered;
+            now()
+        };
+        let since = *self.waiting.get_or_insert_with(begins);
         let silent = self.left == self.most;
-        (since + self.left, if silent { Kind::BodyIdle } else { Kind::BodySlow })
+        let more = hindered.saturating_sub(self.hindered);
+        (since + self.left + more, if silent { Kind::BodyIdle } else { Kind::BodySlow })
     }
 
-    /// Something came, or nothing is waited for any more. The clock is read only if something was.
-    pub(super) fn stop(&mut self, now: impl FnOnce() -> Instant) {
+    /// Something came, or nothing is waited for any more. The clocks are read only if something was.
+    pub(super) fn stop(&mut self, clocks: impl FnOnce() -> (Instant, Duration)) {
         let Some(since) = self.waiting.take() else { return };
         if self.least > 0 {
-            self.left = self.left.saturating_sub(now().saturating_duration_since(since));
+            let (now, hindered) = clocks();
+            let waited = now.saturating_duration_since(since);
+            let ours = hindered.saturating_sub(self.hindered);
+            self.left = self.left.saturating_sub(waited.saturating_sub(ours));
         }
     }
 
@@ -63,12 +79,12 @@ mod tests {
         let mut pace = Pace::new(30 * S, least);
         let mut now = start;
         while now < start + 3600 * S {
-            let (due, kind) = pace.wait(|| now);
+            let (due, kind) = pace.wait(|| now, Duration::ZERO);
             if now + pause >= due {
                 return Some((due - start, kind));
             }
             now += pause;
-            pace.stop(|| now);
+            pace.stop(|| (now, Duration::ZERO));
             pace.earn(bytes);
         }
         None
@@ -102,17 +118,27 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::new(30 * S, 500);
         pace.earn(1 << 30);
-        assert_eq!(pace.wait(|| now).0, now + 30 * S);
+        assert_eq!(pace.wait(|| now, Duration::ZERO).0, now + 30 * S);
     }
 
     #[test]
     fn time_in_which_nobody_waits_for_it_is_not_the_client_s() {
         let now = Instant::now();
         let mut pace = Pace::new(30 * S, 500);
-        pace.wait(|| now);
-        pace.stop(|| now + 10 * S);
-        pace.stop(|| now + 500 * S);
-        let (due, kind) = pace.wait(|| now + 1000 * S);
+        pace.wait(|| now, Duration::ZERO);
+        pace.stop(|| (now + 10 * S, Duration::ZERO));
+        pace.stop(|| (now + 500 * S, Duration::ZERO));
+        let (due, kind) = pace.wait(|| now + 1000 * S, Duration::ZERO);
         assert_eq!((due, kind), (now + 1020 * S, Kind::BodySlow));
+    }
+
+    #[test]
+    fn time_in_which_it_may_not_send_is_not_the_client_s() {
+        let now = Instant::now();
+        let mut pace = Pace::new(30 * S, 500);
+        pace.wait(|| now, 100 * S);
+        assert_eq!(pace.wait(|| now, 105 * S).0, now + 35 * S);
+        pace.stop(|| (now + 20 * S, 118 * S));
+        assert_eq!(pace.wait(|| now, 118 * S).0, now + 28 * S, "two of the twenty were its own");
     }
 }

@@ -2,13 +2,16 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
 
 use crate::error::{Error, Kind};
 use crate::http1;
+use crate::wire::Wire;
 
 const MALFORMED: Kind = Kind::BadRequest("The request's body is not chunked as HTTP has it.");
 
@@ -16,8 +19,8 @@ const MALFORMED: Kind = Kind::BadRequest("The request's body is not chunked as H
 pub enum RequestBody {
     /// From an HTTP/1.1 connection of our own.
     Http1(http1::Body),
-    /// From an HTTP/2 stream of hyper's.
-    Http2(Incoming),
+    /// From an HTTP/2 stream of hyper's, on a connection with this socket.
+    Http2(Incoming, Rc<Wire>),
     /// All of it was read before.
     Read,
 }
@@ -31,7 +34,7 @@ impl RequestBody {
             Self::Http1(body) => {
                 body.poll_frame(cx).map_err(|error| Error::with(kind(&error), error))
             }
-            Self::Http2(body) => {
+            Self::Http2(body, _) => {
                 Pin::new(body).poll_frame(cx).map_err(|error| Error::with(Kind::ClientGone, error))
             }
             Self::Read => Poll::Ready(None),
@@ -42,15 +45,24 @@ impl RequestBody {
     pub(super) fn may_trail(&self) -> bool {
         match self {
             Self::Http1(body) => body.may_trail(),
-            Self::Http2(body) => !body.is_end_stream(),
+            Self::Http2(body, _) => !body.is_end_stream(),
             Self::Read => false,
+        }
+    }
+
+    /// For how long its sender was not allowed to send, in all: other bodies of the same connection, that their
+    /// upstreams did not take, had filled what it may send.
+    pub(super) fn hindered(&self) -> Duration {
+        match self {
+            Self::Http2(_, wire) => wire.shut_for(),
+            Self::Http1(_) | Self::Read => Duration::ZERO,
         }
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(body) => body.is_end_stream(),
-            Self::Http2(body) => body.is_end_stream(),
+            Self::Http2(body, _) => body.is_end_stream(),
             Self::Read => true,
         }
     }

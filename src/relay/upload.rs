@@ -268,7 +268,7 @@ impl Upload {
             Poll::Ready(frame) => frame,
             Poll::Pending => return self.poll_silence(cx),
         };
-        self.pace.stop(Instant::now);
+        self.pace.stop(|| (Instant::now(), self.body.hindered()));
         self.chunk = self.take(frame)?;
         if !self.ended && self.chunk.len() < JOIN {
             self.join(cx);
@@ -331,7 +331,8 @@ impl Upload {
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let (due, kind) = self.pace.wait(Instant::now);
+        let hindered = self.body.hindered();
+        let (due, kind) = self.pace.wait(Instant::now, hindered);
         ready!(self.deadline.poll(cx, due));
         Poll::Ready(Err(kind.into()))
     }
