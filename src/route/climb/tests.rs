@@ -163,22 +163,21 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
 
     #[test]
-    fn what_climbs_in_any_reading_climbs(rest in path(&NASTY)) {
+    fn what_climbs_in_any_reading_climbs(rest in path(NASTY)) {
         if let Some(reading) = readings::climbing(&rest) {
             prop_assert!(climbs(&rest), "{} climbs, read as {:?}", rest, reading);
         }
     }
 
     #[test]
-    fn a_path_without_a_segment_of_two_dots_does_not_climb(rest in path(&PLAIN)) {
+    fn a_path_without_a_segment_of_two_dots_does_not_climb(rest in path(PLAIN)) {
         prop_assume!(!rest.contains("/..") && readings::climbing(&rest).is_none());
         prop_assert!(!climbs(&rest), "{}", rest);
     }
 
     #[test]
-    fn no_text_makes_it_panic(rest in ".{0,40}", coded in proptest::collection::vec(any::<u8>(), 0..40)) {
+    fn no_text_makes_it_panic(rest in ".{0,40}", coded in "(%[0-9a-fA-F]{2}){0,40}") {
         let _either = climbs(&rest);
-        let coded: String = coded.iter().map(|byte| format!("%{byte:02x}")).collect();
         let _either = climbs(&coded);
         let _either = climbs(&format!("/..{coded}{rest}/.."));
     }

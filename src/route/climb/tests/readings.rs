@@ -35,16 +35,13 @@ fn decode(text: &[u8]) -> Vec<u8> {
     let mut at = 0;
     while at < text.len() {
         let digits = text.get(at + 1..at + 3).filter(|it| it.iter().all(u8::is_ascii_hexdigit));
-        match digits.filter(|_| text[at] == b'%') {
-            Some(digits) => {
-                let digits = std::str::from_utf8(digits).unwrap();
-                decoded.push(u8::from_str_radix(digits, 16).unwrap());
-                at += 3;
-            }
-            None => {
-                decoded.push(text[at]);
-                at += 1;
-            }
+        if let Some(digits) = digits.filter(|_| text[at] == b'%') {
+            let digits = std::str::from_utf8(digits).unwrap();
+            decoded.push(u8::from_str_radix(digits, 16).unwrap());
+            at += 3;
+        } else {
+            decoded.push(text[at]);
+            at += 1;
         }
     }
     decoded
