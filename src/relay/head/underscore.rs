@@ -1,4 +1,4 @@
-//! Names with underscores. A server that hands headers on as variables (CGI, WSGI, FastCGI) makes
+//! Names with underscores. A server that hands headers on as variables (CGI and its kin) makes
 //! `HTTP_CONTENT_LENGTH` of `Content_Length` and of `Content-Length`: what was decided by the one, and
 //! what only we may say, the other could contradict. nginx drops such names too.
 
@@ -16,14 +16,14 @@ pub(super) fn has_underscore(name: &str) -> bool {
     let name = name.as_bytes();
     match name.last_chunk::<8>() {
         None => name.contains(&b'_'),
-        Some(last) => is_in(last) || name.as_chunks::<8>().0.iter().any(is_in),
+        Some(last) => is_in(*last) || name.as_chunks::<8>().0.iter().any(|word| is_in(*word)),
     }
 }
 
-fn is_in(word: &[u8; 8]) -> bool {
+fn is_in(word: [u8; 8]) -> bool {
     // Where a byte is an underscore, its difference is zero, and only of a zero does the subtraction set
     // the highest bit that was not set. A borrow can only come from a zero below.
-    let differs = u64::from_ne_bytes(*word) ^ UNDERSCORES;
+    let differs = u64::from_ne_bytes(word) ^ UNDERSCORES;
     differs.wrapping_sub(ONES) & !differs & HIGH != 0
 }
 
