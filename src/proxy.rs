@@ -94,15 +94,13 @@ impl Proxy {
             guarded::guarded(forwarding).await
         };
         drop(interrupted);
+        let answered = answered.unwrap_or_else(|guarded::Panicked| {
+            self.recorder.panicked();
+            tracing::error!(id = id.to_str().unwrap_or_default(), "a request panicked");
+            Err(Kind::Internal.into())
+        });
         let refused = |error| self.refuse(&error, version, bodyless, &record);
-        let mut answer = match answered {
-            Ok(answer) => answer.unwrap_or_else(refused),
-            Err(guarded::Panicked) => {
-                self.recorder.panicked();
-                tracing::error!(id = id.to_str().unwrap_or_default(), "a request panicked");
-                refused(Kind::Internal.into())
-            }
-        };
+        let mut answer = answered.unwrap_or_else(refused);
         if let Some(page) = &page {
             page.may_see(answer.headers_mut());
         }

@@ -91,10 +91,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_asks_while_a_page_is_made_shares_the_next_one() {
         let shared = Shared::new(Crowd::new(1));
-        let made = Cell::new(0);
+        let count = Cell::new(0);
         let make = || async {
-            made.set(made.get() + 1);
-            let nth = made.get();
+            count.set(count.get() + 1);
+            let nth = count.get();
             tokio::time::sleep(Duration::from_secs(1)).await;
             nth.to_string()
         };
@@ -105,7 +105,7 @@ mod tests {
         let (first, (a, b, c)) = tokio::join!(shared.get(make()), many);
         assert_eq!([&first, &a, &b, &c].map(|page| &page[..]), [&b"1"[..], b"2", b"2", b"2"]);
         assert_eq!(shared.get(make()).await, "3", "nobody is told what was true before it asked");
-        assert_eq!(made.get(), 3);
+        assert_eq!(count.get(), 3);
     }
 
     #[tokio::test(start_paused = true)]

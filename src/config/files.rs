@@ -61,7 +61,7 @@ pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     // A FIFO that nobody writes to would block `open`. What was opened is asked of the descriptor: the
     // name may lead elsewhere a moment later.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let found = file.metadata()?;
     if !found.is_file() {
         let what = format!("it is {}, not a regular file", kind(found.file_type()));
