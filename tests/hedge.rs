@@ -418,7 +418,7 @@ fn what_was_read_ahead_in_vain_goes_up_in_order_and_trailers_after_it() {
     let several = Several::of(vec![once_busy, other], Protocol::Http2, busy);
     // Who speaks of trailers goes on connections of their own: so does the one that is in the way.
     let trailing = || ask().header("te", "trailers");
-    let first = occupied(&several, &trailing());
+    let first = occupied(&several, &trailing().body(vec!["{}".into()], Length::Unknown));
     let pieces: Vec<_> = (0..20_u8).map(|n| Bytes::from(vec![n; 5_000])).collect();
     let asked = trailing().body(pieces.clone(), Length::Unknown).trailer("x-sum", "7");
     let mut client = Http1::new(several.fixture.connect());

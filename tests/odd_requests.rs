@@ -108,7 +108,7 @@ impl Odd {
         if chunked {
             head += "transfer-encoding: chunked\r\n";
         } else if self.body > 0 {
-            head += &format!("content-length: {}\r\n", self.body);
+            head.extend(["content-length: ", &self.body.to_string(), "\r\n"]);
         }
         let mut wire = head.into_bytes();
         let line =

@@ -96,9 +96,9 @@ pub const STREAMS: usize = 16_384;
 pub const HEADER_BYTES: usize = 64 * KIB;
 /// Apache httpd takes 100 by default (`LimitRequestFields`).
 pub const HEADERS: usize = 128;
-/// As for requests. OpenAI's answers have 2 KiB.
+/// As for requests: `OpenAI`'s answers have 2 KiB.
 pub const RESPONSE_HEADER_BYTES: usize = 64 * KIB;
-/// Envoy's bound; HAProxy's is 101. OpenAI's answers have 30.
+/// Envoy's bound; `HAProxy`'s is 101. `OpenAI`'s answers have 30.
 pub const RESPONSE_HEADERS: usize = 100;
 /// Chat requests with long context fit; an audio upload is not kept.
 pub const REPLAY_BYTES: usize = MIB;

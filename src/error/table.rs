@@ -27,6 +27,8 @@ impl Kind {
         let ours = "proxy_internal_response";
         let full = "connection_limit_reached";
         let cut = "http_response_incomplete";
+        let ended = "connection_terminated";
+        let size = "http_response_header_section_size";
         match self {
             Self::NoRoute => Row(Client, Refused, 404, "no_route", "destination_not_found"),
             Self::ForeignOrigin => Row(Client, Refused, 403, "foreign_origin", denied),
@@ -79,25 +81,15 @@ impl Kind {
                 Row(Upstream, Timeout, 504, "gap_timeout", "connection_read_timeout")
             }
             Self::UpstreamReset => Row(Upstream, Failed, 502, "upstream_reset", cut),
-            Self::UpstreamClosed => {
-                Row(Upstream, Failed, 502, "upstream_closed", "connection_terminated")
-            }
-            Self::UpstreamGoaway => {
-                Row(Upstream, Failed, 502, "upstream_goaway", "connection_terminated")
-            }
+            Self::UpstreamClosed => Row(Upstream, Failed, 502, "upstream_closed", ended),
+            Self::UpstreamGoaway => Row(Upstream, Failed, 502, "upstream_goaway", ended),
             Self::UpstreamProtocol => {
                 Row(Upstream, Failed, 502, "upstream_protocol", "http_protocol_error")
             }
             Self::UpstreamInterim => {
                 Row(Upstream, Failed, 502, "upstream_interim", "http_protocol_error")
             }
-            Self::AnswerHeadTooLarge => Row(
-                Upstream,
-                Failed,
-                502,
-                "answer_head_too_large",
-                "http_response_header_section_size",
-            ),
+            Self::AnswerHeadTooLarge => Row(Upstream, Failed, 502, "answer_head_too_large", size),
             Self::UpstreamCut => Row(Upstream, Failed, 502, "upstream_cut", cut),
             Self::Internal => Row(Proxy, Refused, 500, "internal", "proxy_internal_error"),
         }

@@ -8,11 +8,11 @@ use super::huffman;
 /// What each line counts beside its name and value.
 const LINE: usize = 32;
 
-/// Over this a server may end the connection and all that is on it: nginx, HAProxy and others keep a head in
+/// Over this a server may end the connection and all that is on it: nginx, `HAProxy` and others keep a head in
 /// a buffer of 16 KiB or less, and announce no bound. The head of an SDK's request has about 1 KiB.
 const LARGE: usize = 8 * 1024;
 
-/// The same for lines: HAProxy takes 101.
+/// The same for lines: `HAProxy` takes 101.
 const MANY: usize = 64;
 
 /// The same for what is written of names and values, which can be more than there is to read. nginx takes 5 KiB of

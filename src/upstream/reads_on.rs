@@ -96,6 +96,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadsOn<T> {
         let before = buf.filled().len();
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
         if matches!(self.end, End::Apart) && (read.is_err() || buf.filled().len() == before) {
+            // Nothing new is put on it in the turn between.
+            self.wire.break_writing();
             self.end = End::Now(read);
             cx.waker().wake_by_ref();
             return Poll::Pending;
