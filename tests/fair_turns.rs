@@ -28,6 +28,16 @@ const BYTES: u64 = 512 * 1024;
 
 const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
+/// Dropped, it ends the hostile peer: also where the test fails.
+#[derive(Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Answers that a client gets one after the other, and how long it waited for each. What answers is the
 /// worker itself.
 fn waits(address: SocketAddr) -> Vec<Duration> {
@@ -50,8 +60,8 @@ fn assert_fair(
     hostile: impl Fn(SocketAddr, &Arc<AtomicBool>) + Send + 'static,
 ) {
     let address = fixture.address();
-    let stop = Arc::new(AtomicBool::new(false));
-    let (before, told) = (progress.bytes(), Arc::clone(&stop));
+    let stop = Stop::default();
+    let (before, told) = (progress.bytes(), Arc::clone(&stop.0));
     let attack = std::thread::spawn(move || {
         while !told.load(Ordering::Relaxed) {
             hostile(address, &told);
@@ -61,7 +71,7 @@ fn assert_fair(
     let begun = progress.bytes();
     let mut beside = waits(address);
     let taken = progress.bytes() - begun;
-    stop.store(true, Ordering::Relaxed);
+    drop(stop);
     attack.join().expect("the hostile peer's thread ends");
     let p99 = size::quantile(&mut beside, 99);
     let got = format!("{what}: {} answers, p99 {p99:?}, {taken} hostile bytes", beside.len());

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::raw_upstream::{frame, read_frame, serve};
 
 /// Pieces that leave in one write: as fast as a peer can be.
-const AT_ONCE: usize = 1000;
+const AT_ONCE: u16 = 1000;
 
 /// How far a hostile peer got.
 #[derive(Clone, Default)]
@@ -48,7 +48,7 @@ pub(crate) fn http1_upstream(first: &'static [u8], piece: &'static [u8]) -> (Soc
                 Ok(len) => read.extend_from_slice(&chunk[..len]),
             }
         }
-        let pieces = piece.repeat(AT_ONCE);
+        let pieces = piece.repeat(AT_ONCE.into());
         if stream.write_all(first).is_ok() {
             while write(stream, &pieces, &seen) {}
         }
@@ -58,7 +58,7 @@ pub(crate) fn http1_upstream(first: &'static [u8], piece: &'static [u8]) -> (Soc
 
 /// An upstream that reads whatever comes and never answers. Runs until the test process ends.
 pub(crate) fn silent_upstream() -> SocketAddr {
-    serve(|stream| while matches!(stream.read(&mut [0; 64 * 1024]), Ok(1..)) {})
+    serve(|stream| while matches!(stream.read(&mut [0; 16 * 1024]), Ok(1..)) {})
 }
 
 /// The same over HTTP/2 in clear: once a request has come, these frames.
@@ -97,7 +97,7 @@ pub(crate) fn http1_client(
 ) {
     let mut stream = connect(address);
     read_away(&stream);
-    let pieces = piece.repeat(AT_ONCE);
+    let pieces = piece.repeat(AT_ONCE.into());
     if stream.write_all(first).is_ok() {
         while !stop.load(Ordering::Relaxed) && write(&mut stream, &pieces, progress) {}
     }
@@ -167,11 +167,11 @@ fn flood(stream: &mut TcpStream, number: u32, frames: Frames, window: i64, progr
         }
         opened.store(i64::MIN / 2, Ordering::Relaxed);
     });
-    let pieces = (frames.piece)(number).repeat(AT_ONCE);
+    let pieces = (frames.piece)(number).repeat(AT_ONCE.into());
     if stream.write_all(&(frames.first)(number)).is_err() {
         return;
     }
-    let each = if frames.is_data { AT_ONCE as i64 } else { 0 };
+    let each = if frames.is_data { i64::from(AT_ONCE) } else { 0 };
     loop {
         match room.load(Ordering::Relaxed) {
             gone if gone < i64::MIN / 4 => return,
@@ -190,7 +190,7 @@ fn connect(address: SocketAddr) -> TcpStream {
 
 fn read_away(stream: &TcpStream) {
     let mut stream = stream.try_clone().expect("a second handle");
-    std::thread::spawn(move || while matches!(stream.read(&mut [0; 64 * 1024]), Ok(1..)) {});
+    std::thread::spawn(move || while matches!(stream.read(&mut [0; 16 * 1024]), Ok(1..)) {});
 }
 
 fn write(stream: &mut TcpStream, bytes: &[u8], progress: &Progress) -> bool {

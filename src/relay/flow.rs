@@ -43,6 +43,7 @@ enum State {
 
 /// An answer's body with everything that lives as long as it does. Dropped early, it resets the
 /// upstream's stream at once and closes the record.
+#[expect(clippy::struct_excessive_bools, reason = "three of them are of one poll alone")]
 pub struct Flow {
     source: Source,
     upload: Option<(Upload, Sink)>,

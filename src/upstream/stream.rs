@@ -33,11 +33,9 @@ impl Broken {
     fn of_http1(error: hyper::Error) -> Self {
         let source = std::error::Error::source(&error);
         let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
-        let cause = io.and_then(std::io::Error::get_ref);
-        if cause.is_some_and(|cause| cause.is::<interim::TooMany>()) {
-            Self::Interims
-        } else {
-            Self::Http1(error)
+        match io.and_then(std::io::Error::get_ref) {
+            Some(cause) if cause.is::<interim::TooMany>() => Self::Interims,
+            _ => Self::Http1(error),
         }
     }
 
