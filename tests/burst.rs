@@ -38,7 +38,9 @@ fn clients(fixture: &Fixture, count: usize) -> Vec<Client> {
 }
 
 fn ask(clients: &mut [Client]) {
-    clients.iter_mut().for_each(|client| client.ask("/v1/x", b"{}"));
+    for client in clients {
+        client.ask("/v1/x", b"{}");
+    }
 }
 
 /// Everybody's first byte.

@@ -70,7 +70,9 @@ fn ten_thousand_idle_streams_fit_into_256_mib_and_their_memory_comes_back() {
     let gone = "firstbyte_streams_in_flight 0";
     program.wait_until("all have left", |program| program.page("/metrics").contains(gone));
     let within = bound(PATIENCE * 3, Duration::from_secs(60));
-    while program.resident() > before + before / 5 {
+    // A page of the allocator's stays for one block of many: after ten thousand that is some megabytes.
+    let small = if is_full() { before * 8 / 5 } else { before * 6 / 5 };
+    while program.resident() > small {
         let now = program.resident();
         assert!(begun.elapsed() < within, "{now} bytes are left of {during}; {before} at first");
         // A scrape now and then, as a site has it: it takes what workers have recorded.
