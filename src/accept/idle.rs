@@ -96,15 +96,12 @@ impl Idle {
     pub(super) fn enter(&self, place: Place, now: Instant) -> Rest {
         let mut lists = self.0.lists.borrow_mut();
         let node = Node { place: Some(place), ..Node::default() };
-        let at = match lists.free.pop() {
-            Some(at) => {
-                lists.nodes[at] = node;
-                at
-            }
-            None => {
-                lists.nodes.push(node);
-                lists.nodes.len() - 1
-            }
+        let at = if let Some(at) = lists.free.pop() {
+            lists.nodes[at] = node;
+            at
+        } else {
+            lists.nodes.push(node);
+            lists.nodes.len() - 1
         };
         lists.link(at, NEVER_ASKED, now);
         drop(lists);

@@ -19,7 +19,7 @@ pub(super) const END_STREAM: u8 = 0x1;
 /// `PADDED` of DATA.
 pub(super) const PADDED: u8 = 0x8;
 
-/// Bytes after a WINDOW_UPDATE's head: by how much the window grows.
+/// Bytes after a `WINDOW_UPDATE`'s head: by how much the window grows.
 const INCREMENT: usize = 4;
 
 /// One frame's head.
@@ -30,7 +30,7 @@ pub(super) struct Head {
     pub(super) kind: u8,
     pub(super) flags: u8,
     pub(super) stream: u32,
-    /// What a WINDOW_UPDATE adds; of other frames 0.
+    /// What a `WINDOW_UPDATE` adds; of other frames it means nothing.
     pub(super) increment: u32,
 }
 
@@ -51,32 +51,59 @@ impl Heads {
         Self { begun: [0; HEAD + INCREMENT], have: 0, need: HEAD, skip: preface }
     }
 
+    /// The length of the one frame that `bytes` are, where that is DATA without padding: most reads and
+    /// writes are just that, and need no walk.
+    #[inline]
+    pub(super) fn whole_data(&self, bytes: &[u8]) -> Option<u32> {
+        let head = u64::from_be_bytes(*bytes.first_chunk()?);
+        let (length, kind, flags) = ((head >> 40) as u32, (head >> 32) as u8, (head >> 24) as u8);
+        let plain = kind == DATA && flags & PADDED == 0 && length > 0;
+        let whole = length as usize + HEAD == bytes.len();
+        (plain && whole && self.is_between()).then_some(length)
+    }
+
     /// Calls `each` with every head that is whole after `bytes`. The work is in proportion to the frames.
+    #[inline]
     pub(super) fn walk(&mut self, mut bytes: &[u8], mut each: impl FnMut(Head)) {
         loop {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = &bytes[skipped..];
-            if bytes.is_empty() {
+            let mut next = self.skip;
+            if self.have == 0 {
+                while let Some(whole) = bytes.get(next..).and_then(<[u8]>::first_chunk) {
+                    let head = parse(whole);
+                    next += HEAD + head.length as usize;
+                    each(head);
+                }
+            }
+            if next >= bytes.len() {
+                self.skip = next - bytes.len();
                 return;
             }
+            bytes = &bytes[next..];
+            self.skip = 0;
+            let Some(head) = self.gather(&mut bytes) else { return };
+            each(head);
+        }
+    }
+
+    /// The head that is split, or at the end of what was read, once it is whole.
+    fn gather(&mut self, bytes: &mut &[u8]) -> Option<Head> {
+        loop {
             let taken = (self.need - self.have).min(bytes.len());
-            self.begun[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
+            let (begun, rest) = bytes.split_at(taken);
+            self.begun[self.have..self.have + taken].copy_from_slice(begun);
             self.have += taken;
-            bytes = &bytes[taken..];
+            *bytes = rest;
             if self.have < self.need {
-                return;
+                return None;
             }
-            let head = parse(self.begun);
-            if self.need == HEAD && head.kind == WINDOW_UPDATE && head.length as usize == INCREMENT
-            {
+            let head = parse(&self.begun);
+            if self.need == HEAD && head.is_update() {
                 self.need += INCREMENT;
                 continue;
             }
-            let skip = head.length as usize + HEAD - self.need;
-            let increment = if self.need > HEAD { head.increment } else { 0 };
-            (self.have, self.need, self.skip) = (0, HEAD, skip);
-            each(Head { increment, ..head });
+            self.skip = head.length as usize + HEAD - self.need;
+            (self.have, self.need) = (0, HEAD);
+            return Some(head);
         }
     }
 
@@ -86,12 +113,23 @@ impl Heads {
     }
 }
 
-/// All numbers without the bit that is reserved.
-fn parse(bytes: [u8; HEAD + INCREMENT]) -> Head {
-    let [a, b, c, kind, flags, d, e, f, g, h, i, j, k] = bytes;
-    let number = |bytes| u32::from_be_bytes(bytes) & 0x7fff_ffff;
-    let (length, stream) = (number([0, a, b, c]), number([d, e, f, g]));
-    Head { length, kind, flags, stream, increment: number([h, i, j, k]) }
+impl Head {
+    /// It is a `WINDOW_UPDATE` of the length that one has.
+    fn is_update(self) -> bool {
+        self.kind == WINDOW_UPDATE && self.length as usize == INCREMENT
+    }
+}
+
+/// The bit before a number that means nothing is left out.
+const NUMBER: u32 = 0x7fff_ffff;
+
+#[inline]
+fn parse(bytes: &[u8; HEAD + INCREMENT]) -> Head {
+    let first = bytes.first_chunk().map_or(0, |first| u64::from_be_bytes(*first));
+    let (length, kind, flags) = ((first >> 40) as u32, (first >> 32) as u8, (first >> 24) as u8);
+    let stream = ((first << 8) as u32 | u32::from(bytes[HEAD - 1])) & NUMBER;
+    let increment = bytes.last_chunk().map_or(0, |last| u32::from_be_bytes(*last)) & NUMBER;
+    Head { length, kind, flags, stream, increment }
 }
 
 /// A GOAWAY frame: nothing after the stream `last` was looked at (RFC 9113, section 6.8).
@@ -163,18 +201,40 @@ mod tests {
         for cut in 0..bytes.len() {
             let (mut heads, mut seen) = (Heads::after(0), Vec::new());
             let (before, after) = bytes.split_at(cut);
-            heads.walk(before, |head| seen.push((head.kind, head.increment)));
-            heads.walk(after, |head| seen.push((head.kind, head.increment)));
-            assert_eq!(seen, [(WINDOW_UPDATE, 0x1_0203), (PING, 0)], "cut at {cut}");
+            heads.walk(before, |head| seen.push(head));
+            heads.walk(after, |head| seen.push(head));
+            assert_eq!(
+                seen.iter().map(|head| head.kind).collect::<Vec<_>>(),
+                [WINDOW_UPDATE, PING]
+            );
+            assert_eq!(seen[0].increment, 0x1_0203, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn one_frame_of_data_by_itself_is_seen_at_a_glance() {
+        let (heads, data) = (Heads::after(0), frame(DATA, 0, 1, 200));
+        assert_eq!(heads.whole_data(&data), Some(200));
+        assert_eq!(heads.whole_data(&frame(DATA, END_STREAM, 1, 1)), Some(1));
+        for other in [
+            frame(DATA, 0, 1, 0),
+            frame(DATA, PADDED, 1, 200),
+            frame(PING, 0, 0, 8),
+            data[..208].to_vec(),
+            data.repeat(2),
+            Vec::new(),
+        ] {
+            assert_eq!(heads.whole_data(&other), None);
+        }
+        assert_eq!(Heads::after(1).whole_data(&data), None, "something else comes first");
     }
 
     #[test]
     fn a_goaway_is_one_frame_of_the_connection() {
         let mut seen = Vec::new();
         let bytes = go_away(7, h2::Reason::ENHANCE_YOUR_CALM);
-        Heads::after(0).walk(&bytes, |head| seen.push(head));
-        assert_eq!(seen, [Head { length: 8, kind: GOAWAY, flags: 0, stream: 0, increment: 0 }]);
+        Heads::after(0).walk(&bytes, |head| seen.push((head.length, head.kind, head.stream)));
+        assert_eq!(seen, [(8, GOAWAY, 0)]);
         assert_eq!(&bytes[HEAD..], [0, 0, 0, 7, 0, 0, 0, 11]);
     }
 }

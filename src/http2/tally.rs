@@ -1,8 +1,8 @@
 //! What a peer has sent beside requests and answers, against what it may.
 //!
-//! PING, SETTINGS, PRIORITY, WINDOW_UPDATE, frames of unknown types and empty DATA cost their sender nothing
+//! PING, SETTINGS, PRIORITY, `WINDOW_UPDATE`, frames of unknown types and empty DATA cost their sender nothing
 //! and us a little each, for ever. Each takes one from a budget, which fills again slowly. Work earns them:
-//! a reader answers DATA with WINDOW_UPDATEs and, to measure the path, with a PING; a request may come with
+//! a reader answers DATA with `WINDOW_UPDATE`s and, to measure the path, with a PING; a request may come with
 //! PRIORITY.
 
 use std::time::Instant;
@@ -15,12 +15,12 @@ const BURST: u32 = 2_000;
 /// And for ever after, each second. At a microsecond each that is no load.
 const A_SECOND: u32 = 100;
 
-/// Earned by a DATA frame that we send: two WINDOW_UPDATEs (for the stream, for the connection) and a PING
+/// Earned by a DATA frame that we send: two `WINDOW_UPDATE`s (for the stream, for the connection) and a PING
 /// (gRPC measures bandwidth with one for each burst of data).
 const BY_DATA: u32 = 3;
 /// And for so many of its bytes one more: a reader that takes them in small parts may say so of each.
 const BYTES: u32 = 256;
-/// Earned by a head, either way: PRIORITY or PRIORITY_UPDATE, WINDOW_UPDATE, RST_STREAM.
+/// Earned by a head, either way: PRIORITY or `PRIORITY_UPDATE`, `WINDOW_UPDATE`, `RST_STREAM`.
 const BY_HEAD: u32 = 4;
 /// What can be earned ahead: the frames that fill the largest usual windows are answered after all of them.
 const MOST_EARNED: u32 = 65_536;
@@ -74,36 +74,59 @@ impl Tally {
 
     /// The peer sent `bytes`. `false` if it has sent more without a purpose than it may.
     pub fn came(&mut self, bytes: &[u8], now: Instant) -> bool {
+        if let Some(length) = self.came.whole_data(bytes) {
+            self.turn += 1;
+            self.window -= i64::from(length);
+        } else {
+            self.weigh(bytes, now);
+        }
+        !self.spent
+    }
+
+    /// The same frame by frame. Not inlined, so that most reads pay nothing for it.
+    #[inline(never)]
+    fn weigh(&mut self, bytes: &[u8], now: Instant) {
         let Self { came, budget, earned, spent, last_stream, turn, window, .. } = self;
         came.walk(bytes, |head| {
             *turn += 1;
             if head.kind == DATA {
                 *window -= i64::from(head.length);
+                if has_purpose(head) {
+                    return;
+                }
             }
             if head.kind == HEADERS {
                 *last_stream = head.stream.max(*last_stream);
                 *earned = (*earned + BY_HEAD).min(MOST_EARNED);
-            } else if !has_purpose(head) {
-                if *earned > 0 {
-                    *earned -= 1;
-                } else if !budget.take(1, now) {
-                    *spent = true;
-                }
+            } else if *earned > 0 {
+                *earned -= 1;
+            } else if !budget.take(1, now) {
+                *spent = true;
             }
         });
-        !self.spent
     }
 
     /// We sent `bytes`.
     pub fn went(&mut self, bytes: &[u8]) {
+        if let Some(length) = self.went.whole_data(bytes) {
+            self.earned = (self.earned + BY_DATA + length / BYTES).min(MOST_EARNED);
+        } else {
+            self.reward(bytes);
+        }
+    }
+
+    /// The same frame by frame.
+    #[inline(never)]
+    fn reward(&mut self, bytes: &[u8]) {
         let Self { went, earned, window, .. } = self;
         went.walk(bytes, |head| {
-            if head.kind == WINDOW_UPDATE && head.stream == 0 {
-                *window += i64::from(head.increment);
-            }
             let more = match head.kind {
                 DATA if head.length > 0 => BY_DATA + head.length / BYTES,
                 HEADERS => BY_HEAD,
+                WINDOW_UPDATE if head.stream == 0 => {
+                    *window += i64::from(head.increment);
+                    0
+                }
                 _ => 0,
             };
             *earned = (*earned + more).min(MOST_EARNED);
@@ -140,10 +163,10 @@ impl Tally {
     }
 }
 
-/// Whether it carries something of a request or an answer.
-fn has_purpose(head: Head) -> bool {
-    let least = if head.flags & PADDED > 0 { PADDING } else { 0 };
-    head.kind == DATA && (head.flags & END_STREAM > 0 || head.length > least)
+/// Whether DATA carries something of a body.
+fn has_purpose(data: Head) -> bool {
+    let least = if data.flags & PADDED > 0 { PADDING } else { 0 };
+    data.length > least || data.flags & END_STREAM > 0
 }
 
 #[cfg(test)]
