@@ -172,6 +172,86 @@ fn evicts(upstream: Builder) {
     }
 }
 
+/// As `slowhttptest -X` reads: a window of half a kilobyte, and a few bytes of it now and then. That opens no
+/// window, so that we give the client up, and never the kernel before us.
+fn reads_by_the_spoon(write_stall: Duration, pause: Duration) {
+    let upstream = Upstream::builder()
+        .http2()
+        .respond(|_: &Seen| Script::new().stream().step(Step::Filler(64 * 1024 * 1024)).done());
+    let fixture = Fixture::configured(upstream, |config| config.client.write_stall = write_stall);
+    let readers = [raw_spoon::HTTP1, raw_spoon::HTTP2]
+        .map(|request| raw_spoon::Reader::start(fixture.address(), request, pause));
+    let given_up = |log: &Log| log.requests.iter().filter(|seen| seen.was_cancelled()).count() == 2;
+    assert!(fixture.upstream.wait_for(given_up, write_stall * 2 + PATIENCE), "nobody ends it");
+    drop(readers);
+    let lines = fixture.access_log();
+    assert_eq!(lines.len(), 2);
+    for line in lines {
+        assert_eq!(line["outcome"], "timed_out", "{line}");
+        assert_eq!(line["error"], "client_stalled", "{line}");
+    }
+}
+
+mod raw_spoon {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use socket2::{Domain, Socket, Type};
+
+    pub(super) const HTTP1: &[u8] = b"GET /v1/unread HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    /// The preface, SETTINGS with the largest window for streams, the same for the connection, and `GET`
+    /// by literals without indexing (RFC 7541, section 6.2.2).
+    pub(super) const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
+        \0\0\x06\x04\0\0\0\0\0\0\x04\x7f\xff\xff\xff\
+        \0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0\
+        \0\0\x11\x01\x05\0\0\0\x01\x82\x86\x04\x0a/v1/unread\x01\x01a";
+
+    /// Reads until dropped.
+    pub(super) struct Reader(Arc<AtomicBool>);
+
+    impl Reader {
+        pub(super) fn start(address: SocketAddr, request: &[u8], pause: Duration) -> Self {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            socket.set_recv_buffer_size(512).expect("a buffer's size can be set");
+            socket.connect(&address.into()).expect("the proxy listens");
+            let mut stream = TcpStream::from(socket);
+            stream.write_all(request).expect("the proxy reads");
+            let over = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&over);
+            std::thread::spawn(move || {
+                while !seen.load(Ordering::Relaxed) && stream.read(&mut [0; 4]).is_ok() {
+                    std::thread::sleep(pause); // its pace
+                }
+            });
+            Self(over)
+        }
+    }
+
+    impl Drop for Reader {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_reads_by_the_spoon_is_evicted_and_so_recorded() {
+    reads_by_the_spoon(Duration::from_millis(500), Duration::from_millis(100));
+}
+
+/// As long as the kernel waits for a window by default (`TCP_USER_TIMEOUT`), with what an operator gets
+/// who sets nothing.
+#[test]
+fn the_kernel_does_not_give_a_slow_reader_up_before_we_do() {
+    if crate::size::is_full() {
+        reads_by_the_spoon(Duration::from_secs(30), Duration::from_secs(5));
+    }
+}
+
 #[test]
 fn a_client_that_takes_nothing_is_evicted_and_the_http2_upstream_told() {
     evicts(Upstream::builder().http2());

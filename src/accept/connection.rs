@@ -120,13 +120,13 @@ impl Door {
             }
         };
         let _counted = self.recorder.client_connection();
-        if wire::tune(&stream).is_err() {
-            return; // the client left before we could look
-        }
         let (stall, head) = {
             let client = &self.proxy.borrow().config.client;
             (client.write_stall, client.head)
         };
+        if wire::tune(&stream).and_then(|()| wire::tune_client(&stream, stall)).is_err() {
+            return; // the client left before we could look
+        }
         let on_loopback = stream
             .local_addr()
             .is_ok_and(|local| admit::is_on_loopback(local, &self.proxy.borrow().config.listen));

@@ -139,7 +139,8 @@ impl<S: AsyncRead + Unpin> Stamped<S> {
     fn read_stream(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = |cx: &mut Context<'_>| {
-            ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buf))?;
+            ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_read(cx, buf))
+                .inspect_err(|error| self.failed(error))?;
             Poll::Ready(io::Result::Ok(buf.filled().len() - before))
         };
         let cost = |read: &io::Result<usize>| read.as_ref().map_or(0, |got| *got as u32);
@@ -148,6 +149,16 @@ impl<S: AsyncRead + Unpin> Stamped<S> {
             self.0.wire.read(Instant::now(), got);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S> Stamped<S> {
+    /// The kernel gives up a peer whose window stays shut (`TCP_USER_TIMEOUT`), and may do so before
+    /// our own deadline: it is the same stall, and whoever reads or writes next finds it.
+    fn failed(&self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.0.wire.stall();
+        }
     }
 }
 
@@ -169,7 +180,10 @@ impl<S: AsyncWrite + Unpin> Stamped<S> {
                 self.0.wire.full();
                 self.poll_stall(cx)
             }
-            failed @ Poll::Ready(Err(_)) => failed,
+            Poll::Ready(Err(error)) => {
+                self.failed(&error);
+                Poll::Ready(Err(error))
+            }
         }
     }
 
@@ -244,5 +258,57 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stamped<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket that the kernel has given up.
+    struct GivenUp(io::ErrorKind);
+
+    impl AsyncRead for GivenUp {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(self.0.into()))
+        }
+    }
+
+    impl AsyncWrite for GivenUp {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(self.0.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_peer_that_the_kernel_gave_up_has_stalled_and_one_that_left_has_not() {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for (kind, stalled) in
+            [(io::ErrorKind::TimedOut, true), (io::ErrorKind::ConnectionReset, false)]
+        {
+            let socket = || Stamped::new(GivenUp(kind), Instant::now(), None);
+            let read = socket();
+            assert_eq!(read.poll_peer(&mut cx), Peer::Left);
+            assert_eq!(read.wire().stalled(), stalled);
+            let mut written = socket();
+            assert!(Pin::new(&mut written).poll_write(&mut cx, b"x").is_ready());
+            assert_eq!(written.wire().stalled(), stalled);
+        }
     }
 }

@@ -8,7 +8,7 @@ mod turn;
 
 pub use io::{Peer, Stamped};
 use socket::abort_on_close;
-pub use socket::{SocketOptions, tune};
+pub use socket::{SocketOptions, tune, tune_client};
 pub use stamps::Wire;
 pub use turn::{Turn, come_again};
 

@@ -16,6 +16,14 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(45);
 /// Time between keep-alive probes.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How much later than ourselves the kernel gives a client up.
+const LATER: Duration = Duration::from_secs(10);
+
+/// Bytes that the kernel takes for a peer beyond what its window lets it send. A client that does not read
+/// would otherwise make it hold megabytes, which count against the memory of a control group. What is in
+/// flight to a distant client is not bounded by this.
+const UNSENT: u32 = 128 * 1024;
+
 /// The options as the kernel reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -40,6 +48,17 @@ pub fn tune<S: std::os::fd::AsFd>(socket: &S) -> io::Result<()> {
         &TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL),
     )?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
+}
+
+/// Sets what a client's socket has besides. A peer whose window stays shut is ours to give up, after
+/// `stall`; the kernel's own patience, which counts from a little earlier, must not come before.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn tune_client<S: std::os::fd::AsFd>(socket: &S, stall: Duration) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT.max(stall + LATER)))?;
+    socket.set_tcp_notsent_lowat(UNSENT)
 }
 
 /// While this is on, a close of this socket is a reset, so that the peer can't take it for an orderly
@@ -83,6 +102,20 @@ mod tests {
                 user_timeout: Some(USER_TIMEOUT),
             }
         );
+        Ok(())
+    }
+
+    #[test]
+    fn the_kernel_waits_longer_for_a_client_than_we_do() -> io::Result<()> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let socket = std::net::TcpStream::connect(listener.local_addr()?)?;
+        for stall in [Duration::from_millis(400), USER_TIMEOUT, Duration::from_secs(600)] {
+            tune(&socket)?;
+            tune_client(&socket, stall)?;
+            let kernel = SocketOptions::read(&socket)?.user_timeout;
+            assert!(kernel >= Some(USER_TIMEOUT) && kernel > Some(stall), "{kernel:?}");
+        }
+        assert_eq!(SockRef::from(&socket).tcp_notsent_lowat()?, UNSENT);
         Ok(())
     }
 }
