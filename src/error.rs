@@ -83,6 +83,8 @@ pub enum Kind {
     ControlFlood,
     /// The client's HTTP/2 connection was ended since it gave up request after request.
     CancelFlood,
+    /// The client took nothing, and memory was short.
+    ClientMemory,
     /// The time that the client gave itself is over.
     ClientDeadline,
     /// `limits.streams` requests are in flight.

@@ -27,10 +27,11 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
 use http::{HeaderValue, Method, Request, Response, Version, request};
 
 use crate::accept::Client;
-use crate::admit::{Bound, Gate, Page, Permit};
+use crate::admit::{Bound, Gate, Page, Permit, Stock};
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
+use crate::relay::attend::Patience;
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload};
 use crate::route::{Groups, Table};
@@ -50,6 +51,8 @@ pub struct Proxy {
     pub upstreams: Vec<Upstream>,
     /// Who may come in, over all workers.
     pub gate: Gate,
+    /// What the worker holds for peers who do not take it.
+    pub stock: Rc<Stock>,
     /// Opens records.
     pub recorder: Recorder,
 }
@@ -166,7 +169,10 @@ impl Proxy {
         }
         // Over HTTP/2 hyper would send a body to HEAD too, and the client reset the stream for that.
         let body = if bodyless { Bytes::new() } else { body };
-        let mut answer = Response::new(RelayBody::own(body));
+        // Over HTTP/1.1 the socket has its own.
+        let patience = (version >= Version::HTTP_2)
+            .then(|| Patience::new(self.gate.pressure(), self.config.client.write_stall));
+        let mut answer = Response::new(RelayBody::own(body, patience));
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
         if matches!(kind, Kind::BadRequest(_)) && version < Version::HTTP_2 {
@@ -188,7 +194,7 @@ impl Proxy {
         let sends = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
         let limits = &self.config.limits;
         let pace = (self.config.client.body_idle, self.config.client.body_rate);
-        let keep = (limits.replay_bytes, self.gate.pressure());
+        let keep = (limits.replay_bytes, &self.stock);
         let upload = Upload::new(body, sends, keep, pace, Instant::now(), record);
         let upload = RefCell::new(upload);
         if head.headers.len() > limits.headers {
@@ -222,7 +228,8 @@ impl Proxy {
         upload: &RefCell<Upload>,
         record: &Rc<Record>,
     ) -> Result<(Permit, Reached), Error> {
-        let permit = self.gate.request()?;
+        let permit =
+            self.gate.request(|| (!self.stock.is_full()).then(|| relay::head::bytes(&head)))?;
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path)?;
         let permit = self.gate.on_route(permit, route.route).inspect_err(|_full| {
@@ -271,7 +278,8 @@ impl Proxy {
         };
         let judged = reached.by_group && head.status.is_success();
         let watch = judged.then(|| upstream.ward.watch(head_at));
-        let flow = Flow::new(source, rest, bounds, watch, &client.wire, record, permit);
+        let held = (permit, &self.stock);
+        let flow = Flow::new(source, rest, bounds, watch, &client.wire, record, held);
         Ok(Response::from_parts(head, RelayBody::relayed(flow, length)))
     }
 }

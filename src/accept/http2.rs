@@ -20,6 +20,7 @@ use super::drain::Member;
 use super::idle::{Rest, Why};
 use super::leaving::Leaving;
 use super::streams::{Asking, Counted, Streams};
+use crate::admit::Pressure;
 use crate::error::Kind;
 use crate::http2::{Tally, Watched, go_away};
 use crate::record::Hangup;
@@ -38,6 +39,17 @@ const STREAMS_REFUSED: u32 = 16;
 /// 64 KiB, and one connection can make us hold no more than this.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// What is left of the window of a connection where memory is short: RFC 9113's initial one.
+const LEAST_WINDOW: u32 = 64 * 1024;
+
+/// The part of a memory ceiling that one connection may take for bodies that wait in its protocol layer,
+/// where nobody counts them.
+const PART: u64 = 512;
+
+/// Bytes of one answer that may wait in h2 for a client that gives a window and does not read (400 KiB
+/// unless set). The kernel's own buffer is what keeps the path full.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// Spawns each stream's task on the worker's own thread, attended while hyper does not ask.
 #[derive(Clone)]
@@ -95,6 +107,9 @@ pub(super) async fn serve(
             }
             if (member.is_told() || told.is_some()) && leaving.begin() {
                 connection.as_mut().graceful_shutdown(); // after what comes with the preface
+            }
+            if wire.poll_doomed(cx) {
+                return Poll::Ready(End::Said);
             }
             let ended = connection.as_mut().poll(cx).is_ready();
             if let Some(harm) = harm(&streams, &wire) {
@@ -193,14 +208,26 @@ pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Cli
     .await;
 }
 
+fn connection_window(pressure: &Pressure) -> u32 {
+    let part = match pressure.ceiling() {
+        None => return CONNECTION_WINDOW,
+        Some(_) if pressure.is_short() => 0,
+        Some(ceiling) => u32::try_from(ceiling / PART).unwrap_or(u32::MAX),
+    };
+    part.clamp(LEAST_WINDOW, CONNECTION_WINDOW)
+}
+
 fn builder(door: &Door, streams: u32, local: Local) -> server::conn::http2::Builder<Local> {
-    let header_bytes = u32::try_from(door.proxy().config.limits.header_bytes).unwrap_or(u32::MAX);
+    let proxy = door.proxy();
+    let header_bytes = u32::try_from(proxy.config.limits.header_bytes).unwrap_or(u32::MAX);
+    let connection = connection_window(proxy.gate.pressure());
     let mut builder = server::conn::http2::Builder::new(local);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(streams)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW.min(connection))
+        .initial_connection_window_size(connection)
+        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(header_bytes);
     builder
 }

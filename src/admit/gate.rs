@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::bound::{Bound, Place};
-use super::pressure::{Level, Pressure};
+use super::pressure::{Level, Pressure, Weight};
 use crate::config::{Config, Route, RouteId, Upstream, UpstreamId};
 use crate::error::Kind;
 
@@ -11,6 +11,10 @@ use crate::error::Kind;
 /// or memory that does not come back, then makes a slow proxy and not a dead one; and so few are no
 /// danger.
 const FEW: usize = 16;
+
+/// What a request in flight costs besides its head, in bytes: its task and records, its streams on both
+/// sides, and the first part of its answer, which no window holds back.
+const REQUEST: usize = 32 * 1024;
 
 /// How many there is room for in all. See [`Gate::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub struct Gate {
 pub struct Permit {
     _whole: Place,
     _route: Option<Place>,
+    _weight: Option<Weight>,
 }
 
 impl Gate {
@@ -117,16 +122,23 @@ impl Gate {
         self.refusals.enter()
     }
 
-    /// A request comes in; the route that it takes is not known yet.
+    /// A request comes in; the route that it takes is not known yet. Where memory has a ceiling, `head` is
+    /// asked for the bytes of its head; `None`: whoever takes it has no room for it.
     ///
     /// # Errors
     /// [`Kind::Busy`], [`Kind::MemoryShort`].
-    pub fn request(&self) -> Result<Permit, Kind> {
+    pub fn request(&self, head: impl FnOnce() -> Option<usize>) -> Result<Permit, Kind> {
         let whole = self.streams.enter().ok_or(Kind::Busy)?;
-        if self.pressure.level() >= Level::Shed && self.streams.taken() > FEW {
+        if !self.pressure.look().is_one() {
+            return Ok(Permit { _whole: whole, _route: None, _weight: None });
+        }
+        let head = head();
+        let (weight, much) = self.pressure.weigh((REQUEST + head.unwrap_or(0)) as u64);
+        let short = head.is_none() || much || self.pressure.level() >= Level::Shed;
+        if short && self.streams.taken() > FEW {
             return Err(Kind::MemoryShort);
         }
-        Ok(Permit { _whole: whole, _route: None })
+        Ok(Permit { _whole: whole, _route: None, _weight: Some(weight) })
     }
 
     /// The request takes this route.
@@ -142,6 +154,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pressure;
     use super::*;
     use crate::config::Target;
 
@@ -180,7 +193,8 @@ mod tests {
             MUCH,
         );
         let (any, few) = (RouteId(0), RouteId(1));
-        let enter = |route| gate.request().and_then(|permit| gate.on_route(permit, route));
+        let enter =
+            |route| gate.request(|| Some(0)).and_then(|permit| gate.on_route(permit, route));
         let first = enter(few).unwrap();
         assert_eq!(enter(few).unwrap_err(), Kind::RouteBusy);
         assert!(enter(any).is_ok());
@@ -201,10 +215,10 @@ mod tests {
         let (before, mut after) = (config(bounded(1)), config(bounded(2)));
         // Numbers change where something comes before them; names do not.
         after.routes.insert(0, Route::new("/new", Target::Upstream(UpstreamId(0))));
-        let here = old.on_route(old.request().unwrap(), RouteId(0)).unwrap();
+        let here = old.on_route(old.request(|| Some(0)).unwrap(), RouteId(0)).unwrap();
         let there = old.upstream(UpstreamId(0)).unwrap().enter();
         let new = old.follow(&before, &after, MUCH);
-        let enter = || new.request().and_then(|permit| new.on_route(permit, RouteId(1)));
+        let enter = || new.request(|| Some(0)).and_then(|permit| new.on_route(permit, RouteId(1)));
         let second = enter().unwrap();
         assert_eq!(enter().unwrap_err(), Kind::RouteBusy);
         drop((here, second));
@@ -219,17 +233,34 @@ mod tests {
     #[test]
     fn short_memory_refuses_requests_first_and_connections_later_but_never_the_first_few() {
         let gate = gate(|_| {}, MUCH);
-        let shown = gate.pressure().gauge();
-        let requests: Vec<_> = (0..FEW).map(|_| gate.request().unwrap()).collect();
+        let shown = gate.pressure().gauge(1 << 30);
+        let requests: Vec<_> = (0..FEW).map(|_| gate.request(|| Some(0)).unwrap()).collect();
         let connections: Vec<_> = (0..FEW).map(|_| gate.connection().unwrap()).collect();
-        assert!(gate.request().is_ok() && gate.connection().is_ok());
-        shown.show(Level::Shed);
-        assert_eq!(gate.request().unwrap_err(), Kind::MemoryShort);
+        assert!(gate.request(|| Some(0)).is_ok() && gate.connection().is_ok());
+        shown.show(Level::Shed, pressure::Room::default());
+        assert_eq!(gate.request(|| Some(0)).unwrap_err(), Kind::MemoryShort);
         assert!(gate.connection().is_ok());
-        shown.show(Level::Shut);
+        shown.show(Level::Shut, pressure::Room::default());
         assert_eq!(gate.connection().unwrap_err(), Kind::MemoryShort);
         drop((requests, connections));
-        assert!(gate.request().is_ok() && gate.connection().is_ok());
+        assert!(gate.request(|| Some(0)).is_ok() && gate.connection().is_ok());
+    }
+
+    #[test]
+    fn between_two_looks_no_more_come_in_than_there_was_room_for_heads_included() {
+        let gate = gate(|_| {}, MUCH);
+        let shown = gate.pressure().gauge(1 << 30);
+        let room = 40 * REQUEST as u64;
+        shown.show(Level::Calm, pressure::Room { requests: room, ..Default::default() });
+        let enter = |head: usize| gate.request(|| Some(head));
+        let light: Vec<_> = (0..30).map(|_| enter(0).unwrap()).collect();
+        assert_eq!(enter(11 * REQUEST).unwrap_err(), Kind::MemoryShort);
+        assert!(enter(5 * REQUEST).is_ok(), "and it went at once: it takes no room");
+        let heavy = enter(9 * REQUEST).unwrap();
+        assert_eq!(enter(0).unwrap_err(), Kind::MemoryShort);
+        drop(heavy);
+        assert!(enter(0).is_ok());
+        drop(light);
     }
 
     #[test]

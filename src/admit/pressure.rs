@@ -1,12 +1,21 @@
-//! How far memory is from its ceiling, and what follows: pure, but for the one number that workers read.
+//! How far memory is from its ceiling, and what follows: pure, but for the numbers that workers read.
+//!
+//! Between two looks memory is not measured. So each look hands out what may be taken until the next one:
+//! so much for new requests, and so much for bytes that are held for peers who do not take them.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// Per cent of the ceiling from which on new requests are refused. What is under way may still grow by
-/// the rest of its windows: a quarter of the ceiling is left for that, and for what came between two looks.
+use tokio::sync::watch;
+
+/// Per cent of the ceiling from which on new requests are refused.
 const SHED_FROM: u64 = 75;
+
+/// Per cent up to which bytes are held for peers who do not take them. Beyond it those are ended who have
+/// taken nothing for longest. What is left covers what nobody counts: an allocator's overhead, and what
+/// protocol layers have read and not handed on.
+const HOLD_UNTIL: u64 = 85;
 
 /// Per cent from which on new connections are refused too: each costs some kilobytes before it asks.
 const SHUT_FROM: u64 = 90;
@@ -14,6 +23,15 @@ const SHUT_FROM: u64 = 90;
 /// A level is left this many per cent lower than it was entered, or it would be left and entered with
 /// every request.
 const BACK: u64 = 5;
+
+/// Looks are at least this far apart: each costs some 30 µs.
+const SOONEST: Duration = Duration::from_millis(5);
+
+/// And at most this far.
+const LATEST: Duration = Duration::from_millis(100);
+
+/// How fast memory can fill, in bytes per millisecond: two gibibytes per second.
+const FILLS: u64 = 2 << 20;
 
 /// And not before it has held for this long: what ends gives its memory back within that time.
 const HOLD: Duration = Duration::from_secs(1);
@@ -28,6 +46,17 @@ pub enum Level {
     Shed = 1,
     /// No new connection either.
     Shut = 2,
+}
+
+/// What may be taken until the next look, in bytes. Both together stay under the ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Room {
+    /// By requests that come in.
+    pub requests: u64,
+    /// For peers who do not take it, in all workers together.
+    pub held: u64,
+    /// So much is held too much: those who take nothing are to give it back.
+    pub over: u64,
 }
 
 /// Decides the level from one look after the other.
@@ -60,40 +89,153 @@ impl Watch {
         }
         self.level
     }
+
+    /// What may be taken after a look that showed `used` bytes. Halves, since both may be taken at once.
+    pub fn room(&self, used: u64) -> Room {
+        let until = |per_cent: u64| self.ceiling / 100 * per_cent;
+        Room {
+            requests: until(SHED_FROM).saturating_sub(used) / 2,
+            held: until(HOLD_UNTIL).saturating_sub(used) / 2,
+            over: used.saturating_sub(until(HOLD_UNTIL)),
+        }
+    }
+
+    /// Until the next look: sooner than memory can fill up to where requests are refused.
+    pub fn pause(&self, used: u64) -> Duration {
+        let left = (self.ceiling / 100 * SHED_FROM).saturating_sub(used);
+        Duration::from_millis(left / FILLS).clamp(SOONEST, LATEST)
+    }
 }
 
 /// The level as all workers see it. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Pressure(Arc<AtomicU8>);
+pub struct Pressure(Arc<Shown>);
 
 /// The end that sets it, for as long as anybody looks.
 #[derive(Debug)]
-pub struct Gauge(Weak<AtomicU8>);
+pub struct Gauge(Weak<Shown>);
+
+#[derive(Debug)]
+struct Shown {
+    level: AtomicU8,
+    look: AtomicU64,
+    /// What the requests in flight count for, and how much that may be until the next look.
+    weight: AtomicU64,
+    most: AtomicU64,
+    over: watch::Sender<u64>,
+    ceiling: AtomicU64,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        let (level, look, weight, ceiling) = Default::default();
+        let (most, over) = (AtomicU64::new(u64::MAX), watch::Sender::new(0));
+        Self { level, look, weight, most, over, ceiling }
+    }
+}
+
+/// What one look allows to be held. Equal only where it is of the same look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Look(u64);
+
+impl Look {
+    const BITS: u32 = 40;
+
+    fn after(self, held: u64) -> Self {
+        let number = (self.0 >> Self::BITS).wrapping_add(1) & 0xff_ffff;
+        Self(number.max(1) << Self::BITS | held.min((1 << Self::BITS) - 1))
+    }
+
+    /// Somebody looks at memory at all.
+    pub fn is_one(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Bytes that may be held more, in all workers together.
+    pub fn held(self) -> u64 {
+        self.0 & ((1 << Self::BITS) - 1)
+    }
+}
+
+/// What a request in flight counts for, for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Weight(Pressure, u64);
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.0.0.weight.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
 
 impl Pressure {
     /// The level now.
     pub fn level(&self) -> Level {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.level.load(Ordering::Relaxed) {
             0 => Level::Calm,
             1 => Level::Shed,
             _ => Level::Shut,
         }
     }
 
-    /// The other end.
-    pub fn gauge(&self) -> Gauge {
+    /// The last look; [none](Look::is_one) where nobody looks.
+    pub fn look(&self) -> Look {
+        Look(self.0.look.load(Ordering::Relaxed))
+    }
+
+    /// What memory is bounded by, in bytes; `None` where nobody looks.
+    pub fn ceiling(&self) -> Option<u64> {
+        self.look().is_one().then(|| self.0.ceiling.load(Ordering::Relaxed))
+    }
+
+    /// New requests are refused, or would be.
+    pub fn is_short(&self) -> bool {
+        self.level() != Level::Calm
+            || self.0.weight.load(Ordering::Relaxed) >= self.0.most.load(Ordering::Relaxed)
+    }
+
+    /// A request of so many bytes comes in; the second value says that it is too much.
+    pub(super) fn weigh(&self, bytes: u64) -> (Weight, bool) {
+        let before = self.0.weight.fetch_add(bytes, Ordering::Relaxed);
+        let most = self.0.most.load(Ordering::Relaxed);
+        (Weight(self.clone(), bytes), before.saturating_add(bytes) > most)
+    }
+
+    /// Ready each time a look finds that too much is held; by how much.
+    pub async fn over(&self, seen: &mut watch::Receiver<u64>) -> u64 {
+        // The sender is in our own hands: this does not fail.
+        drop(seen.changed().await);
+        *seen.borrow_and_update()
+    }
+
+    /// To wait with; what was found before is not told again.
+    pub fn listen(&self) -> watch::Receiver<u64> {
+        self.0.over.subscribe()
+    }
+
+    /// The other end, which looks at memory with this ceiling in bytes.
+    pub fn gauge(&self, ceiling: u64) -> Gauge {
+        self.0.ceiling.store(ceiling, Ordering::Relaxed);
         Gauge(Arc::downgrade(&self.0))
     }
 }
 
 impl Gauge {
-    /// Shows a level; `false` once nobody looks any more.
-    pub fn show(&self, level: Level) -> bool {
-        let seen = self.0.upgrade();
-        if let Some(seen) = &seen {
-            seen.store(level as u8, Ordering::Relaxed);
+    /// Somebody still looks at what is shown.
+    pub fn is_seen(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Shows what a look found.
+    pub fn show(&self, level: Level, room: Room) {
+        let Some(seen) = self.0.upgrade() else { return };
+        seen.level.store(level as u8, Ordering::Relaxed);
+        let most = seen.weight.load(Ordering::Relaxed).saturating_add(room.requests);
+        seen.most.store(most, Ordering::Relaxed);
+        let look = Look(seen.look.load(Ordering::Relaxed)).after(room.held);
+        seen.look.store(look.0, Ordering::Relaxed);
+        if room.over > 0 {
+            seen.over.send_replace(room.over);
         }
-        seen.is_some()
     }
 }
 
@@ -144,13 +286,57 @@ mod tests {
     }
 
     #[test]
+    fn what_one_look_hands_out_stays_under_the_ceiling_and_says_what_is_too_much() {
+        let watch = Watch::new(CEILING, Instant::now());
+        for used in (0..=CEILING).step_by(10) {
+            let room = watch.room(used);
+            assert!(used + room.requests + room.held <= CEILING.max(used), "{used}: {room:?}");
+            assert_eq!(room.over, used.saturating_sub(850));
+            assert_eq!((room.requests == 0, room.held == 0), (used >= 749, used >= 849), "{used}");
+        }
+    }
+
+    #[test]
+    fn the_nearer_the_ceiling_the_sooner_the_next_look() {
+        let watch = Watch::new(1 << 30, Instant::now());
+        let pauses = [0, 600 << 20, 700 << 20, 900 << 20].map(|used| watch.pause(used));
+        assert!(pauses.is_sorted_by(|far, near| far > near), "{pauses:?}");
+        assert_eq!((pauses[0], pauses[3]), (LATEST, SOONEST));
+    }
+
+    #[test]
     fn whoever_looks_sees_what_was_shown_and_nobody_shows_to_nobody() {
         let pressure = Pressure::default();
-        let gauge = pressure.gauge();
+        let gauge = pressure.gauge(CEILING);
         assert_eq!(pressure.level(), Level::Calm);
-        assert!(gauge.show(Level::Shut));
+        assert!(!pressure.look().is_one() && !pressure.is_short());
+        let room = Room { requests: 100, held: 70, over: 0 };
+        gauge.show(Level::Shut, room);
         assert_eq!(pressure.clone().level(), Level::Shut);
+        let first = pressure.look();
+        assert!(first.is_one() && first.held() == 70);
+        gauge.show(Level::Shut, room);
+        assert_ne!(pressure.look(), first, "another look, although it found the same");
+        assert!(gauge.is_seen());
         drop(pressure);
-        assert!(!gauge.show(Level::Calm));
+        assert!(!gauge.is_seen());
+    }
+
+    #[test]
+    fn requests_weigh_until_they_end_and_each_look_gives_room_anew() {
+        let pressure = Pressure::default();
+        let gauge = pressure.gauge(CEILING);
+        assert!(!pressure.weigh(1 << 50).1, "no bound where nobody looks");
+        let room = Room { requests: 100, held: 0, over: 0 };
+        gauge.show(Level::Calm, room);
+        let (first, much) = pressure.weigh(60);
+        assert!(!much && !pressure.is_short());
+        let (second, much) = pressure.weigh(60);
+        assert!(much && pressure.is_short());
+        drop(second);
+        assert!(!pressure.is_short());
+        gauge.show(Level::Calm, room);
+        assert!(!pressure.weigh(100).1, "what the first took is measured by now");
+        drop(first);
     }
 }

@@ -47,6 +47,9 @@ impl Kind {
             Self::ClientWriteStall => Row(Client, Timeout, CLIENT_CLOSED, "client_stalled", bad),
             Self::ControlFlood => Row(Client, Gone, CLIENT_CLOSED, "control_flood", bad),
             Self::CancelFlood => Row(Client, Gone, CLIENT_CLOSED, "cancel_flood", bad),
+            Self::ClientMemory => {
+                Row(Client, Timeout, CLIENT_CLOSED, "client_stalled_memory_short", bad)
+            }
             Self::ClientDeadline => {
                 Row(Upstream, Timeout, 504, "client_deadline", "http_response_timeout")
             }
@@ -123,6 +126,9 @@ impl Kind {
             Self::ClientWriteStall => "The client stopped reading its answer.",
             Self::ControlFlood => "The client sent control frames without end.",
             Self::CancelFlood => "The client gave up request after request.",
+            Self::ClientMemory => {
+                "The client did not read its answer while the proxy was short of memory."
+            }
             Self::ClientDeadline => {
                 "The time in x-firstbyte-timeout-ms passed before the answer's end."
             }

@@ -27,7 +27,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::BodyIdle => Kind::BodySlow,
         Kind::BodySlow => Kind::ClientGone,
         Kind::ClientGone => Kind::ClientWriteStall,
-        Kind::ClientWriteStall => Kind::ControlFlood,
+        Kind::ClientWriteStall => Kind::ClientMemory,
+        Kind::ClientMemory => Kind::ControlFlood,
         Kind::ControlFlood => Kind::CancelFlood,
         Kind::CancelFlood => Kind::ClientDeadline,
         Kind::ClientDeadline => Kind::Busy,
@@ -81,7 +82,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 44);
+    assert_eq!(all().count(), 45);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

@@ -36,7 +36,7 @@ pub(super) fn preflight(
     asked: &HeaderMap,
     record: &Rc<Record>,
 ) -> Response<RelayBody> {
-    let mut answer = Response::new(RelayBody::own(Bytes::new()));
+    let mut answer = Response::new(RelayBody::own(Bytes::new(), None));
     *answer.status_mut() = StatusCode::NO_CONTENT;
     *answer.headers_mut() = page.may_send(asked);
     answer.headers_mut().insert(relay::head::REQUEST_ID, record.id().header_value());

@@ -56,10 +56,12 @@ pub enum Shed {
     Sockets,
     /// Memory is near its ceiling.
     Memory,
+    /// The same: an answer under way was ended, since its client took nothing.
+    Evicted,
 }
 
 impl Shed {
-    pub(super) const ALL: [Shed; 9] = [
+    pub(super) const ALL: [Shed; 10] = [
         Shed::Connections,
         Shed::Unanswered,
         Shed::Streams,
@@ -69,6 +71,7 @@ impl Shed {
         Shed::QueueTimeout,
         Shed::Sockets,
         Shed::Memory,
+        Shed::Evicted,
     ];
 
     pub(super) const fn label(self) -> &'static str {
@@ -82,6 +85,7 @@ impl Shed {
             Shed::QueueTimeout => "queue_timeout",
             Shed::Sockets => "sockets",
             Shed::Memory => "memory",
+            Shed::Evicted => "evicted",
         }
     }
 }

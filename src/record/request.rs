@@ -11,7 +11,7 @@ use super::access_log::cut;
 use super::id::RequestId;
 use super::ledger::Ledger;
 use super::meters::GaugeGuard;
-use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason};
+use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason, Shed};
 use super::recordings::{FailoverKey, UpstreamRecordings};
 use super::slots::Slots;
 use super::story::{Head, Story};
@@ -329,6 +329,11 @@ impl Record {
     /// The kind of an error of ours; the first one stays, as later ones follow from it.
     pub fn fault(&self, kind: &'static str) {
         self.story.borrow_mut().fault.get_or_insert(kind);
+    }
+
+    /// Its answer was ended for want of memory, since the client took nothing.
+    pub fn evicted(&self) {
+        self.ledger.active.borrow_mut().sheds[Shed::Evicted as usize] += 1;
     }
 
     /// How it ended; the first call wins. Without one it counts as [`Outcome::ClientGone`],

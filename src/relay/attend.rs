@@ -11,9 +11,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use super::body::Shared;
+use super::deadline::Deadline;
 use super::upload::Upload;
+use crate::admit::Pressure;
 
 thread_local! {
     static POLLED: RefCell<Option<Seat>> = const { RefCell::new(None) };
@@ -29,6 +32,42 @@ struct Places {
     flow: RefCell<Option<Shared>>,
     /// A request's body that nobody takes any more; see [`let_by`].
     rest: RefCell<Option<Upload>>,
+    /// With a client that has not taken all of an answer of our own.
+    patience: RefCell<Option<Patience>>,
+}
+
+/// How long an answer of our own waits for a client's window: not at all while memory is short. The
+/// stream would otherwise stay for as long as the client likes, and be one that was refused.
+pub struct Patience {
+    pressure: Pressure,
+    stall: Duration,
+    since: Option<Instant>,
+    deadline: Deadline,
+}
+
+impl Patience {
+    /// At most `stall`.
+    pub fn new(pressure: &Pressure, stall: Duration) -> Self {
+        let (pressure, deadline) = (pressure.clone(), Deadline::default());
+        Self { pressure, stall, since: None, deadline }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.pressure.is_short() {
+            return Poll::Ready(());
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.deadline.poll(cx, since + self.stall)
+    }
+}
+
+/// An answer of our own was handed over in the task that is being polled.
+pub(super) fn wait_for(patience: Patience) {
+    POLLED.with_borrow(|polled| {
+        if let Some(seat) = polled {
+            seat.0.patience.replace(Some(patience));
+        }
+    });
 }
 
 /// Puts a flow into the seat of the task that is being polled.
@@ -73,7 +112,7 @@ impl Seat {
         self.poll_rest(cx);
         match attended {
             Some(Poll::Ready(())) => Poll::Ready(None),
-            _ => Poll::Pending,
+            _ => self.poll_patience(cx),
         }
     }
 
@@ -86,6 +125,14 @@ impl Seat {
         let mut rest = self.0.rest.borrow_mut();
         if rest.as_mut().is_some_and(|rest| rest.poll_let_by(cx).is_ready()) {
             *rest = None;
+        }
+    }
+
+    /// As the task is polled: ready with `None` where its client is waited for no longer.
+    fn poll_patience<T>(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        match &mut *self.0.patience.borrow_mut() {
+            Some(patience) => patience.poll(cx).map(|()| None),
+            None => Poll::Pending,
         }
     }
 

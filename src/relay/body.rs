@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::attend;
+use super::attend::{self, Patience};
 use super::flow::Flow;
 use super::piece::Piece;
 use crate::error::Error;
@@ -23,7 +23,7 @@ pub struct RelayBody(Inner);
 
 enum Inner {
     Relayed { flow: Shared, length: Option<u64> },
-    Own(Bytes),
+    Own(Bytes, Option<Patience>),
 }
 
 impl RelayBody {
@@ -35,9 +35,9 @@ impl RelayBody {
         Self(Inner::Relayed { flow, length })
     }
 
-    /// Bytes of our own.
-    pub fn own(bytes: Bytes) -> Self {
-        Self(Inner::Own(bytes))
+    /// Bytes of our own. With `patience`, a client that gives no window for them is given up.
+    pub fn own(bytes: Bytes, patience: Option<Patience>) -> Self {
+        Self(Inner::Own(bytes, patience))
     }
 }
 
@@ -61,8 +61,13 @@ impl Body for RelayBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, Error>>> {
         match &mut self.0 {
-            Inner::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Inner::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes).into())))),
+            Inner::Own(bytes, _) if bytes.is_empty() => Poll::Ready(None),
+            Inner::Own(bytes, patience) => {
+                if let Some(patience) = patience.take() {
+                    attend::wait_for(patience);
+                }
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes).into()))))
+            }
             Inner::Relayed { flow, .. } => match &mut *flow.borrow_mut() {
                 Some(flow) => flow.poll_frame(cx),
                 None => Poll::Ready(None),
@@ -72,14 +77,14 @@ impl Body for RelayBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Inner::Own(bytes) => bytes.is_empty(),
+            Inner::Own(bytes, _) => bytes.is_empty(),
             Inner::Relayed { flow, .. } => flow.borrow().as_ref().is_none_or(Flow::is_end),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Inner::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Own(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Relayed { length: Some(length), .. } => SizeHint::with_exact(*length),
             Inner::Relayed { length: None, .. } => SizeHint::default(),
         }

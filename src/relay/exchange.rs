@@ -68,7 +68,8 @@ pub async fn exchange(
     let mut deadline = Deadline::default();
     let mut uploading = !matches!(sink, Sink::Closed);
     let (head, body) = std::future::poll_fn(|cx| {
-        if uploading {
+        // What was ended must take nothing more before it goes.
+        if uploading && !upload.borrow().is_ended() {
             match upload.borrow_mut().poll(cx, &mut sink) {
                 Poll::Ready(Ok(())) => uploading = false,
                 Poll::Ready(Err(error)) => {
@@ -79,6 +80,9 @@ pub async fn exchange(
                 }
                 Poll::Pending => {}
             }
+        }
+        if let Poll::Ready(error) = upload.borrow_mut().poll_ended(cx) {
+            return Poll::Ready(Err(unproven(error)));
         }
         if let Poll::Ready(answer) = answering.poll_head(cx, lease.head_limit()) {
             return Poll::Ready(answer.map_err(|broken| {

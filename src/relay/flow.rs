@@ -22,7 +22,7 @@ use super::head::clean_trailers;
 use super::piece::{Held, Piece};
 use super::tail::Tail;
 use super::upload::Upload;
-use crate::admit::Permit;
+use crate::admit::{Permit, Stock};
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Outcome, Record};
 use crate::upstream::{Chunk, Sink, Source, Watch};
@@ -31,6 +31,9 @@ use crate::wire::Wire;
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
 /// HTTP/2 frame still holds (RFC 9113, section 4.2). A frame this large travels alone, uncopied.
 const JOIN: usize = 8 * 1024;
+
+/// What the writer of HTTP/1.1 has copied of an answer that the client does not take.
+const COPIED: usize = 32 * 1024;
 
 enum State {
     Open,
@@ -70,6 +73,8 @@ pub struct Flow {
     handed_at: Cell<u64>,
     /// What the writer holds of this answer.
     out: Rc<Held>,
+    /// What `held` counts for, where memory has a ceiling.
+    charged: usize,
     tail: Tail,
     /// Where the upstream is judged by how its answer ends.
     watch: Option<Watch>,
@@ -87,7 +92,7 @@ impl Flow {
         watch: Option<Watch>,
         wire: &Rc<Wire>,
         record: &Rc<Record>,
-        permit: Permit,
+        (permit, stock): (Permit, &Rc<Stock>),
     ) -> Self {
         let state = if source.is_end() { State::Ended } else { State::Open };
         let heard = source.read_at();
@@ -107,7 +112,8 @@ impl Flow {
             hungry: false,
             remaining: bounds.length,
             handed_at: Cell::new(wire.flushes()),
-            out: Held::on(wire),
+            out: Held::on(wire, stock.share()),
+            charged: 0,
             tail: Tail::default(),
             watch,
             wire: Rc::clone(wire),
@@ -135,12 +141,14 @@ impl Flow {
             let polled = self.poll_end(cx);
             // A failure that waits for the client to take what came before is the client's to end.
             self.hungry = polled.is_pending() && matches!(self.state, State::Open);
-            if self.hungry {
-                self.behind_since = None;
+            if self.hungry && self.behind_since.take().is_some() {
+                self.caught_up();
             }
             return polled;
         }
-        self.behind_since = None;
+        if self.behind_since.take().is_some() {
+            self.caught_up();
+        }
         self.source.release(chunk.len());
         self.tail.push(&chunk);
         self.remaining = self.remaining.map(|left| left.saturating_sub(chunk.len() as u64));
@@ -159,13 +167,18 @@ impl Flow {
     /// connection that others share drained. Ready when the client was given up.
     pub(super) fn attend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.hungry {
-            return Poll::Pending;
+            return self.poll_writer(cx);
         }
         self.poll_upload(cx);
-        self.drain(cx);
-        let shared = self.bounds.stall;
-        let stalled =
-            shared.map(|stall| *self.behind_since.get_or_insert_with(Instant::now) + stall);
+        if !self.is_ended() {
+            self.drain(cx);
+        }
+        let since = *self.behind_since.get_or_insert_with(Instant::now);
+        self.charge();
+        if self.poll_ended(cx, since).is_ready() {
+            return Poll::Ready(());
+        }
+        let stalled = self.bounds.stall.map(|stall| since + stall);
         let Some(due) = stalled.into_iter().chain(self.bounds.until).min() else {
             return Poll::Pending;
         };
@@ -177,9 +190,65 @@ impl Flow {
         } else {
             Kind::ClientWriteStall
         };
+        self.give_up(kind);
+        Poll::Ready(())
+    }
+
+    /// The writer asks for more, and may hold what it asked for before: the client takes nothing, and the
+    /// upstream sends nothing either.
+    fn poll_writer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(share) = self.out.share() else { return Poll::Pending };
+        if !self.out.is_held() {
+            share.go_on();
+            return Poll::Pending;
+        }
+        let since = self.heard;
+        self.poll_ended(cx, since)
+    }
+
+    /// It was given up for want of memory, and must take nothing more before it goes.
+    fn is_ended(&self) -> bool {
+        self.out.share().is_some_and(|share| share.is_ended())
+    }
+
+    /// Ready if the client, which has taken nothing since then, was given up for want of memory.
+    fn poll_ended(&mut self, cx: &mut Context<'_>, since: Instant) -> Poll<()> {
+        let Some(share) = self.out.share() else { return Poll::Pending };
+        share.wait(since, cx.waker());
+        if !share.is_ended() {
+            return Poll::Pending;
+        }
+        if self.wire.is_full() {
+            // What the connection was given stays with it, whoever ends.
+            self.wire.doom();
+        }
+        self.record.evicted();
+        self.give_up(Kind::ClientMemory);
+        Poll::Ready(())
+    }
+
+    fn give_up(&mut self, kind: Kind) {
         self.record.fault(kind.code());
         self.record.end(Outcome::TimedOut);
-        Poll::Ready(())
+    }
+
+    /// Counts what is held beside what the writer has.
+    fn charge(&mut self) {
+        let Some(share) = self.out.share() else { return };
+        let held = if self.held.is_empty() { 0 } else { self.held.capacity() };
+        // Over HTTP/1.1 the writer has copied what it took, and dropped the pieces.
+        let copied = if self.bounds.stall.is_none() { COPIED } else { 0 };
+        let before = std::mem::replace(&mut self.charged, held + copied);
+        share.set(before, self.charged);
+    }
+
+    /// The client takes again.
+    fn caught_up(&mut self) {
+        if let Some(share) = self.out.share() {
+            let before = std::mem::take(&mut self.charged);
+            share.set(before, 0);
+            share.go_on();
+        }
     }
 
     fn take_held(&mut self) -> Bytes {
@@ -260,7 +329,9 @@ impl Flow {
         if self.upload_waits {
             return;
         }
-        match upload.poll(cx, sink) {
+        let polled = if upload.is_ended() { Poll::Pending } else { upload.poll(cx, sink) };
+        let polled = if polled.is_pending() { upload.poll_ended(cx).map(Err) } else { polled };
+        match polled {
             Poll::Pending => self.upload_waits = true,
             Poll::Ready(Ok(())) => {
                 if let Some((rest, _closed)) = self.upload.take() {
@@ -356,6 +427,13 @@ pub(crate) fn outcome(blame: Blame) -> Outcome {
 
 impl Drop for Flow {
     fn drop(&mut self) {
+        self.caught_up();
+        if self.bounds.stall.is_some()
+            && self.out.is_held()
+            && let Some(share) = self.out.share()
+        {
+            share.leave_to(&self.wire);
+        }
         let whole = matches!(self.state, State::Ended) || self.remaining == Some(0);
         if whole && let Some((rest, _unwanted)) = self.upload.take() {
             attend::let_by(rest);
@@ -369,8 +447,11 @@ impl Drop for Flow {
             self.record.fault(error.kind().code());
             self.record.end(outcome(error.kind().outcome()));
         } else if self.wire.stalled() {
-            self.record.fault(Kind::ClientWriteStall.code());
-            self.record.end(Outcome::TimedOut);
+            self.give_up(Kind::ClientWriteStall);
+        } else if self.wire.is_doomed() && !self.is_ended() {
+            // Another stream of its connection was, and took it along.
+            self.record.evicted();
+            self.give_up(Kind::ClientMemory);
         } else if self.tail.is_done() {
             // SDKs close once they have read this: the stream was complete to its reader.
             self.record.end(Outcome::Complete);

@@ -22,6 +22,7 @@ pub(crate) use trailers::{clean_request_trailers, clean_trailers};
 pub use underscore::Withheld;
 
 use http::header::{HeaderMap, HeaderValue, VIA};
+use http::request::Parts;
 use http::{HeaderName, Version};
 
 /// Our own id of a request, in answers. The upstream's `x-request-id` stays the upstream's.
@@ -29,6 +30,15 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-firstbyte-request-
 
 /// Which upstream of a group answered, by the operator's name for it.
 pub const UPSTREAM: HeaderName = HeaderName::from_static("x-firstbyte-upstream");
+
+/// What one header field takes beside its bytes.
+const FIELD: usize = 64;
+
+/// What a request's head takes while it is held, in bytes, at a guess from above.
+pub fn bytes(head: &Parts) -> usize {
+    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
+    fields.sum::<usize>() + head.uri.path_and_query().map_or(0, |path| path.as_str().len())
+}
 
 /// Adds ourselves as the last hop, with the version in which the message reached us (RFC 9110,
 /// section 7.6.3).

@@ -8,11 +8,14 @@ use std::task::Waker;
 
 use bytes::{Buf, Bytes};
 
+use crate::admit::Share;
 use crate::wire::Wire;
 
 /// A chunk of an answer's body. While it lives it is counted as not yet written.
 pub struct Piece {
     bytes: Bytes,
+    /// Of how many bytes it was made.
+    whole: usize,
     held: Option<Rc<Held>>,
 }
 
@@ -22,20 +25,35 @@ pub(super) struct Held {
     pieces: Cell<usize>,
     waker: RefCell<Option<Waker>>,
     wire: Rc<Wire>,
+    /// Counts their bytes, where memory has a ceiling.
+    share: Option<Rc<Share>>,
 }
 
 impl Held {
     /// An answer on `wire`.
-    pub(super) fn on(wire: &Rc<Wire>) -> Rc<Self> {
+    pub(super) fn on(wire: &Rc<Wire>, share: Option<Rc<Share>>) -> Rc<Self> {
         wire.answer_begins();
         let (pieces, waker) = (Cell::new(0), RefCell::default());
-        Rc::new(Self { pieces, waker, wire: Rc::clone(wire) })
+        Rc::new(Self { pieces, waker, wire: Rc::clone(wire), share })
+    }
+
+    /// What is counted of the answer.
+    pub(super) fn share(&self) -> Option<&Rc<Share>> {
+        self.share.as_ref()
+    }
+
+    /// The writer holds something.
+    pub(super) fn is_held(&self) -> bool {
+        self.pieces.get() > 0
     }
 
     /// A piece that is counted until it is dropped.
     pub(super) fn piece(self: &Rc<Self>, bytes: Bytes) -> Piece {
         self.pieces.set(self.pieces.get() + 1);
-        Piece { bytes, held: Some(Rc::clone(self)) }
+        if let Some(share) = &self.share {
+            share.add(bytes.len());
+        }
+        Piece { whole: bytes.len(), bytes, held: Some(Rc::clone(self)) }
     }
 
     /// True if the writer holds none; otherwise `waker` is woken when that is so.
@@ -49,14 +67,18 @@ impl Held {
 }
 
 impl Drop for Held {
+    /// Nobody holds anything of it any more.
     fn drop(&mut self) {
         self.wire.answer_ends();
+        if let Some(share) = &self.share {
+            share.go_on();
+        }
     }
 }
 
 impl From<Bytes> for Piece {
     fn from(bytes: Bytes) -> Self {
-        Self { bytes, held: None }
+        Self { whole: bytes.len(), bytes, held: None }
     }
 }
 
@@ -65,6 +87,9 @@ impl Drop for Piece {
     fn drop(&mut self) {
         let Some(held) = &self.held else { return };
         held.pieces.set(held.pieces.get() - 1);
+        if let Some(share) = &held.share {
+            share.sub(self.whole);
+        }
         if held.pieces.get() == 0
             && let Some(waker) = held.waker.take()
         {

@@ -14,7 +14,7 @@ use super::head::clean_request_trailers;
 use super::pace::Pace;
 use super::replay::{BodyKept, ReplayBuffer};
 use super::request_body::RequestBody;
-use crate::admit::{Level, Pressure};
+use crate::admit::{Share, Stock};
 use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::upstream::Sink;
@@ -34,6 +34,9 @@ const JOIN: usize = 8 * 1024;
 
 /// Parts that leave in one turn of the task. What was kept is many small ones where it was read ahead.
 const PARTS: usize = 128;
+
+/// What may have been read ahead of a body that waits, where its connection carries nothing else.
+const AHEAD: usize = 16 * 1024;
 
 /// What is left to send of a request's body.
 pub struct Upload {
@@ -56,7 +59,10 @@ pub struct Upload {
     /// When the upstream last took something.
     progress: Instant,
     /// While memory is short nothing more is kept.
-    pressure: Pressure,
+    stock: Rc<Stock>,
+    /// What is counted of it, where memory has a ceiling.
+    share: Option<Rc<Share>>,
+    charged: usize,
     record: Rc<Record>,
 }
 
@@ -67,7 +73,7 @@ impl Upload {
     pub fn new(
         body: RequestBody,
         lingers: bool,
-        (keep, pressure): (usize, &Pressure),
+        (keep, stock): (usize, &Rc<Stock>),
         (idle, least): (Duration, u64),
         now: Instant,
         record: &Rc<Record>,
@@ -86,7 +92,9 @@ impl Upload {
             pace: Pace::new(idle, least),
             deadline: Deadline::default(),
             progress: now,
-            pressure: pressure.clone(),
+            stock: Rc::clone(stock),
+            share: None,
+            charged: 0,
             record: Rc::clone(record),
         }
     }
@@ -123,16 +131,18 @@ impl Upload {
     /// Reads what is here of the body although the upstream may not take it yet, as much of it as may be
     /// kept. Waits for nothing; reads nothing while memory is short.
     pub fn read_ahead(&mut self, cx: &mut Context<'_>) {
-        if self.pressure.level() != Level::Calm {
-            return;
-        }
         let mut ahead = Vec::new();
-        while !self.ended && self.failed.is_none() && self.kept.kept() != BodyKept::Spoiled {
+        while !self.ended
+            && self.failed.is_none()
+            && self.kept.kept() != BodyKept::Spoiled
+            && self.stock.has_room_for(JOIN)
+        {
             let Poll::Ready(frame) = self.body.poll_frame(cx) else { break };
             match self.take(frame) {
                 Ok(data) if data.is_empty() => {}
                 Ok(data) => {
                     self.kept.push(&data);
+                    self.charge(0);
                     ahead.push(data);
                 }
                 Err(error) => self.failed = Some(error),
@@ -158,7 +168,9 @@ impl Upload {
             ended: true,
             deadline: Deadline::default(),
             let_by_since: None,
-            pressure: self.pressure.clone(),
+            stock: Rc::clone(&self.stock),
+            share: None,
+            charged: 0,
             record: Rc::clone(&self.record),
             ..*self
         })
@@ -167,6 +179,7 @@ impl Upload {
     /// The answer goes to the client: no replay can follow, and what was kept is let go.
     pub fn settle(&mut self) {
         self.kept.spoil();
+        self.charge(0);
     }
 
     /// Takes the first frame from the client if it is there, so that it can leave together with the
@@ -178,6 +191,7 @@ impl Upload {
         if self.ended {
             return Ok(());
         }
+        self.charge(0);
         match self.poll_next(cx) {
             Poll::Ready(done) => done,
             Poll::Pending => Ok(()),
@@ -191,6 +205,9 @@ impl Upload {
 
     /// Reads and forgets; ready when all has come, or as much or as long as it may.
     pub(super) fn poll_let_by(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.let_by_since.is_none() {
+            self.forget();
+        }
         let since = *self.let_by_since.get_or_insert_with(Instant::now);
         while !self.ended && self.let_by > 0 {
             match self.body.poll_frame(cx) {
@@ -228,19 +245,79 @@ impl Upload {
             {
                 return Poll::Ready(Err(Kind::TrailersTooLarge.into()));
             }
-            if ready!(self.poll_give(cx, sink)).is_err() {
-                *sink = Sink::Closed;
+            match self.poll_give(cx, sink) {
+                Poll::Ready(given) => {
+                    if given.is_err() {
+                        *sink = Sink::Closed;
+                    }
+                }
+                Poll::Pending => {
+                    self.charge(self.chunk.len());
+                    return Poll::Pending;
+                }
             }
         }
         come_again(cx);
         Poll::Pending
     }
 
+    /// To be asked after each poll of the task that uploads: ready when what is held for an upstream that
+    /// does not take it is wanted for others. That holds also where all was given to the connection.
+    pub fn poll_ended(&mut self, cx: &Context<'_>) -> Poll<Error> {
+        let Some(share) = &self.share else { return Poll::Pending };
+        if share.is_ended() {
+            return Poll::Ready(Kind::MemoryShort.into());
+        }
+        if share.held() > self.kept.bytes() + self.ahead() {
+            share.wait(self.progress, cx.waker());
+        } else {
+            share.go_on();
+        }
+        Poll::Pending
+    }
+
+    /// [`Upload::poll_ended`] is ready.
+    pub fn is_ended(&self) -> bool {
+        self.share.as_ref().is_some_and(|share| share.is_ended())
+    }
+
+    /// Lets go of everything that no upstream gets any more.
+    fn forget(&mut self) {
+        self.kept.spoil();
+        (self.chunk, self.again) = (Bytes::new(), Vec::new().into_iter());
+        self.charge(0);
+    }
+
+    /// Counts what is kept, and so much besides.
+    fn charge(&mut self, besides: usize) {
+        let now = self.kept.bytes() + self.ahead() + besides;
+        if now == self.charged {
+            return;
+        }
+        let before = std::mem::replace(&mut self.charged, now);
+        if let Some(share) = self.share() {
+            share.set(before, now);
+        }
+    }
+
+    /// What its connection may read ahead of it.
+    fn ahead(&self) -> usize {
+        if self.is_coming() { AHEAD } else { 0 }
+    }
+
+    /// Made when first needed: most requests are over before.
+    fn share(&mut self) -> Option<&Rc<Share>> {
+        if self.share.is_none() {
+            self.share = self.stock.share();
+        }
+        self.share.as_ref()
+    }
+
     fn poll_give(&mut self, cx: &mut Context<'_>, sink: &mut Sink) -> Poll<Result<(), ()>> {
         if self.chunk.is_empty() {
             return Poll::Ready(match self.trailers.take() {
                 Some(trailers) => sink.trailers(trailers).map_err(drop),
-                None if self.is_empty() => sink.send(Bytes::new(), true).map_err(drop),
+                None if self.is_empty() => sink.send(Bytes::new(), true, None).map_err(drop),
                 None => Ok(()),
             });
         }
@@ -248,8 +325,9 @@ impl Upload {
         let part = self.chunk.split_to(room);
         self.record.request_bytes(part.len());
         self.progress = Instant::now();
+        self.charge(0);
         let last = self.is_empty();
-        Poll::Ready(sink.send(part, last).map_err(drop))
+        Poll::Ready(sink.send(part, last, self.share()).map_err(drop))
     }
 
     /// Puts the next frame into `chunk` (or `trailers`, or marks the end).
@@ -273,7 +351,7 @@ impl Upload {
         if !self.ended && self.chunk.len() < JOIN {
             self.join(cx);
         }
-        if self.pressure.level() == Level::Calm {
+        if self.stock.has_room_for(self.chunk.len()) {
             self.kept.push(&self.chunk);
         } else {
             self.kept.spoil();
@@ -335,5 +413,13 @@ impl Upload {
         let (due, kind) = self.pace.wait(Instant::now, hindered);
         ready!(self.deadline.poll(cx, due));
         Poll::Ready(Err(kind.into()))
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(share) = &self.share {
+            share.go_on();
+        }
     }
 }

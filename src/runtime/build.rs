@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::plan::Plan;
+use crate::admit::Stock;
 use crate::config::{Upstream as Meant, UpstreamId};
 use crate::proxy::{Proxy, Upstream};
 use crate::record::Recorder;
@@ -74,12 +75,16 @@ fn build(
         let bound = plan.gate.upstream(UpstreamId(id));
         upstreams.push(Upstream { pool, head, name, ward, bound });
     }
+    let stock = before.map(|before| Rc::clone(&before.proxy.stock));
+    let stock =
+        stock.unwrap_or_else(|| Stock::new(plan.gate.pressure().clone(), config.workers.get()));
     let proxy = Proxy {
         config: Arc::clone(config),
         table: Table::new(&config.routes),
         groups: Groups::new(config, worker),
         upstreams,
         gate: plan.gate.clone(),
+        stock,
         recorder: recorder.clone(),
     };
     Some(Built { proxy, fresh })

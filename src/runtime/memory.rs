@@ -1,22 +1,16 @@
 //! The thread that looks at memory, where there is a ceiling: off the data path, ten times a second, and
-//! more often near it. It ends by itself once nobody asks the gate any more.
+//! more often the nearer it is. It ends by itself once nobody asks the gate any more.
 
 mod meter;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::start::StartError;
 use crate::admit::{Gate, Gauge, Level, Watch};
 use crate::config::MemoryLimit;
 use crate::record::Ceilings;
 use meter::Meter;
-
-/// Between two looks while less than half of the ceiling is used.
-const FAR: Duration = Duration::from_millis(100);
-
-/// And above it: ten milliseconds of a fast network are ten megabytes.
-const NEAR: Duration = Duration::from_millis(10);
 
 /// Begins to watch, if there is a ceiling.
 ///
@@ -36,7 +30,7 @@ pub(super) fn watch(
         },
     };
     ceilings.set_memory(ceiling);
-    let (gauge, ceilings) = (gate.pressure().gauge(), Arc::clone(ceilings));
+    let (gauge, ceilings) = (gate.pressure().gauge(ceiling), Arc::clone(ceilings));
     std::thread::Builder::new()
         .name("memory".into())
         .spawn(move || look(&meter, ceiling, &gauge, &ceilings))
@@ -46,17 +40,17 @@ pub(super) fn watch(
 
 fn look(meter: &Meter, ceiling: u64, gauge: &Gauge, ceilings: &Ceilings) {
     let mut watch = Watch::new(ceiling, Instant::now());
-    let (mut before, mut pause) = (Level::Calm, FAR);
-    // What cannot be read says nothing, and nobody is refused for it.
-    while gauge.show(before) {
+    let (mut before, mut pause) = (Level::Calm, watch.pause(0));
+    while gauge.is_seen() {
+        // What cannot be read says nothing, and nobody is refused for it.
         if let Some(used) = meter.used() {
             let level = watch.see(used, Instant::now());
-            pause = if used < ceiling / 2 { FAR } else { NEAR };
+            pause = watch.pause(used);
             ceilings.saw_memory(used, level as u8);
+            gauge.show(level, watch.room(used));
             if level != before {
                 tell(level, used, ceiling);
                 before = level;
-                gauge.show(level);
             }
         }
         std::thread::park_timeout(pause); // nobody wakes it; early is no harm

@@ -61,6 +61,8 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
     warming.follow(Arc::clone(&plan.config), fresh);
     drop(plan);
     let drain = Drain::default();
+    // Not among the tasks that end with a drain: those who do not read are in its way too.
+    tokio::task::spawn_local(Rc::clone(&proxy.stock).watch());
     let idle = Idle::showing(loads.idle(index));
     let door = Rc::new(Door::new(Rc::new(proxy), recorder.clone(), drain.clone(), idle));
     probing::begin(&door);

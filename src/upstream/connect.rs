@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,6 +21,7 @@ use super::head_size::HeadLimit;
 use super::http1::SlotBody;
 use super::interim::Interims;
 use super::names::Name;
+use super::parcel::Parcel;
 use super::race::{Progress, race};
 use super::reads_on::ReadsOn;
 use super::{http1, http2};
@@ -40,8 +40,8 @@ pub(super) enum Transport {
 #[expect(clippy::large_enum_variant, reason = "made and taken apart once per connection")]
 pub(super) enum Connected {
     Http2(
-        h2::client::SendRequest<Bytes>,
-        h2::client::Connection<Watched<ReadsOn<Transport>>, Bytes>,
+        h2::client::SendRequest<Parcel>,
+        h2::client::Connection<Watched<ReadsOn<Transport>>, Parcel>,
         h2::PingPong,
         PeerTakes,
     ),

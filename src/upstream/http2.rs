@@ -8,7 +8,6 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use h2::client::{Connection, ResponseFuture, SendRequest};
 use h2::{Ping, PingPong, SendStream};
 use http::Request;
@@ -17,6 +16,7 @@ use tokio::time::Sleep;
 
 use super::connection::{Conn, Sender, State, stream_cap};
 use super::life::{Heard, Life, Pulse, Times};
+use super::parcel::Parcel;
 use super::pool::Pool;
 use super::stream::Broken;
 use crate::config;
@@ -60,7 +60,7 @@ pub(super) fn builder(pool: &config::Pool) -> h2::client::Builder {
 /// Drives a new connection until the peer has answered a PING, and so has sent its SETTINGS, which
 /// come first (RFC 9113, section 3.4).
 pub(super) async fn warm<T>(
-    connection: &mut Connection<T, Bytes>,
+    connection: &mut Connection<T, Parcel>,
 ) -> Result<PingPong, Box<dyn std::error::Error + Send + Sync>>
 where
     T: AsyncRead + AsyncWrite + Unpin,
@@ -82,10 +82,10 @@ where
 
 /// Queues a request. The connection's task is woken to write it.
 pub(super) fn open(
-    sender: &RefCell<SendRequest<Bytes>>,
+    sender: &RefCell<SendRequest<Parcel>>,
     head: Request<()>,
     has_body: bool,
-) -> Result<(SendStream<Bytes>, ResponseFuture), Broken> {
+) -> Result<(SendStream<Parcel>, ResponseFuture), Broken> {
     let (answering, sending) = sender
         .borrow_mut()
         .send_request(head, !has_body)
@@ -123,7 +123,7 @@ impl Heart {
 /// Runs a connection to its end; ready when the socket is to be closed. It holds the connection
 /// weakly: once pool and leases have let go, h2 finds itself unreferenced, says GOAWAY and closes.
 /// Dropped, it closes the socket, and every stream on it fails.
-pub(super) async fn drive<T>(io: Connection<T, Bytes>, conn: Weak<Conn>, pool: &Rc<Pool>)
+pub(super) async fn drive<T>(io: Connection<T, Parcel>, conn: Weak<Conn>, pool: &Rc<Pool>)
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -134,7 +134,7 @@ where
 }
 
 struct Driver<'a, T> {
-    io: Connection<T, Bytes>,
+    io: Connection<T, Parcel>,
     /// When the sleep ends.
     look: Instant,
     sleep: Pin<Box<Sleep>>,
@@ -170,7 +170,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn see_goaway(
         &self,
         conn: &Rc<Conn>,
-        sender: &RefCell<SendRequest<Bytes>>,
+        sender: &RefCell<SendRequest<Parcel>>,
         cx: &mut Context<'_>,
     ) {
         if conn.accused.get() {

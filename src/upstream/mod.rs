@@ -19,6 +19,7 @@ mod interim;
 mod lease;
 mod life;
 mod names;
+mod parcel;
 mod pool;
 mod race;
 mod reads_on;

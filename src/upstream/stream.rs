@@ -1,6 +1,7 @@
 //! One request's stream to an upstream, whichever protocol carries it.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use super::head_size::{HeadLimit, HeadSize};
 use super::http1::SlotWriter;
 use super::interim;
 use super::lease::Lease;
+use super::parcel::Parcel;
+use crate::admit::Share;
 use crate::error::{Error, Kind};
 
 /// Why a stream broke, as the protocol tells it.
@@ -62,13 +65,14 @@ pub struct Stream {
 }
 
 /// Where a request's body goes. Dropped before the end, it breaks the request.
+#[allow(private_interfaces, reason = "what h2 is given is made here")]
 pub enum Sink {
     /// The request has no body, or all of it was given.
     Closed,
     /// An HTTP/2 stream's sending half; `fresh` until its first chunk.
     Http2 {
         /// The sending half.
-        stream: h2::SendStream<Bytes>,
+        stream: h2::SendStream<Parcel>,
         /// Nothing was sent on it yet.
         fresh: bool,
         /// The largest head, and so the largest trailers, that the peer says it takes. `None` where others
@@ -112,14 +116,19 @@ impl Sink {
         }
     }
 
-    /// Gives a chunk, and with `end` the end of the body.
-    pub fn send(&mut self, chunk: Bytes, end: bool) -> Result<(), Broken> {
+    /// Gives a chunk, and with `end` the end of the body. `share` counts it for as long as it is not written.
+    pub fn send(
+        &mut self,
+        chunk: Bytes,
+        end: bool,
+        share: Option<&Rc<Share>>,
+    ) -> Result<(), Broken> {
         match self {
             Self::Closed => {}
             Self::Http1(slot) => slot.put(chunk, end),
             Self::Http2 { stream, fresh, .. } => {
                 *fresh = false;
-                stream.send_data(chunk, end).map_err(Broken::Http2)?;
+                stream.send_data(Parcel::new(chunk, share), end).map_err(Broken::Http2)?;
             }
         }
         if end {
@@ -151,7 +160,9 @@ impl Sink {
             }
             Self::Http2 { mut stream, takes, .. } => match takes {
                 Some(_) => stream.send_trailers(trailers).map_err(Broken::Http2),
-                None => stream.send_data(Bytes::new(), true).map_err(Broken::Http2),
+                None => {
+                    stream.send_data(Parcel::new(Bytes::new(), None), true).map_err(Broken::Http2)
+                }
             },
         }
     }

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use crate::error::Kind;
@@ -33,6 +33,9 @@ pub struct Wire {
     /// Since when the peer may send no body, and for how long it was so before.
     shut: Cell<Option<Instant>>,
     was_shut: Cell<Duration>,
+    doomed: Cell<bool>,
+    /// Whoever drives the connection, to be told that.
+    driver: RefCell<Option<Waker>>,
 }
 
 /// Something given to the protocol layer whose departure a record waits for.
@@ -44,7 +47,8 @@ enum Handed {
 }
 
 impl Wire {
-    pub(super) fn new(now: Instant) -> Self {
+    /// Of a socket that has neither read nor written yet.
+    pub fn new(now: Instant) -> Self {
         Self {
             read_at: Cell::new(now),
             written_at: Cell::new(now),
@@ -63,6 +67,8 @@ impl Wire {
             ended_by: Cell::new(None),
             shut: Cell::new(None),
             was_shut: Cell::new(Duration::ZERO),
+            doomed: Cell::new(false),
+            driver: RefCell::default(),
         }
     }
 
@@ -196,6 +202,27 @@ impl Wire {
     /// Whether the connection ended because the peer took no byte for the write-stall deadline.
     pub fn stalled(&self) -> bool {
         self.stalled.get()
+    }
+
+    /// The connection is to end now: its peer takes nothing, and what is held for it is wanted.
+    pub fn doom(&self) {
+        self.doomed.set(true);
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+
+    /// Whether it is to end now.
+    pub fn is_doomed(&self) -> bool {
+        self.doomed.get()
+    }
+
+    /// The same for whoever drives the connection, and is woken for it.
+    pub fn poll_doomed(&self, cx: &Context<'_>) -> bool {
+        let mut driver = self.driver.borrow_mut();
+        // A connection lives in one task, whose waker does not change.
+        driver.get_or_insert_with(|| cx.waker().clone());
+        self.doomed.get()
     }
 
     /// A request's head was handed to the protocol layer toward the upstream.

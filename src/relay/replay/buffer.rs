@@ -15,13 +15,15 @@ pub struct ReplayBuffer {
     frames: Vec<Bytes>,
     /// Bytes that may still be kept.
     room: usize,
+    /// Bytes that are.
+    bytes: usize,
     state: BodyKept,
 }
 
 impl ReplayBuffer {
     /// Keeps up to `limit` bytes (`limits.replay_bytes`); with 0, nothing. Allocates nothing yet.
     pub fn new(limit: usize) -> Self {
-        Self { frames: Vec::new(), room: limit, state: BodyKept::NotBegun }
+        Self { frames: Vec::new(), room: limit, bytes: 0, state: BodyKept::NotBegun }
     }
 
     /// Keeps a frame that is about to go upstream. Call it for every one, in order. An empty frame
@@ -32,6 +34,7 @@ impl ReplayBuffer {
         }
         match self.room.checked_sub(frame.len() + size_of::<Bytes>()) {
             Some(room) => {
+                self.bytes += self.room - room;
                 self.room = room;
                 self.state = BodyKept::Whole;
                 self.frames.push(frame.clone());
@@ -43,8 +46,13 @@ impl ReplayBuffer {
     /// Lets go of everything for good: on overflow, on trailers (not kept), and at the answer's first
     /// byte, when no replay can follow and the memory has better uses.
     pub fn spoil(&mut self) {
-        self.frames = Vec::new();
+        (self.frames, self.bytes) = (Vec::new(), 0);
         self.state = BodyKept::Spoiled;
+    }
+
+    /// Bytes that are kept, handles included.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// What [`decide`](super::decide) wants to know.
