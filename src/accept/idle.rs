@@ -8,6 +8,9 @@
 //! who have just connected and said nothing: a crowd that dials and never asks must not end the connections
 //! of those who do.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -258,118 +261,5 @@ impl Drop for Rest {
         lists.free.push(self.at);
         drop(lists);
         drop(node); // its place is the next one's
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admit::Bound;
-
-    const S: Duration = Duration::from_secs(1);
-
-    struct Crowd {
-        idle: Idle,
-        bound: Bound,
-        start: Instant,
-    }
-
-    impl Crowd {
-        fn new(most: usize) -> Self {
-            Self { idle: Idle::default(), bound: Bound::new(most), start: Instant::now() }
-        }
-
-        fn enter(&self, at: Duration) -> Rest {
-            self.idle.enter(self.bound.enter().unwrap(), self.start + at)
-        }
-
-        fn resting(&self) -> usize {
-            self.idle.0.shown.load(Ordering::Relaxed)
-        }
-    }
-
-    fn told(rest: &Rest) -> Option<Why> {
-        rest.poll_told(&Context::from_waker(Waker::noop()))
-    }
-
-    #[test]
-    fn who_rests_longest_makes_room_and_who_has_a_request_does_not() {
-        let crowd = Crowd::new(3);
-        let rests = [crowd.enter(S), crowd.enter(2 * S), crowd.enter(3 * S)];
-        rests[0].ends();
-        rests[1].ends();
-        rests[1].begins(|| crowd.start + 4 * S);
-        assert!(crowd.bound.enter().is_none());
-        let place = crowd.idle.make_room(crowd.start + 4 * S);
-        assert!(place.is_some());
-        assert_eq!([0, 1, 2].map(|at| told(&rests[at])), [None, None, Some(Why::Room)]);
-        assert_eq!(told(&rests[2]), None, "said once");
-        assert!(crowd.bound.enter().is_none(), "the place is the newcomer's");
-        let second = crowd.idle.make_room(crowd.start + 4 * S);
-        assert_eq!(told(&rests[1]), Some(Why::Room));
-        assert!(crowd.idle.make_room(crowd.start + 99 * S).is_none(), "the last one has a request");
-        drop((place, second));
-        assert!(crowd.bound.enter().is_some());
-    }
-
-    #[test]
-    fn who_has_just_come_is_not_sent_away_for_the_next() {
-        let crowd = Crowd::new(3);
-        let rests = [crowd.enter(S), crowd.enter(S), crowd.enter(S)];
-        let soon = crowd.start + S + S / 2;
-        assert!(crowd.idle.make_room(soon).is_none());
-        for asked in &rests[1..] {
-            asked.ends();
-            asked.begins(|| crowd.start + S);
-        }
-        assert!(crowd.idle.make_room(soon).is_some());
-        assert_eq!([0, 1, 2].map(|at| told(&rests[at])), [None, Some(Why::Room), None]);
-        assert!(crowd.idle.make_room(soon).is_none(), "as many have just come as have asked");
-        assert!(crowd.idle.make_room(crowd.start + 2 * S).is_some());
-        assert_eq!([0, 2].map(|at| told(&rests[at])), [Some(Why::Room), None]);
-    }
-
-    #[test]
-    fn who_never_asked_is_given_less_time() {
-        let crowd = Crowd::new(9);
-        let rests = [crowd.enter(S), crowd.enter(S), crowd.enter(8 * S)];
-        rests[0].ends();
-        rests[0].begins(|| crowd.start + 2 * S);
-        crowd.idle.tidy(crowd.start + 12 * S, 10 * S, 75 * S);
-        assert_eq!([0, 1, 2].map(|at| told(&rests[at])), [None, Some(Why::Rest), None]);
-        crowd.idle.tidy(crowd.start + 77 * S, 10 * S, 75 * S);
-        assert_eq!([0, 2].map(|at| told(&rests[at])), [Some(Why::Rest); 2]);
-        rests[0].begins(|| crowd.start + 78 * S);
-        assert_eq!(crowd.resting(), 0, "who is told to go need not be told again");
-    }
-
-    #[test]
-    fn a_place_is_free_again_when_its_connection_ends_in_any_state() {
-        let crowd = Crowd::new(4);
-        let rests = [crowd.enter(S), crowd.enter(S), crowd.enter(S), crowd.enter(S)];
-        rests[1].ends();
-        crowd.idle.tidy(crowd.start + 2 * S, S, S);
-        assert_eq!(crowd.resting(), 0);
-        drop(rests);
-        let again = [1, 2, 3, 4].map(|_| crowd.enter(3 * S));
-        assert_eq!((crowd.resting(), crowd.idle.0.lists.borrow().nodes.len()), (4, 4));
-        drop(again);
-        assert_eq!(crowd.resting(), 0);
-    }
-
-    #[test]
-    fn the_order_holds_however_they_come_and_go() {
-        let crowd = Crowd::new(100);
-        let rests: Vec<_> = (0..50).map(|nth| crowd.enter(nth * S)).collect();
-        for (_, rest) in rests.iter().enumerate().filter(|(nth, _)| nth % 3 == 0) {
-            rest.ends();
-            rest.begins(|| crowd.start + 100 * S);
-        }
-        let mut expected: Vec<_> = (0..50).filter(|nth| nth % 3 != 0).collect();
-        expected.truncate(10);
-        for nth in expected {
-            drop(crowd.idle.make_room(crowd.start + 99 * S));
-            assert_eq!(told(&rests[nth]), Some(Why::Room), "the {nth}th");
-        }
     }
 }
