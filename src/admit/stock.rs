@@ -101,13 +101,14 @@ impl Stock {
         self.full.get()
     }
 
-    /// Bytes that nobody needs may be kept all the same.
+    /// Bytes that nobody needs may be kept all the same. A quarter is left to those who need it: nobody is
+    /// to be ended for a copy.
     pub fn has_room_for(&self, bytes: usize) -> bool {
         if self.pressure.level() != Level::Calm {
             return false;
         }
         self.look();
-        !self.seen.get().is_one() || self.held.get() + bytes as u64 <= self.limit.get()
+        !self.seen.get().is_one() || self.held.get() + bytes as u64 <= self.limit.get() / 4 * 3
     }
 
     /// Gives back what looks find to be too much, for as long as it is polled.
