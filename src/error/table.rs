@@ -19,6 +19,7 @@ const CLIENT_CLOSED: u16 = 499;
 struct Row(Side, Blame, u16, &'static str, &'static str);
 
 impl Kind {
+    #[expect(clippy::too_many_lines, reason = "a table: one line per kind, all in one place")]
     fn row(self) -> Row {
         use Blame::{Client as Gone, Refused, Timeout, Upstream as Failed};
         use Side::{Client, Proxy, Upstream};
@@ -99,6 +100,7 @@ impl Kind {
     }
 
     /// What failed, on which side, and what to do: fit for anyone's eyes.
+    #[expect(clippy::too_many_lines, reason = "a table: one line per kind, all in one place")]
     pub fn message(self) -> &'static str {
         match self {
             Self::NoRoute => "No route of this proxy has this path; check the base URL.",
