@@ -93,10 +93,12 @@ impl Watch {
     /// What may be taken after a look that showed `used` bytes. Halves, since both may be taken at once.
     pub fn room(&self, used: u64) -> Room {
         let until = |per_cent: u64| self.ceiling / 100 * per_cent;
+        // Those who do not read give way until requests come in again.
+        let calm = if self.level == Level::Calm { u64::MAX } else { until(SHED_FROM - BACK) };
         Room {
             requests: until(SHED_FROM).saturating_sub(used) / 2,
             held: until(HOLD_UNTIL).saturating_sub(used) / 2,
-            over: used.saturating_sub(until(HOLD_UNTIL)),
+            over: used.saturating_sub(calm),
         }
     }
 
@@ -287,11 +289,12 @@ mod tests {
 
     #[test]
     fn what_one_look_hands_out_stays_under_the_ceiling_and_says_what_is_too_much() {
-        let watch = Watch::new(CEILING, Instant::now());
         for used in (0..=CEILING).step_by(10) {
+            let mut watch = Watch::new(CEILING, Instant::now());
+            watch.see(used, Instant::now());
             let room = watch.room(used);
             assert!(used + room.requests + room.held <= CEILING.max(used), "{used}: {room:?}");
-            assert_eq!(room.over, used.saturating_sub(850));
+            assert_eq!(room.over, if used < 750 { 0 } else { used - 700 });
             assert_eq!((room.requests == 0, room.held == 0), (used >= 749, used >= 849), "{used}");
         }
     }

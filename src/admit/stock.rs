@@ -19,9 +19,9 @@ const FREE: u64 = 512 * 1024;
 /// Who is looked for holds at least this much more: a search for each frame would cost more than it frees.
 const STEP: u64 = 64 * 1024;
 
-/// Who has waited for less is not ended by a measurement, which may be of what is gone already: a busy
-/// client takes nothing for so long now and then.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Who has waited for less is not ended so that others may come in: a busy client takes nothing for so long
+/// now and then.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What was given back shows in a measurement within so long: an allocator keeps it for a while. Until
 /// then it is not asked for again.
