@@ -332,7 +332,9 @@ mod tests {
         }
         assert!(all.iter().filter(|share| share.is_ended()).count() > 900);
         assert!(stock.waiting.borrow().len() < 100, "who is ended waits no more");
-        all.iter().for_each(|share| share.go_on());
+        for share in &all {
+            share.go_on();
+        }
         drop(all);
         assert_eq!((stock.held.get(), stock.waiting.borrow().len()), (0, 0));
     }

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::header::EXPECT;
@@ -114,11 +114,10 @@ impl Proxy {
         if !trip.head.headers.contains_key(EXPECT) {
             // It may not have been read because the first one does not take it. A client that waits to be
             // told to send its body would be told by this.
-            std::future::poll_fn(|cx| {
-                trip.upload.borrow_mut().read_ahead(cx);
-                Poll::Ready(())
-            })
-            .await;
+            let read = |cx: &mut Context<'_>| trip.upload.borrow_mut().read_ahead(cx);
+            while std::future::poll_fn(|cx| Poll::Ready(read(cx))).await {
+                tokio::task::yield_now().await;
+            }
         }
         let Some(upload) = trip.upload.borrow().twin() else {
             trip.record.attempt_prevented(Prevented::HedgeBody);

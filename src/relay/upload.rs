@@ -38,6 +38,9 @@ const PARTS: usize = 128;
 /// What may have been read ahead of a body that waits, where its connection carries nothing else.
 const AHEAD: usize = 16 * 1024;
 
+/// Bytes after which a client that is read ahead may have sent more: half of what a turn takes of a socket.
+const MANY: usize = 32 * 1024;
+
 /// What is left to send of a request's body.
 pub struct Upload {
     body: RequestBody,
@@ -129,8 +132,9 @@ impl Upload {
     }
 
     /// Reads what is here of the body although the upstream may not take it yet, as much of it as may be
-    /// kept. Waits for nothing; reads nothing while memory is short.
-    pub fn read_ahead(&mut self, cx: &mut Context<'_>) {
+    /// kept. Waits for nothing; reads nothing while memory is short. True if it was so much that more may be
+    /// here, for the task's next turn.
+    pub fn read_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         let mut ahead = Vec::new();
         while !self.ended
             && self.failed.is_none()
@@ -148,10 +152,12 @@ impl Upload {
                 Err(error) => self.failed = Some(error),
             }
         }
+        let more = ahead.len() >= PARTS || ahead.iter().map(Bytes::len).sum::<usize>() >= MANY;
         if !ahead.is_empty() {
             let before = std::mem::take(&mut self.again);
             self.again = before.chain(ahead).collect::<Vec<_>>().into_iter();
         }
+        more
     }
 
     /// The same body from its first byte, for somebody who is asked beside the first. References, not
