@@ -224,7 +224,7 @@ mod raw_spoon {
             let seen = Arc::clone(&over);
             std::thread::spawn(move || {
                 while !seen.load(Ordering::Relaxed) && stream.read(&mut [0; 4]).is_ok() {
-                    std::thread::sleep(pause); // its pace
+                    std::thread::park_timeout(pause); // its pace
                 }
             });
             Self(over)

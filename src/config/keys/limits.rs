@@ -51,8 +51,9 @@ pub(in crate::config) static REPLAY_BYTES: Key<Size> = Key::new(
 pub(in crate::config) static MEMORY: Key<Memory> = Key::new(
     "memory",
     Memory,
-    "Memory to stay under: from 75 % of it new requests get 503, and those are ended who do not read, from 90 % new connections get 503 too. `auto`: the \
-     control group's limit, where it has one.",
+    "Memory to stay under: from 75 % of it new requests get 503, and those are ended who do \
+     not read, from 90 % new connections get 503 too. `auto`: the control group's limit, \
+     where it has one.",
 );
 
 pub(in crate::config) static LIMITS: Section = Section {
