@@ -62,7 +62,7 @@ fn upstream() -> Upstream {
 fn file_for(upstream: &Upstream, memory: &str) -> PathBuf {
     let file = scratch().join("firstbyte.yaml");
     let text = format!(
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\naccess_log: off\n\
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\naccess_log: off\nallowed_hosts: '*'\n\
          upstreams:\n  mock:\n    url: {}\n    protocol: http2\n    \
          pool: {{ min_connections: 16, queue: 5000, queue_timeout: 1m, ping_timeout: 10m }}\n\
          routes: [{{ path: /v1, upstream: mock }}]\nlimits: {{ memory: {memory} }}\n",

@@ -117,8 +117,8 @@ fn without_a_least_rate_a_body_may_trickle() {
     assert_eq!(client.answer().expect("an answer").status, 200);
 }
 
-/// Four bodies that their upstreams do not take fill all that the client may send on its connection. The
-/// fifth can send nothing, and that is not its fault.
+/// Eight bodies that their upstreams do not take fill all that the client may send on its connection: their
+/// own windows together are twice the connection's. The ninth can send nothing, and that is not its fault.
 #[test]
 fn a_body_that_may_not_be_sent_for_others_on_its_connection_is_not_late() {
     // It never opens a window, and answers a body that ends.
@@ -139,7 +139,7 @@ fn a_body_that_may_not_be_sent_for_others_on_its_connection_is_not_late() {
     raw_http2::block_on(async {
         let client = raw_http2::Client::connect(fixture.address()).await;
         let mut stuck = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..8 {
             stuck.push(client.send("/v1/stuck", &vec![b'x'; 1 << 20]).await);
         }
         tokio::time::sleep(ALIVE).await; // so that they take all that there is of the window
