@@ -23,7 +23,7 @@ use crate::size::{block_on, is_full, raise_descriptor_limit, size};
 const MIB: u64 = 1024 * 1024;
 
 /// What is there in all. A debug build takes a quarter of it at rest.
-const CEILING: u64 = 48 * MIB;
+const CEILING: u64 = 64 * MIB;
 
 /// Far more than is ever read, and than all windows and buffers of one stream together take.
 const ANSWER: u64 = 4 * MIB;

@@ -42,7 +42,16 @@ pub struct Gate {
 pub struct Permit {
     _whole: Place,
     _route: Option<Place>,
-    _weight: Option<Weight>,
+    weight: Option<Weight>,
+}
+
+impl Permit {
+    /// The body of the request's answer has begun.
+    pub fn answered(&mut self) {
+        if let Some(weight) = &mut self.weight {
+            weight.answered();
+        }
+    }
 }
 
 impl Gate {
@@ -130,7 +139,7 @@ impl Gate {
     pub fn request(&self, head: impl FnOnce() -> Option<usize>) -> Result<Permit, Kind> {
         let whole = self.streams.enter().ok_or(Kind::Busy)?;
         if !self.pressure.look().is_one() {
-            return Ok(Permit { _whole: whole, _route: None, _weight: None });
+            return Ok(Permit { _whole: whole, _route: None, weight: None });
         }
         let head = head();
         let (weight, much) = self.pressure.weigh((REQUEST + head.unwrap_or(0)) as u64);
@@ -138,7 +147,7 @@ impl Gate {
         if short && self.streams.taken() > FEW {
             return Err(Kind::MemoryShort);
         }
-        Ok(Permit { _whole: whole, _route: None, _weight: Some(weight) })
+        Ok(Permit { _whole: whole, _route: None, weight: Some(weight) })
     }
 
     /// The request takes this route.

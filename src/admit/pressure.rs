@@ -3,7 +3,7 @@
 //! Between two looks memory is not measured. So each look hands out what may be taken until the next one:
 //! so much for new requests, and so much for bytes that are held for peers who do not take them.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ const SHED_FROM: u64 = 75;
 /// Per cent up to which bytes are held for peers who do not take them. Beyond it those are ended who have
 /// taken nothing for longest. What is left covers what nobody counts: an allocator's overhead, and what
 /// protocol layers have read and not handed on.
-const HOLD_UNTIL: u64 = 85;
+const HOLD_UNTIL: u64 = 80;
 
 /// Per cent from which on new connections are refused too: each costs some kilobytes before it asks.
 const SHUT_FROM: u64 = 90;
@@ -29,6 +29,14 @@ const SOONEST: Duration = Duration::from_millis(5);
 
 /// And at most this far.
 const LATEST: Duration = Duration::from_millis(100);
+
+/// What a request that has no answer yet may still take before anybody counts it, in bytes: its task, its
+/// streams on both sides, and what its answer's first part pins. A look does not see it, and it may come
+/// for all of them at once.
+const STILL_TO_COME: u64 = 20 * 1024;
+
+/// The part of the ceiling that those give back who do not read, where requests were refused.
+const GIVES_WAY: u64 = 16;
 
 /// How fast memory can fill, in bytes per millisecond: two gibibytes per second.
 const FILLS: u64 = 2 << 20;
@@ -57,6 +65,17 @@ pub struct Room {
     pub held: u64,
     /// So much is held too much: those who take nothing are to give it back.
     pub over: u64,
+    /// And soon: what is left to the ceiling may be gone before the next look.
+    pub urgent: bool,
+}
+
+/// What those give back who take nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Over {
+    /// So much, in all workers together.
+    pub bytes: u64,
+    /// See [`Room::urgent`].
+    pub urgent: bool,
 }
 
 /// Decides the level from one look after the other.
@@ -90,15 +109,17 @@ impl Watch {
         self.level
     }
 
-    /// What may be taken after a look that showed `used` bytes. Halves, since both may be taken at once.
+    /// What may be taken after a look that showed `used` bytes. Halves, since both may be taken at once; and
+    /// of what is held half as much again, since what is counted pins parts that are not.
     pub fn room(&self, used: u64) -> Room {
         let until = |per_cent: u64| self.ceiling / 100 * per_cent;
         // Those who do not read give way until requests come in again.
         let calm = if self.level == Level::Calm { u64::MAX } else { until(SHED_FROM - BACK) };
         Room {
             requests: until(SHED_FROM).saturating_sub(used) / 2,
-            held: until(HOLD_UNTIL).saturating_sub(used) / 2,
+            held: until(HOLD_UNTIL).saturating_sub(used) / 4,
             over: used.saturating_sub(calm),
+            urgent: used >= until(HOLD_UNTIL),
         }
     }
 
@@ -124,15 +145,20 @@ struct Shown {
     /// What the requests in flight count for, and how much that may be until the next look.
     weight: AtomicU64,
     most: AtomicU64,
-    over: watch::Sender<u64>,
+    /// Requests in flight that have no answer yet.
+    unanswered: AtomicU64,
+    /// Since the last look a request was refused that there was no room for.
+    refused: AtomicBool,
+    over: watch::Sender<Over>,
     ceiling: AtomicU64,
 }
 
 impl Default for Shown {
     fn default() -> Self {
-        let (level, look, weight, ceiling) = Default::default();
-        let (most, over) = (AtomicU64::new(u64::MAX), watch::Sender::new(0));
-        Self { level, look, weight, most, over, ceiling }
+        let (level, look, weight, unanswered, ceiling) = Default::default();
+        let (most, over) = (AtomicU64::new(u64::MAX), watch::Sender::new(Over::default()));
+        let refused = AtomicBool::new(false);
+        Self { level, look, weight, most, unanswered, refused, over, ceiling }
     }
 }
 
@@ -161,11 +187,25 @@ impl Look {
 
 /// What a request in flight counts for, for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Weight(Pressure, u64);
+pub(super) struct Weight {
+    pressure: Pressure,
+    bytes: u64,
+    answered: bool,
+}
+
+impl Weight {
+    /// Its answer's body has begun: what it takes from here on is counted, or measured.
+    pub(super) fn answered(&mut self) {
+        if !std::mem::replace(&mut self.answered, true) {
+            self.pressure.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Drop for Weight {
     fn drop(&mut self) {
-        self.0.0.weight.fetch_sub(self.1, Ordering::Relaxed);
+        self.answered();
+        self.pressure.0.weight.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -198,19 +238,25 @@ impl Pressure {
     /// A request of so many bytes comes in; the second value says that it is too much.
     pub(super) fn weigh(&self, bytes: u64) -> (Weight, bool) {
         let before = self.0.weight.fetch_add(bytes, Ordering::Relaxed);
+        self.0.unanswered.fetch_add(1, Ordering::Relaxed);
         let most = self.0.most.load(Ordering::Relaxed);
-        (Weight(self.clone(), bytes), before.saturating_add(bytes) > most)
+        let weight = Weight { pressure: self.clone(), bytes, answered: false };
+        let much = before.saturating_add(bytes) > most;
+        if much {
+            self.0.refused.store(true, Ordering::Relaxed);
+        }
+        (weight, much)
     }
 
     /// Ready each time a look finds that too much is held; by how much.
-    pub async fn over(&self, seen: &mut watch::Receiver<u64>) -> u64 {
+    pub async fn over(&self, seen: &mut watch::Receiver<Over>) -> Over {
         // The sender is in our own hands: this does not fail.
         drop(seen.changed().await);
         *seen.borrow_and_update()
     }
 
     /// To wait with; what was found before is not told again.
-    pub fn listen(&self) -> watch::Receiver<u64> {
+    pub fn listen(&self) -> watch::Receiver<Over> {
         self.0.over.subscribe()
     }
 
@@ -227,16 +273,23 @@ impl Gauge {
         self.0.strong_count() > 0
     }
 
-    /// Shows what a look found.
+    /// Shows what a look found. Of the room for requests, those have their part first that are in and have
+    /// no answer yet.
     pub fn show(&self, level: Level, room: Room) {
         let Some(seen) = self.0.upgrade() else { return };
         seen.level.store(level as u8, Ordering::Relaxed);
-        let most = seen.weight.load(Ordering::Relaxed).saturating_add(room.requests);
+        let to_come = seen.unanswered.load(Ordering::Relaxed).saturating_mul(STILL_TO_COME / 2);
+        let requests = room.requests.saturating_sub(to_come);
+        let most = seen.weight.load(Ordering::Relaxed).saturating_add(requests);
         seen.most.store(most, Ordering::Relaxed);
         let look = Look(seen.look.load(Ordering::Relaxed)).after(room.held);
         seen.look.store(look.0, Ordering::Relaxed);
-        if room.over > 0 {
-            seen.over.send_replace(room.over);
+        // Those who do not read give way to those who are refused, also while memory itself is not short.
+        let refused = seen.refused.swap(false, Ordering::Relaxed);
+        let give_way = if refused { seen.ceiling.load(Ordering::Relaxed) / GIVES_WAY } else { 0 };
+        let over = Over { bytes: room.over.max(give_way), urgent: room.urgent };
+        if over.bytes > 0 {
+            seen.over.send_replace(over);
         }
     }
 }
@@ -295,7 +348,7 @@ mod tests {
             let room = watch.room(used);
             assert!(used + room.requests + room.held <= CEILING.max(used), "{used}: {room:?}");
             assert_eq!(room.over, if used < 750 { 0 } else { used - 700 });
-            assert_eq!((room.requests == 0, room.held == 0), (used >= 749, used >= 849), "{used}");
+            assert_eq!((room.requests == 0, room.held == 0), (used >= 749, used >= 797), "{used}");
         }
     }
 
@@ -313,7 +366,7 @@ mod tests {
         let gauge = pressure.gauge(CEILING);
         assert_eq!(pressure.level(), Level::Calm);
         assert!(!pressure.look().is_one() && !pressure.is_short());
-        let room = Room { requests: 100, held: 70, over: 0 };
+        let room = Room { requests: 100, held: 70, over: 0, urgent: false };
         gauge.show(Level::Shut, room);
         assert_eq!(pressure.clone().level(), Level::Shut);
         let first = pressure.look();
@@ -330,16 +383,23 @@ mod tests {
         let pressure = Pressure::default();
         let gauge = pressure.gauge(CEILING);
         assert!(!pressure.weigh(1 << 50).1, "no bound where nobody looks");
-        let room = Room { requests: 100, held: 0, over: 0 };
+        let room = Room { requests: 100, held: 0, over: 0, urgent: false };
         gauge.show(Level::Calm, room);
-        let (first, much) = pressure.weigh(60);
+        let (mut first, much) = pressure.weigh(60);
         assert!(!much && !pressure.is_short());
         let (second, much) = pressure.weigh(60);
         assert!(much && pressure.is_short());
         drop(second);
         assert!(!pressure.is_short());
         gauge.show(Level::Calm, room);
-        assert!(!pressure.weigh(100).1, "what the first took is measured by now");
+        assert!(pressure.weigh(1).1, "what the first may still take is measured by nobody");
+        first.answered();
+        gauge.show(Level::Calm, room);
+        assert!(!pressure.weigh(100).1, "what it took is measured by now");
         drop(first);
+        gauge.show(Level::Calm, Room { requests: STILL_TO_COME, ..room });
+        let (_waits, _) = pressure.weigh(1);
+        gauge.show(Level::Calm, Room { requests: STILL_TO_COME, ..room });
+        assert!(!pressure.weigh(STILL_TO_COME / 2).1 && pressure.weigh(STILL_TO_COME).1);
     }
 }

@@ -23,6 +23,9 @@ const STEP: u64 = 64 * 1024;
 /// now and then.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// And where the ceiling is near, for less: what is under way may grow by more until the next look.
+const URGENT: Duration = Duration::from_millis(100);
+
 /// What was given back shows in a measurement within so long: an allocator keeps it for a while. Until
 /// then it is not asked for again.
 const SHOWS: Duration = Duration::from_millis(500);
@@ -116,12 +119,14 @@ impl Stock {
         let mut looks = self.pressure.listen();
         let (mut given, mut since) = (0, Instant::now());
         loop {
-            let over = self.pressure.over(&mut looks).await.div_ceil(self.workers);
+            let found = self.pressure.over(&mut looks).await;
+            let over = found.bytes.div_ceil(self.workers);
+            let pause = if found.urgent { URGENT } else { PAUSE };
             if since.elapsed() > SHOWS {
                 (given, since) = (0, Instant::now());
             }
             if over > given && self.held.get() > FREE {
-                given += self.relieve((over - given).max(STEP), PAUSE);
+                given += self.relieve((over - given).max(STEP), pause);
             }
         }
     }

@@ -32,8 +32,9 @@ use crate::wire::Wire;
 /// HTTP/2 frame still holds (RFC 9113, section 4.2). A frame this large travels alone, uncopied.
 const JOIN: usize = 8 * 1024;
 
-/// What the writer of HTTP/1.1 has copied of an answer that the client does not take.
-const COPIED: usize = 32 * 1024;
+/// What the writer of HTTP/1.1 has copied of an answer that the client does not take: 32 KiB and one part
+/// more, in a buffer that doubles as it grows.
+const COPIED: usize = 64 * 1024;
 
 enum State {
     Open,
@@ -80,7 +81,7 @@ pub struct Flow {
     watch: Option<Watch>,
     wire: Rc<Wire>,
     record: Rc<Record>,
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl Flow {
@@ -118,7 +119,7 @@ impl Flow {
             watch,
             wire: Rc::clone(wire),
             record: Rc::clone(record),
-            _permit: permit,
+            permit,
         };
         record.handed(heard);
         flow.hand();
@@ -296,9 +297,11 @@ impl Flow {
                 Poll::Pending => self.registered = true,
                 Poll::Ready(Some(Ok(Chunk::Data(data)))) => {
                     self.heard = self.source.read_at();
-                    self.begun |= !data.is_empty();
                     self.record.upstream_frame(self.heard, data.len());
                     if !data.is_empty() {
+                        if !std::mem::replace(&mut self.begun, true) {
+                            self.permit.answered();
+                        }
                         return Some(data);
                     }
                 }
