@@ -15,7 +15,10 @@ const SHED_FROM: u64 = 75;
 /// Per cent up to which bytes are held for peers who do not take them. Beyond it those are ended who have
 /// taken nothing for longest. What is left covers what nobody counts: an allocator's overhead, and what
 /// protocol layers have read and not handed on.
-const HOLD_UNTIL: u64 = 80;
+const HOLD_UNTIL: u64 = 70;
+
+/// Per cent from which on those who take nothing are ended soon.
+const URGENT_FROM: u64 = 80;
 
 /// Per cent from which on new connections are refused too: each costs some kilobytes before it asks.
 const SHUT_FROM: u64 = 90;
@@ -25,10 +28,10 @@ const SHUT_FROM: u64 = 90;
 const BACK: u64 = 5;
 
 /// Looks are at least this far apart: each costs some 30 µs.
-const SOONEST: Duration = Duration::from_millis(5);
+const SOONEST: Duration = Duration::from_millis(2);
 
 /// And at most this far.
-const LATEST: Duration = Duration::from_millis(100);
+const LATEST: Duration = Duration::from_millis(50);
 
 /// What a request that has no answer yet may still take before anybody counts it, in bytes: its task, its
 /// streams on both sides, and what its answer's first part pins. A look does not see it, and it may come
@@ -119,7 +122,7 @@ impl Watch {
             requests: until(SHED_FROM).saturating_sub(used) / 2,
             held: until(HOLD_UNTIL).saturating_sub(used) / 4,
             over: used.saturating_sub(calm),
-            urgent: used >= until(HOLD_UNTIL),
+            urgent: used >= until(URGENT_FROM),
         }
     }
 
@@ -219,7 +222,7 @@ impl Pressure {
         }
     }
 
-    /// The last look; [none](Look::is_one) where nobody looks.
+    /// The last look, which is none where nobody looks.
     pub fn look(&self) -> Look {
         Look(self.0.look.load(Ordering::Relaxed))
     }
@@ -348,14 +351,14 @@ mod tests {
             let room = watch.room(used);
             assert!(used + room.requests + room.held <= CEILING.max(used), "{used}: {room:?}");
             assert_eq!(room.over, if used < 750 { 0 } else { used - 700 });
-            assert_eq!((room.requests == 0, room.held == 0), (used >= 749, used >= 797), "{used}");
+            assert_eq!((room.requests == 0, room.held == 0), (used >= 749, used >= 697), "{used}");
         }
     }
 
     #[test]
     fn the_nearer_the_ceiling_the_sooner_the_next_look() {
         let watch = Watch::new(1 << 30, Instant::now());
-        let pauses = [0, 600 << 20, 700 << 20, 900 << 20].map(|used| watch.pause(used));
+        let pauses = [0, 700 << 20, 740 << 20, 900 << 20].map(|used| watch.pause(used));
         assert!(pauses.is_sorted_by(|far, near| far > near), "{pauses:?}");
         assert_eq!((pauses[0], pauses[3]), (LATEST, SOONEST));
     }
