@@ -112,8 +112,8 @@ impl Watch {
         self.level
     }
 
-    /// What may be taken after a look that showed `used` bytes. Halves, since both may be taken at once; and
-    /// of what is held half as much again, since what is counted pins parts that are not.
+    /// What may be taken after a look that showed `used` bytes. Half of what is left is for requests, since
+    /// both may be taken at once, and a quarter for what is held, which pins parts that nobody counts.
     pub fn room(&self, used: u64) -> Room {
         let until = |per_cent: u64| self.ceiling / 100 * per_cent;
         // Those who do not read give way until requests come in again.
