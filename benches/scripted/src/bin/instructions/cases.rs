@@ -48,7 +48,7 @@ impl Case {
 
     /// Runs it.
     pub(crate) fn run(self, field: &mut Field, rounds: u32) -> Result<(), Box<dyn Error>> {
-        late_exchange(field)?;
+        late_exchange(field, matches!(self, Self::Cancel(_)))?;
         match self {
             Self::Idle => (0..rounds).for_each(|_| field.turn(Count::Yes)),
             Self::Request(speech) => requests(field, speech, rounds)?,
@@ -61,10 +61,11 @@ impl Case {
 }
 
 /// An uncounted exchange in which all that is timed is late: a histogram grows when something takes
-/// longer than anything before it, and when that is, is the clock's choice.
-fn late_exchange(field: &mut Field) -> io::Result<()> {
+/// longer than anything before it, and when that is, is the clock's choice. With a `cancel` only where cancels are
+/// counted: a stream that was reset is remembered for ten seconds, and looking for others costs more meanwhile.
+fn late_exchange(field: &mut Field, cancel: bool) -> io::Result<()> {
     field.slowed(LATE, |field| {
-        for stays in [true, false] {
+        for stays in [true].into_iter().chain(cancel.then_some(false)) {
             let mut client = field.connect(Speech::Http1)?;
             let stream = begin(field, &mut client)?;
             for frames in 1..4 {

@@ -58,6 +58,8 @@ impl Env for Variables {
 impl Field {
     /// A proxy with its defaults and one warm connection, ready to serve.
     pub(crate) fn start() -> Result<Self, Box<dyn Error>> {
+        // glibc's calls into the kernel are shorter in a process that never had a second thread: ours always has.
+        let _joined = std::thread::spawn(|| {}).join();
         let upstream = Upstream::listen()?;
         let authority = Scratch::write(upstream.ca_pem())?;
         let port = upstream.address()?.port();
