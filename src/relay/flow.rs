@@ -50,7 +50,8 @@ enum State {
 #[expect(clippy::struct_excessive_bools, reason = "three of them are of one poll alone")]
 pub struct Flow {
     source: Source,
-    upload: Option<(Upload, Sink)>,
+    /// Boxed: most answers begin when all of the request is sent, and every one would hold room for it.
+    upload: Option<Box<(Upload, Sink)>>,
     held: BytesMut,
     trailers: Option<HeaderMap>,
     state: State,
@@ -99,7 +100,7 @@ impl Flow {
         let heard = source.read_at();
         let mut flow = Self {
             source,
-            upload,
+            upload: upload.map(Box::new),
             held: BytesMut::new(),
             trailers: None,
             state,
@@ -328,7 +329,7 @@ impl Flow {
     }
 
     fn poll_upload(&mut self, cx: &mut Context<'_>) {
-        let Some((upload, sink)) = &mut self.upload else { return };
+        let Some((upload, sink)) = self.upload.as_deref_mut() else { return };
         if self.upload_waits {
             return;
         }
@@ -337,7 +338,7 @@ impl Flow {
         match polled {
             Poll::Pending => self.upload_waits = true,
             Poll::Ready(Ok(())) => {
-                if let Some((rest, _closed)) = self.upload.take() {
+                if let Some((rest, _closed)) = self.upload.take().map(|both| *both) {
                     attend::let_by(rest);
                 }
             }
@@ -438,7 +439,7 @@ impl Drop for Flow {
             share.leave_to(&self.wire);
         }
         let whole = matches!(self.state, State::Ended) || self.remaining == Some(0);
-        if whole && let Some((rest, _unwanted)) = self.upload.take() {
+        if whole && let Some((rest, _unwanted)) = self.upload.take().map(|both| *both) {
             attend::let_by(rest);
         }
         if (whole || self.tail.is_done())
