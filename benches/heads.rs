@@ -13,6 +13,7 @@ use firstbyte::config::{
 };
 use firstbyte::relay::head::{UpstreamHead, answer};
 use firstbyte::route::Table;
+use firstbyte::upstream::HeadScan;
 use http::{HeaderValue, Request, Response, Version, request, response};
 use scripted::texts::{ANSWER, REQUEST, lines};
 
@@ -70,7 +71,10 @@ fn requests(c: &mut Criterion) {
     ] {
         let head = UpstreamHead::new(&upstream(base), true).expect("an upstream");
         group.bench_function(name, |b| {
-            b.iter(|| head.request(black_box(&parts).clone(), "/v1", version));
+            b.iter(|| {
+                let scan = HeadScan::of(&parts.headers);
+                head.request(black_box(&parts).clone(), scan, "/v1", version)
+            });
         });
     }
     group.finish();
@@ -84,7 +88,8 @@ fn answers(c: &mut Criterion) {
     group.bench_function("an event stream's", |b| {
         b.iter(|| {
             let mut parts = black_box(&parts).clone();
-            let result = answer(&mut parts, &id, true);
+            let marks = HeadScan::of(&parts.headers).marks;
+            let result = answer(&mut parts, marks, &id, true);
             (parts, result)
         });
     });

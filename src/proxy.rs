@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT};
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Request, Response, Version, request};
 
 use crate::accept::Client;
@@ -35,7 +35,7 @@ use crate::relay::attend::Patience;
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload};
 use crate::route::{Groups, Table};
-use crate::upstream::{Held, Ward};
+use crate::upstream::{HeadScan, Held, Marks, Ward};
 use travel::{Reached, Trip};
 
 /// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
@@ -82,7 +82,8 @@ impl Proxy {
         let id = record.id().header_value();
         let version = request.version();
         let bodyless = request.method() == Method::HEAD;
-        let page = match self.page(client, &request) {
+        let scan = HeadScan::of(request.headers());
+        let page = match self.page(client, &request, scan.marks) {
             Ok(page) => page,
             Err(kind) => return self.refuse(&kind.into(), version, bodyless, &record),
         };
@@ -93,17 +94,19 @@ impl Proxy {
         }
         let interrupted = Interrupted { record: &record, client };
         let answered = {
-            let forwarding = std::pin::pin!(self.forward(client, request, &record, &id));
+            let forwarding = std::pin::pin!(self.forward(client, request, scan, &record, &id));
             guarded::guarded(forwarding).await
         };
         drop(interrupted);
-        let answered = answered.unwrap_or_else(|guarded::Panicked| {
-            self.recorder.panicked();
-            tracing::error!(id = id.to_str().unwrap_or_default(), "a request panicked");
-            Err(Kind::Internal.into())
-        });
-        let refused = |error| self.refuse(&error, version, bodyless, &record);
-        let mut answer = answered.unwrap_or_else(refused);
+        let mut answer = match answered {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => self.refuse(&error, version, bodyless, &record),
+            Err(guarded::Panicked) => {
+                self.recorder.panicked();
+                tracing::error!(id = id.to_str().unwrap_or_default(), "a request panicked");
+                self.refuse(&Kind::Internal.into(), version, bodyless, &record)
+            }
+        };
         if let Some(page) = &page {
             page.may_see(answer.headers_mut());
         }
@@ -120,7 +123,8 @@ impl Proxy {
         let record = self.open(client, request);
         let bodyless = request.method() == Method::HEAD;
         let mut answer = self.refuse(&kind.into(), request.version(), bodyless, &record);
-        if let Ok(Some(page)) = self.page(client, request) {
+        let marks = HeadScan::of(request.headers()).marks;
+        if let Ok(Some(page)) = self.page(client, request, marks) {
             page.may_see(answer.headers_mut());
         }
         answer
@@ -186,23 +190,28 @@ impl Proxy {
         &self,
         client: &Client,
         request: Request<RequestBody>,
+        scan: HeadScan,
         record: &Rc<Record>,
         id: &HeaderValue,
     ) -> Result<Response<RelayBody>, Error> {
         let (head, body) = request.into_parts();
         // A client that waits to be told to send its body sends none after a refusal.
-        let sends = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
+        let sends = head.version < Version::HTTP_2 && !scan.marks.any(Marks::EXPECT);
         let limits = &self.config.limits;
         let pace = (self.config.client.body_idle, self.config.client.body_rate);
         let keep = (limits.replay_bytes, &self.stock);
-        let upload = Upload::new(body, sends, keep, pace, Instant::now(), record);
+        let upload = Upload::new(body, sends, keep, pace, record.opened_at(), record);
         let upload = RefCell::new(upload);
         if head.headers.len() > limits.headers {
             return Err(Kind::TooManyHeaders.into()); // HTTP/2's: of HTTP/1.1 no such head is whole
         }
-        let until = patience::until(&head.headers, record.opened_at())?;
+        let until = if scan.marks.any(Marks::OURS) {
+            patience::until(&head.headers, record.opened_at())?
+        } else {
+            None
+        };
         let reached = {
-            let reaching = std::pin::pin!(self.reach(head, until, &upload, record));
+            let reaching = std::pin::pin!(self.reach(head, scan, until, &upload, record));
             patience::within(until, reaching, record).await
         };
         let mut upload = upload.into_inner();
@@ -224,12 +233,14 @@ impl Proxy {
     async fn reach(
         &self,
         head: request::Parts,
+        scan: HeadScan,
         until: Option<Instant>,
         upload: &RefCell<Upload>,
         record: &Rc<Record>,
     ) -> Result<(Permit, Reached), Error> {
-        let permit =
-            self.gate.request(|| (!self.stock.is_full()).then(|| relay::head::bytes(&head)))?;
+        let permit = self
+            .gate
+            .request(|| (!self.stock.is_full()).then(|| relay::head::bytes(&head, scan.size)))?;
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path)?;
         let permit = self.gate.on_route(permit, route.route).inspect_err(|_full| {
@@ -237,7 +248,7 @@ impl Proxy {
         })?;
         // Both are there in every configuration that was checked.
         let group = self.groups.get(route.target).ok_or(Kind::Internal)?;
-        let trip = Trip { head: &head, route, group, until, upload, record };
+        let trip = Trip { head: &head, scan, route, group, until, upload, record };
         let reached = self.travel(&trip).await?;
         Ok((permit, reached))
     }
@@ -252,16 +263,17 @@ impl Proxy {
         (id, permit): (&HeaderValue, Permit),
     ) -> Result<Response<RelayBody>, Error> {
         let upstream = &self.upstreams[reached.upstream.0];
-        let Answer { mut head, head_at, source, sink } = reached.answer;
-        relay::head::answer(&mut head, id, self.config.via)?;
+        let Answer { mut head, scan, head_at, source, sink } = reached.answer;
+        relay::head::answer(&mut head, scan.marks, id, self.config.via)?;
         if reached.by_group {
             head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
         }
         let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
         record.upstream_head(head_at, head.status, request_id);
         record.status(head.status);
-        let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-        let length = length.and_then(|length| length.parse().ok());
+        let length =
+            scan.marks.any(Marks::LENGTH).then(|| head.headers.get(CONTENT_LENGTH)).flatten();
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let bounds = Bounds {
             first_frame: reached.clocks.first_frame,
             gap: reached.clocks.gap,

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::admit;
+use crate::admit::{self, Asked};
 use crate::config::{Allowed, Config};
 use crate::error::Kind;
 
@@ -62,7 +62,8 @@ pub(super) fn may_see(
     on_loopback: bool,
     config: &Config,
 ) -> Result<(), Denied> {
-    admit::page(uri, headers, on_loopback, NO_ORIGIN, &config.allowed_hosts)
+    let asked = Asked { by_browser: true, on_loopback };
+    admit::page(uri, headers, asked, NO_ORIGIN, &config.allowed_hosts)
         .map(drop)
         .map_err(Denied::Page)
 }

@@ -12,6 +12,6 @@ mod stock;
 
 pub use bound::{Bound, Place};
 pub use gate::{Gate, Permit, Room};
-pub use page::{Page, is_on_loopback, page};
+pub use page::{Asked, Page, is_on_loopback, page};
 pub use pressure::{Gauge, Level, Pressure, Watch};
 pub use stock::{Share, Stock};

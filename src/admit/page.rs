@@ -38,25 +38,33 @@ pub struct Page {
     allowed: HeaderValue,
 }
 
-/// Who asks: a page of another origin that may, or (`None`) a program or our own origin. `on_loopback`
-/// is whether the listener is: see [`is_on_loopback`].
+/// How a request came.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// Perhaps with a field that browsers set: `origin` or `sec-fetch-site`.
+    pub by_browser: bool,
+    /// By a listener on loopback: see [`is_on_loopback`].
+    pub on_loopback: bool,
+}
+
+/// Who asks: a page of another origin that may, or (`None`) a program or our own origin.
 ///
 /// # Errors
 /// [`Kind::ForeignHost`], [`Kind::ForeignOrigin`].
 pub fn page(
     uri: &Uri,
     headers: &HeaderMap,
-    on_loopback: bool,
+    asked: Asked,
     origins: &Allowed,
     hosts: &Allowed,
 ) -> Result<Option<Page>, Kind> {
-    if on_loopback && !hosts.any && !is_for_us(uri, headers, hosts) {
+    if asked.on_loopback && !hosts.any && !is_for_us(uri, headers, hosts) {
         return Err(Kind::ForeignHost);
     }
-    let (origin, site) = (headers.get(ORIGIN), headers.get(SITE));
-    if origin.is_none() && site.is_none() {
+    if !asked.by_browser {
         return Ok(None);
     }
+    let (origin, site) = (headers.get(ORIGIN), headers.get(SITE));
     if let Some(origin) = origin {
         if origins.any {
             return Ok(Some(Page { allowed: ANY }));
@@ -128,6 +136,10 @@ fn host_and_port(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// `localhost`, what is below it (RFC 6761, section 6.3), and loopback addresses.
 fn is_loopback_name(host: &[u8]) -> bool {
+    // As nearly every client has it.
+    if matches!(host, b"127.0.0.1" | b"localhost") {
+        return true;
+    }
     let Ok(host) = std::str::from_utf8(host) else { return false };
     if let Some(inside) = host.strip_prefix('[') {
         let address = inside.strip_suffix(']').and_then(|text| text.parse::<Ipv6Addr>().ok());

@@ -12,17 +12,19 @@ use crate::record::{Oversize, Record};
 use crate::relay::head::{Withheld, is_large, speaks_of_trailers};
 use crate::relay::replay::{Failure, Replay, Seen, decide};
 use crate::relay::{Answer, Attempt, exchange};
-use crate::upstream::{HeadSize, Lease};
+use crate::upstream::{HeadSize, Lease, Marks};
 
 impl Proxy {
     /// Sends the request to one upstream until an answer begins or a failure must be told: again only
     /// if it provably was not processed.
     pub(super) async fn ask(&self, trip: &Trip<'_>, at: UpstreamId) -> Result<Answer, Attempt> {
-        let Trip { head, route, upload, record, .. } = *trip;
+        let Trip { head, scan, route, upload, record, .. } = *trip;
         let upstream = &self.upstreams[at.0];
         let mut replays = 0;
-        let size = upstream.head.most(head);
-        let trails = upload.borrow().may_trail() && speaks_of_trailers(&head.headers);
+        let size = upstream.head.most(head, scan);
+        let trails = scan.marks.any(Marks::HOP_BY_HOP)
+            && upload.borrow().may_trail()
+            && speaks_of_trailers(&head.headers);
         let risky = trails || is_large(head, size);
         loop {
             let lease = upstream.lease(risky, record).await.map_err(unsent)?;
@@ -30,7 +32,7 @@ impl Proxy {
             // nothing that another sees.
             let mut request = upstream
                 .head
-                .request(head.clone(), route.prefix, lease.version())
+                .request(head.clone(), scan, route.prefix, lease.version())
                 .map_err(unsent)?;
             // What the upstream says that it cannot read it need not be sent: it could end the connection.
             if size.bytes > lease.takes() && HeadSize::of_request(&request).bytes > lease.takes() {

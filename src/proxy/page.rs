@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::error::Kind;
 use crate::record::{Outcome, Record};
 use crate::relay::{self, RelayBody, RequestBody};
+use crate::upstream::Marks;
 
 impl Proxy {
     /// The page that asks, if one does.
@@ -22,10 +23,13 @@ impl Proxy {
         &self,
         client: &Client,
         request: &Request<RequestBody>,
+        marks: Marks,
     ) -> Result<Option<Page>, Kind> {
         let (uri, headers) = (request.uri(), request.headers());
         let Config { allowed_origins, allowed_hosts, .. } = &*self.config;
-        admit::page(uri, headers, client.on_loopback, allowed_origins, allowed_hosts)
+        let asked =
+            admit::Asked { by_browser: marks.any(Marks::PAGE), on_loopback: client.on_loopback };
+        admit::page(uri, headers, asked, allowed_origins, allowed_hosts)
     }
 }
 

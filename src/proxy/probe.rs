@@ -9,7 +9,7 @@ use http::{Request, StatusCode, Version};
 use super::{Proxy, Upstream};
 use crate::config::{Probe, UpstreamId};
 use crate::error::{Error, Kind};
-use crate::upstream::{Broken, Source, Stream};
+use crate::upstream::{Broken, HeadScan, Source, Stream};
 
 /// So that the upstream's operator can tell them from requests.
 const AGENT: HeaderValue = HeaderValue::from_static("firstbyte-probe");
@@ -42,11 +42,12 @@ impl Proxy {
         let asked = Request::get(probe.path.as_str()).version(Version::HTTP_2);
         let asked = asked.header(USER_AGENT, AGENT).body(());
         let (head, ()) = asked.map_err(broken)?.into_parts();
-        let head = upstream.head.request(head, "", lease.version())?;
+        let scan = HeadScan::of(&head.headers);
+        let head = upstream.head.request(head, scan, "", lease.version())?;
         let Stream { mut answering, lease, .. } =
             lease.open(head, false, &record).map_err(Broken::into_cut)?;
         let answer = poll_fn(|cx| answering.poll_head(cx, lease.head_limit())).await;
-        let (head, body) = answer.map_err(Broken::into_cut)?;
+        let (head, _, body) = answer.map_err(Broken::into_cut)?;
         Source::new(body, lease, true).pass_over();
         Ok(head.status)
     }

@@ -17,12 +17,15 @@ use crate::error::{Error, Kind};
 use crate::record::{FailoverReason, Prevented, Record};
 use crate::relay::{Answer, Attempt, Clocks, Upload};
 use crate::route::{Group, Match, Way, after_answer, after_failure, asked_pause};
+use crate::upstream::HeadScan;
 
 /// A request on its way, as whoever is asked needs it.
 #[derive(Clone, Copy)]
 pub(super) struct Trip<'a> {
     /// As the client sent it.
     pub(super) head: &'a request::Parts,
+    /// What its lines are.
+    pub(super) scan: HeadScan,
     pub(super) route: Match<'a>,
     pub(super) group: &'a Group,
     /// The end of the client's own time.

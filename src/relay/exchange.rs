@@ -13,7 +13,7 @@ use super::replay::Failure;
 use super::upload::Upload;
 use crate::error::{Error, Kind};
 use crate::record::{Clock, Oversize, Record};
-use crate::upstream::{Broken, Lease, Sink, Source, Stream};
+use crate::upstream::{Broken, HeadScan, Lease, Sink, Source, Stream};
 
 /// The three clocks of an upstream, and whether the second runs before the client has the head.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,8 @@ pub struct Clocks {
 pub struct Answer {
     /// Its head as the upstream sent it.
     pub head: response::Parts,
+    /// What its lines are.
+    pub scan: HeadScan,
     /// When that was read.
     pub head_at: Instant,
     /// Its body.
@@ -67,7 +69,7 @@ pub async fn exchange(
     let began = Instant::now();
     let mut deadline = Deadline::default();
     let mut uploading = !matches!(sink, Sink::Closed);
-    let (head, body) = std::future::poll_fn(|cx| {
+    let (head, scan, body) = std::future::poll_fn(|cx| {
         // What was ended must take nothing more before it goes.
         if uploading && !upload.borrow().is_ended() {
             match upload.borrow_mut().poll(cx, &mut sink) {
@@ -100,7 +102,7 @@ pub async fn exchange(
     .await?;
     lease.answered();
     let source = Source::new(body, lease, sink.is_closed());
-    let mut answer = Answer { head_at: source.read_at(), head, source, sink };
+    let mut answer = Answer { head_at: source.read_at(), head, scan, source, sink };
     if clocks.hold_head && answer.head.status.is_success() {
         let due = answer.head_at + clocks.first_frame;
         std::future::poll_fn(|cx| poll_begun(cx, &mut answer, upload, &mut deadline, due))

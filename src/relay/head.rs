@@ -16,6 +16,7 @@ mod underscore;
 pub use answer::answer;
 pub use hop_by_hop::clean_hop_by_hop;
 pub(crate) use hop_by_hop::speaks_of_trailers;
+use hop_by_hop::{clean_marked, marked};
 pub(crate) use request::is_large;
 pub use request::{BadUpstream, UpstreamHead};
 pub(crate) use trailers::{clean_request_trailers, clean_trailers};
@@ -25,19 +26,21 @@ use http::header::{HeaderMap, HeaderValue, VIA};
 use http::request::Parts;
 use http::{HeaderName, Version};
 
+use crate::upstream::HeadSize;
+
 /// Our own id of a request, in answers. The upstream's `x-request-id` stays the upstream's.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-firstbyte-request-id");
 
 /// Which upstream of a group answered, by the operator's name for it.
 pub const UPSTREAM: HeaderName = HeaderName::from_static("x-firstbyte-upstream");
 
-/// What one header field takes beside its bytes.
-const FIELD: usize = 64;
+/// What one header field takes beside the bytes that its [`HeadSize`] counts.
+const FIELD: usize = 32;
 
-/// What a request's head takes while it is held, in bytes, at a guess from above.
-pub fn bytes(head: &Parts) -> usize {
-    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
-    fields.sum::<usize>() + head.uri.path_and_query().map_or(0, |path| path.as_str().len())
+/// What a request's head takes while it is held, in bytes, at a guess from above. `size` is that of its lines.
+pub fn bytes(head: &Parts, size: HeadSize) -> usize {
+    let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    size.bytes + size.lines * FIELD + path
 }
 
 /// Adds ourselves as the last hop, with the version in which the message reached us (RFC 9110,

@@ -86,8 +86,7 @@ pub struct HeadLimit {
 
 impl HeadLimit {
     /// Whether these are few enough. The pseudo-header of an answer is no line.
-    pub fn allows(self, lines: &HeaderMap) -> bool {
-        let size = HeadSize::of(lines);
+    pub fn allows(self, size: HeadSize) -> bool {
         size.bytes <= self.bytes && size.lines <= self.lines
     }
 }

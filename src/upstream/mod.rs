@@ -9,6 +9,7 @@ mod connect;
 mod connection;
 mod greeting;
 mod grow;
+mod head_scan;
 mod head_size;
 mod health;
 mod held;
@@ -31,6 +32,7 @@ mod ward;
 mod window;
 
 pub use backoff::backoff;
+pub use head_scan::{HeadScan, Marks};
 pub use head_size::{HeadLimit, HeadSize};
 pub use held::Held;
 pub use lease::Lease;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
 
+use super::head_size::HeadSize;
 use super::lease::Lease;
 use super::stream::{Broken, Chunk, Incomplete};
 use crate::record::Oversize;
@@ -134,7 +135,9 @@ impl Source {
             }
         };
         let chunk = match chunk {
-            Some(Ok(Chunk::Trailers(lines))) if !self.lease.head_limit().allows(&lines) => {
+            Some(Ok(Chunk::Trailers(lines)))
+                if !self.lease.head_limit().allows(HeadSize::of(&lines)) =>
+            {
                 self.lease.oversize(Oversize::Answer);
                 return Poll::Ready(Some(Err(Broken::HeadTooLarge)));
             }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
+use super::head_scan::HeadScan;
 use super::head_size::{HeadLimit, HeadSize};
 use super::http1::SlotWriter;
 use super::interim;
@@ -190,16 +191,17 @@ pub enum Incomplete {
 }
 
 impl Answering {
-    /// Ready with the final head (an interim 1xx is passed over) and the rest to come. Neither may be more than
+    /// Ready with the final head (an interim 1xx is passed over), what its lines are, and the rest to come. Neither may be more than
     /// `limit` allows.
     pub fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
         limit: HeadLimit,
-    ) -> Poll<Result<(http::response::Parts, Incomplete), Broken>> {
+    ) -> Poll<Result<(http::response::Parts, HeadScan, Incomplete), Broken>> {
         let (head, body) = ready!(self.poll_any(cx, limit))?;
-        Poll::Ready(if limit.allows(&head.headers) {
-            Ok((head, body))
+        let scan = HeadScan::of_answer(&head.headers);
+        Poll::Ready(if limit.allows(scan.size) {
+            Ok((head, scan, body))
         } else {
             Err(Broken::HeadTooLarge)
         })
@@ -215,7 +217,7 @@ impl Answering {
                 // Asked for one by one, they are counted; the head's own future passes over all at once.
                 while let Some(head) = ready!(answering.poll_informational(cx)) {
                     let head = head.map_err(Broken::Http2)?;
-                    if !limit.allows(head.headers()) {
+                    if !limit.allows(HeadSize::of(head.headers())) {
                         return Poll::Ready(Err(Broken::HeadTooLarge));
                     }
                     if *interims == interim::MOST {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::upstream::{HeadScan, Marks};
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -25,10 +26,15 @@ const STRICT: Rules = Rules {
     hosts: Allowed { any: false, names: Vec::new() },
 };
 
+fn asked(lines: &HeaderMap, on_loopback: bool) -> Asked {
+    Asked { by_browser: HeadScan::of(lines).marks.any(Marks::PAGE), on_loopback }
+}
+
 impl Rules {
     fn judge(&self, lines: &[(&str, &str)]) -> Result<Option<Page>, Kind> {
         let uri = Uri::from_static("/v1/models");
-        page(&uri, &headers(lines), self.on_loopback, &self.origins, &self.hosts)
+        let lines = headers(lines);
+        page(&uri, &lines, asked(&lines, self.on_loopback), &self.origins, &self.hosts)
     }
 }
 
@@ -65,7 +71,8 @@ fn a_listener_on_loopback_is_asked_by_a_loopback_name_or_by_one_that_is_allowed(
     let two = [("host", "localhost"), ("host", "evil.example")];
     assert_eq!(STRICT.judge(&two), Err(Kind::ForeignHost));
     let uri = Uri::from_static("http://evil.example/v1/models");
-    let judged = page(&uri, &headers(&[]), true, &STRICT.origins, &STRICT.hosts);
+    let asked = asked(&headers(&[]), true);
+    let judged = page(&uri, &headers(&[]), asked, &STRICT.origins, &STRICT.hosts);
     assert_eq!(judged, Err(Kind::ForeignHost), "HTTP/2's :authority");
     let named = Rules { hosts: allowed(&["api.example"]), ..STRICT };
     assert_eq!(named.judge(&[("host", "API.example:8080")]), Ok(None));
@@ -115,7 +122,11 @@ fn a_page_of_our_own_origin_is_let_in() {
     assert_eq!(wide.judge(&[("host", "a"), ("sec-fetch-site", "none")]), Ok(None), "typed in");
     let uri = Uri::from_static("http://api.example/v1/models");
     let own = headers(&[("origin", "https://api.example")]);
-    assert_eq!(page(&uri, &own, false, &STRICT.origins, &STRICT.hosts), Ok(None), "HTTP/2");
+    assert_eq!(
+        page(&uri, &own, asked(&own, false), &STRICT.origins, &STRICT.hosts),
+        Ok(None),
+        "HTTP/2"
+    );
 }
 
 #[test]

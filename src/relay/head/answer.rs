@@ -5,8 +5,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVa
 use http::response::Parts;
 
 use super::framing::{Coding, coding, one_length};
-use super::{REQUEST_ID, add_via, clean_hop_by_hop};
+use super::{REQUEST_ID, add_via, clean_marked};
 use crate::error::{Error, Kind};
+use crate::upstream::Marks;
 
 /// nginx's switch against buffering, which other proxies between us and the client know too.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -16,19 +17,26 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 ///
 /// Fails with [`Kind::UpstreamProtocol`] on a 1xx, which no final answer is (101 was never asked
 /// for), and on framing that the client could understand otherwise than we did; nothing of such an
-/// answer may be sent on.
-pub fn answer(head: &mut Parts, request_id: &HeaderValue, via: bool) -> Result<(), Error> {
-    if head.status.is_informational() || !one_length(&mut head.headers) {
+/// answer may be sent on. `marks` are those of its lines.
+pub fn answer(
+    head: &mut Parts,
+    marks: Marks,
+    request_id: &HeaderValue,
+    via: bool,
+) -> Result<(), Error> {
+    if head.status.is_informational() || !one_length(&mut head.headers, marks) {
         return Err(Kind::UpstreamProtocol.into());
     }
-    match coding(&head.headers) {
+    match coding(&head.headers, marks) {
         Coding::Plain => {}
         // The length of a chunked answer is a lie or a leftover (RFC 9112, section 6.3).
         Coding::Chunked => drop(head.headers.remove(CONTENT_LENGTH)),
         Coding::Other => return Err(Kind::UpstreamProtocol.into()),
     }
-    clean_hop_by_hop(&mut head.headers);
-    head.headers.remove(TE); // a request's field; here it could only confuse
+    clean_marked(&mut head.headers, marks);
+    if marks.any(Marks::HOP_BY_HOP) {
+        head.headers.remove(TE); // a request's field; here it could only confuse
+    }
     head.headers.insert(REQUEST_ID, request_id.clone());
     if is_event_stream(&head.headers) {
         let value = || HeaderValue::from_static("no");

@@ -3,6 +3,8 @@
 
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 
+use crate::upstream::Marks;
+
 /// The transfer codings of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
@@ -14,8 +16,11 @@ pub(super) enum Coding {
     Other,
 }
 
-/// The transfer codings that `headers` name.
-pub(super) fn coding(headers: &HeaderMap) -> Coding {
+/// The transfer codings that `headers` name, whose marks are these.
+pub(super) fn coding(headers: &HeaderMap, marks: Marks) -> Coding {
+    if !marks.any(Marks::HOP_BY_HOP) {
+        return Coding::Plain;
+    }
     let mut lines = headers.get_all(TRANSFER_ENCODING).iter();
     match (lines.next(), lines.next()) {
         (None, _) => Coding::Plain,
@@ -25,8 +30,11 @@ pub(super) fn coding(headers: &HeaderMap) -> Coding {
 }
 
 /// Leaves one `content-length` at most. False, and nothing changed, if its lines differ or are no
-/// decimal number.
-pub(super) fn one_length(headers: &mut HeaderMap) -> bool {
+/// decimal number. `marks` are those of all lines.
+pub(super) fn one_length(headers: &mut HeaderMap, marks: Marks) -> bool {
+    if !marks.any(Marks::LENGTH) {
+        return true;
+    }
     let mut lines = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lines.next() else { return true };
     if !is_number(first) {
@@ -55,6 +63,7 @@ fn is_number(value: &HeaderValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::HeadScan;
 
     const WRAPS: [&str; 1] = ["18446744073709551621"]; // 5 modulo 2⁶⁴
 
@@ -70,10 +79,10 @@ mod tests {
     fn lengths_that_agree_become_one() {
         for lines in [&["5"][..], &["5", "5"], &["0", "0", "0"]] {
             let mut headers = with(&CONTENT_LENGTH, lines);
-            assert!(one_length(&mut headers));
+            assert!(one_length(&mut headers, Marks::LENGTH));
             assert_eq!(headers, with(&CONTENT_LENGTH, &lines[..1]));
         }
-        assert!(one_length(&mut HeaderMap::new()));
+        assert!(one_length(&mut HeaderMap::new(), Marks::NONE));
     }
 
     #[test]
@@ -81,13 +90,16 @@ mod tests {
         for lines in
             [&["5", "6"][..], &["5", "05"], &["5, 5"], &["+5"], &["-1"], &[""], &["5a"], &WRAPS]
         {
-            assert!(!one_length(&mut with(&CONTENT_LENGTH, lines)), "{lines:?}");
+            assert!(!one_length(&mut with(&CONTENT_LENGTH, lines), Marks::LENGTH), "{lines:?}");
         }
     }
 
     #[test]
     fn only_chunked_alone_is_understood() {
-        let of = |lines| coding(&with(&TRANSFER_ENCODING, lines));
+        let of = |lines| {
+            let lines = with(&TRANSFER_ENCODING, lines);
+            coding(&lines, HeadScan::of(&lines).marks)
+        };
         assert_eq!(of(&[]), Coding::Plain);
         assert_eq!(of(&["Chunked"]), Coding::Chunked);
         for lines in [&["gzip, chunked"][..], &["chunked", "chunked"], &["identity"], &[""]] {

@@ -2,6 +2,8 @@
 
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 
+use crate::upstream::{HeadScan, Marks};
+
 /// Removes every hop-by-hop field, and every field that any `Connection` line names.
 ///
 /// Two exceptions. `content-length` stays though named: it is for all recipients, so that a sender
@@ -11,11 +13,17 @@ use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 /// What is no field name (quoted strings, obs-text, empty list members) names nothing. Our own
 /// fields must be put in after this, or a client could name them away.
 pub fn clean_hop_by_hop(headers: &mut HeaderMap) {
-    // One pass over the names that are there costs a third of looking up those that are not.
-    let found: Vec<HeaderName> =
-        headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    let marks = HeadScan::of(headers).marks;
+    clean_marked(headers, marks);
+}
+
+/// The same where it is known which kinds of names there are.
+pub(super) fn clean_marked(headers: &mut HeaderMap, marks: Marks) {
+    let found = marked(headers, marks, Marks::HOP_BY_HOP);
     let trailers = !found.is_empty() && accepts_trailers(headers);
-    remove_named(headers);
+    if marks.any(Marks::CONNECTION) {
+        remove_named(headers);
+    }
     for name in found {
         headers.remove(name);
     }
@@ -24,20 +32,12 @@ pub fn clean_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Hop-by-hop whether or not `Connection` names it.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "keep-alive"
-            | "proxy-connection"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "http2-settings"
-    )
+/// The names of some kinds. `marks` are those of all that was there: nearly always there is none.
+pub(super) fn marked(headers: &HeaderMap, marks: Marks, kinds: Marks) -> Vec<HeaderName> {
+    if !marks.any(kinds) {
+        return Vec::new();
+    }
+    headers.keys().filter(|name| Marks::of(name).any(kinds)).cloned().collect()
 }
 
 /// Trailers may follow the body: the client names them (RFC 9110, section 6.6.2), or knows of them.

@@ -12,14 +12,18 @@ use http::{Extensions, Method, Request, Version};
 use secrecy::ExposeSecret;
 
 use super::framing::{Coding, coding, one_length};
-use super::underscore::{Withheld, has_underscore};
-use super::{add_via, clean_hop_by_hop, target};
+use super::underscore::Withheld;
+use super::{add_via, clean_marked, marked, target};
 use crate::config;
 use crate::error::{Error, Kind};
-use crate::upstream::HeadSize;
+use crate::upstream::{HeadScan, HeadSize, Marks};
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 const PROJECT: HeaderName = HeaderName::from_static("openai-project");
+
+/// What a client may not say: who forwarded the request, and anything under our own prefix. Its
+/// `expect` was answered on its own connection.
+const UNTRUSTED: Marks = Marks::EXPECT.and(Marks::FORWARDED).and(Marks::OURS);
 
 const TWO_HOSTS: Kind = Kind::BadRequest("The request has more than one Host header.");
 const NO_HOST: Kind = Kind::BadRequest("The request has no Host header.");
@@ -119,15 +123,15 @@ impl UpstreamHead {
 
     /// The size of the head that [`UpstreamHead::request`] makes of this one, at most. Known before there is
     /// a connection.
-    pub fn most(&self, client: &Parts) -> HeadSize {
-        let mut size = HeadSize::of(&client.headers).and(self.adds);
+    pub fn most(&self, client: &Parts, scan: HeadScan) -> HeadSize {
+        let mut size = scan.size.and(self.adds);
         size.bytes += client.method.as_str().len() + path(client).len();
         size
     }
 
     /// The client's head as the upstream is to see it, in place.
     ///
-    /// `prefix` is the matched route's ([`Match::prefix`](crate::route::Match)); `version` is how
+    /// `scan` is of the client's lines; `prefix` is the matched route's ([`Match::prefix`](crate::route::Match)); `version` is how
     /// HTTP is spoken on the connection: `HTTP_2`, or else HTTP/1.1. Extensions are dropped; of ours
     /// there is [`Withheld`] where header lines were left out for their names' underscores. Fails with [`Kind::MethodRefused`], with [`Kind::BadRequest`] where the head could be understood in
     /// two ways (the client's connection should then close), and with [`Kind::Internal`] if `prefix`
@@ -135,6 +139,7 @@ impl UpstreamHead {
     pub fn request(
         &self,
         client: Parts,
+        HeadScan { marks, .. }: HeadScan,
         prefix: &str,
         version: Version,
     ) -> Result<Request<()>, Error> {
@@ -143,11 +148,11 @@ impl UpstreamHead {
         if matches!(head.method, Method::CONNECT | Method::TRACE) {
             return Err(Kind::MethodRefused.into());
         }
-        refuse_ambiguity(&mut head)?;
+        refuse_ambiguity(&mut head, marks)?;
         let asked = std::mem::take(&mut head.uri);
         let target = target::rewrite(&head.method, asked, prefix, &self.base_path)?;
-        clean_hop_by_hop(&mut head.headers);
-        let withheld = self.replace(&mut head.headers);
+        clean_marked(&mut head.headers, marks);
+        let withheld = self.replace(&mut head.headers, marks);
         // A compressor may hold frames back until it has a block's worth.
         head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if self.via {
@@ -163,19 +168,14 @@ impl UpstreamHead {
 
     /// Takes out what the client may not say, its credentials unless they are to pass, and puts ours
     /// in. How many lines went for their names' underscores.
-    fn replace(&self, headers: &mut HeaderMap) -> u64 {
-        let goes = |name: &&HeaderName| {
-            let name = name.as_str();
-            let is_other = !self.underscores && has_underscore(name);
-            is_other || is_untrusted(name) || self.credentials.displace(name)
-        };
-        // Our key is inserted over the client's, so that this is nearly always empty.
-        let gone: Vec<HeaderName> = headers.keys().filter(goes).cloned().collect();
+    fn replace(&self, headers: &mut HeaderMap, marks: Marks) -> u64 {
+        let others = if self.underscores { Marks::NONE } else { Marks::UNDERSCORE };
+        let goes = UNTRUSTED.and(others).and(self.credentials.displace());
         let mut withheld = 0;
-        for name in gone {
+        for name in marked(headers, marks, goes) {
             let before = headers.len();
             headers.remove(&name);
-            if has_underscore(name.as_str()) {
+            if Marks::of(&name).any(Marks::UNDERSCORE) {
                 withheld += (before - headers.len()) as u64;
             }
         }
@@ -244,11 +244,12 @@ impl Credentials {
         })
     }
 
-    /// Whether a client's header of this name goes for them.
-    fn displace(&self, name: &str) -> bool {
-        match (self, name) {
-            (Self::Clients, _) | (Self::Ours { .. }, "authorization") => false,
-            (_, name) => is_credential(name),
+    /// The client's headers that go for them. Our key is inserted over the client's.
+    fn displace(&self) -> Marks {
+        match self {
+            Self::Ours { .. } => Marks::ACCOUNT,
+            Self::Clients => Marks::NONE,
+            Self::Nobody => Marks::ACCOUNT.and(Marks::AUTHORIZATION),
         }
     }
 
@@ -299,36 +300,23 @@ fn authority(host: &str, port: u16, default_port: u16) -> String {
 
 /// A head that two readers could take for two different requests goes no further. hyper and `h2`
 /// see to much of this too, though not to two Hosts; the key must not depend on which.
-fn refuse_ambiguity(head: &mut Parts) -> Result<(), Error> {
+fn refuse_ambiguity(head: &mut Parts, marks: Marks) -> Result<(), Error> {
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => return Err(TWO_HOSTS.into()),
         (None, _) if head.version == Version::HTTP_11 => return Err(NO_HOST.into()),
         _ => {}
     }
-    if !one_length(&mut head.headers) {
+    if !one_length(&mut head.headers, marks) {
         return Err(TWO_LENGTHS.into());
     }
-    match coding(&head.headers) {
+    match coding(&head.headers, marks) {
         Coding::Chunked if head.headers.contains_key(CONTENT_LENGTH) => Err(TWO_FRAMINGS.into()),
         // It knows no codings: this one stood before somebody who passed it on without reading it.
         Coding::Chunked if head.version == Version::HTTP_10 => Err(OLD_CODING.into()),
         Coding::Plain | Coding::Chunked => Ok(()),
         Coding::Other => Err(CODING.into()),
     }
-}
-
-/// What a client may not say: who forwarded the request, and anything under our own prefix. Its
-/// `expect` was answered on its own connection.
-fn is_untrusted(name: &str) -> bool {
-    matches!(name, "expect" | "forwarded")
-        || name.starts_with("x-forwarded-")
-        || name.starts_with("x-firstbyte-")
-}
-
-/// Organization and project belong to a key: they go and come with it.
-fn is_credential(name: &str) -> bool {
-    matches!(name, "authorization" | "openai-organization" | "openai-project")
 }
 
 /// HTTP/2 may split cookies over lines; HTTP/1.1 must see one (RFC 9113, section 8.2.3).

@@ -1,9 +1,10 @@
 //! Trailers on their way through, either way.
 
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderName};
 
 use super::clean_hop_by_hop;
-use super::underscore::{Withheld, has_underscore};
+use super::underscore::Withheld;
+use crate::upstream::Marks;
 
 /// Takes out what no trailer may say (RFC 9110, section 6.5.1): a reader that merges trailers into the
 /// head would take it for what frames, routes, authenticates or describes the message, after all of that
@@ -19,7 +20,8 @@ pub(crate) fn clean_trailers(lines: &mut HeaderMap) {
 /// The same toward an upstream, where names with underscores go too.
 pub(crate) fn clean_request_trailers(lines: &mut HeaderMap) -> Withheld {
     let before = lines.len();
-    let gone: Vec<_> = lines.keys().filter(|name| has_underscore(name.as_str())).cloned().collect();
+    let has_underscore = |name: &&HeaderName| Marks::of(name).any(Marks::UNDERSCORE);
+    let gone: Vec<_> = lines.keys().filter(has_underscore).cloned().collect();
     for name in gone {
         lines.remove(name);
     }

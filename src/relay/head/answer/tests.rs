@@ -2,6 +2,7 @@ use http::{Response, StatusCode};
 use proptest::prelude::*;
 
 use super::*;
+use crate::upstream::HeadScan;
 
 const ID: HeaderValue = HeaderValue::from_static("0123");
 
@@ -13,9 +14,14 @@ fn upstreams(status: u16, lines: &[(&str, &str)]) -> Parts {
     response.body(()).unwrap().into_parts().0
 }
 
+fn made(head: &mut Parts, via: bool) -> Result<(), Error> {
+    let marks = HeadScan::of(&head.headers).marks;
+    answer(head, marks, &ID, via)
+}
+
 fn answered(status: u16, lines: &[(&str, &str)]) -> Parts {
     let mut head = upstreams(status, lines);
-    answer(&mut head, &ID, false).unwrap();
+    made(&mut head, false).unwrap();
     head
 }
 
@@ -92,7 +98,7 @@ fn via_names_the_version_that_the_upstream_spoke() {
     for (version, hop) in [(Version::HTTP_2, "2 firstbyte"), (Version::HTTP_10, "1.0 firstbyte")] {
         let mut head = upstreams(200, &[("via", "1.1 cdn")]);
         head.version = version;
-        answer(&mut head, &ID, true).unwrap();
+        made(&mut head, true).unwrap();
         let via: Vec<_> = head.headers.get_all("via").iter().collect();
         assert_eq!(via, ["1.1 cdn", hop]);
         assert_eq!(head.version, Version::HTTP_11);
@@ -102,7 +108,7 @@ fn via_names_the_version_that_the_upstream_spoke() {
 #[test]
 fn an_interim_head_is_no_answer() {
     for status in [100, 101, 103] {
-        let error = answer(&mut upstreams(status, &[]), &ID, true).unwrap_err();
+        let error = made(&mut upstreams(status, &[]), true).unwrap_err();
         assert_eq!(error.kind(), Kind::UpstreamProtocol);
     }
 }
@@ -118,7 +124,7 @@ fn an_answer_with_two_framings_is_told_one_way_or_not_at_all() {
         &[("content-length", "5"), ("content-length", "6")][..],
         &[("transfer-encoding", "gzip, chunked")],
     ] {
-        let error = answer(&mut upstreams(200, broken), &ID, true).unwrap_err();
+        let error = made(&mut upstreams(200, broken), true).unwrap_err();
         assert_eq!(error.kind(), Kind::UpstreamProtocol, "{broken:?}");
     }
 }

@@ -47,8 +47,13 @@ fn client(lines: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
+fn made(head: &UpstreamHead, client: Parts, version: Version) -> Result<Request<()>, Error> {
+    let scan = HeadScan::of(&client.headers);
+    head.request(client, scan, "/v1", version)
+}
+
 fn sent(upstream: &Upstream, lines: &[(&str, &str)], version: Version) -> Request<()> {
-    head(upstream).request(client(lines), "/v1", version).unwrap()
+    made(&head(upstream), client(lines), version).unwrap()
 }
 
 fn values<'a>(request: &'a Request<()>, name: &str) -> Vec<&'a str> {
@@ -56,7 +61,7 @@ fn values<'a>(request: &'a Request<()>, name: &str) -> Vec<&'a str> {
 }
 
 fn refusal(parts: Parts) -> Kind {
-    head(&upstream()).request(parts, "/v1", Version::HTTP_2).unwrap_err().kind()
+    made(&head(&upstream()), parts, Version::HTTP_2).unwrap_err().kind()
 }
 
 #[test]
@@ -158,10 +163,10 @@ fn what_a_client_says_of_forwarding_and_of_us_is_dropped_and_the_rest_passes() {
 fn via_names_the_version_that_the_client_spoke_after_the_hops_before() {
     let mut parts = client(&[("via", "1.0 edge")]);
     parts.version = Version::HTTP_2;
-    let request = head(&upstream()).request(parts, "/v1", Version::HTTP_11).unwrap();
+    let request = made(&head(&upstream()), parts, Version::HTTP_11).unwrap();
     assert_eq!(values(&request, "via"), ["1.0 edge", "2 firstbyte"]);
     let silent = UpstreamHead::new(&upstream(), false).unwrap();
-    let request = silent.request(client(&[]), "/v1", Version::HTTP_11).unwrap();
+    let request = made(&silent, client(&[]), Version::HTTP_11).unwrap();
     assert!(values(&request, "via").is_empty());
 }
 
@@ -205,7 +210,7 @@ fn a_head_that_could_mean_two_requests_is_refused() {
     parts.headers.remove(HOST);
     assert_eq!(refusal(parts.clone()), NO_HOST);
     parts.version = Version::HTTP_2;
-    assert!(head(&upstream()).request(parts, "/v1", Version::HTTP_2).is_ok());
+    assert!(made(&head(&upstream()), parts, Version::HTTP_2).is_ok());
 }
 
 #[test]
@@ -218,7 +223,7 @@ fn a_length_said_twice_alike_is_said_once() {
 #[test]
 fn debug_hides_every_credential() {
     let head = head(&upstream());
-    let request = head.request(client(&[("authorization", THEIRS)]), "/v1", Version::HTTP_2);
+    let request = made(&head, client(&[("authorization", THEIRS)]), Version::HTTP_2);
     let printed = format!("{head:?} {:?}", request.unwrap());
     assert!(printed.contains("api.openai.com"), "{printed}");
     assert!(!printed.contains("canary"), "{printed}");

@@ -84,7 +84,7 @@ proptest! {
             parts.headers.append(name, HeaderValue::from_bytes(value).unwrap());
         }
         let version = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
-        let request = head(&upstream()).request(parts, "/v1", version).unwrap();
+        let request = made(&head(&upstream()), parts, version).unwrap();
         let headers = request.headers();
 
         let all = |name: &str| -> Vec<&[u8]> {
