@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::travel::Trip;
+use super::attempts::RequestContext;
 use super::{Proxy, Upstream};
 use crate::config::UpstreamId;
 use crate::error::{Error, Kind};
@@ -17,8 +17,12 @@ use crate::upstream::{HeadSize, Lease, Marks};
 impl Proxy {
     /// Sends the request to one upstream until an answer begins or a failure must be told: again only
     /// if it provably was not processed.
-    pub(super) async fn ask(&self, trip: &Trip<'_>, at: UpstreamId) -> Result<Answer, Attempt> {
-        let Trip { head, scan, route, upload, record, .. } = *trip;
+    pub(super) async fn ask(
+        &self,
+        context: &RequestContext<'_>,
+        at: UpstreamId,
+    ) -> Result<Answer, Attempt> {
+        let RequestContext { head, scan, route, upload, record, .. } = *context;
         let upstream = &self.upstreams[at.0];
         let mut replays = 0;
         let size = upstream.head.most(head, scan);
@@ -44,7 +48,7 @@ impl Proxy {
             }
             // Not before: a client that waits to be told to send its body is told by this.
             poll_fn(|cx| Poll::Ready(upload.borrow_mut().gather(cx))).await.map_err(unproven)?;
-            let clocks = self.clocks(trip, at);
+            let clocks = self.clocks(context, at);
             let attempt = match exchange(lease, request, upload, clocks, record).await {
                 Ok(answer) => return Ok(answer),
                 Err(attempt) => attempt,

@@ -36,11 +36,11 @@ impl Proxy {
         id: UpstreamId,
         group: &Group,
         began: Instant,
-        came: &Result<Answer, Attempt>,
+        result: &Result<Answer, Attempt>,
     ) {
         let now = Instant::now();
         let ward = &self.upstreams[id.0].ward;
-        match came {
+        match result {
             Ok(answer) if answer.head.status == StatusCode::TOO_MANY_REQUESTS => {}
             Ok(answer) if answer.head.status.is_server_error() => ward.failed(now),
             Ok(answer) => {

@@ -2,12 +2,13 @@
 //!
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
-//! `travel` asks one upstream of the route's group after the other until one answers, `ask` is one of
+//! `attempts` asks one upstream of the route's group after the other until one answers, `ask` is one of
 //! them, and `race` is two where the operator wants that. Everything of a request lives in the future below and then in its answer's body. Dropped at any
 //! moment (the client left, a deadline passed, the process drains), it gives back its permit and
 //! its lease, resets the upstream's stream, and closes its record.
 
 mod ask;
+mod attempts;
 mod guarded;
 mod judge;
 mod page;
@@ -15,7 +16,6 @@ mod patience;
 mod probe;
 mod race;
 mod shed;
-mod travel;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -36,7 +36,7 @@ use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload};
 use crate::route::{Groups, Table};
 use crate::upstream::{HeadScan, Held, Marks, Ward};
-use travel::{Reached, Trip};
+use attempts::{Answered, RequestContext};
 
 /// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
 /// theirs.
@@ -237,7 +237,7 @@ impl Proxy {
         until: Option<Instant>,
         upload: &RefCell<Upload>,
         record: &Rc<Record>,
-    ) -> Result<(Permit, Reached), Error> {
+    ) -> Result<(Permit, Answered), Error> {
         let permit = self
             .gate
             .request(|| (!self.stock.is_full()).then(|| relay::head::bytes(&head, scan.size)))?;
@@ -248,15 +248,15 @@ impl Proxy {
         })?;
         // Both are there in every configuration that was checked.
         let group = self.groups.get(route.target).ok_or(Kind::Internal)?;
-        let trip = Trip { head: &head, scan, route, group, until, upload, record };
-        let reached = self.travel(&trip).await?;
+        let context = RequestContext { head: &head, scan, route, group, until, upload, record };
+        let reached = self.failover(&context).await?;
         Ok((permit, reached))
     }
 
     fn relay(
         &self,
         client: &Client,
-        reached: Reached,
+        reached: Answered,
         upload: Upload,
         until: Option<Instant>,
         record: &Rc<Record>,

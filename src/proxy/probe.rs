@@ -22,13 +22,13 @@ impl Proxy {
         let Some(probe) = self.config.upstreams.get(id.0).and_then(|of| of.probe.as_ref()) else {
             return;
         };
-        let came = tokio::time::timeout(probe.timeout, self.ask_probe(upstream, probe)).await;
-        let came = came.unwrap_or_else(|_elapsed| Err(Kind::HeadTimeout.into()));
-        let well = came.as_ref().is_ok_and(|status| probe.is_well(status.as_u16()));
+        let result = tokio::time::timeout(probe.timeout, self.ask_probe(upstream, probe)).await;
+        let result = result.unwrap_or_else(|_elapsed| Err(Kind::HeadTimeout.into()));
+        let well = result.as_ref().is_ok_and(|status| probe.is_well(status.as_u16()));
         if !well {
             let upstream = &self.config.upstreams[id.0].name;
-            let error = came.as_ref().err().map(|error| error.kind().code());
-            let status = came.as_ref().ok().map(StatusCode::as_u16);
+            let error = result.as_ref().err().map(|error| error.kind().code());
+            let status = result.as_ref().ok().map(StatusCode::as_u16);
             tracing::debug!(upstream, error, status, "a probe failed");
         }
         upstream.ward.probed(Instant::now(), well, probe.failures);

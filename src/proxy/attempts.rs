@@ -21,7 +21,7 @@ use crate::upstream::HeadScan;
 
 /// A request on its way, as whoever is asked needs it.
 #[derive(Clone, Copy)]
-pub(super) struct Trip<'a> {
+pub(super) struct RequestContext<'a> {
     /// As the client sent it.
     pub(super) head: &'a request::Parts,
     /// What its lines are.
@@ -35,7 +35,7 @@ pub(super) struct Trip<'a> {
 }
 
 /// Somebody answered.
-pub(super) struct Reached {
+pub(super) struct Answered {
     pub(super) upstream: UpstreamId,
     pub(super) answer: Answer,
     /// One of a group: the client is told which.
@@ -45,25 +45,25 @@ pub(super) struct Reached {
 }
 
 /// What came of asking one upstream.
-pub(super) struct Tried {
+pub(super) struct Attempted {
     pub(super) at: UpstreamId,
-    pub(super) came: Result<Answer, Attempt>,
+    pub(super) result: Result<Answer, Attempt>,
     /// Why the next one may be asked; `None` where what came is the client's.
     pub(super) leads_on: Option<FailoverReason>,
 }
 
 /// What came of asking one upstream, or two at once.
-pub(super) struct Raced {
+pub(super) struct HedgeResult {
     /// The one that counts: an answer, or who failed last.
-    pub(super) last: Tried,
+    pub(super) last: Attempted,
     /// The one of two that failed while the other went on.
-    pub(super) before: Option<Box<Tried>>,
+    pub(super) before: Option<Box<Attempted>>,
     /// Two were asked.
     pub(super) hedged: bool,
 }
 
 /// Who is asked next, and why.
-struct Onward {
+struct NextAttempt {
     reason: FailoverReason,
     to: UpstreamId,
     /// Not at once, but then.
@@ -73,30 +73,30 @@ struct Onward {
 impl Proxy {
     /// Asks the members of a route's group in turn, and again after a pause where the operator wants
     /// that. Whoever is asked gets a head made for it alone and the whole body from its beginning.
-    pub(super) async fn travel(&self, trip: &Trip<'_>) -> Result<Reached, Error> {
-        let (group, record) = (trip.group, trip.record);
-        let mut way = group.set_out(&trip.head.headers);
+    pub(super) async fn failover(&self, context: &RequestContext<'_>) -> Result<Answered, Error> {
+        let (group, record) = (context.group, context.record);
+        let mut way = group.set_out(&context.head.headers);
         let Some(mut at) = self.next(&mut way, group) else {
-            record.on_route(trip.route.route.0);
+            record.on_route(context.route.route.0);
             return Err(Kind::AllEjected.into());
         };
-        record.routed(trip.route.route.0, at.0);
+        record.routed(context.route.route.0, at.0);
         // Boxed: nearly no request has one, and every request in flight would hold room for it.
-        let mut passed: Option<Box<Reached>> = None;
+        let mut passed: Option<Box<Answered>> = None;
         let mut hedging = group.hedging.as_deref();
         loop {
-            let raced = match hedging {
-                None => Raced::alone(self.attempt(trip, at).await),
+            let hedge_result = match hedging {
+                None => HedgeResult::alone(self.attempt(context, at).await),
                 // Boxed, so that those who do not hedge have no room for it.
-                Some(hedging) => Box::pin(self.race(trip, at, &mut way, hedging)).await,
+                Some(hedging) => Box::pin(self.race(context, at, &mut way, hedging)).await,
             };
-            if raced.hedged {
+            if hedge_result.hedged {
                 hedging = None; // once for each request
             }
-            let weighed = self.weigh(raced, &mut way, &mut passed, trip);
-            let Onward { reason, to, when } = match weighed {
+            let weighed = self.decide(hedge_result, &mut way, &mut passed, context);
+            let NextAttempt { reason, to, when } = match weighed {
                 ControlFlow::Break(over) => return over,
-                ControlFlow::Continue(onward) => onward,
+                ControlFlow::Continue(next_attempt) => next_attempt,
             };
             match when {
                 None => record.failed_over(to.0, reason),
@@ -112,71 +112,72 @@ impl Proxy {
 
     /// Whether what came is the client's. It waits for nothing, so that no answer lies in a future that
     /// does.
-    fn weigh(
+    fn decide(
         &self,
-        raced: Raced,
+        hedge_result: HedgeResult,
         way: &mut Way<'_>,
-        passed: &mut Option<Box<Reached>>,
-        trip: &Trip<'_>,
-    ) -> ControlFlow<Result<Reached, Error>, Onward> {
-        let next = self.onward(&raced, way, passed.is_some(), trip);
-        let by_group = trip.group.is_named;
-        let reached = |Tried { at, came, .. }: Tried| {
-            let clocks = self.clocks(trip, at);
-            came.map(|answer| Reached { upstream: at, answer, by_group, clocks })
+        passed: &mut Option<Box<Answered>>,
+        context: &RequestContext<'_>,
+    ) -> ControlFlow<Result<Answered, Error>, NextAttempt> {
+        let next = self.next_attempt(&hedge_result, way, passed.is_some(), context);
+        let by_group = context.group.is_named;
+        let reached = |Attempted { at, result, .. }: Attempted| {
+            let clocks = self.clocks(context, at);
+            result.map(|answer| Answered { upstream: at, answer, by_group, clocks })
         };
-        if let Some(before) = raced.before
+        if let Some(before) = hedge_result.before
             && let Ok(answer) = reached(*before)
         {
             pass_over(keep(passed, answer));
         }
-        let answered = reached(raced.last);
-        let Some(onward) = next else {
-            return ControlFlow::Break(last(answered, passed.take(), trip.record));
+        let answered = reached(hedge_result.last);
+        let Some(next_attempt) = next else {
+            return ControlFlow::Break(last(answered, passed.take(), context.record));
         };
         if let Ok(answer) = answered {
             pass_over(keep(passed, answer));
         }
-        ControlFlow::Continue(onward)
+        ControlFlow::Continue(next_attempt)
     }
 
     /// Asks one upstream. Dropped, it resets the stream at once.
-    pub(super) async fn attempt(&self, trip: &Trip<'_>, at: UpstreamId) -> Tried {
-        let (began, group) = (Instant::now(), trip.group);
+    pub(super) async fn attempt(&self, context: &RequestContext<'_>, at: UpstreamId) -> Attempted {
+        let (began, group) = (Instant::now(), context.group);
         if group.is_named {
             self.asked(at, began);
         }
-        let came = self.ask(trip, at).await;
+        let result = self.ask(context, at).await;
         if group.is_named {
-            self.judge(at, group, began, &came);
+            self.judge(at, group, began, &result);
         }
-        let leads_on = match &came {
+        let leads_on = match &result {
             Ok(answer) => after_answer(answer.head.status, &group.failover_on),
             Err(failed) => after_failure(failed.error.kind(), failed.failure, &group.failover_on),
         };
-        Tried { at, came, leads_on }
+        Attempted { at, result, leads_on }
     }
 }
 
-impl Raced {
+impl HedgeResult {
     /// Nobody else was asked.
-    pub(super) fn alone(last: Tried) -> Self {
+    pub(super) fn alone(last: Attempted) -> Self {
         Self { last, before: None, hedged: false }
     }
 
     fn answered(&self) -> bool {
-        self.each().any(|tried| tried.came.is_ok())
+        self.each().any(|attempted| attempted.result.is_ok())
     }
 
     /// A bound of our own was met, not a failure of theirs.
     fn lacked_room(&self) -> bool {
         let local = |failed: &Attempt| failed.error.kind() == Kind::LocalLimit;
-        self.each().any(|tried| {
-            tried.leads_on == Some(FailoverReason::Queue) || tried.came.as_ref().is_err_and(local)
+        self.each().any(|attempted| {
+            attempted.leads_on == Some(FailoverReason::Queue)
+                || attempted.result.as_ref().is_err_and(local)
         })
     }
 
-    fn each(&self) -> impl Iterator<Item = &Tried> {
+    fn each(&self) -> impl Iterator<Item = &Attempted> {
         self.before.as_deref().into_iter().chain([&self.last])
     }
 }
@@ -195,46 +196,48 @@ impl Proxy {
     /// one of two. The body begins again from its first byte: where that is gone, whoever came next could
     /// only get the rest. `answered`: some answer could be given, and no ejected member need be
     /// tried; nor where there was no room, for what is refused for that must not crowd the ill.
-    fn onward(
+    fn next_attempt(
         &self,
-        raced: &Raced,
+        hedge_result: &HedgeResult,
         way: &mut Way<'_>,
         answered: bool,
-        trip: &Trip<'_>,
-    ) -> Option<Onward> {
-        for tried in raced.each() {
-            tried.leads_on?;
-            if let Ok(answer) = &tried.came
+        context: &RequestContext<'_>,
+    ) -> Option<NextAttempt> {
+        for attempted in hedge_result.each() {
+            attempted.leads_on?;
+            if let Ok(answer) = &attempted.result
                 && let Some(pause) = asked_pause(&answer.head.headers, SystemTime::now())
             {
-                way.rest(tried.at, Instant::now() + pause);
+                way.rest(attempted.at, Instant::now() + pause);
             }
         }
-        let reason = raced.last.leads_on?;
-        let final_word = answered || raced.answered() || raced.lacked_room();
-        let next = self.next(way, trip.group);
+        let reason = hedge_result.last.leads_on?;
+        let final_word = answered || hedge_result.answered() || hedge_result.lacked_room();
+        let next = self.next(way, context.group);
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
         let next = match next.or_else(|| if final_word { None } else { way.last_resort(load) }) {
-            Some(to) => Ok(Some(Onward { reason, to, when: None })),
-            None => way.again(self.allowed(trip.group), Instant::now(), trip.until).map(|when| {
-                when.and_then(|when| {
-                    let to = self.next(way, trip.group)?;
-                    Some(Onward { reason, to, when: Some(when) })
+            Some(to) => Ok(Some(NextAttempt { reason, to, when: None })),
+            None => {
+                way.again(self.allowed(context.group), Instant::now(), context.until).map(|when| {
+                    when.and_then(|when| {
+                        let to = self.next(way, context.group)?;
+                        Some(NextAttempt { reason, to, when: Some(when) })
+                    })
                 })
-            }),
+            }
         };
         let why = match next {
-            Ok(Some(next)) if trip.upload.borrow_mut().rewind() => return Some(next),
+            Ok(Some(next)) if context.upload.borrow_mut().rewind() => return Some(next),
             Ok(Some(_)) => Prevented::Body,
             Ok(None) => return None,
             Err(why) => why,
         };
-        trip.record.attempt_prevented(why);
+        context.record.attempt_prevented(why);
         None
     }
 }
 
-fn pass_over(worse: Option<Box<Reached>>) {
+fn pass_over(worse: Option<Box<Answered>>) {
     if let Some(worse) = worse {
         worse.answer.source.pass_over();
     }
@@ -242,10 +245,10 @@ fn pass_over(worse: Option<Box<Reached>>) {
 
 /// Nobody else is asked: what the last one said, or what was passed over before it failed.
 fn last(
-    answered: Result<Reached, Attempt>,
-    passed: Option<Box<Reached>>,
+    answered: Result<Answered, Attempt>,
+    passed: Option<Box<Answered>>,
     record: &Record,
-) -> Result<Reached, Error> {
+) -> Result<Answered, Error> {
     match (answered, passed) {
         (Ok(reached), passed) => {
             pass_over(passed);
@@ -261,20 +264,20 @@ fn last(
 
 impl Proxy {
     /// The upstream's clocks, or the route's own in their place.
-    pub(super) fn clocks(&self, trip: &Trip<'_>, upstream: UpstreamId) -> Clocks {
+    pub(super) fn clocks(&self, context: &RequestContext<'_>, upstream: UpstreamId) -> Clocks {
         let upstream = &self.config.upstreams[upstream.0].deadlines;
-        let route = &self.config.routes[trip.route.route.0].deadlines;
+        let route = &self.config.routes[context.route.route.0].deadlines;
         Clocks {
             head: route.response_head.unwrap_or(upstream.response_head),
             first_frame: route.first_frame.unwrap_or(upstream.first_frame),
             gap: route.frame_gap.unwrap_or(upstream.frame_gap),
-            hold_head: trip.group.failover_on.first_frame_timeout,
+            hold_head: context.group.failover_on.first_frame_timeout,
         }
     }
 }
 
 /// Keeps an answer in case nobody gives a better one; what need not be kept is given back. Where the
 /// request's body was not all taken, it goes elsewhere now, and the answer would be cut for it.
-fn keep(passed: &mut Option<Box<Reached>>, answer: Reached) -> Option<Box<Reached>> {
+fn keep(passed: &mut Option<Box<Answered>>, answer: Answered) -> Option<Box<Answered>> {
     if answer.answer.sink.is_closed() { passed.replace(Box::new(answer)) } else { None }
 }
