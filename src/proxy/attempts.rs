@@ -88,7 +88,7 @@ impl Proxy {
             let hedge_result = match hedging {
                 None => HedgeResult::alone(self.attempt(context, at).await),
                 // Boxed, so that those who do not hedge have no room for it.
-                Some(hedging) => Box::pin(self.race(context, at, &mut way, hedging)).await,
+                Some(hedging) => Box::pin(self.hedge(context, at, &mut way, hedging)).await,
             };
             if hedge_result.hedged {
                 hedging = None; // once for each request
@@ -146,9 +146,9 @@ impl Proxy {
         if group.is_named {
             self.asked(at, began);
         }
-        let result = self.ask(context, at).await;
+        let result = self.send_with_replay(context, at).await;
         if group.is_named {
-            self.judge(at, group, began, &result);
+            self.report_health(at, group, began, &result);
         }
         let leads_on = match &result {
             Ok(answer) => after_answer(answer.head.status, &group.failover_on),

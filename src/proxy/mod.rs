@@ -2,19 +2,19 @@
 //!
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
-//! `attempts` asks one upstream of the route's group after the other until one answers, `ask` is one of
-//! them, and `race` is two where the operator wants that. Everything of a request lives in the future below and then in its answer's body. Dropped at any
+//! `attempts` asks one upstream of the route's group after the other until one answers, `attempt` is one of
+//! them, and `hedge` is two where the operator wants that. Everything of a request lives in the future below and then in its answer's body. Dropped at any
 //! moment (the client left, a deadline passed, the process drains), it gives back its permit and
 //! its lease, resets the upstream's stream, and closes its record.
 
-mod ask;
+mod attempt;
 mod attempts;
 mod guarded;
-mod judge;
+mod health;
+mod hedge;
 mod page;
 mod patience;
 mod probe;
-mod race;
 mod shed;
 
 use std::cell::RefCell;

@@ -22,7 +22,7 @@ impl Proxy {
         let Some(probe) = self.config.upstreams.get(id.0).and_then(|of| of.probe.as_ref()) else {
             return;
         };
-        let result = tokio::time::timeout(probe.timeout, self.ask_probe(upstream, probe)).await;
+        let result = tokio::time::timeout(probe.timeout, self.send_probe(upstream, probe)).await;
         let result = result.unwrap_or_else(|_elapsed| Err(Kind::HeadTimeout.into()));
         let well = result.as_ref().is_ok_and(|status| probe.is_well(status.as_u16()));
         if !well {
@@ -34,7 +34,7 @@ impl Proxy {
         upstream.ward.probed(Instant::now(), well, probe.failures);
     }
 
-    async fn ask_probe(&self, upstream: &Upstream, probe: &Probe) -> Result<StatusCode, Error> {
+    async fn send_probe(&self, upstream: &Upstream, probe: &Probe) -> Result<StatusCode, Error> {
         let broken = |error| Error::with(Kind::Internal, error);
         let record = self.recorder.probe();
         let lease = upstream.pool.lease(&record).await?;

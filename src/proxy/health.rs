@@ -31,7 +31,7 @@ impl Proxy {
     }
 
     /// It was asked at `began`, and this came of it.
-    pub(super) fn judge(
+    pub(super) fn report_health(
         &self,
         id: UpstreamId,
         group: &Group,

@@ -17,7 +17,7 @@ use crate::upstream::{HeadSize, Lease, Marks};
 impl Proxy {
     /// Sends the request to one upstream until an answer begins or a failure must be told: again only
     /// if it provably was not processed.
-    pub(super) async fn ask(
+    pub(super) async fn send_with_replay(
         &self,
         context: &RequestContext<'_>,
         at: UpstreamId,

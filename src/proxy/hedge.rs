@@ -31,7 +31,7 @@ struct Second {
 impl Proxy {
     /// Asks `first`, and, if its first byte is late, another member beside it. Dropped, it resets both
     /// streams at once.
-    pub(super) async fn race(
+    pub(super) async fn hedge(
         &self,
         context: &RequestContext<'_>,
         first: UpstreamId,
