@@ -9,11 +9,11 @@
 
 mod attempt;
 mod attempts;
-mod guarded;
+mod catch_panic;
+mod client_deadline;
 mod health;
 mod hedge;
 mod page;
-mod patience;
 mod probe;
 mod shed;
 
@@ -95,13 +95,13 @@ impl Proxy {
         let interrupted = Interrupted { record: &record, client };
         let answered = {
             let forwarding = std::pin::pin!(self.forward(client, request, scan, &record, &id));
-            guarded::guarded(forwarding).await
+            catch_panic::catch_panic(forwarding).await
         };
         drop(interrupted);
         let mut answer = match answered {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => self.refuse(&error, version, bodyless, &record),
-            Err(guarded::Panicked) => {
+            Err(catch_panic::Panicked) => {
                 self.recorder.panicked();
                 tracing::error!(id = id.to_str().unwrap_or_default(), "a request panicked");
                 self.refuse(&Kind::Internal.into(), version, bodyless, &record)
@@ -206,13 +206,13 @@ impl Proxy {
             return Err(Kind::TooManyHeaders.into()); // HTTP/2's: of HTTP/1.1 no such head is whole
         }
         let until = if scan.marks.any(Marks::OURS) {
-            patience::until(&head.headers, record.opened_at())?
+            client_deadline::until(&head.headers, record.opened_at())?
         } else {
             None
         };
         let reached = {
             let reaching = std::pin::pin!(self.reach(head, scan, until, &upload, record));
-            patience::within(until, reaching, record).await
+            client_deadline::within(until, reaching, record).await
         };
         let mut upload = upload.into_inner();
         match reached {

@@ -13,7 +13,9 @@ pub(super) struct Panicked;
 ///
 /// Unwind-safe in that nothing is kept half-changed that others see: what workers share are counters, and
 /// each count is given back by a guard; a `RefCell` is given back by its borrow.
-pub(super) async fn guarded<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Result<T, Panicked> {
+pub(super) async fn catch_panic<T>(
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Result<T, Panicked> {
     std::future::poll_fn(move |cx| {
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
             Ok(polled) => polled.map(Ok),
