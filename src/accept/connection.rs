@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
+use super::detect::{Protocol, detect};
 use super::drain::{Drain, Member};
 use super::idle::{Idle, Rest};
-use super::preface::{Protocol, sniff};
 use super::{http1, http2, refusal};
 use crate::admit::{self, Place};
 use crate::error::Kind;
@@ -133,8 +133,8 @@ impl Door {
         let socket = Stamped::new(stream, began, Some(stall));
         let client = Rc::new(Client { address, on_loopback, wire: Rc::clone(socket.wire()) });
         let protocol = {
-            let sniffed = tokio::time::timeout(head, sniff(&socket));
-            self.first_words(std::pin::pin!(sniffed), &mut member, &rest).await
+            let detected = tokio::time::timeout(head, detect(&socket));
+            self.first_words(std::pin::pin!(detected), &mut member, &rest).await
         };
         match protocol {
             Some(Ok(Ok(Some(Protocol::Http1)))) => {

@@ -12,9 +12,9 @@ use http::{Method, Request, Response, Version};
 use super::closing;
 use super::connection::{Client, Door};
 use super::drain::Member;
+use super::head_timeout::{Expired, HeadTimeout};
 use super::idle::Rest;
-use super::patience::{Patience, Spent};
-use super::sending::{Asked, Sending};
+use super::response_writer::{ResponseForm, ResponseWriter};
 use crate::error::Kind;
 use crate::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
 use crate::record::Hangup;
@@ -138,7 +138,7 @@ impl<'a> Session<'a> {
 
     /// The next request's head. `None` if the connection ended, or is to end, before one began.
     async fn head(&self, begun: bool, since: Instant) -> Option<Result<Head, Kind>> {
-        let (mut patience, limits) = self.patience(begun, since);
+        let (mut head_timeout, limits) = self.head_timeout(begun, since);
         let mut search = Search::default();
         std::future::poll_fn(|cx| {
             loop {
@@ -169,9 +169,9 @@ impl<'a> Session<'a> {
             } else if self.told.get() {
                 return Poll::Ready(None);
             }
-            patience.poll(cx, begun).map(|spent| match spent {
-                Spent::Head if begun => Some(Err(Kind::HeadSlow)),
-                Spent::Head | Spent::Idle => {
+            head_timeout.poll(cx, begun).map(|expired| match expired {
+                Expired::Head if begun => Some(Err(Kind::HeadSlow)),
+                Expired::Head | Expired::Idle => {
                     self.door.recorder().hung_up(Hangup::Idle);
                     None
                 }
@@ -181,17 +181,20 @@ impl<'a> Session<'a> {
     }
 
     /// Taken out of the configuration: a connection that waits must not keep an old one alive.
-    fn patience(&self, begun: bool, since: Instant) -> (Patience, Limits) {
+    fn head_timeout(&self, begun: bool, since: Instant) -> (HeadTimeout, Limits) {
         let proxy = self.door.proxy();
         let (client, limits) = (&proxy.config.client, &proxy.config.limits);
-        let patience = Patience::new(client.head, client.idle, begun, since);
-        (patience, Limits { bytes: limits.header_bytes, headers: limits.headers })
+        let head_timeout = HeadTimeout::new(client.head, client.idle, begun, since);
+        (head_timeout, Limits { bytes: limits.header_bytes, headers: limits.headers })
     }
 
     async fn answer(&self, head: Head) -> After {
         let Head { parts, framing, keep_alive, expects, trailers } = head;
-        let asked =
-            Asked { version: parts.version, head_only: parts.method == Method::HEAD, trailers };
+        let form = ResponseForm {
+            version: parts.version,
+            head_only: parts.method == Method::HEAD,
+            trailers,
+        };
         let (intake, body) = Intake::new(self.socket.clone(), framing, expects);
         let stays = keep_alive && framing != Framing::Unclear;
         let answer = {
@@ -202,7 +205,7 @@ impl<'a> Session<'a> {
             Box::pin(proxy.serve(&self.client, request)).await
         };
         let stays = stays && intake.may_end();
-        let after = self.send(answer, asked, stays, intake.interim_begun()).await;
+        let after = self.send(answer, form, stays, intake.interim_begun()).await;
         if after != After::Stay {
             return after;
         }
@@ -216,32 +219,32 @@ impl<'a> Session<'a> {
     /// Answers what was no request, or none that can be read.
     async fn turn_away(&self, kind: Kind) -> After {
         let answer = self.door.proxy().turn_away(&self.client, kind);
-        let asked = Asked { version: Version::HTTP_11, head_only: false, trailers: false };
-        self.send(answer, asked, false, b"").await
+        let form = ResponseForm { version: Version::HTTP_11, head_only: false, trailers: false };
+        self.send(answer, form, false, b"").await
     }
 
     async fn send(
         &self,
         answer: Response<RelayBody>,
-        asked: Asked,
+        form: ResponseForm,
         stays: bool,
         first: &[u8],
     ) -> After {
         let closes = answer.headers().get(CONNECTION).is_some_and(|value| value == "close");
-        let persistence = match asked.version {
+        let persistence = match form.version {
             _ if !stays || closes || self.told.get() => Persistence::Close,
             Version::HTTP_10 => Persistence::KeepAlive,
             _ => Persistence::Implied,
         };
-        let mut sending = Sending::new(answer, asked, persistence, first);
-        let until_close = sending.is_until_close();
+        let mut writer = ResponseWriter::new(answer, form, persistence, first);
+        let until_close = writer.is_until_close();
         if until_close {
             // Whatever ends this early (the body, a stall, a drain's deadline, a panic) must not look
             // like the answer's end.
             self.socket.abort_on_close(true);
         }
         let mut socket = self.socket.clone();
-        if std::future::poll_fn(|cx| sending.poll(cx, &mut socket)).await.is_err() {
+        if std::future::poll_fn(|cx| writer.poll(cx, &mut socket)).await.is_err() {
             return After::Cut;
         }
         if until_close {

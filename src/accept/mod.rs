@@ -3,16 +3,16 @@
 
 mod closing;
 mod connection;
+mod detect;
 mod drain;
+mod head_timeout;
 mod http1;
 mod http2;
 mod idle;
 mod leaving;
 mod listener;
-mod patience;
-mod preface;
 mod refusal;
-mod sending;
+mod response_writer;
 mod streams;
 
 pub use connection::{Client, Door};

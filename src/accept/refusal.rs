@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use super::connection::{Client, Door};
-use super::preface::{Protocol, sniff};
+use super::detect::{Protocol, detect};
 use super::{http1, http2};
 use crate::error::Kind;
 use crate::record::Shed;
@@ -19,7 +19,7 @@ use crate::wire::{self, Stamped};
 
 /// For the first bytes, and again for the answer. Who has something to ask has asked it by then; who holds
 /// a connection silently must not keep others from being told.
-const PATIENCE: Duration = Duration::from_secs(1);
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Tells the client, and closes. Dropped, it closes at once: nothing that was promised is lost.
 pub(super) async fn refuse(door: &Rc<Door>, stream: TcpStream, address: SocketAddr, kind: Kind) {
@@ -28,16 +28,16 @@ pub(super) async fn refuse(door: &Rc<Door>, stream: TcpStream, address: SocketAd
     if wire::tune(&stream).is_err() {
         return; // the client left before we could look
     }
-    let socket = Stamped::new(stream, Instant::now(), Some(PATIENCE));
+    let socket = Stamped::new(stream, Instant::now(), Some(REFUSAL_TIMEOUT));
     let client = Rc::new(Client { address, on_loopback: false, wire: Rc::clone(socket.wire()) });
-    let sniffed = tokio::time::timeout(PATIENCE, sniff(&socket)).await;
+    let detected = tokio::time::timeout(REFUSAL_TIMEOUT, detect(&socket)).await;
     let told = async {
-        match sniffed {
+        match detected {
             Ok(Ok(Some(Protocol::Http1))) => http1::refuse(door, socket, client, kind).await,
             Ok(Ok(Some(Protocol::Http2))) => http2::refuse(door, socket, client, kind).await,
             // Silent, gone or failed: nobody waits for an answer.
             _ => door.recorder().shed(Shed::Unanswered),
         }
     };
-    let _either = tokio::time::timeout(PATIENCE, told).await;
+    let _either = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;
 }

@@ -15,7 +15,7 @@ use crate::wire::ClientSocket;
 
 /// What the request says of its answer's form.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
+pub(super) struct ResponseForm {
     pub(super) version: Version,
     /// By HEAD: the answer has no body.
     pub(super) head_only: bool,
@@ -24,7 +24,7 @@ pub(super) struct Asked {
 }
 
 /// An answer, from its head to its last byte. Dropped before that, it was cut.
-pub(super) struct Sending {
+pub(super) struct ResponseWriter {
     body: RelayBody,
     coding: Coding,
     out: Out<Piece>,
@@ -45,16 +45,16 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Cut;
 
-impl Sending {
+impl ResponseWriter {
     /// Begins with `first`, which is what is left of an interim answer, and the head.
     pub(super) fn new(
         answer: Response<RelayBody>,
-        asked: Asked,
+        form: ResponseForm,
         persistence: Persistence,
         first: &[u8],
     ) -> Self {
         let (head, body) = answer.into_parts();
-        let coding = coding(&head, &body, asked);
+        let coding = coding(&head, &body, form);
         let persistence = match coding {
             Coding::UntilClose => Persistence::Close,
             _ => persistence,
@@ -142,15 +142,15 @@ impl Sending {
     }
 }
 
-fn coding(head: &response::Parts, body: &RelayBody, asked: Asked) -> Coding {
-    if asked.head_only || is_bodyless(head.status) {
+fn coding(head: &response::Parts, body: &RelayBody, form: ResponseForm) -> Coding {
+    if form.head_only || is_bodyless(head.status) {
         return Coding::Bodyless;
     }
     let told = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     match told.and_then(|length| length.parse().ok()) {
         Some(length) => Coding::Length(length),
         None if body.is_end_stream() => Coding::Length(0),
-        None if asked.version == Version::HTTP_11 => Coding::Chunked { trailers: asked.trailers },
+        None if form.version == Version::HTTP_11 => Coding::Chunked { trailers: form.trailers },
         None => Coding::UntilClose,
     }
 }
