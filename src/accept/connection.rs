@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use super::detect::{Protocol, detect};
-use super::drain::{Drain, Member};
+use super::drain::{Drain, DrainGuard};
 use super::idle::{Idle, Rest};
 use super::{http1, http2, refusal};
 use crate::admit::{self, Place};
@@ -38,14 +38,14 @@ pub struct Client {
 
 /// What every client connection of a worker needs. TLS will stand between socket and protocol
 /// here: everything below takes any stream.
-pub struct Door {
+pub struct Acceptor {
     proxy: RefCell<Rc<Proxy>>,
     recorder: Recorder,
     drain: Drain,
     idle: Idle,
 }
 
-impl Door {
+impl Acceptor {
     /// In front of `proxy`; `recorder` counts connections, `drain` tells them to finish, `idle` knows those
     /// that have nothing to do.
     pub fn new(proxy: Rc<Proxy>, recorder: Recorder, drain: Drain, idle: Idle) -> Self {
@@ -105,17 +105,22 @@ impl Door {
         stream: TcpStream,
         address: SocketAddr,
     ) -> impl Future<Output = ()> {
-        let member = self.drain.join();
-        self.attend(stream, address, member)
+        let drain_guard = self.drain.join();
+        self.run(stream, address, drain_guard)
     }
 
-    async fn attend(self: Rc<Self>, stream: TcpStream, address: SocketAddr, mut member: Member) {
+    async fn run(
+        self: Rc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        mut drain_guard: DrainGuard,
+    ) {
         let began = Instant::now();
         let rest = match self.enter(began) {
             Ok(place) => self.idle.enter(place, began),
             // Boxed: a connection that may stay has no room for it.
             Err(kind) => {
-                drop(member); // a drain waits for no refusal
+                drop(drain_guard); // a drain waits for no refusal
                 return Box::pin(refusal::refuse(&self, stream, address, kind)).await;
             }
         };
@@ -134,15 +139,15 @@ impl Door {
         let client = Rc::new(Client { address, on_loopback, wire: Rc::clone(socket.wire()) });
         let protocol = {
             let detected = tokio::time::timeout(head, detect(&socket));
-            self.first_words(std::pin::pin!(detected), &mut member, &rest).await
+            self.first_words(std::pin::pin!(detected), &mut drain_guard, &rest).await
         };
         match protocol {
             Some(Ok(Ok(Some(Protocol::Http1)))) => {
                 // Boxed, so that a task has room for the protocol that it speaks and no other.
-                Box::pin(http1::serve(&self, socket, client, &mut member, rest, began)).await;
+                Box::pin(http1::serve(&self, socket, client, &mut drain_guard, rest, began)).await;
             }
             Some(Ok(Ok(Some(Protocol::Http2)))) => {
-                Box::pin(http2::serve(&self, socket, client, &mut member, rest)).await;
+                Box::pin(http2::serve(&self, socket, client, &mut drain_guard, rest)).await;
             }
             Some(Err(_silent)) => self.recorder.hung_up(Hangup::Idle),
             // Left, failed, or told to go: nobody waits for an answer.
@@ -156,7 +161,7 @@ impl Door {
     async fn first_words<F>(
         &self,
         mut future: std::pin::Pin<&mut F>,
-        member: &mut Member,
+        drain_guard: &mut DrainGuard,
         rest: &Rest,
     ) -> Option<F::Output>
     where
@@ -171,7 +176,7 @@ impl Door {
                 self.recorder.hung_up(why.into());
                 return Poll::Ready(None);
             }
-            if member.poll_told(cx) {
+            if drain_guard.poll_told(cx) {
                 moment = Some(Box::pin(tokio::time::sleep(FIRST_WORDS)));
             }
             match &mut moment {

@@ -19,16 +19,16 @@ struct Inner {
 }
 
 /// A connection that a drain waits for, for as long as it lives.
-pub(super) struct Member {
+pub(super) struct DrainGuard {
     drain: Rc<Inner>,
     told: bool,
     registered: Option<Waker>,
 }
 
 impl Drain {
-    pub(super) fn join(&self) -> Member {
+    pub(super) fn join(&self) -> DrainGuard {
         self.0.open.set(self.0.open.get() + 1);
-        Member { drain: Rc::clone(&self.0), told: false, registered: None }
+        DrainGuard { drain: Rc::clone(&self.0), told: false, registered: None }
     }
 
     /// Tells every connection to finish what it carries and take nothing new.
@@ -47,8 +47,8 @@ impl Drain {
     }
 }
 
-impl Member {
-    /// Whether [`Member::poll_told`] has said so.
+impl DrainGuard {
+    /// Whether [`DrainGuard::poll_told`] has said so.
     pub(super) fn is_told(&self) -> bool {
         self.told
     }
@@ -72,7 +72,7 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for DrainGuard {
     fn drop(&mut self) {
         if let Some(mine) = &self.registered {
             let mut wakers = self.drain.wakers.borrow_mut();
@@ -94,14 +94,14 @@ mod tests {
     #[test]
     fn a_member_is_told_once() {
         let drain = Drain::default();
-        let mut member = drain.join();
+        let mut drain_guard = drain.join();
         let cx = Context::from_waker(Waker::noop());
-        assert!(!member.poll_told(&cx));
+        assert!(!drain_guard.poll_told(&cx));
         drain.begin();
-        assert!(member.poll_told(&cx));
-        assert!(!member.poll_told(&cx));
+        assert!(drain_guard.poll_told(&cx));
+        assert!(!drain_guard.poll_told(&cx));
         assert_eq!(drain.0.open.get(), 1);
-        drop(member);
+        drop(drain_guard);
         assert_eq!(drain.0.open.get(), 0);
     }
 }

@@ -10,8 +10,8 @@ use http::header::CONNECTION;
 use http::{Method, Request, Response, Version};
 
 use super::closing;
-use super::connection::{Client, Door};
-use super::drain::Member;
+use super::connection::{Acceptor, Client};
+use super::drain::DrainGuard;
 use super::head_timeout::{Expired, HeadTimeout};
 use super::idle::Rest;
 use super::response_writer::{ResponseForm, ResponseWriter};
@@ -24,19 +24,19 @@ use crate::wire::{ClientSocket, Peer};
 
 /// Serves a connection to its end. Dropped, it takes the request in flight with it.
 pub(super) async fn serve(
-    door: &Rc<Door>,
+    acceptor: &Rc<Acceptor>,
     socket: ClientSocket,
     client: Rc<Client>,
-    member: &mut Member,
+    drain_guard: &mut DrainGuard,
     rest: Rest,
     began: Instant,
 ) {
     let seat = Seat::default();
-    let session = Session { rest: Some(rest), ..Session::new(door, &socket, client, began) };
-    session.told.set(member.is_told());
+    let session = Session { rest: Some(rest), ..Session::new(acceptor, &socket, client, began) };
+    session.told.set(drain_guard.is_told());
     let mut life = std::pin::pin!(session.live());
     std::future::poll_fn(|cx| {
-        if member.poll_told(cx) || session.is_sent_away(cx) {
+        if drain_guard.poll_told(cx) || session.is_sent_away(cx) {
             session.told.set(true);
         }
         socket.begin_poll();
@@ -52,15 +52,20 @@ pub(super) async fn serve(
 }
 
 /// Answers what is on its way with this refusal, and closes. Dropped, it closes at once.
-pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Client>, kind: Kind) {
-    let session = Session::new(door, &socket, client, Instant::now());
+pub(super) async fn refuse(
+    acceptor: &Rc<Acceptor>,
+    socket: ClientSocket,
+    client: Rc<Client>,
+    kind: Kind,
+) {
+    let session = Session::new(acceptor, &socket, client, Instant::now());
     if session.turn_away(kind).await == After::Close {
         closing::close(&session.socket).await;
     }
 }
 
 struct Session<'a> {
-    door: &'a Door,
+    acceptor: &'a Acceptor,
     socket: ClientSocket,
     client: Rc<Client>,
     /// When the connection was accepted.
@@ -85,9 +90,14 @@ enum After {
 }
 
 impl<'a> Session<'a> {
-    fn new(door: &'a Door, socket: &ClientSocket, client: Rc<Client>, began: Instant) -> Self {
+    fn new(
+        acceptor: &'a Acceptor,
+        socket: &ClientSocket,
+        client: Rc<Client>,
+        began: Instant,
+    ) -> Self {
         let (in_flight, told) = (Cell::new(false), Cell::new(false));
-        Self { door, socket: socket.clone(), client, began, in_flight, told, rest: None }
+        Self { acceptor, socket: socket.clone(), client, began, in_flight, told, rest: None }
     }
 
     /// It rested for too long, or longest when its place was needed.
@@ -95,7 +105,7 @@ impl<'a> Session<'a> {
         let Some(why) = self.rest.as_ref().and_then(|rest| rest.poll_told(cx)) else {
             return false;
         };
-        self.door.recorder().hung_up(why.into());
+        self.acceptor.recorder().hung_up(why.into());
         true
     }
 
@@ -172,7 +182,7 @@ impl<'a> Session<'a> {
             head_timeout.poll(cx, begun).map(|expired| match expired {
                 Expired::Head if begun => Some(Err(Kind::HeadSlow)),
                 Expired::Head | Expired::Idle => {
-                    self.door.recorder().hung_up(Hangup::Idle);
+                    self.acceptor.recorder().hung_up(Hangup::Idle);
                     None
                 }
             })
@@ -182,7 +192,7 @@ impl<'a> Session<'a> {
 
     /// Taken out of the configuration: a connection that waits must not keep an old one alive.
     fn head_timeout(&self, begun: bool, since: Instant) -> (HeadTimeout, Limits) {
-        let proxy = self.door.proxy();
+        let proxy = self.acceptor.proxy();
         let (client, limits) = (&proxy.config.client, &proxy.config.limits);
         let head_timeout = HeadTimeout::new(client.head, client.idle, begun, since);
         (head_timeout, Limits { bytes: limits.header_bytes, headers: limits.headers })
@@ -201,7 +211,7 @@ impl<'a> Session<'a> {
             // In a box of its own, which is gone once the answer begins: the connection would
             // otherwise keep the room for it while a stream runs for minutes.
             let request = Request::from_parts(parts, RequestBody::Http1(body));
-            let proxy = self.door.proxy();
+            let proxy = self.acceptor.proxy();
             Box::pin(proxy.serve(&self.client, request)).await
         };
         let stays = stays && intake.may_end();
@@ -218,7 +228,7 @@ impl<'a> Session<'a> {
 
     /// Answers what was no request, or none that can be read.
     async fn turn_away(&self, kind: Kind) -> After {
-        let answer = self.door.proxy().turn_away(&self.client, kind);
+        let answer = self.acceptor.proxy().turn_away(&self.client, kind);
         let form = ResponseForm { version: Version::HTTP_11, head_only: false, trailers: false };
         self.send(answer, form, false, b"").await
     }

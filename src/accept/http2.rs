@@ -15,8 +15,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWrite;
 
 use super::closing;
-use super::connection::{Client, Door};
-use super::drain::Member;
+use super::connection::{Acceptor, Client};
+use super::drain::DrainGuard;
 use super::idle::{Rest, Why};
 use super::leaving::Leaving;
 use super::streams::{Asking, Counted, Streams};
@@ -80,10 +80,10 @@ enum End {
 
 /// Serves a connection to its end. Dropped, it takes every stream with it.
 pub(super) async fn serve(
-    door: &Rc<Door>,
+    acceptor: &Rc<Acceptor>,
     socket: ClientSocket,
     client: Rc<Client>,
-    member: &mut Member,
+    drain_guard: &mut DrainGuard,
     rest: Rest,
 ) {
     let wire = Rc::clone(&client.wire);
@@ -91,21 +91,21 @@ pub(super) async fn serve(
     let streams = Rc::new(Streams::new(rest, Rc::clone(&wire)));
     let watched = Watched::new(socket.clone(), Rc::clone(&wire), Rc::clone(&tally));
     let end = {
-        let builder = builder(door, STREAMS, Local(Some(Rc::clone(&streams))));
-        let service = answering(Rc::clone(door), client);
+        let builder = builder(acceptor, STREAMS, Local(Some(Rc::clone(&streams))));
+        let service = request_service(Rc::clone(acceptor), client);
         let mut connection =
             std::pin::pin!(builder.serve_connection(TokioIo::new(watched), service));
         let mut leaving = Leaving::default();
         std::future::poll_fn(|cx| {
-            member.poll_told(cx);
+            drain_guard.poll_told(cx);
             let told = streams.poll_told(cx);
             if told == Some(Why::Room) {
                 return Poll::Ready(End::Room);
             }
             if told == Some(Why::Rest) {
-                door.recorder().hung_up(Hangup::Idle);
+                acceptor.recorder().hung_up(Hangup::Idle);
             }
-            if (member.is_told() || told.is_some()) && leaving.begin() {
+            if (drain_guard.is_told() || told.is_some()) && leaving.begin() {
                 connection.as_mut().graceful_shutdown(); // after what comes with the preface
             }
             if wire.poll_doomed(cx) {
@@ -125,7 +125,7 @@ pub(super) async fn serve(
         })
         .await
     };
-    part(door, &socket, &tally, end).await;
+    part(acceptor, &socket, &tally, end).await;
 }
 
 /// What the client does that harms others.
@@ -135,16 +135,16 @@ fn harm(streams: &Streams, wire: &Wire) -> Option<Kind> {
 }
 
 /// Says why it ends, where that is not said yet. Dropped, it closes at once.
-async fn part(door: &Door, socket: &ClientSocket, tally: &RefCell<Tally>, end: End) {
+async fn part(acceptor: &Acceptor, socket: &ClientSocket, tally: &RefCell<Tally>, end: End) {
     let (why, reason) = match end {
         End::Said => return,
         End::Room => (Hangup::Room, Reason::NO_ERROR),
         End::Harm(Kind::CancelFlood) => (Hangup::Cancels, Reason::ENHANCE_YOUR_CALM),
         End::Harm(_) => (Hangup::ControlFrames, Reason::ENHANCE_YOUR_CALM),
     };
-    door.recorder().hung_up(why);
+    acceptor.recorder().hung_up(why);
     // So many are told at once as are refused at once; the others find it closed.
-    let place = door.proxy().gate.refusal();
+    let place = acceptor.proxy().gate.refusal();
     let (between, last) = (tally.borrow().is_between(), tally.borrow().last_stream());
     if place.is_none() || !between {
         return;
@@ -160,8 +160,8 @@ async fn part(door: &Door, socket: &ClientSocket, tally: &RefCell<Tally>, end: E
 }
 
 /// What answers a connection's requests.
-fn answering(
-    door: Rc<Door>,
+fn request_service(
+    acceptor: Rc<Acceptor>,
     client: Rc<Client>,
 ) -> impl Service<
     Request<Incoming>,
@@ -170,7 +170,7 @@ fn answering(
     Future = impl Future<Output = Result<Response<RelayBody>, Infallible>> + 'static,
 > {
     service_fn(move |request: Request<Incoming>| {
-        let (proxy, client) = (door.proxy(), Rc::clone(&client));
+        let (proxy, client) = (acceptor.proxy(), Rc::clone(&client));
         // In a box of its own, which is gone once the answer begins.
         Box::pin(async move {
             let asking = Asking::new(&client.wire);
@@ -184,8 +184,13 @@ fn answering(
 
 /// Answers the first request, and those that came with it, with this refusal, and closes. Dropped, it
 /// closes at once.
-pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Client>, kind: Kind) {
-    let (proxy, answered) = (door.proxy(), Rc::new(Cell::new(false)));
+pub(super) async fn refuse(
+    acceptor: &Rc<Acceptor>,
+    socket: ClientSocket,
+    client: Rc<Client>,
+    kind: Kind,
+) {
+    let (proxy, answered) = (acceptor.proxy(), Rc::new(Cell::new(false)));
     let told = Rc::clone(&answered);
     let service = service_fn(move |request: Request<Incoming>| {
         told.set(true);
@@ -193,7 +198,7 @@ pub(super) async fn refuse(door: &Rc<Door>, socket: ClientSocket, client: Rc<Cli
         let answer = proxy.decline(&client, &request, kind);
         std::future::ready(Ok::<_, Infallible>(answer))
     });
-    let builder = builder(door, STREAMS_REFUSED, Local(None));
+    let builder = builder(acceptor, STREAMS_REFUSED, Local(None));
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
     let mut leaving = false;
     std::future::poll_fn(|cx| {
@@ -217,8 +222,8 @@ fn connection_window(pressure: &Pressure) -> u32 {
     part.clamp(LEAST_WINDOW, CONNECTION_WINDOW)
 }
 
-fn builder(door: &Door, streams: u32, local: Local) -> server::conn::http2::Builder<Local> {
-    let proxy = door.proxy();
+fn builder(acceptor: &Acceptor, streams: u32, local: Local) -> server::conn::http2::Builder<Local> {
+    let proxy = acceptor.proxy();
     let header_bytes = u32::try_from(proxy.config.limits.header_bytes).unwrap_or(u32::MAX);
     let connection = connection_window(proxy.gate.pressure());
     let mut builder = server::conn::http2::Builder::new(local);

@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::connection::Door;
+use super::connection::Acceptor;
 
 /// Connections that the kernel may hold for us while a worker is busy; the kernel caps it at
 /// `net.core.somaxconn`.
@@ -130,7 +130,7 @@ pub async fn listen(
     listener: StdListener,
     worker: usize,
     loads: Loads,
-    door: Rc<Door>,
+    acceptor: Rc<Acceptor>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let mut pause = PAUSE;
@@ -140,7 +140,7 @@ pub async fn listen(
             // The client was gone before we came: no shortage, no pause.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(shortage) => {
-                door.recorder().accept_paused();
+                acceptor.recorder().accept_paused();
                 if pause == PAUSE {
                     // Once for each shortage: it lasts until a connection is accepted again.
                     tracing::warn!(%shortage, "cannot accept; waiting for what ends to make room");
@@ -151,11 +151,11 @@ pub async fn listen(
             }
         };
         pause = PAUSE;
-        let there = loads.choose(worker, door.is_full());
+        let there = loads.choose(worker, acceptor.is_full());
         if there == worker {
-            serve(&door, stream, address, loads.count(worker));
+            serve(&acceptor, stream, address, loads.count(worker));
         } else if let Some((stream, address)) = hand_over(&loads, there, stream, address)? {
-            serve(&door, stream, address, loads.count(worker));
+            serve(&acceptor, stream, address, loads.count(worker));
         }
     }
 }
@@ -183,13 +183,13 @@ impl Inbox {
         self,
         worker: usize,
         loads: Loads,
-        door: Rc<Door>,
+        acceptor: Rc<Acceptor>,
         ends: impl Future<Output = ()>,
     ) {
         let take = |(stream, address)| {
             // A socket that the runtime cannot take is closed; its client connects again.
             if let Ok(stream) = TcpStream::from_std(stream) {
-                serve(&door, stream, address, loads.count(worker));
+                serve(&acceptor, stream, address, loads.count(worker));
             }
         };
         self.pass(take, ends).await;
@@ -217,8 +217,8 @@ impl Inbox {
     }
 }
 
-fn serve(door: &Rc<Door>, stream: TcpStream, address: SocketAddr, counted: Counted) {
-    let served = Rc::clone(door).serve(stream, address);
+fn serve(acceptor: &Rc<Acceptor>, stream: TcpStream, address: SocketAddr, counted: Counted) {
+    let served = Rc::clone(acceptor).serve(stream, address);
     tokio::task::spawn_local(async move {
         served.await;
         drop(counted);

@@ -15,7 +15,7 @@ mod refusal;
 mod response_writer;
 mod streams;
 
-pub use connection::{Client, Door};
+pub use connection::{Acceptor, Client};
 pub use drain::Drain;
 pub use idle::Idle;
 pub use listener::{Inbox, Loads, bind, listen};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use super::connection::{Client, Door};
+use super::connection::{Acceptor, Client};
 use super::detect::{Protocol, detect};
 use super::{http1, http2};
 use crate::error::Kind;
@@ -22,9 +22,14 @@ use crate::wire::{self, Stamped};
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Tells the client, and closes. Dropped, it closes at once: nothing that was promised is lost.
-pub(super) async fn refuse(door: &Rc<Door>, stream: TcpStream, address: SocketAddr, kind: Kind) {
-    let place = door.proxy().gate.refusal();
-    let Some(_place) = place else { return door.recorder().shed(Shed::Unanswered) };
+pub(super) async fn refuse(
+    acceptor: &Rc<Acceptor>,
+    stream: TcpStream,
+    address: SocketAddr,
+    kind: Kind,
+) {
+    let place = acceptor.proxy().gate.refusal();
+    let Some(_place) = place else { return acceptor.recorder().shed(Shed::Unanswered) };
     if wire::tune(&stream).is_err() {
         return; // the client left before we could look
     }
@@ -33,10 +38,10 @@ pub(super) async fn refuse(door: &Rc<Door>, stream: TcpStream, address: SocketAd
     let detected = tokio::time::timeout(REFUSAL_TIMEOUT, detect(&socket)).await;
     let told = async {
         match detected {
-            Ok(Ok(Some(Protocol::Http1))) => http1::refuse(door, socket, client, kind).await,
-            Ok(Ok(Some(Protocol::Http2))) => http2::refuse(door, socket, client, kind).await,
+            Ok(Ok(Some(Protocol::Http1))) => http1::refuse(acceptor, socket, client, kind).await,
+            Ok(Ok(Some(Protocol::Http2))) => http2::refuse(acceptor, socket, client, kind).await,
             // Silent, gone or failed: nobody waits for an answer.
-            _ => door.recorder().shed(Shed::Unanswered),
+            _ => acceptor.recorder().shed(Shed::Unanswered),
         }
     };
     let _either = tokio::time::timeout(REFUSAL_TIMEOUT, told).await;

@@ -1,12 +1,12 @@
 //! The operator's listener: `/livez /readyz /metrics /stats /reload`, apart from the data path.
 //!
 //! Its clients harm each other no more than those of the data path do. A new connection is always let in:
-//! the one that moved nothing for longest makes room (`crowd`). An answer has to be taken in time
+//! the one that moved nothing for longest makes room (`connections`). An answer has to be taken in time
 //! (`watched`). Pages that take work are made one at a time, with pauses, for all who ask meanwhile
 //! (`shared`). So `/livez` waits for none of them. Web pages are refused, and what changes something wants
 //! more than a request (`guard`).
 
-mod crowd;
+mod connections;
 mod guard;
 mod pages;
 mod readiness;
@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Config;
 use crate::record::Hub;
-use crowd::{Crowd, Member};
+use connections::{ConnectionGuard, Connections};
 use pages::Pages;
 use watched::Watched;
 
@@ -67,18 +67,18 @@ pub struct Office {
 pub async fn serve(listener: std::net::TcpListener, office: Office) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    let crowd = Crowd::new(office.connections);
+    let connections = Connections::new(office.connections);
     // What is bound here stays here: one on all addresses is reached by other machines.
     let on_loopback = listener.local_addr()?.ip().is_loopback();
-    let pages = Arc::new(Pages::new(office, on_loopback, crowd.clone()));
+    let pages = Arc::new(Pages::new(office, on_loopback, connections.clone()));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            crowd.make_room();
+            connections.make_room();
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        if let Some(member) = crowd.enter() {
-            tokio::spawn(attend(stream, member, Arc::clone(&pages)));
+        if let Some(connection_guard) = connections.enter() {
+            tokio::spawn(serve_one(stream, connection_guard, Arc::clone(&pages)));
         }
         // So that who came first is answered before the next one takes its place.
         tokio::task::yield_now().await;
@@ -86,14 +86,14 @@ pub async fn serve(listener: std::net::TcpListener, office: Office) -> io::Resul
 }
 
 /// One connection to its end, or until it is to make room.
-async fn attend(stream: TcpStream, member: Member, pages: Arc<Pages>) {
-    let seat = member.seat();
-    let service = service_fn(|request| pages.answer(request, seat));
+async fn serve_one(stream: TcpStream, connection_guard: ConnectionGuard, pages: Arc<Pages>) {
+    let activity = connection_guard.activity();
+    let service = service_fn(|request| pages.answer(request, activity));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(16 * 1024)
-        .serve_connection(TokioIo::new(Watched::new(stream, Arc::clone(seat))), service);
+        .serve_connection(TokioIo::new(Watched::new(stream, Arc::clone(activity))), service);
     // A prober that leaves early is no news.
-    tokio::select! { _ended = connection => {} () = seat.told() => {} }
+    tokio::select! { _ended = connection => {} () = activity.told() => {} }
 }

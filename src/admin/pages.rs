@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use super::crowd::{Crowd, Seat};
+use super::connections::{Activity, Connections};
 use super::guard::{self, Denied};
 use super::shared::Shared;
 use super::{Office, Reloaded};
@@ -33,8 +33,8 @@ pub(super) struct Pages {
 type Answer = Response<Full<Bytes>>;
 
 impl Pages {
-    pub(super) fn new(office: Office, on_loopback: bool, crowd: Crowd) -> Self {
-        let (metrics, stats) = (Shared::new(crowd.clone()), Shared::new(crowd));
+    pub(super) fn new(office: Office, on_loopback: bool, connections: Connections) -> Self {
+        let (metrics, stats) = (Shared::new(connections.clone()), Shared::new(connections));
         Self { office, on_loopback, metrics, stats, reloading: tokio::sync::Mutex::default() }
     }
 
@@ -42,9 +42,9 @@ impl Pages {
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
-        seat: &Seat,
+        activity: &Activity,
     ) -> Result<Answer, Infallible> {
-        seat.begin();
+        activity.begin();
         let config = (self.office.config)();
         if let Err(why) =
             guard::may_see(request.uri(), request.headers(), self.on_loopback, &config)
@@ -55,7 +55,7 @@ impl Pages {
             return Ok(match *request.method() {
                 Method::POST => {
                     match guard::may_change(request.headers(), self.on_loopback, &config) {
-                        Ok(()) => self.reloaded(seat).await,
+                        Ok(()) => self.reloaded(activity).await,
                         Err(why) => denied(why),
                     }
                 }
@@ -80,8 +80,8 @@ impl Pages {
     }
 
     /// Dropped, because its client left, the reload goes on all the same.
-    async fn reloaded(&self, seat: &Seat) -> Answer {
-        let _stays = seat.busy();
+    async fn reloaded(&self, activity: &Activity) -> Answer {
+        let _stays = activity.busy();
         let _turn = self.reloading.lock().await;
         let reload = self.office.reload.clone();
         let (status, report) = match tokio::task::spawn_blocking(move || reload()).await {

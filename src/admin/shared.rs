@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
-use super::crowd::Crowd;
+use super::connections::Connections;
 
 /// From the beginning of one page to that of the next. Workers take a turn for each.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -22,7 +22,7 @@ const PAGES: usize = 8;
 pub(super) struct Shared {
     last: Mutex<Option<Made>>,
     room: Arc<Semaphore>,
-    crowd: Crowd,
+    connections: Connections,
 }
 
 struct Made {
@@ -32,12 +32,12 @@ struct Made {
 }
 
 /// A page's bytes, and their place among those that are in memory.
-struct Held(
+struct PageBytes(
     String,
     #[expect(dead_code, reason = "given back with the bytes")] OwnedSemaphorePermit,
 );
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for PageBytes {
     fn as_ref(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -45,8 +45,8 @@ impl AsRef<[u8]> for Held {
 
 impl Shared {
     /// For clients of this crowd.
-    pub(super) fn new(crowd: Crowd) -> Self {
-        Self { last: Mutex::default(), room: Arc::new(Semaphore::new(PAGES)), crowd }
+    pub(super) fn new(connections: Connections) -> Self {
+        Self { last: Mutex::default(), room: Arc::new(Semaphore::new(PAGES)), connections }
     }
 
     /// The page as of now. Dropped, it leaves the making to the next who waits.
@@ -64,7 +64,7 @@ impl Shared {
         let Some(place) = self.place().await else { return Bytes::new() };
         let began = Instant::now();
         let text = make.await;
-        let page = Bytes::from_owner(Held(text, place));
+        let page = Bytes::from_owner(PageBytes(text, place));
         *last = Some(Made { page: page.clone(), began, took: began.elapsed() });
         page
     }
@@ -75,7 +75,7 @@ impl Shared {
             if let Ok(place) = Arc::clone(&self.room).try_acquire_owned() {
                 return Some(place);
             }
-            if !self.crowd.make_a_blocked_one_leave() {
+            if !self.connections.make_a_blocked_one_leave() {
                 return Arc::clone(&self.room).acquire_owned().await.ok();
             }
             tokio::task::yield_now().await; // it leaves in its own turn
@@ -90,7 +90,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_asks_while_a_page_is_made_shares_the_next_one() {
-        let shared = Shared::new(Crowd::new(1));
+        let shared = Shared::new(Connections::new(1));
         let count = Cell::new(0);
         let make = || async {
             count.set(count.get() + 1);
@@ -110,7 +110,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_was_given_up_is_made_by_the_next() {
-        let shared = Shared::new(Crowd::new(1));
+        let shared = Shared::new(Connections::new(1));
         let endless = shared.get(std::future::pending());
         assert!(tokio::time::timeout(Duration::from_secs(1), endless).await.is_err());
         assert_eq!(shared.get(std::future::ready("made".to_owned())).await, "made");
@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn pages_that_nobody_takes_are_bounded() {
-        let shared = Shared::new(Crowd::new(1));
+        let shared = Shared::new(Connections::new(1));
         let mut held = Vec::new();
         while held.len() < PAGES {
             held.push(shared.get(std::future::ready("page".to_owned())).await);

@@ -195,18 +195,18 @@ fn health_is_told_at_once_whatever_other_clients_do() {
     let readiness = Arc::new(Readiness::new(0));
     visited(&readiness, |address| {
         let connect = || TcpStream::connect(address).unwrap();
-        let mut crowd: Vec<TcpStream> = (0..64).map(|_| greedy(address)).collect();
+        let mut connections: Vec<TcpStream> = (0..64).map(|_| greedy(address)).collect();
         let mut told = vec![probe(address, "/livez"), probe(address, "/readyz")];
-        crowd.extend((0..200).map(|_| connect()));
+        connections.extend((0..200).map(|_| connect()));
         told.push(probe(address, "/livez"));
         for _ in 0..64 {
             let mut slow = connect();
             slow.write_all(b"GET /livez HTTP/1.1\r\nho").unwrap();
-            crowd.push(slow);
+            connections.push(slow);
         }
         told.push(probe(address, "/livez"));
         for _ in 0..4 {
-            crowd.push(greedy(address));
+            connections.push(greedy(address));
             told.extend(["/livez", "/readyz"].map(|path| probe(address, path)));
         }
         assert!(told.iter().all(|took| *took < SOON), "{told:?}");

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use super::crowd::Seat;
+use super::connections::Activity;
 
 /// For an answer, from the moment when its client did not take it at once. Prometheus waits as long by
 /// default.
@@ -19,15 +19,15 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// The socket.
 pub(super) struct Watched {
     stream: TcpStream,
-    seat: Arc<Seat>,
+    activity: Arc<Activity>,
     /// The clock of the answer that is not taken, and the number of its request. A few bytes now and then
     /// do not stop it.
     stalled: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 impl Watched {
-    pub(super) fn new(stream: TcpStream, seat: Arc<Seat>) -> Self {
-        Self { stream, seat, stalled: None }
+    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+        Self { stream, activity, stalled: None }
     }
 
     fn written(
@@ -35,12 +35,12 @@ impl Watched {
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        self.seat.blocked(written.is_pending());
+        self.activity.blocked(written.is_pending());
         if written.is_ready() {
-            self.seat.moved();
+            self.activity.moved();
             return written;
         }
-        let request = self.seat.requests();
+        let request = self.activity.requests();
         self.stalled.take_if(|(of, _)| *of != request);
         let (_, clock) =
             self.stalled.get_or_insert_with(|| (request, Box::pin(sleep(TAKEN_WITHIN))));
@@ -56,7 +56,7 @@ impl AsyncRead for Watched {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() {
-            self.seat.moved();
+            self.activity.moved();
         }
         read
     }

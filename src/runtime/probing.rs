@@ -5,27 +5,27 @@ use std::hash::{BuildHasher, RandomState};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use crate::accept::Door;
+use crate::accept::Acceptor;
 use crate::config::UpstreamId;
 use crate::proxy::Proxy;
 
 /// Begins to probe for the proxy that is in force. The tasks end when another one is.
-pub(super) fn begin(door: &Rc<Door>) {
-    let proxy = door.proxy();
+pub(super) fn begin(acceptor: &Rc<Acceptor>) {
+    let proxy = acceptor.proxy();
     for (id, upstream) in proxy.config.upstreams.iter().enumerate() {
         if let Some(probe) = &upstream.probe {
-            let (door, proxy) = (Rc::clone(door), Rc::downgrade(&proxy));
-            tokio::task::spawn_local(ask(door, proxy, UpstreamId(id), probe.interval));
+            let (acceptor, proxy) = (Rc::clone(acceptor), Rc::downgrade(&proxy));
+            tokio::task::spawn_local(ask(acceptor, proxy, UpstreamId(id), probe.interval));
         }
     }
 }
 
-async fn ask(door: Rc<Door>, proxy: Weak<Proxy>, id: UpstreamId, interval: Duration) {
+async fn ask(acceptor: Rc<Acceptor>, proxy: Weak<Proxy>, id: UpstreamId, interval: Duration) {
     let dice = RandomState::new();
     let mut pause = interval * share(&dice, 0) / 1024;
     for turn in 1_u64.. {
         tokio::time::sleep(pause).await;
-        let in_force = door.proxy();
+        let in_force = acceptor.proxy();
         if !std::ptr::eq(Weak::as_ptr(&proxy), Rc::as_ptr(&in_force)) {
             return;
         }

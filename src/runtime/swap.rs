@@ -11,7 +11,7 @@ use super::build::{Before, Built, next};
 use super::plan::Plan;
 use super::probing;
 use super::warm::Warming;
-use crate::accept::Door;
+use crate::accept::Acceptor;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
 use crate::upstream::Pool;
@@ -38,7 +38,7 @@ pub(super) enum Prepared {
 /// What a worker swaps.
 pub(super) struct Swap {
     pub(super) worker: usize,
-    pub(super) door: Rc<Door>,
+    pub(super) acceptor: Rc<Acceptor>,
     pub(super) recorder: Recorder,
     pub(super) warming: Warming,
 }
@@ -55,7 +55,7 @@ impl Swap {
     async fn take(&mut self, change: Change) {
         let Change { before, after, prepared, go, done } = change;
         let recorder = self.recorder.at(&after.places);
-        let old = self.door.proxy();
+        let old = self.acceptor.proxy();
         let in_force = Before { plan: &before, proxy: &old };
         let Some(Built { proxy, fresh }) = next(&after, in_force, &recorder, self.worker) else {
             let _told = prepared.try_send(Prepared::No);
@@ -69,8 +69,8 @@ impl Swap {
         drop(old);
         let pools = proxy.upstreams.iter().map(|upstream| Rc::clone(&upstream.pool)).collect();
         self.warming.follow(Arc::clone(&after.config), pools);
-        self.door.lead_to(Rc::new(proxy));
-        probing::begin(&self.door);
+        self.acceptor.lead_to(Rc::new(proxy));
+        probing::begin(&self.acceptor);
         let _told = done.try_send(());
     }
 }

@@ -15,7 +15,7 @@ use super::probing;
 use super::running::Warmed;
 use super::swap::{Change, Swap};
 use super::warm::Warming;
-use crate::accept::{self, Door, Drain, Idle, Inbox, Loads};
+use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads};
 use crate::admin::Readiness;
 use crate::error::Kind;
 use crate::kernel;
@@ -64,15 +64,16 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
     // Not among the tasks that end with a drain: those who do not read are in its way too.
     tokio::task::spawn_local(Rc::clone(&proxy.stock).watch());
     let idle = Idle::showing(loads.idle(index));
-    let door = Rc::new(Door::new(Rc::new(proxy), recorder.clone(), drain.clone(), idle));
-    probing::begin(&door);
-    let swap = Swap { worker: index, door: Rc::clone(&door), recorder: recorder.clone(), warming };
+    let acceptor = Rc::new(Acceptor::new(Rc::new(proxy), recorder.clone(), drain.clone(), idle));
+    probing::begin(&acceptor);
+    let swap =
+        Swap { worker: index, acceptor: Rc::clone(&acceptor), recorder: recorder.clone(), warming };
     let mut tasks = vec![
         tokio::task::spawn_local(swap.serve(luggage.changes)),
-        tokio::task::spawn_local(Rc::clone(&door).tidy()),
+        tokio::task::spawn_local(Rc::clone(&acceptor).tidy()),
     ];
     for listener in luggage.listeners {
-        let listening = accept::listen(listener, index, loads.clone(), Rc::clone(&door));
+        let listening = accept::listen(listener, index, loads.clone(), Rc::clone(&acceptor));
         let mut turn = orders.clone();
         tasks.push(tokio::task::spawn_local(async move {
             drop(turn.wait_for(|order| *order != Order::Hold).await);
@@ -81,14 +82,14 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
     }
     // Not aborted: what others accepted for it before they were told to stop is in there.
     let told = told_to_finish(orders.clone());
-    let received = luggage.inbox.receive(index, loads, Rc::clone(&door), told);
+    let received = luggage.inbox.receive(index, loads, Rc::clone(&acceptor), told);
     let received = tokio::task::spawn_local(received);
     told_to_finish(orders.clone()).await;
     for task in tasks {
         task.abort();
     }
     drain.begin();
-    let deadline = door.proxy().config.client.drain;
+    let deadline = acceptor.proxy().config.client.drain;
     tokio::select! {
         () = async { drop(received.await); drain.emptied().await } => {}
         () = tokio::time::sleep(deadline) => {}

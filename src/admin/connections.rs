@@ -8,14 +8,14 @@ use tokio::sync::Notify;
 
 /// All connections. Clones share them.
 #[derive(Clone)]
-pub(super) struct Crowd {
-    seats: Arc<Mutex<Vec<Arc<Seat>>>>,
+pub(super) struct Connections {
+    activities: Arc<Mutex<Vec<Arc<Activity>>>>,
     most: usize,
     began: Instant,
 }
 
 /// One connection, as others see it.
-pub(super) struct Seat {
+pub(super) struct Activity {
     began: Instant,
     /// When a byte moved, in nanoseconds since `began`.
     moved: AtomicU64,
@@ -29,27 +29,27 @@ pub(super) struct Seat {
 }
 
 /// A connection's place. Dropped, it is free.
-pub(super) struct Member {
-    crowd: Crowd,
-    seat: Arc<Seat>,
+pub(super) struct ConnectionGuard {
+    connections: Connections,
+    activity: Arc<Activity>,
 }
 
-impl Crowd {
+impl Connections {
     /// For `most` connections.
     pub(super) fn new(most: usize) -> Self {
-        Self { seats: Arc::default(), most: most.max(1), began: Instant::now() }
+        Self { activities: Arc::default(), most: most.max(1), began: Instant::now() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Seat>>> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Activity>>> {
+        self.activities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for a new connection. `None` where all others are busy.
-    pub(super) fn enter(&self) -> Option<Member> {
+    pub(super) fn enter(&self) -> Option<ConnectionGuard> {
         if self.lock().len() >= self.most && !self.make_room() {
             return None;
         }
-        let seat = Arc::new(Seat {
+        let activity = Arc::new(Activity {
             began: self.began,
             moved: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
@@ -57,9 +57,9 @@ impl Crowd {
             requests: AtomicU64::new(0),
             leave: Notify::new(),
         });
-        seat.moved();
-        self.lock().push(Arc::clone(&seat));
-        Some(Member { crowd: self.clone(), seat })
+        activity.moved();
+        self.lock().push(Arc::clone(&activity));
+        Some(ConnectionGuard { connections: self.clone(), activity })
     }
 
     /// Tells the connection to leave that moved nothing for longest; `false` where all are busy.
@@ -69,36 +69,36 @@ impl Crowd {
 
     /// The same of those that do not take their answer.
     pub(super) fn make_a_blocked_one_leave(&self) -> bool {
-        self.dismiss(|seat| seat.blocked.load(Ordering::Relaxed))
+        self.dismiss(|activity| activity.blocked.load(Ordering::Relaxed))
     }
 
-    fn dismiss(&self, may_leave: impl Fn(&Seat) -> bool) -> bool {
-        let mut seats = self.lock();
-        let idle = seats
+    fn dismiss(&self, may_leave: impl Fn(&Activity) -> bool) -> bool {
+        let mut activities = self.lock();
+        let idle = activities
             .iter()
             .enumerate()
-            .filter(|(_, seat)| !seat.busy.load(Ordering::Relaxed) && may_leave(seat));
-        let oldest = idle.min_by_key(|(_, seat)| seat.moved.load(Ordering::Relaxed));
+            .filter(|(_, activity)| !activity.busy.load(Ordering::Relaxed) && may_leave(activity));
+        let oldest = idle.min_by_key(|(_, activity)| activity.moved.load(Ordering::Relaxed));
         let Some((nth, _)) = oldest else { return false };
         // Its place is free at once: it gets no turn before it is told.
-        seats.swap_remove(nth).leave.notify_one();
+        activities.swap_remove(nth).leave.notify_one();
         true
     }
 }
 
-impl Member {
-    pub(super) fn seat(&self) -> &Arc<Seat> {
-        &self.seat
+impl ConnectionGuard {
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 }
 
-impl Drop for Member {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.crowd.lock().retain(|seat| !Arc::ptr_eq(seat, &self.seat));
+        self.connections.lock().retain(|activity| !Arc::ptr_eq(activity, &self.activity));
     }
 }
 
-impl Seat {
+impl Activity {
     /// Bytes came or went.
     pub(super) fn moved(&self) {
         let since = Instant::now().saturating_duration_since(self.began);
@@ -132,8 +132,8 @@ impl Seat {
     }
 }
 
-/// See [`Seat::busy`].
-pub(super) struct Busy<'a>(&'a Seat);
+/// See [`Activity::busy`].
+pub(super) struct Busy<'a>(&'a Activity);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
@@ -145,46 +145,46 @@ impl Drop for Busy<'_> {
 mod tests {
     use super::*;
 
-    fn is_told(member: &Member) -> bool {
-        let told = std::pin::pin!(member.seat.told());
+    fn is_told(connection_guard: &ConnectionGuard) -> bool {
+        let told = std::pin::pin!(connection_guard.activity.told());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         told.poll(&mut context).is_ready()
     }
 
     #[test]
     fn a_new_one_is_let_in_and_who_moved_nothing_for_longest_leaves() {
-        let crowd = Crowd::new(2);
-        let (first, second) = (crowd.enter().unwrap(), crowd.enter().unwrap());
-        first.seat.moved();
-        let _third = crowd.enter().unwrap();
+        let connections = Connections::new(2);
+        let (first, second) = (connections.enter().unwrap(), connections.enter().unwrap());
+        first.activity.moved();
+        let _third = connections.enter().unwrap();
         assert!(!is_told(&first) && is_told(&second));
-        assert_eq!(crowd.lock().len(), 2);
+        assert_eq!(connections.lock().len(), 2);
         drop(second);
-        assert_eq!(crowd.lock().len(), 2, "its place was given on already");
+        assert_eq!(connections.lock().len(), 2, "its place was given on already");
         drop(first);
-        assert_eq!(crowd.lock().len(), 1);
+        assert_eq!(connections.lock().len(), 1);
     }
 
     #[test]
     fn who_is_busy_stays() {
-        let crowd = Crowd::new(2);
-        let (first, second) = (crowd.enter().unwrap(), crowd.enter().unwrap());
-        let busy = first.seat.busy();
-        let third = crowd.enter().unwrap();
+        let connections = Connections::new(2);
+        let (first, second) = (connections.enter().unwrap(), connections.enter().unwrap());
+        let busy = first.activity.busy();
+        let third = connections.enter().unwrap();
         assert!(!is_told(&first) && is_told(&second));
-        let _also = third.seat.busy();
-        assert!(crowd.enter().is_none());
+        let _also = third.activity.busy();
+        assert!(connections.enter().is_none());
         drop(busy);
-        assert!(crowd.enter().is_some());
+        assert!(connections.enter().is_some());
     }
 
     #[test]
     fn who_takes_its_answer_does_not_leave_for_a_page() {
-        let crowd = Crowd::new(9);
-        let (first, second) = (crowd.enter().unwrap(), crowd.enter().unwrap());
-        assert!(!crowd.make_a_blocked_one_leave());
-        second.seat.blocked(true);
-        assert!(crowd.make_a_blocked_one_leave());
+        let connections = Connections::new(9);
+        let (first, second) = (connections.enter().unwrap(), connections.enter().unwrap());
+        assert!(!connections.make_a_blocked_one_leave());
+        second.activity.blocked(true);
+        assert!(connections.make_a_blocked_one_leave());
         assert!(!is_told(&first) && is_told(&second));
     }
 }
