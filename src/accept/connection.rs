@@ -12,7 +12,7 @@ use super::detect::{Protocol, detect};
 use super::drain::{Drain, DrainGuard};
 use super::idle::{Idle, Rest};
 use super::{http1, http2, refusal};
-use crate::admit::{self, Place};
+use crate::admit::{self, LimitGuard};
 use crate::error::Kind;
 use crate::proxy::Proxy;
 use crate::record::{Hangup, Recorder};
@@ -67,12 +67,12 @@ impl Acceptor {
 
     /// No newcomer has a place, but for one that another connection leaves.
     pub(super) fn is_full(&self) -> bool {
-        self.proxy.borrow().gate.is_full()
+        self.proxy.borrow().admission.is_full()
     }
 
     /// A newcomer's place: that of the connection that rests longest, where no other is left.
-    fn enter(&self, now: Instant) -> Result<Place, Kind> {
-        let entered = self.proxy.borrow().gate.connection();
+    fn enter(&self, now: Instant) -> Result<LimitGuard, Kind> {
+        let entered = self.proxy.borrow().admission.connection();
         match entered {
             Err(Kind::TooManyConnections) => {
                 self.idle.make_room(now).ok_or(Kind::TooManyConnections)
@@ -117,7 +117,7 @@ impl Acceptor {
     ) {
         let began = Instant::now();
         let rest = match self.enter(began) {
-            Ok(place) => self.idle.enter(place, began),
+            Ok(limit_guard) => self.idle.enter(limit_guard, began),
             // Boxed: a connection that may stay has no room for it.
             Err(kind) => {
                 drop(drain_guard); // a drain waits for no refusal

@@ -144,9 +144,9 @@ async fn part(acceptor: &Acceptor, socket: &ClientSocket, tally: &RefCell<Tally>
     };
     acceptor.recorder().hung_up(why);
     // So many are told at once as are refused at once; the others find it closed.
-    let place = acceptor.proxy().gate.refusal();
+    let limit_guard = acceptor.proxy().admission.refusal();
     let (between, last) = (tally.borrow().is_between(), tally.borrow().last_stream());
-    if place.is_none() || !between {
+    if limit_guard.is_none() || !between {
         return;
     }
     let frame = go_away(last, reason);
@@ -225,7 +225,7 @@ fn connection_window(pressure: &Pressure) -> u32 {
 fn builder(acceptor: &Acceptor, streams: u32, local: Local) -> server::conn::http2::Builder<Local> {
     let proxy = acceptor.proxy();
     let header_bytes = u32::try_from(proxy.config.limits.header_bytes).unwrap_or(u32::MAX);
-    let connection = connection_window(proxy.gate.pressure());
+    let connection = connection_window(proxy.admission.pressure());
     let mut builder = server::conn::http2::Builder::new(local);
     builder
         .timer(TokioTimer::new())

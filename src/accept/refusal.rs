@@ -28,8 +28,8 @@ pub(super) async fn refuse(
     address: SocketAddr,
     kind: Kind,
 ) {
-    let place = acceptor.proxy().gate.refusal();
-    let Some(_place) = place else { return acceptor.recorder().shed(Shed::Unanswered) };
+    let limit_guard = acceptor.proxy().admission.refusal();
+    let Some(_limit_guard) = limit_guard else { return acceptor.recorder().shed(Shed::Unanswered) };
     if wire::tune(&stream).is_err() {
         return; // the client left before we could look
     }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::pressure::{Level, Look, Pressure};
+use super::memory::{Level, Look, Pressure};
 use crate::wire::Wire;
 
 /// So much is held before anybody is ended for it, in each worker: memory that an allocator does not give
@@ -51,7 +51,7 @@ pub struct Share {
     stock: Rc<Stock>,
     held: Cell<u64>,
     /// Its place among those who wait.
-    place: Cell<Option<usize>>,
+    index: Cell<Option<usize>>,
     since: Cell<Instant>,
     end: RefCell<End>,
     ended: Cell<bool>,
@@ -85,7 +85,7 @@ impl Stock {
             Rc::new(Share {
                 stock: Rc::clone(self),
                 held: Cell::default(),
-                place: Cell::default(),
+                index: Cell::default(),
                 since: Cell::new(Instant::now()),
                 end: RefCell::new(End::Wake(None)),
                 ended: Cell::default(),
@@ -225,11 +225,11 @@ impl Share {
 
     /// The peer took something, or nothing is held any more.
     pub fn go_on(&self) {
-        let Some(place) = self.place.take() else { return };
+        let Some(index) = self.index.take() else { return };
         let mut waiting = self.stock.waiting.borrow_mut();
-        let _mine = waiting.swap_remove(place);
-        if let Some(moved) = waiting.get(place) {
-            moved.place.set(Some(place));
+        let _mine = waiting.swap_remove(index);
+        if let Some(moved) = waiting.get(index) {
+            moved.index.set(Some(index));
         }
     }
 
@@ -239,9 +239,9 @@ impl Share {
     }
 
     fn join(self: &Rc<Self>) {
-        if self.place.get().is_none() && !self.ended.get() {
+        if self.index.get().is_none() && !self.ended.get() {
             let mut waiting = self.stock.waiting.borrow_mut();
-            self.place.set(Some(waiting.len()));
+            self.index.set(Some(waiting.len()));
             waiting.push(Rc::clone(self));
         }
     }
@@ -278,17 +278,17 @@ impl Drop for Share {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pressure::{Gauge, Room};
     use super::*;
+    use crate::admit::memory::{Headroom, LevelSetter};
 
     const KIB: usize = 1024;
 
     /// Short of memory from the first byte beyond what is always free.
-    fn short() -> (Rc<Stock>, Gauge) {
+    fn short() -> (Rc<Stock>, LevelSetter) {
         let pressure = Pressure::default();
-        let gauge = pressure.gauge(1 << 30);
-        gauge.show(Level::Calm, Room::default());
-        (Stock::new(pressure, 1), gauge)
+        let level_setter = pressure.level_setter(1 << 30);
+        level_setter.show(Level::Calm, Headroom::default());
+        (Stock::new(pressure, 1), level_setter)
     }
 
     fn waiting(stock: &Rc<Stock>, bytes: usize, since: Instant) -> Rc<Share> {
@@ -325,12 +325,13 @@ mod tests {
 
     #[test]
     fn what_is_held_never_grows_beyond_what_looks_allow_whoever_comes() {
-        let (stock, gauge) = short();
+        let (stock, level_setter) = short();
         let mut all = Vec::new();
         for nth in 0..1000 {
             all.push(waiting(&stock, 64 * KIB, Instant::now()));
             if nth == 500 {
-                gauge.show(Level::Calm, Room { held: 1024 * KIB as u64, ..Room::default() });
+                level_setter
+                    .show(Level::Calm, Headroom { held: 1024 * KIB as u64, ..Headroom::default() });
             }
             let allowed = if nth < 500 { FREE } else { FREE + 1024 * KIB as u64 };
             assert!(stock.held.get() <= allowed + STEP, "{nth}: {}", stock.held.get());

@@ -67,10 +67,10 @@ impl Upstream {
     /// The right to one stream, if it may be asked more. `risky`: the request may cost the connection.
     async fn lease(&self, risky: bool, record: &Rc<Record>) -> Result<Lease, Error> {
         let pool = self.pool.pool_for(risky);
-        let Some(bound) = &self.bound else { return pool.lease(record).await };
-        let place = bound.enter().ok_or(Kind::UpstreamBusy)?;
+        let Some(limit) = &self.limit else { return pool.lease(record).await };
+        let limit_guard = limit.enter().ok_or(Kind::UpstreamBusy)?;
         let mut lease = pool.lease(record).await?;
-        lease.hold(place);
+        lease.hold(limit_guard);
         Ok(lease)
     }
 }

@@ -27,7 +27,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Request, Response, Version, request};
 
 use crate::accept::Client;
-use crate::admit::{Bound, Gate, Page, Permit, Stock};
+use crate::admit::{Admission, Limit, Page, Permit, Stock};
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
@@ -50,7 +50,7 @@ pub struct Proxy {
     /// By [`crate::config::UpstreamId`].
     pub upstreams: Vec<Upstream>,
     /// Who may come in, over all workers.
-    pub gate: Gate,
+    pub admission: Admission,
     /// What the worker holds for peers who do not take it.
     pub stock: Rc<Stock>,
     /// Opens records.
@@ -68,7 +68,7 @@ pub struct Upstream {
     /// Whether its groups ask it.
     pub ward: Rc<Ward>,
     /// Requests in flight to it, over all workers, where they are bounded.
-    pub bound: Option<Bound>,
+    pub limit: Option<Limit>,
 }
 
 impl Proxy {
@@ -175,7 +175,7 @@ impl Proxy {
         let body = if bodyless { Bytes::new() } else { body };
         // Over HTTP/1.1 the socket has its own.
         let patience = (version >= Version::HTTP_2)
-            .then(|| Patience::new(self.gate.pressure(), self.config.client.write_stall));
+            .then(|| Patience::new(self.admission.pressure(), self.config.client.write_stall));
         let mut answer = Response::new(RelayBody::own(body, patience));
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
@@ -239,11 +239,11 @@ impl Proxy {
         record: &Rc<Record>,
     ) -> Result<(Permit, Answered), Error> {
         let permit = self
-            .gate
+            .admission
             .request(|| (!self.stock.is_full()).then(|| relay::head::bytes(&head, scan.size)))?;
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path)?;
-        let permit = self.gate.on_route(permit, route.route).inspect_err(|_full| {
+        let permit = self.admission.on_route(permit, route.route).inspect_err(|_full| {
             record.on_route(route.route.0);
         })?;
         // Both are there in every configuration that was checked.

@@ -72,18 +72,18 @@ fn build(
             None => Ward::new(meant.health, &meant.name, recorder.clone(), id),
         };
         let head = UpstreamHead::new(meant, config.via).ok()?;
-        let bound = plan.gate.upstream(UpstreamId(id));
-        upstreams.push(Upstream { pool, head, name, ward, bound });
+        let limit = plan.admission.upstream(UpstreamId(id));
+        upstreams.push(Upstream { pool, head, name, ward, limit });
     }
     let stock = before.map(|before| Rc::clone(&before.proxy.stock));
-    let stock =
-        stock.unwrap_or_else(|| Stock::new(plan.gate.pressure().clone(), config.workers.get()));
+    let stock = stock
+        .unwrap_or_else(|| Stock::new(plan.admission.pressure().clone(), config.workers.get()));
     let proxy = Proxy {
         config: Arc::clone(config),
         table: Table::new(&config.routes),
         groups: Groups::new(config, worker),
         upstreams,
-        gate: plan.gate.clone(),
+        admission: plan.admission.clone(),
         stock,
         recorder: recorder.clone(),
     };

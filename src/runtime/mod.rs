@@ -1,12 +1,12 @@
 //! Worker threads: one per core, pinned, each with a current-thread runtime and pools of its own.
 
 mod build;
+mod descriptors;
 pub(crate) mod give_back;
 mod memory;
 mod plan;
 mod probing;
 mod reload;
-mod room;
 mod running;
 mod sockets;
 mod start;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use super::room::room;
+use super::descriptors::capacity;
 use super::start::StartError;
-use crate::admit::Gate;
+use crate::admit::Admission;
 use crate::config::{Config, Scheme, Upstream, read_file, shares_connections};
 use crate::record::{Full, Hub, Places};
 use crate::relay::head::UpstreamHead;
@@ -20,7 +20,7 @@ pub(super) struct Plan {
     /// Where its routes and upstreams are counted.
     pub(super) places: Places,
     /// Who may come in, as all workers count it.
-    pub(super) gate: Gate,
+    pub(super) admission: Admission,
     descriptors: u64,
     links: Vec<Link>,
     /// Where all hosts are addresses there is none.
@@ -110,13 +110,13 @@ impl<'a> Draft<'a> {
             };
             links.push(Link { trust, name });
         }
-        let (gate, descriptors) = match grounds {
-            Grounds::Descriptors(most) => (Gate::new(&config, room(&config, most)), most),
-            Grounds::Before(Plan { config: then, gate, descriptors, .. }) => {
-                (gate.follow(then, &config, room(&config, *descriptors)), *descriptors)
+        let (admission, descriptors) = match grounds {
+            Grounds::Descriptors(most) => (Admission::new(&config, capacity(&config, most)), most),
+            Grounds::Before(Plan { config: then, admission, descriptors, .. }) => {
+                (admission.follow(then, &config, capacity(&config, *descriptors)), *descriptors)
             }
         };
-        Ok(Plan { config: Arc::new(config), places, gate, descriptors, links, resolver })
+        Ok(Plan { config: Arc::new(config), places, admission, descriptors, links, resolver })
     }
 }
 

@@ -151,7 +151,7 @@ impl Reloader {
         let places = draft.places(&self.hub).map_err(Refused::Full)?;
         let plan = Arc::new(draft.plan(places, &self.hub).map_err(Refused::Plan)?);
         let cold = self.swap(&before, &plan)?;
-        self.hub.ceilings().set_connections(plan.gate.room().connections as u64);
+        self.hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
         *self.in_force() = InForce { plan, files: read.files };
         Ok(Applied { changes, cold, digest: read.digest })
     }
@@ -162,12 +162,12 @@ impl Reloader {
         let (done, doing) = std_mpsc::sync_channel(self.workers.len());
         let mut gates = Vec::with_capacity(self.workers.len());
         for worker in &self.workers {
-            let (gate, go) = oneshot::channel();
+            let (admission, go) = oneshot::channel();
             let (before, after) = (Arc::clone(before), Arc::clone(after));
             let (prepared, done) = (prepared.clone(), done.clone());
             let change = Change { before, after, prepared, go, done };
             worker.try_send(change).map_err(|_ending| Refused::Workers)?;
-            gates.push(gate);
+            gates.push(admission);
         }
         // Theirs are the only ones now: a worker that ends hangs up.
         drop((prepared, done));
@@ -183,8 +183,8 @@ impl Reloader {
         }
         let workers = gates.len();
         // A worker that is gone by now has nothing to swap.
-        for gate in gates {
-            let _gone = gate.send(());
+        for admission in gates {
+            let _gone = admission.send(());
         }
         let swapped = (0..workers).take_while(|_| doing.recv_timeout(PATIENCE).is_ok()).count();
         if swapped < workers {

@@ -10,11 +10,11 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Order;
+use super::descriptors::admin_room;
 use super::give_back;
 use super::memory;
 use super::plan::{Draft, Grounds};
 use super::reload::{Applied, Reloader};
-use super::room::admin_room;
 use super::running::Running;
 use super::sockets::Sockets;
 use super::worker::{Luggage, serve, work};
@@ -185,8 +185,8 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
         None => None,
     };
     let (loads, inboxes) = Loads::new(workers);
-    hub.ceilings().set_connections(plan.gate.room().connections as u64);
-    memory::watch(config.limits.memory, &plan.gate, hub.ceilings())?;
+    hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
+    memory::watch(config.limits.memory, &plan.admission, hub.ceilings())?;
     let running = Running {
         addresses,
         admin: admin_address,

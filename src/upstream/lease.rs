@@ -12,7 +12,7 @@ use super::http1::SharedIo;
 use super::pool::Pool;
 use super::stream::{Answering, Broken, Sink, Stream};
 use super::{http1, http2};
-use crate::admit::Place;
+use crate::admit::LimitGuard;
 use crate::record::{GaugeGuard, Oversize, Record};
 use crate::wire::Wire;
 
@@ -28,7 +28,7 @@ pub struct Lease {
     record: Option<Rc<Record>>,
     _counted: GaugeGuard,
     /// Under the bound that all workers keep toward the upstream, where there is one.
-    place: Option<Place>,
+    limit_guard: Option<LimitGuard>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +54,13 @@ impl Lease {
             record: None,
             _counted: pool.meters().streams.enter(),
             pool: Rc::clone(pool),
-            place: None,
+            limit_guard: None,
         }
     }
 
     /// Keeps a place under the upstream's bound for as long as it lives.
-    pub fn hold(&mut self, place: Place) {
-        self.place = Some(place);
+    pub fn hold(&mut self, limit_guard: LimitGuard) {
+        self.limit_guard = Some(limit_guard);
     }
 
     /// The request had to wait for a connect.

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use crate::admit::Place;
+use crate::admit::LimitGuard;
 use crate::record::Hangup;
 
 /// One worker's. Clones share it.
@@ -49,7 +49,7 @@ struct Ends {
 
 #[derive(Default)]
 struct Node {
-    place: Option<Place>,
+    limit_guard: Option<LimitGuard>,
     waker: Option<Waker>,
     told: Option<Why>,
     /// In which list it is, if it rests.
@@ -96,9 +96,9 @@ impl Idle {
     }
 
     /// A connection with this place, that has not asked for anything at `now`.
-    pub(super) fn enter(&self, place: Place, now: Instant) -> Rest {
+    pub(super) fn enter(&self, limit_guard: LimitGuard, now: Instant) -> Rest {
         let mut lists = self.0.lists.borrow_mut();
-        let node = Node { place: Some(place), ..Node::default() };
+        let node = Node { limit_guard: Some(limit_guard), ..Node::default() };
         let at = if let Some(at) = lists.free.pop() {
             lists.nodes[at] = node;
             at
@@ -114,14 +114,14 @@ impl Idle {
 
     /// Sends away the connection that rests longest at `now`, and gives its place; see the module. Who has just
     /// come is about to ask.
-    pub(super) fn make_room(&self, now: Instant) -> Option<Place> {
+    pub(super) fn make_room(&self, now: Instant) -> Option<LimitGuard> {
         let mut lists = self.0.lists.borrow_mut();
         let at = lists.longest(now)?;
         let waker = lists.tell(at, Why::Room);
-        let place = lists.nodes[at].place.take();
+        let limit_guard = lists.nodes[at].limit_guard.take();
         drop(lists);
         self.0.gone(waker);
-        place
+        limit_guard
     }
 
     /// Sends those away that rest for longer at `now` than who never asked may (`head`), or who has (`idle`).

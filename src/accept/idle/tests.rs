@@ -1,21 +1,21 @@
 use super::*;
-use crate::admit::Bound;
+use crate::admit::Limit;
 
 const S: Duration = Duration::from_secs(1);
 
 struct Crowd {
     idle: Idle,
-    bound: Bound,
+    limit: Limit,
     start: Instant,
 }
 
 impl Crowd {
     fn new(most: usize) -> Self {
-        Self { idle: Idle::default(), bound: Bound::new(most), start: Instant::now() }
+        Self { idle: Idle::default(), limit: Limit::new(most), start: Instant::now() }
     }
 
     fn enter(&self, at: Duration) -> Rest {
-        self.idle.enter(self.bound.enter().unwrap(), self.start + at)
+        self.idle.enter(self.limit.enter().unwrap(), self.start + at)
     }
 
     fn resting(&self) -> usize {
@@ -34,17 +34,17 @@ fn who_rests_longest_makes_room_and_who_has_a_request_does_not() {
     rests[0].ends();
     rests[1].ends();
     rests[1].begins(|| crowd.start + 4 * S);
-    assert!(crowd.bound.enter().is_none());
-    let place = crowd.idle.make_room(crowd.start + 4 * S);
-    assert!(place.is_some());
+    assert!(crowd.limit.enter().is_none());
+    let limit_guard = crowd.idle.make_room(crowd.start + 4 * S);
+    assert!(limit_guard.is_some());
     assert_eq!([0, 1, 2].map(|at| told(&rests[at])), [None, None, Some(Why::Room)]);
     assert_eq!(told(&rests[2]), None, "said once");
-    assert!(crowd.bound.enter().is_none(), "the place is the newcomer's");
+    assert!(crowd.limit.enter().is_none(), "the place is the newcomer's");
     let second = crowd.idle.make_room(crowd.start + 4 * S);
     assert_eq!(told(&rests[1]), Some(Why::Room));
     assert!(crowd.idle.make_room(crowd.start + 99 * S).is_none(), "the last one has a request");
-    drop((place, second));
-    assert!(crowd.bound.enter().is_some());
+    drop((limit_guard, second));
+    assert!(crowd.limit.enter().is_some());
 }
 
 #[test]

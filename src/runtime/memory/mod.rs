@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::start::StartError;
-use crate::admit::{Gate, Gauge, Level, Watch};
+use crate::admit::{Admission, Level, LevelSetter, MemoryMonitor};
 use crate::config::MemoryLimit;
 use crate::record::Ceilings;
 use meter::Meter;
@@ -18,7 +18,7 @@ use meter::Meter;
 /// The thread cannot be started.
 pub(super) fn watch(
     limit: MemoryLimit,
-    gate: &Gate,
+    admission: &Admission,
     ceilings: &Arc<Ceilings>,
 ) -> Result<(), StartError> {
     let (meter, ceiling) = match limit {
@@ -30,24 +30,25 @@ pub(super) fn watch(
         },
     };
     ceilings.set_memory(ceiling);
-    let (gauge, ceilings) = (gate.pressure().gauge(ceiling), Arc::clone(ceilings));
+    let (level_setter, ceilings) =
+        (admission.pressure().level_setter(ceiling), Arc::clone(ceilings));
     std::thread::Builder::new()
         .name("memory".into())
-        .spawn(move || look(&meter, ceiling, &gauge, &ceilings))
+        .spawn(move || look(&meter, ceiling, &level_setter, &ceilings))
         .map(drop)
         .map_err(|error| StartError::Io("start the thread that watches memory", error))
 }
 
-fn look(meter: &Meter, ceiling: u64, gauge: &Gauge, ceilings: &Ceilings) {
-    let mut watch = Watch::new(ceiling, Instant::now());
-    let (mut before, mut pause) = (Level::Calm, watch.pause(0));
-    while gauge.is_seen() {
+fn look(meter: &Meter, ceiling: u64, level_setter: &LevelSetter, ceilings: &Ceilings) {
+    let mut monitor = MemoryMonitor::new(ceiling, Instant::now());
+    let (mut before, mut pause) = (Level::Calm, monitor.pause(0));
+    while level_setter.is_seen() {
         // What cannot be read says nothing, and nobody is refused for it.
         if let Some(used) = meter.used() {
-            let level = watch.see(used, Instant::now());
-            pause = watch.pause(used);
+            let level = monitor.see(used, Instant::now());
+            pause = monitor.pause(used);
             ceilings.saw_memory(used, level as u8);
-            gauge.show(level, watch.room(used));
+            level_setter.show(level, monitor.headroom(used));
             if level != before {
                 tell(level, used, ceiling);
                 before = level;

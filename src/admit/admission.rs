@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::bound::{Bound, Place};
-use super::pressure::{Level, Pressure, Weight};
+use super::limit::{Limit, LimitGuard};
+use super::memory::{Level, Pressure, Weight};
 use crate::config::{Config, Route, RouteId, Upstream, UpstreamId};
 use crate::error::Kind;
 
@@ -16,9 +16,9 @@ const FEW: usize = 16;
 /// sides, and the first part of its answer, which no window holds back.
 const REQUEST: usize = 32 * 1024;
 
-/// How many there is room for in all. See [`Gate::new`].
+/// How many there is room for in all. See [`Admission::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct Capacity {
     /// Client connections.
     pub connections: usize,
     /// Connections beyond those that are told so; any more are closed without a word.
@@ -27,21 +27,21 @@ pub struct Room {
 
 /// What all workers share of who may come in. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Gate {
-    connections: Bound,
-    refusals: Bound,
-    streams: Bound,
-    routes: Arc<[Option<Bound>]>,
-    upstreams: Arc<[Option<Bound>]>,
+pub struct Admission {
+    connections: Limit,
+    refusals: Limit,
+    streams: Limit,
+    routes: Arc<[Option<Limit>]>,
+    upstreams: Arc<[Option<Limit>]>,
     pressure: Pressure,
-    room: Room,
+    capacity: Capacity,
 }
 
 /// A request's right to be in flight, for as long as it lives. It rides in the answer's body.
 #[derive(Debug)]
 pub struct Permit {
-    _whole: Place,
-    _route: Option<Place>,
+    _whole: LimitGuard,
+    _route: Option<LimitGuard>,
     weight: Option<Weight>,
 }
 
@@ -54,51 +54,51 @@ impl Permit {
     }
 }
 
-impl Gate {
-    /// As the configuration bounds streams, and with `room` for connections.
-    pub fn new(config: &Config, room: Room) -> Self {
-        let bound = |most: Option<usize>| most.map(Bound::new);
+impl Admission {
+    /// As the configuration bounds streams, and with `capacity` for connections.
+    pub fn new(config: &Config, capacity: Capacity) -> Self {
+        let limit = |most: Option<usize>| most.map(Limit::new);
         Self {
-            connections: Bound::new(room.connections),
-            refusals: Bound::new(room.refusals),
-            streams: Bound::new(config.limits.streams),
-            routes: config.routes.iter().map(|route| bound(route.streams)).collect(),
-            upstreams: config.upstreams.iter().map(|upstream| bound(upstream.streams)).collect(),
+            connections: Limit::new(capacity.connections),
+            refusals: Limit::new(capacity.refusals),
+            streams: Limit::new(config.limits.streams),
+            routes: config.routes.iter().map(|route| limit(route.streams)).collect(),
+            upstreams: config.upstreams.iter().map(|upstream| limit(upstream.streams)).collect(),
             pressure: Pressure::default(),
-            room,
+            capacity,
         }
     }
 
     /// One for another configuration: what is taken counts on, by the names of routes and upstreams. Of
     /// what had no bound before, only what comes from now on counts.
     #[must_use]
-    pub fn follow(&self, before: &Config, after: &Config, room: Room) -> Self {
-        let bound = |then: Option<&Option<Bound>>, most: Option<usize>| {
+    pub fn follow(&self, before: &Config, after: &Config, capacity: Capacity) -> Self {
+        let limit = |then: Option<&Option<Limit>>, most: Option<usize>| {
             let most = most?;
-            Some(then.cloned().flatten().map_or_else(|| Bound::new(most), |then| then.with(most)))
+            Some(then.cloned().flatten().map_or_else(|| Limit::new(most), |then| then.with(most)))
         };
         let route = |now: &Route| {
             let then = before.routes.iter().position(|then| then.path == now.path);
-            bound(then.and_then(|id| self.routes.get(id)), now.streams)
+            limit(then.and_then(|id| self.routes.get(id)), now.streams)
         };
         let upstream = |now: &Upstream| {
             let then = before.upstreams.iter().position(|then| then.name == now.name);
-            bound(then.and_then(|id| self.upstreams.get(id)), now.streams)
+            limit(then.and_then(|id| self.upstreams.get(id)), now.streams)
         };
         Self {
-            connections: self.connections.with(room.connections),
-            refusals: self.refusals.with(room.refusals),
+            connections: self.connections.with(capacity.connections),
+            refusals: self.refusals.with(capacity.refusals),
             streams: self.streams.with(after.limits.streams),
             routes: after.routes.iter().map(route).collect(),
             upstreams: after.upstreams.iter().map(upstream).collect(),
             pressure: self.pressure.clone(),
-            room,
+            capacity,
         }
     }
 
     /// How many connections there is room for.
-    pub fn room(&self) -> Room {
-        self.room
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
     }
 
     /// What memory allows; set from elsewhere.
@@ -107,7 +107,7 @@ impl Gate {
     }
 
     /// The bound that all workers keep toward an upstream; `None` where the operator set none.
-    pub fn upstream(&self, id: UpstreamId) -> Option<Bound> {
+    pub fn upstream(&self, id: UpstreamId) -> Option<Limit> {
         self.upstreams.get(id.0).cloned().flatten()
     }
 
@@ -115,10 +115,10 @@ impl Gate {
     ///
     /// # Errors
     /// [`Kind::TooManyConnections`], [`Kind::MemoryShort`].
-    pub fn connection(&self) -> Result<Place, Kind> {
-        let place = self.connections.enter().ok_or(Kind::TooManyConnections)?;
+    pub fn connection(&self) -> Result<LimitGuard, Kind> {
+        let limit_guard = self.connections.enter().ok_or(Kind::TooManyConnections)?;
         let short = self.pressure.level() == Level::Shut && self.connections.taken() > FEW;
-        if short { Err(Kind::MemoryShort) } else { Ok(place) }
+        if short { Err(Kind::MemoryShort) } else { Ok(limit_guard) }
     }
 
     /// No place is left for a connection.
@@ -127,7 +127,7 @@ impl Gate {
     }
 
     /// A connection that may not come in is told why, if few enough are being told.
-    pub fn refusal(&self) -> Option<Place> {
+    pub fn refusal(&self) -> Option<LimitGuard> {
         self.refusals.enter()
     }
 
@@ -155,20 +155,20 @@ impl Gate {
     /// # Errors
     /// [`Kind::RouteBusy`].
     pub fn on_route(&self, permit: Permit, route: RouteId) -> Result<Permit, Kind> {
-        let Some(Some(bound)) = self.routes.get(route.0) else { return Ok(permit) };
-        let place = bound.enter().ok_or(Kind::RouteBusy)?;
-        Ok(Permit { _route: Some(place), ..permit })
+        let Some(Some(limit)) = self.routes.get(route.0) else { return Ok(permit) };
+        let limit_guard = limit.enter().ok_or(Kind::RouteBusy)?;
+        Ok(Permit { _route: Some(limit_guard), ..permit })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::pressure;
     use super::*;
+    use crate::admit::memory;
     use crate::config::Target;
 
-    fn gate(change: impl FnOnce(&mut Config), room: Room) -> Gate {
-        Gate::new(&config(change), room)
+    fn admission(change: impl FnOnce(&mut Config), capacity: Capacity) -> Admission {
+        Admission::new(&config(change), capacity)
     }
 
     fn config(change: impl FnOnce(&mut Config)) -> Config {
@@ -190,11 +190,11 @@ mod tests {
         }
     }
 
-    const MUCH: Room = Room { connections: 1000, refusals: 1 };
+    const MUCH: Capacity = Capacity { connections: 1000, refusals: 1 };
 
     #[test]
     fn a_route_of_its_own_bound_refuses_while_others_take() {
-        let gate = gate(
+        let admission = admission(
             |config| {
                 config.routes.push(Route::new("/few", Target::Upstream(UpstreamId(0))));
                 config.routes[1].streams = Some(1);
@@ -202,12 +202,13 @@ mod tests {
             MUCH,
         );
         let (any, few) = (RouteId(0), RouteId(1));
-        let enter =
-            |route| gate.request(|| Some(0)).and_then(|permit| gate.on_route(permit, route));
+        let enter = |route| {
+            admission.request(|| Some(0)).and_then(|permit| admission.on_route(permit, route))
+        };
         let first = enter(few).unwrap();
         assert_eq!(enter(few).unwrap_err(), Kind::RouteBusy);
         assert!(enter(any).is_ok());
-        assert_eq!(gate.streams.taken(), 1, "who was refused left the whole's place too");
+        assert_eq!(admission.streams.taken(), 1, "who was refused left the whole's place too");
         drop(first);
         assert!(enter(few).is_ok());
     }
@@ -220,7 +221,7 @@ mod tests {
                 config.upstreams[0].streams = Some(most);
             }
         };
-        let old = gate(bounded(1), MUCH);
+        let old = admission(bounded(1), MUCH);
         let (before, mut after) = (config(bounded(1)), config(bounded(2)));
         // Numbers change where something comes before them; names do not.
         after.routes.insert(0, Route::new("/new", Target::Upstream(UpstreamId(0))));
@@ -241,27 +242,27 @@ mod tests {
 
     #[test]
     fn short_memory_refuses_requests_first_and_connections_later_but_never_the_first_few() {
-        let gate = gate(|_| {}, MUCH);
-        let shown = gate.pressure().gauge(1 << 30);
-        let requests: Vec<_> = (0..FEW).map(|_| gate.request(|| Some(0)).unwrap()).collect();
-        let connections: Vec<_> = (0..FEW).map(|_| gate.connection().unwrap()).collect();
-        assert!(gate.request(|| Some(0)).is_ok() && gate.connection().is_ok());
-        shown.show(Level::Shed, pressure::Room::default());
-        assert_eq!(gate.request(|| Some(0)).unwrap_err(), Kind::MemoryShort);
-        assert!(gate.connection().is_ok());
-        shown.show(Level::Shut, pressure::Room::default());
-        assert_eq!(gate.connection().unwrap_err(), Kind::MemoryShort);
+        let admission = admission(|_| {}, MUCH);
+        let shown = admission.pressure().level_setter(1 << 30);
+        let requests: Vec<_> = (0..FEW).map(|_| admission.request(|| Some(0)).unwrap()).collect();
+        let connections: Vec<_> = (0..FEW).map(|_| admission.connection().unwrap()).collect();
+        assert!(admission.request(|| Some(0)).is_ok() && admission.connection().is_ok());
+        shown.show(Level::Shed, memory::Headroom::default());
+        assert_eq!(admission.request(|| Some(0)).unwrap_err(), Kind::MemoryShort);
+        assert!(admission.connection().is_ok());
+        shown.show(Level::Shut, memory::Headroom::default());
+        assert_eq!(admission.connection().unwrap_err(), Kind::MemoryShort);
         drop((requests, connections));
-        assert!(gate.request(|| Some(0)).is_ok() && gate.connection().is_ok());
+        assert!(admission.request(|| Some(0)).is_ok() && admission.connection().is_ok());
     }
 
     #[test]
     fn between_two_looks_no_more_come_in_than_there_was_room_for_heads_included() {
-        let gate = gate(|_| {}, MUCH);
-        let shown = gate.pressure().gauge(1 << 30);
-        let room = 40 * REQUEST as u64;
-        shown.show(Level::Calm, pressure::Room { requests: room, ..Default::default() });
-        let enter = |head: usize| gate.request(|| Some(head));
+        let admission = admission(|_| {}, MUCH);
+        let shown = admission.pressure().level_setter(1 << 30);
+        let capacity = 40 * REQUEST as u64;
+        shown.show(Level::Calm, memory::Headroom { requests: capacity, ..Default::default() });
+        let enter = |head: usize| admission.request(|| Some(head));
         let light: Vec<_> = (0..30).map(|_| enter(0).unwrap()).collect();
         assert_eq!(enter(11 * REQUEST).unwrap_err(), Kind::MemoryShort);
         assert!(enter(5 * REQUEST).is_ok(), "and it went at once: it takes no room");
@@ -274,9 +275,9 @@ mod tests {
 
     #[test]
     fn no_more_are_told_than_there_is_room_to_tell() {
-        let gate = gate(|_| {}, Room { connections: 0, refusals: 1 });
-        assert_eq!(gate.connection().unwrap_err(), Kind::TooManyConnections);
-        let _told = gate.refusal().unwrap();
-        assert!(gate.refusal().is_none());
+        let admission = admission(|_| {}, Capacity { connections: 0, refusals: 1 });
+        assert_eq!(admission.connection().unwrap_err(), Kind::TooManyConnections);
+        let _told = admission.refusal().unwrap();
+        assert!(admission.refusal().is_none());
     }
 }

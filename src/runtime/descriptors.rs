@@ -3,7 +3,7 @@
 //! Clients must not be able to take them all: one that is let in and cannot be connected upstream is worse
 //! off than one that is told to come back.
 
-use crate::admit::Room;
+use crate::admit::Capacity;
 use crate::config::{Config, Protocol, Scheme, Upstream};
 
 /// Standard streams, the access log, resolver sockets, files that are read now and then.
@@ -24,17 +24,17 @@ const MOST_ADMIN: u64 = 128;
 const MOST_REFUSALS: u64 = 64;
 
 /// What `descriptors` allow of what the operator asked for, and says so where it is less.
-pub(super) fn room(config: &Config, descriptors: u64) -> Room {
-    let room = divide(config, descriptors);
-    if room.connections < config.limits.connections {
+pub(super) fn capacity(config: &Config, descriptors: u64) -> Capacity {
+    let capacity = divide(config, descriptors);
+    if capacity.connections < config.limits.connections {
         tracing::warn!(
             descriptors,
             wanted = config.limits.connections,
-            connections = room.connections,
+            connections = capacity.connections,
             "fewer client connections than limits.connections: raise the limit on open files (ulimit -n)"
         );
     }
-    room
+    capacity
 }
 
 /// Admin connections at once.
@@ -44,7 +44,7 @@ pub(super) fn admin_room(descriptors: u64) -> usize {
 
 /// What is needed whatever comes is put aside; the rest is divided between clients and the upstream
 /// connections that they make necessary.
-fn divide(config: &Config, descriptors: u64) -> Room {
+fn divide(config: &Config, descriptors: u64) -> Capacity {
     let workers = config.workers.get() as u64;
     let listeners = config.listen.len() as u64 * workers;
     // Twice: a connection that is replaced drains beside the one that replaced it.
@@ -56,7 +56,10 @@ fn divide(config: &Config, descriptors: u64) -> Room {
     let per = config.upstreams.iter().map(streams_per_descriptor).min().unwrap_or(1);
     let clients = (u128::from(rest) * u128::from(per) / u128::from(per + 1)).max(1);
     let connections = usize::try_from(clients).unwrap_or(usize::MAX);
-    Room { connections: config.limits.connections.min(connections), refusals: refusals as usize }
+    Capacity {
+        connections: config.limits.connections.min(connections),
+        refusals: refusals as usize,
+    }
 }
 
 /// Requests that one descriptor toward the upstream can be expected to carry. What ALPN will agree on is
@@ -85,17 +88,17 @@ mod tests {
 
     #[test]
     fn an_upstream_of_one_stream_per_connection_gets_half() {
-        let room = divide(&config("http://127.0.0.1:1"), 256);
+        let capacity = divide(&config("http://127.0.0.1:1"), 256);
         let rest = 256 - (16 + 8 + 1 + 4 + 4);
-        assert_eq!(room.refusals, rest / 16);
-        assert_eq!(room.connections, (rest - rest / 16) / 2);
+        assert_eq!(capacity.refusals, rest / 16);
+        assert_eq!(capacity.connections, (rest - rest / 16) / 2);
     }
 
     #[test]
     fn one_that_carries_many_streams_leaves_nearly_all_to_clients() {
-        let room = divide(&config("https://a.test"), 20_000);
-        assert!((19_000..20_000).contains(&room.connections), "{room:?}");
-        assert_eq!(room.refusals, 64);
+        let capacity = divide(&config("https://a.test"), 20_000);
+        assert!((19_000..20_000).contains(&capacity.connections), "{capacity:?}");
+        assert_eq!(capacity.refusals, 64);
     }
 
     #[test]
@@ -107,6 +110,6 @@ mod tests {
     fn somebody_is_let_in_and_somebody_told_however_few_there_are() {
         let mut config = config("https://a.test");
         config.workers = NonZeroUsize::new(64).unwrap();
-        assert_eq!(divide(&config, 64), Room { connections: 1, refusals: 1 });
+        assert_eq!(divide(&config, 64), Capacity { connections: 1, refusals: 1 });
     }
 }

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A bound on something that all workers share. Clones share the places.
 #[derive(Debug, Clone)]
-pub struct Bound {
+pub struct Limit {
     taken: Arc<AtomicUsize>,
     most: usize,
 }
 
-/// A place under a [`Bound`], for as long as it lives.
+/// A place under a [`Limit`], for as long as it lives.
 #[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
+pub struct LimitGuard(Arc<AtomicUsize>);
 
-impl Bound {
+impl Limit {
     /// At most `most` at once.
     pub fn new(most: usize) -> Self {
         Self { taken: Arc::default(), most }
@@ -27,11 +27,11 @@ impl Bound {
     }
 
     /// A place, if one is free.
-    pub fn enter(&self) -> Option<Place> {
+    pub fn enter(&self) -> Option<LimitGuard> {
         // The count alone is exchanged, no other memory: relaxed is enough.
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.taken));
-        (before < self.most).then_some(place)
+        let limit_guard = LimitGuard(Arc::clone(&self.taken));
+        (before < self.most).then_some(limit_guard)
     }
 
     /// No place is free.
@@ -45,7 +45,7 @@ impl Bound {
     }
 }
 
-impl Drop for Place {
+impl Drop for LimitGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -57,18 +57,18 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_owner_lets_go() {
-        let bound = Bound::new(1);
-        let first = bound.enter();
+        let limit = Limit::new(1);
+        let first = limit.enter();
         assert!(first.is_some());
-        assert!(bound.enter().is_none(), "and the refusal takes no place");
-        assert_eq!(bound.taken(), 1);
+        assert!(limit.enter().is_none(), "and the refusal takes no place");
+        assert_eq!(limit.taken(), 1);
         drop(first);
-        assert!(bound.enter().is_some());
+        assert!(limit.enter().is_some());
     }
 
     #[test]
     fn what_was_taken_under_the_old_bound_counts_under_the_new_one() {
-        let old = Bound::new(1);
+        let old = Limit::new(1);
         let _taken = old.enter();
         assert!(old.with(1).enter().is_none());
         assert!(old.with(2).enter().is_some());
@@ -76,8 +76,8 @@ mod tests {
 
     #[test]
     fn clones_share_the_places() {
-        let bound = Bound::new(1);
-        let _first = bound.clone().enter();
-        assert!(bound.enter().is_none());
+        let limit = Limit::new(1);
+        let _first = limit.clone().enter();
+        assert!(limit.enter().is_none());
     }
 }

@@ -61,7 +61,7 @@ pub enum Level {
 
 /// What may be taken until the next look, in bytes. Both together stay under the ceiling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Room {
+pub struct Headroom {
     /// By requests that come in.
     pub requests: u64,
     /// For peers who do not take it, in all workers together.
@@ -77,19 +77,19 @@ pub struct Room {
 pub struct Over {
     /// So much, in all workers together.
     pub bytes: u64,
-    /// See [`Room::urgent`].
+    /// See [`Headroom::urgent`].
     pub urgent: bool,
 }
 
 /// Decides the level from one look after the other.
 #[derive(Debug)]
-pub struct Watch {
+pub struct MemoryMonitor {
     ceiling: u64,
     level: Level,
     since: Instant,
 }
 
-impl Watch {
+impl MemoryMonitor {
     /// Calm at first, under a ceiling in bytes.
     pub fn new(ceiling: u64, now: Instant) -> Self {
         Self { ceiling, level: Level::Calm, since: now }
@@ -114,11 +114,11 @@ impl Watch {
 
     /// What may be taken after a look that showed `used` bytes. Half of what is left is for requests, since
     /// both may be taken at once, and a quarter for what is held, which pins parts that nobody counts.
-    pub fn room(&self, used: u64) -> Room {
+    pub fn headroom(&self, used: u64) -> Headroom {
         let until = |per_cent: u64| self.ceiling / 100 * per_cent;
         // Those who do not read give way until requests come in again.
         let calm = if self.level == Level::Calm { u64::MAX } else { until(SHED_FROM - BACK) };
-        Room {
+        Headroom {
             requests: until(SHED_FROM).saturating_sub(used) / 2,
             held: until(HOLD_UNTIL).saturating_sub(used) / 4,
             over: used.saturating_sub(calm),
@@ -139,7 +139,7 @@ pub struct Pressure(Arc<Shown>);
 
 /// The end that sets it, for as long as anybody looks.
 #[derive(Debug)]
-pub struct Gauge(Weak<Shown>);
+pub struct LevelSetter(Weak<Shown>);
 
 #[derive(Debug)]
 struct Shown {
@@ -264,13 +264,13 @@ impl Pressure {
     }
 
     /// The other end, which looks at memory with this ceiling in bytes.
-    pub fn gauge(&self, ceiling: u64) -> Gauge {
+    pub fn level_setter(&self, ceiling: u64) -> LevelSetter {
         self.0.ceiling.store(ceiling, Ordering::Relaxed);
-        Gauge(Arc::downgrade(&self.0))
+        LevelSetter(Arc::downgrade(&self.0))
     }
 }
 
-impl Gauge {
+impl LevelSetter {
     /// Somebody still looks at what is shown.
     pub fn is_seen(&self) -> bool {
         self.0.strong_count() > 0
@@ -278,19 +278,19 @@ impl Gauge {
 
     /// Shows what a look found. Of the room for requests, those have their part first that are in and have
     /// no answer yet.
-    pub fn show(&self, level: Level, room: Room) {
+    pub fn show(&self, level: Level, headroom: Headroom) {
         let Some(seen) = self.0.upgrade() else { return };
         seen.level.store(level as u8, Ordering::Relaxed);
         let to_come = seen.unanswered.load(Ordering::Relaxed).saturating_mul(STILL_TO_COME / 2);
-        let requests = room.requests.saturating_sub(to_come);
+        let requests = headroom.requests.saturating_sub(to_come);
         let most = seen.weight.load(Ordering::Relaxed).saturating_add(requests);
         seen.most.store(most, Ordering::Relaxed);
-        let look = Look(seen.look.load(Ordering::Relaxed)).after(room.held);
+        let look = Look(seen.look.load(Ordering::Relaxed)).after(headroom.held);
         seen.look.store(look.0, Ordering::Relaxed);
         // Those who do not read give way to those who are refused, also while memory itself is not short.
         let refused = seen.refused.swap(false, Ordering::Relaxed);
         let give_way = if refused { seen.ceiling.load(Ordering::Relaxed) / GIVES_WAY } else { 0 };
-        let over = Over { bytes: room.over.max(give_way), urgent: room.urgent };
+        let over = Over { bytes: headroom.over.max(give_way), urgent: headroom.urgent };
         if over.bytes > 0 {
             seen.over.send_replace(over);
         }
@@ -310,55 +310,62 @@ mod tests {
     #[test]
     fn it_rises_at_once_and_through_both_marks() {
         let start = Instant::now();
-        let mut watch = Watch::new(CEILING, start);
-        assert_eq!(watch.see(749, start), Level::Calm);
-        assert_eq!(watch.see(750, start), Level::Shed);
-        assert_eq!(watch.see(900, start), Level::Shut);
-        assert_eq!(Watch::new(CEILING, start).see(2000, start), Level::Shut);
+        let mut monitor = MemoryMonitor::new(CEILING, start);
+        assert_eq!(monitor.see(749, start), Level::Calm);
+        assert_eq!(monitor.see(750, start), Level::Shed);
+        assert_eq!(monitor.see(900, start), Level::Shut);
+        assert_eq!(MemoryMonitor::new(CEILING, start).see(2000, start), Level::Shut);
     }
 
     #[test]
     fn it_falls_under_a_lower_mark_and_not_before_a_second_is_over() {
         let start = Instant::now();
-        let mut watch = Watch::new(CEILING, start);
-        assert_eq!(watch.see(760, start), Level::Shed);
-        assert_eq!(watch.see(600, after(999, start)), Level::Shed, "too early");
-        assert_eq!(watch.see(701, after(2000, start)), Level::Shed, "not low enough");
-        assert_eq!(watch.see(699, after(2000, start)), Level::Calm);
+        let mut monitor = MemoryMonitor::new(CEILING, start);
+        assert_eq!(monitor.see(760, start), Level::Shed);
+        assert_eq!(monitor.see(600, after(999, start)), Level::Shed, "too early");
+        assert_eq!(monitor.see(701, after(2000, start)), Level::Shed, "not low enough");
+        assert_eq!(monitor.see(699, after(2000, start)), Level::Calm);
     }
 
     #[test]
     fn it_falls_step_by_step_or_all_the_way_as_memory_does() {
         let start = Instant::now();
-        let mut watch = Watch::new(CEILING, start);
-        watch.see(990, start);
-        assert_eq!(watch.see(780, after(1000, start)), Level::Shed);
+        let mut monitor = MemoryMonitor::new(CEILING, start);
+        monitor.see(990, start);
+        assert_eq!(monitor.see(780, after(1000, start)), Level::Shed);
         assert_eq!(
-            watch.see(100, after(1500, start)),
+            monitor.see(100, after(1500, start)),
             Level::Shed,
             "this level is half a second old"
         );
-        assert_eq!(watch.see(100, after(2000, start)), Level::Calm);
-        watch.see(990, after(2000, start));
-        assert_eq!(watch.see(100, after(3000, start)), Level::Calm);
+        assert_eq!(monitor.see(100, after(2000, start)), Level::Calm);
+        monitor.see(990, after(2000, start));
+        assert_eq!(monitor.see(100, after(3000, start)), Level::Calm);
     }
 
     #[test]
     fn what_one_look_hands_out_stays_under_the_ceiling_and_says_what_is_too_much() {
         for used in (0..=CEILING).step_by(10) {
-            let mut watch = Watch::new(CEILING, Instant::now());
-            watch.see(used, Instant::now());
-            let room = watch.room(used);
-            assert!(used + room.requests + room.held <= CEILING.max(used), "{used}: {room:?}");
-            assert_eq!(room.over, if used < 750 { 0 } else { used - 700 });
-            assert_eq!((room.requests == 0, room.held == 0), (used >= 749, used >= 697), "{used}");
+            let mut monitor = MemoryMonitor::new(CEILING, Instant::now());
+            monitor.see(used, Instant::now());
+            let headroom = monitor.headroom(used);
+            assert!(
+                used + headroom.requests + headroom.held <= CEILING.max(used),
+                "{used}: {headroom:?}"
+            );
+            assert_eq!(headroom.over, if used < 750 { 0 } else { used - 700 });
+            assert_eq!(
+                (headroom.requests == 0, headroom.held == 0),
+                (used >= 749, used >= 697),
+                "{used}"
+            );
         }
     }
 
     #[test]
     fn the_nearer_the_ceiling_the_sooner_the_next_look() {
-        let watch = Watch::new(1 << 30, Instant::now());
-        let pauses = [0, 700 << 20, 740 << 20, 900 << 20].map(|used| watch.pause(used));
+        let monitor = MemoryMonitor::new(1 << 30, Instant::now());
+        let pauses = [0, 700 << 20, 740 << 20, 900 << 20].map(|used| monitor.pause(used));
         assert!(pauses.is_sorted_by(|far, near| far > near), "{pauses:?}");
         assert_eq!((pauses[0], pauses[3]), (LATEST, SOONEST));
     }
@@ -366,43 +373,43 @@ mod tests {
     #[test]
     fn whoever_looks_sees_what_was_shown_and_nobody_shows_to_nobody() {
         let pressure = Pressure::default();
-        let gauge = pressure.gauge(CEILING);
+        let level_setter = pressure.level_setter(CEILING);
         assert_eq!(pressure.level(), Level::Calm);
         assert!(!pressure.look().is_one() && !pressure.is_short());
-        let room = Room { requests: 100, held: 70, over: 0, urgent: false };
-        gauge.show(Level::Shut, room);
+        let headroom = Headroom { requests: 100, held: 70, over: 0, urgent: false };
+        level_setter.show(Level::Shut, headroom);
         assert_eq!(pressure.clone().level(), Level::Shut);
         let first = pressure.look();
         assert!(first.is_one() && first.held() == 70);
-        gauge.show(Level::Shut, room);
+        level_setter.show(Level::Shut, headroom);
         assert_ne!(pressure.look(), first, "another look, although it found the same");
-        assert!(gauge.is_seen());
+        assert!(level_setter.is_seen());
         drop(pressure);
-        assert!(!gauge.is_seen());
+        assert!(!level_setter.is_seen());
     }
 
     #[test]
     fn requests_weigh_until_they_end_and_each_look_gives_room_anew() {
         let pressure = Pressure::default();
-        let gauge = pressure.gauge(CEILING);
+        let level_setter = pressure.level_setter(CEILING);
         assert!(!pressure.weigh(1 << 50).1, "no bound where nobody looks");
-        let room = Room { requests: 100, held: 0, over: 0, urgent: false };
-        gauge.show(Level::Calm, room);
+        let headroom = Headroom { requests: 100, held: 0, over: 0, urgent: false };
+        level_setter.show(Level::Calm, headroom);
         let (mut first, much) = pressure.weigh(60);
         assert!(!much && !pressure.is_short());
         let (second, much) = pressure.weigh(60);
         assert!(much && pressure.is_short());
         drop(second);
         assert!(!pressure.is_short());
-        gauge.show(Level::Calm, room);
+        level_setter.show(Level::Calm, headroom);
         assert!(pressure.weigh(1).1, "what the first may still take is measured by nobody");
         first.answered();
-        gauge.show(Level::Calm, room);
+        level_setter.show(Level::Calm, headroom);
         assert!(!pressure.weigh(100).1, "what it took is measured by now");
         drop(first);
-        gauge.show(Level::Calm, Room { requests: STILL_TO_COME, ..room });
+        level_setter.show(Level::Calm, Headroom { requests: STILL_TO_COME, ..headroom });
         let (_waits, _) = pressure.weigh(1);
-        gauge.show(Level::Calm, Room { requests: STILL_TO_COME, ..room });
+        level_setter.show(Level::Calm, Headroom { requests: STILL_TO_COME, ..headroom });
         assert!(!pressure.weigh(STILL_TO_COME / 2).1 && pressure.weigh(STILL_TO_COME).1);
     }
 }
