@@ -16,7 +16,7 @@ use crate::config::UpstreamId;
 use crate::error::{Error, Kind};
 use crate::record::{FailoverReason, Prevented, Record};
 use crate::relay::{Answer, Attempt, Clocks, Upload};
-use crate::route::{Group, Match, Way, after_answer, after_failure, asked_pause};
+use crate::route::{Group, Match, Selection, after_answer, after_failure, retry_after};
 use crate::upstream::HeadScan;
 
 /// A request on its way, as whoever is asked needs it.
@@ -75,8 +75,8 @@ impl Proxy {
     /// that. Whoever is asked gets a head made for it alone and the whole body from its beginning.
     pub(super) async fn failover(&self, context: &RequestContext<'_>) -> Result<Answered, Error> {
         let (group, record) = (context.group, context.record);
-        let mut way = group.set_out(&context.head.headers);
-        let Some(mut at) = self.next(&mut way, group) else {
+        let mut selection = group.select(&context.head.headers);
+        let Some(mut at) = self.next(&mut selection, group) else {
             record.on_route(context.route.route.0);
             return Err(Kind::AllEjected.into());
         };
@@ -88,12 +88,12 @@ impl Proxy {
             let hedge_result = match hedging {
                 None => HedgeResult::alone(self.attempt(context, at).await),
                 // Boxed, so that those who do not hedge have no room for it.
-                Some(hedging) => Box::pin(self.hedge(context, at, &mut way, hedging)).await,
+                Some(hedging) => Box::pin(self.hedge(context, at, &mut selection, hedging)).await,
             };
             if hedge_result.hedged {
                 hedging = None; // once for each request
             }
-            let weighed = self.decide(hedge_result, &mut way, &mut passed, context);
+            let weighed = self.decide(hedge_result, &mut selection, &mut passed, context);
             let NextAttempt { reason, to, when } = match weighed {
                 ControlFlow::Break(over) => return over,
                 ControlFlow::Continue(next_attempt) => next_attempt,
@@ -115,11 +115,11 @@ impl Proxy {
     fn decide(
         &self,
         hedge_result: HedgeResult,
-        way: &mut Way<'_>,
+        selection: &mut Selection<'_>,
         passed: &mut Option<Box<Answered>>,
         context: &RequestContext<'_>,
     ) -> ControlFlow<Result<Answered, Error>, NextAttempt> {
-        let next = self.next_attempt(&hedge_result, way, passed.is_some(), context);
+        let next = self.next_attempt(&hedge_result, selection, passed.is_some(), context);
         let by_group = context.group.is_named;
         let reached = |Attempted { at, result, .. }: Attempted| {
             let clocks = self.clocks(context, at);
@@ -183,8 +183,8 @@ impl HedgeResult {
 }
 
 impl Proxy {
-    fn next(&self, way: &mut Way<'_>, group: &Group) -> Option<UpstreamId> {
-        way.next(self.allowed(group), |id| self.upstreams[id.0].pool.load())
+    fn next(&self, selection: &mut Selection<'_>, group: &Group) -> Option<UpstreamId> {
+        selection.next(self.allowed(group), |id| self.upstreams[id.0].pool.load())
     }
 
     fn allowed(&self, group: &Group) -> impl Fn(UpstreamId) -> bool {
@@ -199,33 +199,34 @@ impl Proxy {
     fn next_attempt(
         &self,
         hedge_result: &HedgeResult,
-        way: &mut Way<'_>,
+        selection: &mut Selection<'_>,
         answered: bool,
         context: &RequestContext<'_>,
     ) -> Option<NextAttempt> {
         for attempted in hedge_result.each() {
             attempted.leads_on?;
             if let Ok(answer) = &attempted.result
-                && let Some(pause) = asked_pause(&answer.head.headers, SystemTime::now())
+                && let Some(pause) = retry_after(&answer.head.headers, SystemTime::now())
             {
-                way.rest(attempted.at, Instant::now() + pause);
+                selection.rest(attempted.at, Instant::now() + pause);
             }
         }
         let reason = hedge_result.last.leads_on?;
         let final_word = answered || hedge_result.answered() || hedge_result.lacked_room();
-        let next = self.next(way, context.group);
+        let next = self.next(selection, context.group);
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
-        let next = match next.or_else(|| if final_word { None } else { way.last_resort(load) }) {
-            Some(to) => Ok(Some(NextAttempt { reason, to, when: None })),
-            None => {
-                way.again(self.allowed(context.group), Instant::now(), context.until).map(|when| {
-                    when.and_then(|when| {
-                        let to = self.next(way, context.group)?;
-                        Some(NextAttempt { reason, to, when: Some(when) })
-                    })
-                })
-            }
-        };
+        let next =
+            match next.or_else(|| if final_word { None } else { selection.last_resort(load) }) {
+                Some(to) => Ok(Some(NextAttempt { reason, to, when: None })),
+                None => selection
+                    .again(self.allowed(context.group), Instant::now(), context.until)
+                    .map(|when| {
+                        when.and_then(|when| {
+                            let to = self.next(selection, context.group)?;
+                            Some(NextAttempt { reason, to, when: Some(when) })
+                        })
+                    }),
+            };
         let why = match next {
             Ok(Some(next)) if context.upload.borrow_mut().rewind() => return Some(next),
             Ok(Some(_)) => Prevented::Body,

@@ -13,7 +13,7 @@ use super::attempts::{Attempted, HedgeResult, RequestContext};
 use crate::config::UpstreamId;
 use crate::record::{FailoverReason, Hedge, Prevented};
 use crate::relay::{Deadline, Upload};
-use crate::route::{Hedging, Way, name_of};
+use crate::route::{Hedging, Selection, name_of};
 
 /// Which of two was done, and with what.
 enum Done {
@@ -35,7 +35,7 @@ impl Proxy {
         &self,
         context: &RequestContext<'_>,
         first: UpstreamId,
-        way: &mut Way<'_>,
+        selection: &mut Selection<'_>,
         hedging: &Hedging,
     ) -> HedgeResult {
         let began = Instant::now();
@@ -52,7 +52,7 @@ impl Proxy {
             saw(hedging, &attempted, since());
             return HedgeResult::alone(attempted);
         }
-        let Some(second) = self.second(context, way, hedging, began.elapsed()).await else {
+        let Some(second) = self.second(context, selection, hedging, began.elapsed()).await else {
             let attempted = first.await;
             saw(hedging, &attempted, since());
             return HedgeResult::alone(attempted);
@@ -103,14 +103,14 @@ impl Proxy {
     async fn second(
         &self,
         context: &RequestContext<'_>,
-        way: &mut Way<'_>,
+        selection: &mut Selection<'_>,
         hedging: &Hedging,
         after: Duration,
     ) -> Option<Second> {
         // Not one on trial either: overtaken, it would have proved nothing.
         let well = |id: UpstreamId| self.allows(id) && !self.upstreams[id.0].ward.is_ejected();
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
-        let beside = way.beside(well, load)?;
+        let beside = selection.hedge_target(well, load)?;
         if !context.head.headers.contains_key(EXPECT) {
             // It may not have been read because the first one does not take it. A client that waits to be
             // told to send its body would be told by this.
@@ -127,7 +127,7 @@ impl Proxy {
             context.record.attempt_prevented(Prevented::HedgeBudget);
             return None;
         }
-        let at = way.take_beside(beside);
+        let at = selection.take_hedge_target(beside);
         Some(Second { at, upload, hedge: Hedge::send(context.record, at.0, after) })
     }
 }

@@ -2,21 +2,21 @@
 //!
 //! `Table`: the longest prefix that matches on a segment boundary. `group`: one request's way through
 //! the members of what its route leads to. `pick`: the choice itself, `failover`: whether a failure leads
-//! to another choice, `pause` and `budget`: when and how often the same ones are asked again, `hedge`: when
+//! to another choice, `retry_after` and `budget`: when and how often the same ones are asked again, `hedge`: when
 //! another is asked beside one that is late; all of them pure.
 
 mod budget;
-mod climb;
 mod failover;
 mod group;
 mod hedge;
-mod pause;
 mod pick;
+mod retry_after;
+mod traversal;
 
 pub use failover::{after_answer, after_failure, name_of};
-pub use group::{Beside, Group, Groups, Way};
+pub use group::{Group, Groups, HedgeTarget, Selection};
 pub use hedge::Hedging;
-pub use pause::asked_pause;
+pub use retry_after::retry_after;
 
 use crate::config::{Route, RouteId, Target};
 use crate::error::Kind;
@@ -76,7 +76,7 @@ impl Table {
     pub fn lookup(&self, path: &str) -> Result<Match<'_>, Kind> {
         let mut lost = Kind::NoRoute;
         for rule in self.rules.iter().filter(|rule| rule.begins(path)) {
-            if !climb::climbs(&path[rule.prefix.len()..]) {
+            if !traversal::climbs(&path[rule.prefix.len()..]) {
                 return Ok(Match { route: rule.id, target: rule.target, prefix: &rule.prefix });
             }
             lost = CLIMBS;

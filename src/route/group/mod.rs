@@ -1,8 +1,8 @@
 //! What a route leads to, as a worker needs it.
 
-mod way;
+mod selection;
 
-pub use way::{Beside, Way};
+pub use selection::{HedgeTarget, Selection};
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -116,7 +116,7 @@ impl Group {
     }
 
     /// A request sets out, with these headers.
-    pub fn set_out(&self, headers: &HeaderMap) -> Way<'_> {
+    pub fn select(&self, headers: &HeaderMap) -> Selection<'_> {
         let sticks = match &self.pick {
             Pick::Sticky(header) => headers.get(header),
             Pick::Weighted | Pick::LeastLoaded => None,
@@ -132,7 +132,7 @@ impl Group {
         if let Some(hedging) = &self.hedging {
             hedging.earn();
         }
-        Way::new(self, by, point)
+        Selection::new(self, by, point)
     }
 
     /// The other members.

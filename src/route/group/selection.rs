@@ -11,7 +11,7 @@ use crate::upstream::backoff;
 /// One request's way through a group: each member is asked once, and then, if the operator wants it,
 /// each again after a pause.
 #[derive(Debug)]
-pub struct Way<'g> {
+pub struct Selection<'g> {
     group: &'g Group,
     by: By,
     point: u64,
@@ -25,17 +25,17 @@ pub struct Way<'g> {
 
 /// A member that could be asked beside another.
 #[derive(Debug, Clone, Copy)]
-pub struct Beside(usize);
+pub struct HedgeTarget(usize);
 
-impl<'g> Way<'g> {
+impl<'g> Selection<'g> {
     /// From a member that `by` and `point` say on to the others.
     pub(super) fn new(group: &'g Group, by: By, point: u64) -> Self {
         Self { group, by, point, out: 0, round: 0, resting: Vec::new() }
     }
 }
 
-impl Way<'_> {
-    /// Who is to be asked next. `load` counts what an upstream has under way; who is not `allowed` is left
+impl Selection<'_> {
+    /// Who is to be asked next. `load` counts what an upstream has under selection; who is not `allowed` is left
     /// out, unless nobody is and the operator wants them asked all the same.
     pub fn next(
         &mut self,
@@ -56,18 +56,18 @@ impl Way<'_> {
         Some(self.take(nth))
     }
 
-    /// Who could be asked beside the one that is asked now: as [`Way::next`], but nobody that is not
+    /// Who could be asked beside the one that is asked now: as [`Selection::next`], but nobody that is not
     /// `allowed`, and nobody is taken yet.
-    pub fn beside(
+    pub fn hedge_target(
         &self,
         allowed: impl Fn(UpstreamId) -> bool,
         load: impl Fn(UpstreamId) -> u64,
-    ) -> Option<Beside> {
-        self.choose(self.group.not_allowed(allowed), load).map(Beside)
+    ) -> Option<HedgeTarget> {
+        self.choose(self.group.not_allowed(allowed), load).map(HedgeTarget)
     }
 
     /// That one is asked.
-    pub fn take_beside(&mut self, Beside(nth): Beside) -> UpstreamId {
+    pub fn take_hedge_target(&mut self, HedgeTarget(nth): HedgeTarget) -> UpstreamId {
         self.take(nth)
     }
 
@@ -170,9 +170,9 @@ mod tests {
         Group::new(&group, 0, |id| ["a", "b", "c"][id.0])
     }
 
-    fn way(group: &Group, headers: &HeaderMap) -> Vec<usize> {
-        let mut way = group.set_out(headers);
-        std::iter::from_fn(|| way.next(|_| true, |_| 0)).map(|id| id.0).collect()
+    fn selection(group: &Group, headers: &HeaderMap) -> Vec<usize> {
+        let mut selection = group.select(headers);
+        std::iter::from_fn(|| selection.next(|_| true, |_| 0)).map(|id| id.0).collect()
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
         for pick in [Pick::Weighted, Pick::LeastLoaded, Pick::Sticky(header)] {
             let group = group(pick, &[5, 1, 1]);
             for _ in 0..100 {
-                let mut all = way(&group, &HeaderMap::new());
+                let mut all = selection(&group, &HeaderMap::new());
                 all.sort_unstable();
                 assert_eq!(all, [0, 1, 2]);
             }
@@ -191,8 +191,9 @@ mod tests {
     #[test]
     fn who_comes_second_is_by_weight_too() {
         let group = group(Pick::Weighted, &[8, 1, 1]);
-        let ways = (0..2_000).map(|_| way(&group, &HeaderMap::new()));
-        let seconds: Vec<_> = ways.filter(|way| way[0] == 0).map(|way| way[1]).collect();
+        let ways = (0..2_000).map(|_| selection(&group, &HeaderMap::new()));
+        let seconds: Vec<_> =
+            ways.filter(|selection| selection[0] == 0).map(|selection| selection[1]).collect();
         let ones = seconds.iter().filter(|second| **second == 1).count();
         assert!(
             ones.abs_diff(seconds.len() / 2) < seconds.len() / 10,
@@ -207,7 +208,7 @@ mod tests {
         let way_of = |session: u32| {
             let mut headers = HeaderMap::new();
             headers.insert("x-session", HeaderValue::from(session));
-            way(&group, &headers)
+            selection(&group, &headers)
         };
         let firsts: Vec<_> = (0..60).map(|session| way_of(session)[0]).collect();
         assert!((0..60).all(|session| way_of(session) == way_of(session)));
@@ -222,14 +223,17 @@ mod tests {
         let mut group = group(Pick::Weighted, &[1, 1, 1]);
         group.when_all_ejected = WhenEjected::Ask;
         let nobody = HeaderMap::new();
-        let mut way = group.set_out(&nobody);
-        let first = way.next(|_| true, |_| 0).unwrap();
-        assert!(way.beside(|_| false, |_| 0).is_none(), "though it is asked when all are out");
-        let beside = way.beside(|_| true, |_| 0).unwrap();
-        let second = way.take_beside(beside);
-        let third = way.next(|_| true, |_| 0).unwrap();
+        let mut selection = group.select(&nobody);
+        let first = selection.next(|_| true, |_| 0).unwrap();
+        assert!(
+            selection.hedge_target(|_| false, |_| 0).is_none(),
+            "though it is asked when all are out"
+        );
+        let beside = selection.hedge_target(|_| true, |_| 0).unwrap();
+        let second = selection.take_hedge_target(beside);
+        let third = selection.next(|_| true, |_| 0).unwrap();
         assert!(second != first && third != first && third != second);
-        assert!(way.beside(|_| true, |_| 0).is_none());
+        assert!(selection.hedge_target(|_| true, |_| 0).is_none());
     }
 
     const TWICE: Retry = Retry {
@@ -240,11 +244,11 @@ mod tests {
     };
 
     /// One round: who was asked, each of whom then wants a rest of so many seconds from `start`.
-    fn round(way: &mut Way<'_>, start: Instant, rests: [u64; 2]) -> Vec<usize> {
+    fn round(selection: &mut Selection<'_>, start: Instant, rests: [u64; 2]) -> Vec<usize> {
         let mut asked = Vec::new();
-        while let Some(id) = way.next(|_| true, |_| 0) {
+        while let Some(id) = selection.next(|_| true, |_| 0) {
             asked.push(id.0);
-            way.rest(id, start + Duration::from_secs(rests[id.0]));
+            selection.rest(id, start + Duration::from_secs(rests[id.0]));
         }
         asked.sort_unstable();
         asked
@@ -253,26 +257,26 @@ mod tests {
     #[test]
     fn all_are_asked_again_after_a_pause_as_often_as_the_operator_wants() {
         let group = retrying(Pick::Weighted, &[1, 1], TWICE);
-        let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
+        let (mut selection, now) = (group.select(&HeaderMap::new()), Instant::now());
         for most in [100, 200] {
-            assert_eq!(round(&mut way, now, [0, 0]), [0, 1]);
-            let at = way.again(|_| true, now, None).unwrap().unwrap();
+            assert_eq!(round(&mut selection, now, [0, 0]), [0, 1]);
+            let at = selection.again(|_| true, now, None).unwrap().unwrap();
             assert!(at >= now && at <= now + Duration::from_millis(most));
         }
-        assert_eq!(round(&mut way, now, [0, 0]), [0, 1]);
-        assert_eq!(way.again(|_| true, now, None), Ok(None));
+        assert_eq!(round(&mut selection, now, [0, 0]), [0, 1]);
+        assert_eq!(selection.again(|_| true, now, None), Ok(None));
     }
 
     #[test]
     fn who_wants_to_rest_is_left_alone_until_then() {
         let group = retrying(Pick::Weighted, &[1, 1], TWICE);
-        let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
-        round(&mut way, now, [1, 7]);
-        assert_eq!(way.again(|_| true, now, None), Ok(Some(now + Duration::from_secs(1))));
-        assert_eq!(round(&mut way, now, [8, 0]), [0], "the other still rests");
+        let (mut selection, now) = (group.select(&HeaderMap::new()), Instant::now());
+        round(&mut selection, now, [1, 7]);
+        assert_eq!(selection.again(|_| true, now, None), Ok(Some(now + Duration::from_secs(1))));
+        assert_eq!(round(&mut selection, now, [8, 0]), [0], "the other still rests");
         let later = now + Duration::from_secs(1);
         assert_eq!(
-            way.again(|_| true, later, None),
+            selection.again(|_| true, later, None),
             Err(Prevented::RetryAfter),
             "in 6 s and in 7 s"
         );
@@ -281,23 +285,23 @@ mod tests {
     #[test]
     fn a_member_that_is_out_is_not_what_a_retry_waits_for() {
         let group = retrying(Pick::Weighted, &[1, 1], TWICE);
-        let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
+        let (mut selection, now) = (group.select(&HeaderMap::new()), Instant::now());
         let well = |id: UpstreamId| id.0 == 1;
-        assert_eq!(way.next(well, |_| 0), Some(UpstreamId(1)));
-        way.rest(UpstreamId(1), now + Duration::from_secs(1));
-        let at = way.again(well, now, None);
+        assert_eq!(selection.next(well, |_| 0), Some(UpstreamId(1)));
+        selection.rest(UpstreamId(1), now + Duration::from_secs(1));
+        let at = selection.again(well, now, None);
         assert_eq!(at, Ok(Some(now + Duration::from_secs(1))), "member 0, who is free, is out");
-        assert_eq!(way.next(well, |_| 0), Some(UpstreamId(1)));
+        assert_eq!(selection.next(well, |_| 0), Some(UpstreamId(1)));
     }
 
     #[test]
     fn a_client_s_time_and_the_budget_stand_against_it() {
         let poor = Retry { budget: 0, ..TWICE };
         let group = retrying(Pick::Weighted, &[1, 1], poor);
-        let (mut way, now) = (group.set_out(&HeaderMap::new()), Instant::now());
-        round(&mut way, now, [1, 1]);
+        let (mut selection, now) = (group.select(&HeaderMap::new()), Instant::now());
+        round(&mut selection, now, [1, 1]);
         let end = now + Duration::from_millis(999);
-        assert_eq!(way.again(|_| true, now, Some(end)), Err(Prevented::Deadline));
-        assert_eq!(way.again(|_| true, now, None), Err(Prevented::Budget));
+        assert_eq!(selection.again(|_| true, now, Some(end)), Err(Prevented::Deadline));
+        assert_eq!(selection.again(|_| true, now, None), Err(Prevented::Budget));
     }
 }

@@ -13,7 +13,7 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// How long an answer's head asks to be left alone: `retry-after-ms`, else `retry-after` in seconds or as
 /// a date (RFC 9110, section 10.2.3). `None` where it does not say so, or says nothing that is understood.
-pub fn asked_pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let seconds = |text: &str, unit: f64| {
         let number: f64 = text.trim().parse().ok()?;
@@ -40,7 +40,7 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         // 1994-11-15 08:12:31 UTC
-        asked_pause(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(784_887_151))
+        retry_after(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(784_887_151))
     }
 
     #[test]
