@@ -18,7 +18,7 @@ use super::response_writer::{ResponseForm, ResponseWriter};
 use crate::error::Kind;
 use crate::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
 use crate::record::Hangup;
-use crate::relay::attend::Seat;
+use crate::relay::drive::BodySlot;
 use crate::relay::{RelayBody, RequestBody};
 use crate::wire::{ClientSocket, Peer};
 
@@ -31,7 +31,7 @@ pub(super) async fn serve(
     rest: Rest,
     began: Instant,
 ) {
-    let seat = Seat::default();
+    let slot = BodySlot::default();
     let session = Session { rest: Some(rest), ..Session::new(acceptor, &socket, client, began) };
     session.told.set(drain_guard.is_told());
     let mut life = std::pin::pin!(session.live());
@@ -40,7 +40,7 @@ pub(super) async fn serve(
             session.told.set(true);
         }
         socket.begin_poll();
-        if seat.poll(cx, |cx| life.as_mut().poll(cx)).is_ready() {
+        if slot.poll(cx, |cx| life.as_mut().poll(cx)).is_ready() {
             return Poll::Ready(());
         }
         if session.in_flight.get() && socket.poll_peer(cx) == Peer::Left {

@@ -24,7 +24,7 @@ use crate::admit::Pressure;
 use crate::error::Kind;
 use crate::http2::{Tally, Watched, go_away};
 use crate::record::Hangup;
-use crate::relay::attend::attended;
+use crate::relay::drive::driven;
 use crate::relay::{RelayBody, RequestBody};
 use crate::wire::{ClientSocket, Wire};
 
@@ -59,7 +59,7 @@ impl<F: Future + 'static> Executor<F> for Local {
     fn execute(&self, stream: F) {
         let counted = self.0.as_ref().map(Counted::new);
         // Boxed before it is wrapped: a future that pins its argument keeps room for it twice.
-        let stream = attended(Box::pin(stream));
+        let stream = driven(Box::pin(stream));
         tokio::task::spawn_local(async move {
             stream.await;
             drop(counted);

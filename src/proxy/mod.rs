@@ -31,9 +31,9 @@ use crate::admit::{Admission, Limit, Page, Permit, Stock};
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
-use crate::relay::attend::Patience;
+use crate::relay::drive::Patience;
 use crate::relay::head::UpstreamHead;
-use crate::relay::{self, Answer, Bounds, Flow, RelayBody, RequestBody, Upload};
+use crate::relay::{self, Answer, Bounds, Download, RelayBody, RequestBody, Upload};
 use crate::route::{Groups, Table};
 use crate::upstream::{HeadScan, Held, Marks, Ward};
 use attempts::{Answered, RequestContext};
@@ -222,7 +222,7 @@ impl Proxy {
             }
             Err(error) => {
                 if is_understood(error.kind()) {
-                    relay::attend::let_by(upload);
+                    relay::drive::discard_request_body(upload);
                 }
                 Err(error)
             }
@@ -283,7 +283,7 @@ impl Proxy {
             length,
         };
         let rest = if sink.is_closed() {
-            relay::attend::let_by(upload);
+            relay::drive::discard_request_body(upload);
             None
         } else {
             Some((upload, sink))
@@ -291,8 +291,8 @@ impl Proxy {
         let judged = reached.by_group && head.status.is_success();
         let watch = judged.then(|| upstream.ward.watch(head_at));
         let held = (permit, &self.stock);
-        let flow = Flow::new(source, rest, bounds, watch, &client.wire, record, held);
-        Ok(Response::from_parts(head, RelayBody::relayed(flow, length)))
+        let download = Download::new(source, rest, bounds, watch, &client.wire, record, held);
+        Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
     }
 }
 

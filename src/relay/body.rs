@@ -9,30 +9,30 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::attend::{self, Patience};
-use super::flow::Flow;
+use super::download::Download;
+use super::drive::{self, Patience};
 use super::piece::Piece;
 use crate::error::Error;
 
 /// Where a flow stands so that both its writer, through [`RelayBody`], and whoever attends the client's
 /// task can reach it. Empty once the body is gone.
-pub(super) type Shared = Rc<RefCell<Option<Flow>>>;
+pub(super) type Shared = Rc<RefCell<Option<Download>>>;
 
 /// The body of every answer that we give.
 pub struct RelayBody(Inner);
 
 enum Inner {
-    Relayed { flow: Shared, length: Option<u64> },
+    Relayed { download: Shared, length: Option<u64> },
     Own(Bytes, Option<Patience>),
 }
 
 impl RelayBody {
     /// An upstream's body; `length` is its `content-length`. To be called inside the client's task,
     /// which keeps the flow going from then on.
-    pub fn relayed(flow: Flow, length: Option<u64>) -> Self {
-        let flow = Rc::new(RefCell::new(Some(flow)));
-        attend::sit(&flow);
-        Self(Inner::Relayed { flow, length })
+    pub fn relayed(download: Download, length: Option<u64>) -> Self {
+        let download = Rc::new(RefCell::new(Some(download)));
+        drive::attach(&download);
+        Self(Inner::Relayed { download, length })
     }
 
     /// Bytes of our own. With `patience`, a client that gives no window for them is given up.
@@ -45,8 +45,8 @@ impl Drop for RelayBody {
     /// The writer drops the body when it has ended, when the client has left and when the connection
     /// dies; the flow goes with it although others still know where it stood.
     fn drop(&mut self) {
-        if let Inner::Relayed { flow, .. } = &self.0 {
-            let gone = flow.borrow_mut().take();
+        if let Inner::Relayed { download, .. } = &self.0 {
+            let gone = download.borrow_mut().take();
             drop(gone);
         }
     }
@@ -64,12 +64,12 @@ impl Body for RelayBody {
             Inner::Own(bytes, _) if bytes.is_empty() => Poll::Ready(None),
             Inner::Own(bytes, patience) => {
                 if let Some(patience) = patience.take() {
-                    attend::wait_for(patience);
+                    drive::wait_for(patience);
                 }
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes).into()))))
             }
-            Inner::Relayed { flow, .. } => match &mut *flow.borrow_mut() {
-                Some(flow) => flow.poll_frame(cx),
+            Inner::Relayed { download, .. } => match &mut *download.borrow_mut() {
+                Some(download) => download.poll_frame(cx),
                 None => Poll::Ready(None),
             },
         }
@@ -78,7 +78,9 @@ impl Body for RelayBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Inner::Own(bytes, _) => bytes.is_empty(),
-            Inner::Relayed { flow, .. } => flow.borrow().as_ref().is_none_or(Flow::is_end),
+            Inner::Relayed { download, .. } => {
+                download.borrow().as_ref().is_none_or(Download::is_end)
+            }
         }
     }
 

@@ -22,10 +22,10 @@ use crate::wire::come_again;
 
 /// What is read at most of a body that nobody takes. Chats with long context fit, and it is read as
 /// fast as it comes: no copy of it is made.
-const LET_BY: usize = 1024 * 1024;
+const DISCARD_MOST: usize = 1024 * 1024;
 
 /// And for how long at most: as long as a slow client needs for it.
-const LET_BY_WITHIN: Duration = Duration::from_secs(2);
+const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 
 /// Small parts that are ready together are joined up to about this size, which one TLS record or HTTP/2
 /// frame still holds. Frames of a few bytes each would cost the upstream more than their bytes: servers
@@ -55,8 +55,8 @@ pub struct Upload {
     ended: bool,
     /// Its sender finds the connection closed if it is not read; so it is in HTTP/1.1.
     lingers: bool,
-    let_by: usize,
-    let_by_since: Option<Instant>,
+    discard_left: usize,
+    discard_since: Option<Instant>,
     pace: Pace,
     deadline: Deadline,
     /// When the upstream last took something.
@@ -90,8 +90,8 @@ impl Upload {
             trailers: None,
             failed: None,
             lingers,
-            let_by: LET_BY,
-            let_by_since: None,
+            discard_left: DISCARD_MOST,
+            discard_since: None,
             pace: Pace::new(idle, least),
             deadline: Deadline::default(),
             progress: now,
@@ -173,7 +173,7 @@ impl Upload {
             failed: None,
             ended: true,
             deadline: Deadline::default(),
-            let_by_since: None,
+            discard_since: None,
             stock: Rc::clone(&self.stock),
             share: None,
             charged: 0,
@@ -204,23 +204,23 @@ impl Upload {
         }
     }
 
-    /// A client is still sending it, and must be let finish; see [`super::attend::let_by`].
+    /// A client is still sending it, and must be let finish; see [`crate::relay::drive::discard_request_body`].
     pub(super) fn is_coming(&self) -> bool {
         self.lingers && !self.ended
     }
 
     /// Reads and forgets; ready when all has come, or as much or as long as it may.
-    pub(super) fn poll_let_by(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.let_by_since.is_none() {
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.discard_since.is_none() {
             self.forget();
         }
-        let since = *self.let_by_since.get_or_insert_with(Instant::now);
-        while !self.ended && self.let_by > 0 {
+        let since = *self.discard_since.get_or_insert_with(Instant::now);
+        while !self.ended && self.discard_left > 0 {
             match self.body.poll_frame(cx) {
-                Poll::Pending => return self.deadline.poll(cx, since + LET_BY_WITHIN),
+                Poll::Pending => return self.deadline.poll(cx, since + DISCARD_WITHIN),
                 Poll::Ready(Some(Ok(frame))) => {
                     let len = frame.data_ref().map_or(0, Bytes::len);
-                    self.let_by = self.let_by.saturating_sub(len);
+                    self.discard_left = self.discard_left.saturating_sub(len);
                     self.ended = self.body.is_end_stream();
                 }
                 Poll::Ready(None | Some(Err(_))) => self.ended = true,

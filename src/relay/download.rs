@@ -15,9 +15,9 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use hyper::body::Frame;
 
-use super::attend;
 use super::bounds::Bounds;
 use super::deadline::Deadline;
+use super::drive;
 use super::head::clean_trailers;
 use super::piece::{Held, Piece};
 use super::tail::Tail;
@@ -48,7 +48,7 @@ enum State {
 /// An answer's body with everything that lives as long as it does. Dropped early, it resets the
 /// upstream's stream at once and closes the record.
 #[expect(clippy::struct_excessive_bools, reason = "three of them are of one poll alone")]
-pub struct Flow {
+pub struct Download {
     source: Source,
     /// Boxed: most answers begin when all of the request is sent, and every one would hold room for it.
     upload: Option<Box<(Upload, Sink)>>,
@@ -85,7 +85,7 @@ pub struct Flow {
     permit: Permit,
 }
 
-impl Flow {
+impl Download {
     /// Joins an answer's body with the client's side. `upload` is the rest of the request's body.
     pub fn new(
         source: Source,
@@ -98,7 +98,7 @@ impl Flow {
     ) -> Self {
         let state = if source.is_end() { State::Ended } else { State::Open };
         let heard = source.read_at();
-        let mut flow = Self {
+        let mut download = Self {
             source,
             upload: upload.map(Box::new),
             held: BytesMut::new(),
@@ -123,8 +123,8 @@ impl Flow {
             permit,
         };
         record.handed(heard);
-        flow.hand();
-        flow
+        download.hand();
+        download
     }
 
     /// Nothing more will come.
@@ -167,7 +167,7 @@ impl Flow {
 
     /// Called after each poll of the client's task: where the writer did not ask for more, keeps the
     /// connection that others share drained. Ready when the client was given up.
-    pub(super) fn attend(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.hungry {
             return self.poll_writer(cx);
         }
@@ -339,7 +339,7 @@ impl Flow {
             Poll::Pending => self.upload_waits = true,
             Poll::Ready(Ok(())) => {
                 if let Some((rest, _closed)) = self.upload.take().map(|both| *both) {
-                    attend::let_by(rest);
+                    drive::discard_request_body(rest);
                 }
             }
             Poll::Ready(Err(error)) => {
@@ -429,7 +429,7 @@ pub(crate) fn outcome(blame: Blame) -> Outcome {
     }
 }
 
-impl Drop for Flow {
+impl Drop for Download {
     fn drop(&mut self) {
         self.caught_up();
         if self.bounds.stall.is_some()
@@ -440,7 +440,7 @@ impl Drop for Flow {
         }
         let whole = matches!(self.state, State::Ended) || self.remaining == Some(0);
         if whole && let Some((rest, _unwanted)) = self.upload.take().map(|both| *both) {
-            attend::let_by(rest);
+            drive::discard_request_body(rest);
         }
         if (whole || self.tail.is_done())
             && let Some(watch) = self.watch.take()

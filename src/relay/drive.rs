@@ -3,7 +3,7 @@
 //! The writer (hyper for HTTP/2, `accept`'s own for HTTP/1.1) asks a body for more only when it can
 //! write. Until then the upstream's frames would pile up unread on a connection that other streams
 //! share, and a client that stopped reading would stop nobody but be noticed by nobody. So every task
-//! in which a writer may hold a body is polled through [`Seat::poll`]: after each poll it looks whether
+//! in which a writer may hold a body is polled through [`BodySlot::poll`]: after each poll it looks whether
 //! the writer asked, and if not, drains and watches.
 //!
 //! A body is made inside such a poll, deep in other hands; a thread-local says in whose.
@@ -19,18 +19,18 @@ use super::upload::Upload;
 use crate::admit::Pressure;
 
 thread_local! {
-    static POLLED: RefCell<Option<Seat>> = const { RefCell::new(None) };
+    static POLLED: RefCell<Option<BodySlot>> = const { RefCell::new(None) };
 }
 
 /// The place in a task where the flow of the moment sits; at most one, since HTTP/1.1 answers one
 /// request at a time and HTTP/2 has a task for each stream.
 #[derive(Clone, Default)]
-pub struct Seat(Rc<Places>);
+pub struct BodySlot(Rc<Bodies>);
 
 #[derive(Default)]
-struct Places {
-    flow: RefCell<Option<Shared>>,
-    /// A request's body that nobody takes any more; see [`let_by`].
+struct Bodies {
+    download: RefCell<Option<Shared>>,
+    /// A request's body that nobody takes any more; see [`discard_request_body`].
     rest: RefCell<Option<Upload>>,
     /// With a client that has not taken all of an answer of our own.
     patience: RefCell<Option<Patience>>,
@@ -64,17 +64,17 @@ impl Patience {
 /// An answer of our own was handed over in the task that is being polled.
 pub(super) fn wait_for(patience: Patience) {
     POLLED.with_borrow(|polled| {
-        if let Some(seat) = polled {
-            seat.0.patience.replace(Some(patience));
+        if let Some(slot) = polled {
+            slot.0.patience.replace(Some(patience));
         }
     });
 }
 
 /// Puts a flow into the seat of the task that is being polled.
-pub(super) fn sit(flow: &Shared) {
+pub(super) fn attach(download: &Shared) {
     POLLED.with_borrow(|polled| {
-        if let Some(seat) = polled {
-            seat.0.flow.replace(Some(Rc::clone(flow)));
+        if let Some(slot) = polled {
+            slot.0.download.replace(Some(Rc::clone(download)));
         }
     });
 }
@@ -82,17 +82,17 @@ pub(super) fn sit(flow: &Shared) {
 /// Lets the rest of a request's body go by that nobody takes any more, within bounds, in the task that
 /// is being polled. HTTP/1.1 would otherwise close after the answer under a client that is still
 /// sending, which then may see a reset in the answer's place.
-pub fn let_by(rest: Upload) {
+pub fn discard_request_body(rest: Upload) {
     if rest.is_coming() {
         POLLED.with_borrow(|polled| {
-            if let Some(seat) = polled {
-                seat.0.rest.replace(Some(rest));
+            if let Some(slot) = polled {
+                slot.0.rest.replace(Some(rest));
             }
         });
     }
 }
 
-impl Seat {
+impl BodySlot {
     /// Polls a task in whose hands a body may be made or held. Ready with `None` when
     /// the client was given up; the task is then to be dropped.
     pub fn poll<T>(
@@ -100,17 +100,20 @@ impl Seat {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<T>> {
-        self.with_flow(super::Flow::begin_poll);
+        self.with_download(super::Download::begin_poll);
         let before = POLLED.replace(Some(self.clone()));
         let polled = poll(cx);
-        let attended =
-            if polled.is_pending() { self.with_flow(|flow| flow.attend(cx)) } else { None };
+        let driven = if polled.is_pending() {
+            self.with_download(|download| download.drive(cx))
+        } else {
+            None
+        };
         POLLED.set(before);
         if let Poll::Ready(done) = polled {
             return Poll::Ready(Some(done));
         }
         self.poll_rest(cx);
-        match attended {
+        match driven {
             Some(Poll::Ready(())) => Poll::Ready(None),
             _ => self.poll_patience(cx),
         }
@@ -118,12 +121,12 @@ impl Seat {
 
     /// A flow is under way, or what is left of its request.
     pub fn is_taken(&self) -> bool {
-        self.with_flow(|_| ()).is_some() || self.0.rest.borrow().is_some()
+        self.with_download(|_| ()).is_some() || self.0.rest.borrow().is_some()
     }
 
     fn poll_rest(&self, cx: &mut Context<'_>) {
         let mut rest = self.0.rest.borrow_mut();
-        if rest.as_mut().is_some_and(|rest| rest.poll_let_by(cx).is_ready()) {
+        if rest.as_mut().is_some_and(|rest| rest.poll_discard(cx).is_ready()) {
             *rest = None;
         }
     }
@@ -136,16 +139,16 @@ impl Seat {
         }
     }
 
-    fn with_flow<T>(&self, with: impl FnOnce(&mut super::Flow) -> T) -> Option<T> {
-        let seat = self.0.flow.borrow();
-        let mut flow = seat.as_ref()?.borrow_mut();
-        flow.as_mut().map(with)
+    fn with_download<T>(&self, with: impl FnOnce(&mut super::Download) -> T) -> Option<T> {
+        let slot = self.0.download.borrow();
+        let mut download = slot.as_ref()?.borrow_mut();
+        download.as_mut().map(with)
     }
 }
 
-/// [`Seat::poll`] for a task that is nothing but hyper's future: an HTTP/2 stream.
-pub async fn attended<F: Future>(task: F) -> Option<F::Output> {
+/// [`BodySlot::poll`] for a task that is nothing but hyper's future: an HTTP/2 stream.
+pub async fn driven<F: Future>(task: F) -> Option<F::Output> {
     let mut task = std::pin::pin!(task);
-    let seat = Seat::default();
-    std::future::poll_fn(|cx| seat.poll(cx, |cx| task.as_mut().poll(cx))).await
+    let slot = BodySlot::default();
+    std::future::poll_fn(|cx| slot.poll(cx, |cx| task.as_mut().poll(cx))).await
 }
