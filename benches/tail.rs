@@ -4,14 +4,14 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use firstbyte::relay::tail::Tail;
+use firstbyte::relay::done::DoneScanner;
 
 fn tails(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("the tail of a stream");
     group.throughput(Throughput::Elements(1));
     for bytes in [5, 200, 8 * 1024] {
         let chunk = vec![b'x'; bytes];
-        let mut tail = Tail::default();
+        let mut tail = DoneScanner::default();
         group.bench_function(format!("after a chunk of {bytes} bytes"), |bencher| {
             bencher.iter(|| {
                 tail.push(black_box(&chunk));

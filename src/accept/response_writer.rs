@@ -10,7 +10,7 @@ use http::{HeaderMap, Response, Version, response};
 use hyper::body::Body;
 
 use crate::http1::{Coding, Out, Persistence, encode, is_bodyless};
-use crate::relay::{Piece, RelayBody};
+use crate::relay::{RelayBody, TrackedBytes};
 use crate::wire::ClientSocket;
 
 /// What the request says of its answer's form.
@@ -27,7 +27,7 @@ pub(super) struct ResponseForm {
 pub(super) struct ResponseWriter {
     body: RelayBody,
     coding: Coding,
-    out: Out<Piece>,
+    out: Out<TrackedBytes>,
     /// What is missing of the length that was told.
     left: Option<u64>,
     state: State,
@@ -108,7 +108,7 @@ impl ResponseWriter {
         Ok(Poll::Ready(()))
     }
 
-    fn push(&mut self, data: Piece) -> Result<(), Cut> {
+    fn push(&mut self, data: TrackedBytes) -> Result<(), Cut> {
         if let Some(left) = &mut self.left {
             *left = left.checked_sub(data.remaining() as u64).ok_or(Cut)?;
         }

@@ -128,14 +128,14 @@ impl Proxy {
         if let Some(before) = hedge_result.before
             && let Ok(answer) = reached(*before)
         {
-            pass_over(keep(passed, answer));
+            discard(keep(passed, answer));
         }
         let answered = reached(hedge_result.last);
         let Some(next_attempt) = next else {
             return ControlFlow::Break(last(answered, passed.take(), context.record));
         };
         if let Ok(answer) = answered {
-            pass_over(keep(passed, answer));
+            discard(keep(passed, answer));
         }
         ControlFlow::Continue(next_attempt)
     }
@@ -238,9 +238,9 @@ impl Proxy {
     }
 }
 
-fn pass_over(worse: Option<Box<Answered>>) {
+fn discard(worse: Option<Box<Answered>>) {
     if let Some(worse) = worse {
-        worse.answer.source.pass_over();
+        worse.answer.source.discard();
     }
 }
 
@@ -252,7 +252,7 @@ fn last(
 ) -> Result<Answered, Error> {
     match (answered, passed) {
         (Ok(reached), passed) => {
-            pass_over(passed);
+            discard(passed);
             Ok(reached)
         }
         (Err(_), Some(fallback)) => {

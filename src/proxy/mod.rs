@@ -279,7 +279,7 @@ impl Proxy {
             gap: reached.clocks.gap,
             until,
             stall: record.shares_connection().then_some(self.config.client.write_stall),
-            held: upstream.pool.settings().pool.stream_window as usize,
+            buffered: upstream.pool.settings().pool.stream_window as usize,
             length,
         };
         let rest = if sink.is_closed() {
@@ -290,8 +290,8 @@ impl Proxy {
         };
         let judged = reached.by_group && head.status.is_success();
         let watch = judged.then(|| upstream.ward.watch(head_at));
-        let held = (permit, &self.stock);
-        let download = Download::new(source, rest, bounds, watch, &client.wire, record, held);
+        let buffered = (permit, &self.stock);
+        let download = Download::new(source, rest, bounds, watch, &client.wire, record, buffered);
         Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
     }
 }

@@ -48,7 +48,7 @@ impl Proxy {
             lease.open(head, false, &record).map_err(Broken::into_cut)?;
         let answer = poll_fn(|cx| answering.poll_head(cx, lease.head_limit())).await;
         let (head, _, body) = answer.map_err(Broken::into_cut)?;
-        Source::new(body, lease, true).pass_over();
+        Source::new(body, lease, true).discard();
         Ok(head.status)
     }
 }

@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::download::Download;
 use super::drive::{self, Patience};
-use super::piece::Piece;
+use super::in_flight::TrackedBytes;
 use crate::error::Error;
 
 /// Where a flow stands so that both its writer, through [`RelayBody`], and whoever attends the client's
@@ -53,13 +53,13 @@ impl Drop for RelayBody {
 }
 
 impl Body for RelayBody {
-    type Data = Piece;
+    type Data = TrackedBytes;
     type Error = Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, Error>>> {
+    ) -> Poll<Option<Result<Frame<TrackedBytes>, Error>>> {
         match &mut self.0 {
             Inner::Own(bytes, _) if bytes.is_empty() => Poll::Ready(None),
             Inner::Own(bytes, patience) => {

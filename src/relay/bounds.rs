@@ -18,7 +18,7 @@ pub struct Bounds {
     /// carries nothing else: the socket then sees by itself whether any byte is taken.
     pub stall: Option<Duration>,
     /// Bytes held for a client that does not take. HTTP/2's window keeps it by itself.
-    pub held: usize,
+    pub buffered: usize,
     /// The answer's `content-length`, where it has one.
     pub length: Option<u64>,
 }

@@ -17,10 +17,10 @@ use hyper::body::Frame;
 
 use super::bounds::Bounds;
 use super::deadline::Deadline;
+use super::done::DoneScanner;
 use super::drive;
 use super::head::clean_trailers;
-use super::piece::{Held, Piece};
-use super::tail::Tail;
+use super::in_flight::{Outstanding, TrackedBytes};
 use super::upload::Upload;
 use crate::admit::{Permit, Stock};
 use crate::error::{Blame, Error, Kind};
@@ -52,7 +52,7 @@ pub struct Download {
     source: Source,
     /// Boxed: most answers begin when all of the request is sent, and every one would hold room for it.
     upload: Option<Box<(Upload, Sink)>>,
-    held: BytesMut,
+    buffered: BytesMut,
     trailers: Option<HeaderMap>,
     state: State,
     bounds: Bounds,
@@ -74,10 +74,10 @@ pub struct Download {
     /// The client's flush count when something was last handed over.
     handed_at: Cell<u64>,
     /// What the writer holds of this answer.
-    out: Rc<Held>,
-    /// What `held` counts for, where memory has a ceiling.
+    out: Rc<Outstanding>,
+    /// What `buffered` counts for, where memory has a ceiling.
     charged: usize,
-    tail: Tail,
+    done: DoneScanner,
     /// Where the upstream is judged by how its answer ends.
     watch: Option<Watch>,
     wire: Rc<Wire>,
@@ -101,7 +101,7 @@ impl Download {
         let mut download = Self {
             source,
             upload: upload.map(Box::new),
-            held: BytesMut::new(),
+            buffered: BytesMut::new(),
             trailers: None,
             state,
             bounds,
@@ -114,9 +114,9 @@ impl Download {
             hungry: false,
             remaining: bounds.length,
             handed_at: Cell::new(wire.flushes()),
-            out: Held::on(wire, stock.share()),
+            out: Outstanding::on(wire, stock.share()),
             charged: 0,
-            tail: Tail::default(),
+            done: DoneScanner::default(),
             watch,
             wire: Rc::clone(wire),
             record: Rc::clone(record),
@@ -129,16 +129,16 @@ impl Download {
 
     /// Nothing more will come.
     pub(super) fn is_end(&self) -> bool {
-        matches!(self.state, State::Ended) && self.held.is_empty() && self.trailers.is_none()
+        matches!(self.state, State::Ended) && self.buffered.is_empty() && self.trailers.is_none()
     }
 
     /// What the writer asks for: the next frame, as soon as there is one.
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, Error>>> {
+    ) -> Poll<Option<Result<Frame<TrackedBytes>, Error>>> {
         self.poll_upload(cx);
-        let chunk = if self.held.is_empty() { self.gather(cx) } else { self.take_held() };
+        let chunk = if self.buffered.is_empty() { self.gather(cx) } else { self.take_buffered() };
         if chunk.is_empty() {
             let polled = self.poll_end(cx);
             // A failure that waits for the client to take what came before is the client's to end.
@@ -152,10 +152,10 @@ impl Download {
             self.caught_up();
         }
         self.source.release(chunk.len());
-        self.tail.push(&chunk);
+        self.done.push(&chunk);
         self.remaining = self.remaining.map(|left| left.saturating_sub(chunk.len() as u64));
         self.hand();
-        Poll::Ready(Some(Ok(Frame::data(self.out.piece(chunk)))))
+        Poll::Ready(Some(Ok(Frame::data(self.out.track(chunk)))))
     }
 
     /// A poll of the client's task begins: whether it will ask is not known yet.
@@ -237,10 +237,10 @@ impl Download {
     /// Counts what is held beside what the writer has.
     fn charge(&mut self) {
         let Some(share) = self.out.share() else { return };
-        let held = if self.held.is_empty() { 0 } else { self.held.capacity() };
+        let buffered = if self.buffered.is_empty() { 0 } else { self.buffered.capacity() };
         // Over HTTP/1.1 the writer has copied what it took, and dropped the pieces.
         let copied = if self.bounds.stall.is_none() { COPIED } else { 0 };
-        let before = std::mem::replace(&mut self.charged, held + copied);
+        let before = std::mem::replace(&mut self.charged, buffered + copied);
         share.set(before, self.charged);
     }
 
@@ -253,26 +253,26 @@ impl Download {
         }
     }
 
-    fn take_held(&mut self) -> Bytes {
+    fn take_buffered(&mut self) -> Bytes {
         // That these bytes are late is the client's doing, and none of what we add.
         self.record.handed(Instant::now());
-        self.held.split().freeze()
+        self.buffered.split().freeze()
     }
 
     /// Reads what is ready: a large frame alone, small ones joined.
     fn gather(&mut self, cx: &mut Context<'_>) -> Bytes {
         let mut first = Bytes::new();
-        while matches!(self.state, State::Open) && first.len() + self.held.len() < JOIN {
+        while matches!(self.state, State::Open) && first.len() + self.buffered.len() < JOIN {
             let Some(data) = self.read(cx) else { break };
-            if first.is_empty() && self.held.is_empty() {
+            if first.is_empty() && self.buffered.is_empty() {
                 self.record.handed(self.heard);
                 first = data;
             } else {
-                if self.held.is_empty() {
-                    self.held.reserve(JOIN);
-                    self.held.extend_from_slice(&std::mem::take(&mut first));
+                if self.buffered.is_empty() {
+                    self.buffered.reserve(JOIN);
+                    self.buffered.extend_from_slice(&std::mem::take(&mut first));
                 }
-                self.held.extend_from_slice(&data);
+                self.buffered.extend_from_slice(&data);
             }
         }
         if matches!(self.state, State::Open) && !self.registered && self.source.is_end() {
@@ -280,14 +280,14 @@ impl Download {
             // said that it ended, there is no need to ask.
             self.state = State::Ended;
         }
-        if self.held.is_empty() { first } else { self.held.split().freeze() }
+        if self.buffered.is_empty() { first } else { self.buffered.split().freeze() }
     }
 
     /// Reads all that is ready into the buffer; the window stays closed by as much.
     fn drain(&mut self, cx: &mut Context<'_>) {
-        while matches!(self.state, State::Open) && self.held.len() < self.bounds.held {
+        while matches!(self.state, State::Open) && self.buffered.len() < self.bounds.buffered {
             let Some(data) = self.read(cx) else { return };
-            self.held.extend_from_slice(&data);
+            self.buffered.extend_from_slice(&data);
         }
     }
 
@@ -352,7 +352,10 @@ impl Download {
     }
 
     /// No bytes are left to give: the end, the failure, or waiting.
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, Error>>> {
+    fn poll_end(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<TrackedBytes>, Error>>> {
         match &self.state {
             State::Open => {
                 let (due, clock, kind) = self.bounds.clock(self.heard, self.begun);
@@ -379,7 +382,7 @@ impl Download {
     /// The upstream failed, though its answer began. Not if all was said: nobody misses what comes after.
     fn blame(&mut self) {
         if let Some(watch) = self.watch.take()
-            && !self.tail.is_done()
+            && !self.done.is_done()
         {
             watch.cut();
         }
@@ -399,7 +402,7 @@ impl Download {
         true
     }
 
-    fn tell(&mut self) -> Poll<Option<Result<Frame<Piece>, Error>>> {
+    fn tell(&mut self) -> Poll<Option<Result<Frame<TrackedBytes>, Error>>> {
         let State::Failed(error) = std::mem::replace(&mut self.state, State::Told) else {
             return Poll::Ready(None);
         };
@@ -442,7 +445,7 @@ impl Drop for Download {
         if whole && let Some((rest, _unwanted)) = self.upload.take().map(|both| *both) {
             drive::discard_request_body(rest);
         }
-        if (whole || self.tail.is_done())
+        if (whole || self.done.is_done())
             && let Some(watch) = self.watch.take()
         {
             watch.ended();
@@ -456,7 +459,7 @@ impl Drop for Download {
             // Another stream of its connection was, and took it along.
             self.record.evicted();
             self.give_up(Kind::ClientMemory);
-        } else if self.tail.is_done() {
+        } else if self.done.is_done() {
             // SDKs close once they have read this: the stream was complete to its reader.
             self.record.end(Outcome::Complete);
         } else if let Some(kind) = self.wire.ended_by() {

@@ -8,15 +8,15 @@
 mod body;
 mod bounds;
 mod deadline;
+pub mod done;
 mod download;
 pub mod drive;
 mod exchange;
 pub mod head;
+mod in_flight;
 mod pace;
-mod piece;
 pub mod replay;
 mod request_body;
-pub mod tail;
 mod upload;
 
 pub use body::RelayBody;
@@ -25,6 +25,6 @@ pub use deadline::Deadline;
 pub use download::Download;
 pub(crate) use download::outcome;
 pub use exchange::{Answer, Attempt, Clocks, exchange};
-pub use piece::Piece;
+pub use in_flight::TrackedBytes;
 pub use request_body::RequestBody;
 pub use upload::Upload;

@@ -71,7 +71,7 @@ impl Source {
     /// Reads what is left and forgets it, within bounds, in a task of its own. Dropped instead, an
     /// HTTP/1.1 connection would close for every answer that nobody wants, and a request with it wait
     /// for the next connect.
-    pub fn pass_over(mut self) {
+    pub fn discard(mut self) {
         self.lease.forget_request();
         tokio::task::spawn_local(async move {
             let mut left = PASSED_OVER;

@@ -12,16 +12,16 @@ use crate::admit::Share;
 use crate::wire::Wire;
 
 /// A chunk of an answer's body. While it lives it is counted as not yet written.
-pub struct Piece {
+pub struct TrackedBytes {
     bytes: Bytes,
     /// Of how many bytes it was made.
     whole: usize,
-    held: Option<Rc<Held>>,
+    outstanding: Option<Rc<Outstanding>>,
 }
 
 /// How many pieces of one answer the writer still holds. While this lives, its connection has an answer to
 /// write.
-pub(super) struct Held {
+pub(super) struct Outstanding {
     pieces: Cell<usize>,
     waker: RefCell<Option<Waker>>,
     wire: Rc<Wire>,
@@ -29,7 +29,7 @@ pub(super) struct Held {
     share: Option<Rc<Share>>,
 }
 
-impl Held {
+impl Outstanding {
     /// An answer on `wire`.
     pub(super) fn on(wire: &Rc<Wire>, share: Option<Rc<Share>>) -> Rc<Self> {
         wire.answer_begins();
@@ -48,12 +48,12 @@ impl Held {
     }
 
     /// A piece that is counted until it is dropped.
-    pub(super) fn piece(self: &Rc<Self>, bytes: Bytes) -> Piece {
+    pub(super) fn track(self: &Rc<Self>, bytes: Bytes) -> TrackedBytes {
         self.pieces.set(self.pieces.get() + 1);
         if let Some(share) = &self.share {
             share.add(bytes.len());
         }
-        Piece { whole: bytes.len(), bytes, held: Some(Rc::clone(self)) }
+        TrackedBytes { whole: bytes.len(), bytes, outstanding: Some(Rc::clone(self)) }
     }
 
     /// True if the writer holds none; otherwise `waker` is woken when that is so.
@@ -66,7 +66,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Outstanding {
     /// Nobody holds anything of it any more.
     fn drop(&mut self) {
         self.wire.answer_ends();
@@ -76,29 +76,29 @@ impl Drop for Held {
     }
 }
 
-impl From<Bytes> for Piece {
+impl From<Bytes> for TrackedBytes {
     fn from(bytes: Bytes) -> Self {
-        Self { whole: bytes.len(), bytes, held: None }
+        Self { whole: bytes.len(), bytes, outstanding: None }
     }
 }
 
-impl Drop for Piece {
+impl Drop for TrackedBytes {
     /// Written, copied into the connection's own buffer, or dropped with the connection.
     fn drop(&mut self) {
-        let Some(held) = &self.held else { return };
-        held.pieces.set(held.pieces.get() - 1);
-        if let Some(share) = &held.share {
+        let Some(outstanding) = &self.outstanding else { return };
+        outstanding.pieces.set(outstanding.pieces.get() - 1);
+        if let Some(share) = &outstanding.share {
             share.sub(self.whole);
         }
-        if held.pieces.get() == 0
-            && let Some(waker) = held.waker.take()
+        if outstanding.pieces.get() == 0
+            && let Some(waker) = outstanding.waker.take()
         {
             waker.wake();
         }
     }
 }
 
-impl Buf for Piece {
+impl Buf for TrackedBytes {
     fn remaining(&self) -> usize {
         self.bytes.len()
     }

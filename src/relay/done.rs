@@ -5,11 +5,11 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// The last bytes that were handed over.
 #[derive(Debug, Default)]
-pub struct Tail {
+pub struct DoneScanner {
     bytes: [u8; DONE.len()],
 }
 
-impl Tail {
+impl DoneScanner {
     /// Another chunk was handed over. Costs the same whatever its size.
     pub fn push(&mut self, chunk: &[u8]) {
         let keep = self.bytes.len();
@@ -35,15 +35,15 @@ mod tests {
     fn done_is_seen_however_it_was_split() {
         let stream = b"data: {}\n\ndata: [DONE]\n\n";
         for size in 1..=stream.len() {
-            let mut tail = Tail::default();
+            let mut scanner = DoneScanner::default();
             for chunk in stream.chunks(size) {
-                assert!(!tail.is_done());
-                tail.push(chunk);
+                assert!(!scanner.is_done());
+                scanner.push(chunk);
             }
-            assert!(tail.is_done(), "in chunks of {size}");
+            assert!(scanner.is_done(), "in chunks of {size}");
         }
-        let mut tail = Tail::default();
-        tail.push(b"data: [DONE]\n");
-        assert!(!tail.is_done(), "the frame has not ended");
+        let mut scanner = DoneScanner::default();
+        scanner.push(b"data: [DONE]\n");
+        assert!(!scanner.is_done(), "the frame has not ended");
     }
 }
