@@ -1,7 +1,7 @@
 //! What a request says of its upstream's health.
 //!
 //! A 429 says that we ask too much, a refusal and a GOAWAY say "elsewhere": none of them is a failure or a
-//! success. Any other answer under 500 is a success, which its body may belie ([`crate::upstream::Watch`]).
+//! success. Any other answer under 500 is a success, which its body may belie ([`crate::upstream::AnswerGuard`]).
 
 use std::time::Instant;
 
@@ -22,12 +22,12 @@ impl Proxy {
     pub(super) fn allows(&self, id: UpstreamId) -> bool {
         let upstream = &self.upstreams[id.0];
         // What comes back from silence its pool finds out: no request need be the trial.
-        upstream.ward.allows() && !upstream.pool.is_silent()
+        upstream.health.allows() && !upstream.pool.is_silent()
     }
 
     /// A group asks it.
     pub(super) fn asked(&self, id: UpstreamId, at: Instant) {
-        self.upstreams[id.0].ward.asked(at);
+        self.upstreams[id.0].health.asked(at);
     }
 
     /// It was asked at `began`, and this came of it.
@@ -39,19 +39,19 @@ impl Proxy {
         result: &Result<Answer, Attempt>,
     ) {
         let now = Instant::now();
-        let ward = &self.upstreams[id.0].ward;
+        let health = &self.upstreams[id.0].health;
         match result {
             Ok(answer) if answer.head.status == StatusCode::TOO_MANY_REQUESTS => {}
-            Ok(answer) if answer.head.status.is_server_error() => ward.failed(now),
+            Ok(answer) if answer.head.status.is_server_error() => health.failed(now),
             Ok(answer) => {
-                let answers = ward.answered(now, answer.head_at.saturating_duration_since(began));
+                let answers = health.answered(now, answer.head_at.saturating_duration_since(began));
                 if answers.is_multiple_of(COMPARED_EACH) {
                     let peers = group.peers(id);
-                    let first_byte = |peer: UpstreamId| self.upstreams[peer.0].ward.first_byte();
-                    ward.compare(&mut peers.filter_map(first_byte).collect::<Vec<_>>(), now);
+                    let first_byte = |peer: UpstreamId| self.upstreams[peer.0].health.first_byte();
+                    health.compare(&mut peers.filter_map(first_byte).collect::<Vec<_>>(), now);
                 }
             }
-            Err(failed) if is_its_fault(failed) => ward.failed(now),
+            Err(failed) if is_its_fault(failed) => health.failed(now),
             Err(_) => {}
         }
     }

@@ -108,7 +108,7 @@ impl Proxy {
         after: Duration,
     ) -> Option<Second> {
         // Not one on trial either: overtaken, it would have proved nothing.
-        let well = |id: UpstreamId| self.allows(id) && !self.upstreams[id.0].ward.is_ejected();
+        let well = |id: UpstreamId| self.allows(id) && !self.upstreams[id.0].health.is_ejected();
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
         let beside = selection.hedge_target(well, load)?;
         if !context.head.headers.contains_key(EXPECT) {

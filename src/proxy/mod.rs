@@ -35,7 +35,7 @@ use crate::relay::drive::Patience;
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Download, RelayBody, RequestBody, Upload};
 use crate::route::{Groups, Table};
-use crate::upstream::{HeadScan, Held, Marks, Ward};
+use crate::upstream::{HeadScan, HealthTracker, Held, Marks};
 use attempts::{Answered, RequestContext};
 
 /// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
@@ -66,7 +66,7 @@ pub struct Upstream {
     /// The operator's name for it, as a header's value.
     pub name: HeaderValue,
     /// Whether its groups ask it.
-    pub ward: Rc<Ward>,
+    pub health: Rc<HealthTracker>,
     /// Requests in flight to it, over all workers, where they are bounded.
     pub limit: Option<Limit>,
 }
@@ -289,9 +289,10 @@ impl Proxy {
             Some((upload, sink))
         };
         let judged = reached.by_group && head.status.is_success();
-        let watch = judged.then(|| upstream.ward.watch(head_at));
+        let answer_guard = judged.then(|| upstream.health.answer_guard(head_at));
         let buffered = (permit, &self.stock);
-        let download = Download::new(source, rest, bounds, watch, &client.wire, record, buffered);
+        let download =
+            Download::new(source, rest, bounds, answer_guard, &client.wire, record, buffered);
         Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
     }
 }

@@ -31,7 +31,7 @@ impl Proxy {
             let status = result.as_ref().ok().map(StatusCode::as_u16);
             tracing::debug!(upstream, error, status, "a probe failed");
         }
-        upstream.ward.probed(Instant::now(), well, probe.failures);
+        upstream.health.probed(Instant::now(), well, probe.failures);
     }
 
     async fn send_probe(&self, upstream: &Upstream, probe: &Probe) -> Result<StatusCode, Error> {

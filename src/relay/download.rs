@@ -25,7 +25,7 @@ use super::upload::Upload;
 use crate::admit::{Permit, Stock};
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Outcome, Record};
-use crate::upstream::{Chunk, Sink, Source, Watch};
+use crate::upstream::{AnswerGuard, Chunk, Sink, Source};
 use crate::wire::Wire;
 
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
@@ -79,7 +79,7 @@ pub struct Download {
     charged: usize,
     done: DoneScanner,
     /// Where the upstream is judged by how its answer ends.
-    watch: Option<Watch>,
+    answer_guard: Option<AnswerGuard>,
     wire: Rc<Wire>,
     record: Rc<Record>,
     permit: Permit,
@@ -91,7 +91,7 @@ impl Download {
         source: Source,
         upload: Option<(Upload, Sink)>,
         bounds: Bounds,
-        watch: Option<Watch>,
+        answer_guard: Option<AnswerGuard>,
         wire: &Rc<Wire>,
         record: &Rc<Record>,
         (permit, stock): (Permit, &Rc<Stock>),
@@ -117,7 +117,7 @@ impl Download {
             out: Outstanding::on(wire, stock.share()),
             charged: 0,
             done: DoneScanner::default(),
-            watch,
+            answer_guard,
             wire: Rc::clone(wire),
             record: Rc::clone(record),
             permit,
@@ -381,10 +381,10 @@ impl Download {
 
     /// The upstream failed, though its answer began. Not if all was said: nobody misses what comes after.
     fn blame(&mut self) {
-        if let Some(watch) = self.watch.take()
+        if let Some(answer_guard) = self.answer_guard.take()
             && !self.done.is_done()
         {
-            watch.cut();
+            answer_guard.cut();
         }
     }
 
@@ -446,9 +446,9 @@ impl Drop for Download {
             drive::discard_request_body(rest);
         }
         if (whole || self.done.is_done())
-            && let Some(watch) = self.watch.take()
+            && let Some(answer_guard) = self.answer_guard.take()
         {
-            watch.ended();
+            answer_guard.ended();
         }
         if let State::Failed(error) = &self.state {
             self.record.fault(error.kind().code());

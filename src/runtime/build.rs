@@ -12,7 +12,7 @@ use crate::proxy::{Proxy, Upstream};
 use crate::record::Recorder;
 use crate::relay::head::UpstreamHead;
 use crate::route::{Groups, Table};
-use crate::upstream::{Held, Pool, Ward};
+use crate::upstream::{HealthTracker, Held, Pool};
 
 /// What is in force, and is to be followed.
 #[derive(Clone, Copy)]
@@ -66,14 +66,14 @@ fn build(
         };
         let name = HeaderValue::try_from(&meant.name).ok()?;
         let known = same.or_else(|| before.and_then(|before| at_its_address(meant, before)));
-        let ward = match known {
+        let health = match known {
             // Shared, so that what requests of the old configuration still see counts.
-            Some(known) => Rc::clone(&known.ward),
-            None => Ward::new(meant.health, &meant.name, recorder.clone(), id),
+            Some(known) => Rc::clone(&known.health),
+            None => HealthTracker::new(meant.health, &meant.name, recorder.clone(), id),
         };
         let head = UpstreamHead::new(meant, config.via).ok()?;
         let limit = plan.admission.upstream(UpstreamId(id));
-        upstreams.push(Upstream { pool, head, name, ward, limit });
+        upstreams.push(Upstream { pool, head, name, health, limit });
     }
     let stock = before.map(|before| Rc::clone(&before.proxy.stock));
     let stock = stock

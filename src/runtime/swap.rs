@@ -80,14 +80,14 @@ fn commit(proxy: &Proxy, old: &Proxy, before: &Plan) {
     let now = Instant::now();
     proxy.groups.succeed(&old.groups);
     for (upstream, then) in old.upstreams.iter().zip(&before.config.upstreams) {
-        let goes_on = |other: &crate::proxy::Upstream| Rc::ptr_eq(&other.ward, &upstream.ward);
+        let goes_on = |other: &crate::proxy::Upstream| Rc::ptr_eq(&other.health, &upstream.health);
         if !proxy.upstreams.iter().any(goes_on) {
             tracing::debug!(upstream = then.name, "what was known of it is forgotten");
-            upstream.ward.retire();
+            upstream.health.retire();
         }
     }
     for (upstream, meant) in proxy.upstreams.iter().zip(&proxy.config.upstreams) {
-        upstream.ward.adopt(meant, now);
+        upstream.health.adopt(meant, now);
     }
 }
 

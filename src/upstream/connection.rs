@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::http1::{SharedIo, SlotBody};
-use super::http2::Heart;
+use super::http2::Pinger;
 use super::parcel::Parcel;
 use super::pool::idle::Idle;
 use crate::record::GaugeGuard;
@@ -25,7 +25,7 @@ pub(super) enum State {
 
 /// The protocol's own handle for new streams.
 pub(super) enum Sender {
-    Http2(RefCell<h2::client::SendRequest<Parcel>>, RefCell<Heart>),
+    Http2(RefCell<h2::client::SendRequest<Parcel>>, RefCell<Pinger>),
     Http1(RefCell<hyper::client::conn::http1::SendRequest<SlotBody>>, Rc<SharedIo>),
 }
 

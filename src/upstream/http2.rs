@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::connection::{Conn, Sender, State, stream_cap};
-use super::life::{Heard, Life, Pulse, Times};
+use super::keepalive::{Heard, Keepalive, PingAction, Times};
 use super::parcel::Parcel;
 use super::pool::Pool;
 use super::stream::Broken;
@@ -94,19 +94,19 @@ pub(super) fn open(
 }
 
 /// How a connection's peer is asked whether it lives, and what is known of that.
-pub(super) struct Heart {
+pub(super) struct Pinger {
     pings: PingPong,
-    life: Life,
+    keepalive: Keepalive,
 }
 
-impl Heart {
+impl Pinger {
     pub(super) fn new(pings: PingPong, pool: &config::Pool) -> Self {
-        Self { pings, life: Life::new(Times::of(pool)) }
+        Self { pings, keepalive: Keepalive::new(Times::of(pool)) }
     }
 
     /// Asks at once, unless that was done already. The connection's task is woken to write it.
     pub(super) fn ask(&mut self, now: Instant) {
-        if self.life.ask(now) {
+        if self.keepalive.ask(now) {
             self.ping();
         }
     }
@@ -153,12 +153,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             }
             return Poll::Ready(());
         }
-        let Sender::Http2(sender, heart) = &conn.sender else { return Poll::Pending };
+        let Sender::Http2(sender, pinger) = &conn.sender else { return Poll::Pending };
         self.see_goaway(&conn, sender, cx);
         self.see_limit(&conn);
-        self.listen(&conn, heart);
+        self.listen(&conn, pinger);
         while self.sleep.as_mut().poll(cx).is_ready() {
-            if self.beat(&conn, heart).is_ready() {
+            if self.tick(&conn, pinger).is_ready() {
                 self.pool.gave_up(&conn);
                 return Poll::Ready(());
             }
@@ -195,34 +195,34 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
 
     /// Bytes that came may answer a PING; what was sent, or asked out of turn, brings the next look
     /// forward. On a connection with traffic that is once in `ping_after`, however much there is.
-    fn listen(&mut self, conn: &Rc<Conn>, heart: &RefCell<Heart>) {
+    fn listen(&mut self, conn: &Rc<Conn>, pinger: &RefCell<Pinger>) {
         let known = heard(conn);
-        let mut beating = heart.borrow_mut();
-        if known.unanswered.is_none() && !beating.life.is_asking() {
+        let mut pinger = pinger.borrow_mut();
+        if known.unanswered.is_none() && !pinger.keepalive.is_asking() {
             return;
         }
-        beating.life.hear(known.at);
-        let (due, suspect) = (beating.life.due(known), beating.life.is_suspect());
-        drop(beating);
+        pinger.keepalive.hear(known.at);
+        let (due, suspect) = (pinger.keepalive.due(known), pinger.keepalive.is_suspect());
+        drop(pinger);
         if due < self.look {
             self.look_at(due);
         }
         self.pool.suspect(conn, suspect);
     }
 
-    fn beat(&mut self, conn: &Rc<Conn>, heart: &RefCell<Heart>) -> Poll<()> {
+    fn tick(&mut self, conn: &Rc<Conn>, pinger: &RefCell<Pinger>) -> Poll<()> {
         let now = Instant::now();
-        let mut beating = heart.borrow_mut();
-        let next = match beating.life.beat(now, heard(conn)) {
-            Pulse::Rest(next) => next,
-            Pulse::Ping(next) => {
-                beating.ping();
+        let mut pinger = pinger.borrow_mut();
+        let next = match pinger.keepalive.tick(now, heard(conn)) {
+            PingAction::Rest(next) => next,
+            PingAction::Ping(next) => {
+                pinger.ping();
                 next
             }
-            Pulse::Dead => return Poll::Ready(()),
+            PingAction::Dead => return Poll::Ready(()),
         };
-        let suspect = beating.life.is_suspect();
-        drop(beating);
+        let suspect = pinger.keepalive.is_suspect();
+        drop(pinger);
         self.look_at(next);
         self.pool.suspect(conn, suspect);
         self.pool.check_age(conn, now);

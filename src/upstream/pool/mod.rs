@@ -25,8 +25,8 @@ use super::connect::{Connected, Connector, Fresh};
 use super::connection::{Conn, Sender, State, retire_at, stream_cap};
 use super::grow::{View, wanted};
 use super::head_size::HeadLimit;
+use super::keepalive::PeerLimit;
 use super::lease::Lease;
-use super::life::PeerLimit;
 use super::names::Name;
 use super::shortage::Shortage;
 use super::{http1, http2};
@@ -302,9 +302,9 @@ impl Pool {
         match connected {
             Connected::Http2(sender, io, pings, takes) => {
                 let ours = self.settings.pool.streams_per_connection;
-                let heart = http2::Heart::new(pings, &self.settings.pool);
+                let pinger = http2::Pinger::new(pings, &self.settings.pool);
                 let cap = stream_cap(ours, io.max_concurrent_send_streams());
-                let sender = Sender::Http2(RefCell::new(sender), RefCell::new(heart));
+                let sender = Sender::Http2(RefCell::new(sender), RefCell::new(pinger));
                 let conn = Rc::new(Conn::new(sender, wire, peer, (cap, takes.get()), retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);

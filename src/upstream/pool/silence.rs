@@ -62,8 +62,8 @@ impl Pool {
     fn ask_others(&self, silent: &Rc<Conn>) {
         let now = Instant::now();
         for other in self.conns.borrow().iter().filter(|other| !Rc::ptr_eq(other, silent)) {
-            if let Sender::Http2(_, heart) = &other.sender {
-                heart.borrow_mut().ask(now);
+            if let Sender::Http2(_, pinger) = &other.sender {
+                pinger.borrow_mut().ask(now);
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::config::Pool;
 
 /// What the connection's task should do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pulse {
+pub(super) enum PingAction {
     /// Look again then.
     Rest(Instant),
     /// Send a PING, and look again then.
@@ -56,7 +56,7 @@ const ROUND_TRIPS: u32 = 4;
 
 /// The state of the question. Any byte from the peer is an answer.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(super) struct Keepalive {
     times: Times,
     asked: Option<Instant>,
     /// No answer came for longer than is usual.
@@ -65,7 +65,7 @@ pub(super) struct Life {
     usual: Duration,
 }
 
-impl Life {
+impl Keepalive {
     pub(super) fn new(times: Times) -> Self {
         Self { times, asked: None, suspect: false, usual: Duration::ZERO }
     }
@@ -98,7 +98,7 @@ impl Life {
         let Times { interval, after, timeout, .. } = self.times;
         match self.asked {
             Some(asked) if self.suspect => asked.max(heard.drained) + timeout,
-            Some(asked) => asked + self.patience().min(timeout),
+            Some(asked) => asked + self.answer_timeout().min(timeout),
             None => {
                 let quiet = heard.at + interval;
                 heard.unanswered.map_or(quiet, |since| quiet.min(since + after))
@@ -107,24 +107,24 @@ impl Life {
     }
 
     /// The time is `now`: what is to be done.
-    pub(super) fn beat(&mut self, now: Instant, heard: Heard) -> Pulse {
+    pub(super) fn tick(&mut self, now: Instant, heard: Heard) -> PingAction {
         self.hear(heard.at);
         if now < self.due(heard) {
-            return Pulse::Rest(self.due(heard));
+            return PingAction::Rest(self.due(heard));
         }
         let Some(asked) = self.asked else {
             self.asked = Some(now);
-            return Pulse::Ping(self.due(heard));
+            return PingAction::Ping(self.due(heard));
         };
         if now >= asked.max(heard.drained) + self.times.timeout {
-            return Pulse::Dead;
+            return PingAction::Dead;
         }
         self.suspect = true;
-        Pulse::Rest(self.due(heard))
+        PingAction::Rest(self.due(heard))
     }
 
     /// A lost segment takes a while to be sent again: never less than half of the most.
-    fn patience(&self) -> Duration {
+    fn answer_timeout(&self) -> Duration {
         let most = self.times.suspect;
         (self.usual * ROUND_TRIPS).clamp(most / 2, most)
     }
@@ -191,85 +191,91 @@ mod tests {
 
     #[test]
     fn a_quiet_peer_is_asked_once_then_suspect_and_given_up_after_the_timeout() {
-        let (mut life, start) = (Life::new(TIMES), Instant::now());
-        assert_eq!(life.beat(start, quiet(start)), Pulse::Rest(start + 15 * S));
+        let (mut keepalive, start) = (Keepalive::new(TIMES), Instant::now());
+        assert_eq!(keepalive.tick(start, quiet(start)), PingAction::Rest(start + 15 * S));
         let asked = start + 15 * S;
-        assert_eq!(life.beat(asked, quiet(start)), Pulse::Ping(asked + 500 * MS));
+        assert_eq!(keepalive.tick(asked, quiet(start)), PingAction::Ping(asked + 500 * MS));
         let early = asked + 499 * MS;
         assert_eq!(
-            life.beat(early, quiet(start)),
-            Pulse::Rest(asked + 500 * MS),
+            keepalive.tick(early, quiet(start)),
+            PingAction::Rest(asked + 500 * MS),
             "asked only once"
         );
-        assert!(!life.is_suspect());
-        assert_eq!(life.beat(asked + 500 * MS, quiet(start)), Pulse::Rest(asked + 5 * S));
-        assert!(life.is_suspect());
-        assert_eq!(life.beat(asked + 5 * S, quiet(start)), Pulse::Dead);
+        assert!(!keepalive.is_suspect());
+        assert_eq!(keepalive.tick(asked + 500 * MS, quiet(start)), PingAction::Rest(asked + 5 * S));
+        assert!(keepalive.is_suspect());
+        assert_eq!(keepalive.tick(asked + 5 * S, quiet(start)), PingAction::Dead);
     }
 
     #[test]
     fn what_was_sent_and_not_answered_is_asked_about_soon_and_suspect_within_two_seconds() {
-        let (mut life, start) = (Life::new(TIMES), Instant::now());
+        let (mut keepalive, start) = (Keepalive::new(TIMES), Instant::now());
         let sent = start + 3 * S;
         let heard = Heard { unanswered: Some(sent), ..quiet(start) };
-        assert_eq!(life.due(heard), sent + S);
-        assert_eq!(life.beat(sent + S, heard), Pulse::Ping(sent + 1500 * MS));
-        life.beat(sent + 2 * S, heard);
-        assert!(life.is_suspect());
+        assert_eq!(keepalive.due(heard), sent + S);
+        assert_eq!(keepalive.tick(sent + S, heard), PingAction::Ping(sent + 1500 * MS));
+        keepalive.tick(sent + 2 * S, heard);
+        assert!(keepalive.is_suspect());
     }
 
     #[test]
     fn while_the_peer_takes_a_long_upload_a_ping_behind_it_ends_nothing() {
-        let (mut life, start) = (Life::new(TIMES), Instant::now());
+        let (mut keepalive, start) = (Keepalive::new(TIMES), Instant::now());
         let sent = |drained| Heard { at: start, unanswered: Some(start), drained };
-        assert_eq!(life.beat(start + S, sent(start)), Pulse::Ping(start + 1500 * MS));
+        assert_eq!(keepalive.tick(start + S, sent(start)), PingAction::Ping(start + 1500 * MS));
         for drained in 2..30 {
             let drained = start + drained * S;
-            assert_eq!(life.beat(drained + 4 * S, sent(drained)), Pulse::Rest(drained + 5 * S));
-            assert!(life.is_suspect(), "new streams do not queue behind it");
+            assert_eq!(
+                keepalive.tick(drained + 4 * S, sent(drained)),
+                PingAction::Rest(drained + 5 * S)
+            );
+            assert!(keepalive.is_suspect(), "new streams do not queue behind it");
         }
-        assert_eq!(life.beat(start + 35 * S, sent(start + 29 * S)), Pulse::Dead);
+        assert_eq!(keepalive.tick(start + 35 * S, sent(start + 29 * S)), PingAction::Dead);
     }
 
     #[test]
     fn any_byte_answers_and_clears_the_suspicion() {
-        let (mut life, start) = (Life::new(TIMES), Instant::now());
+        let (mut keepalive, start) = (Keepalive::new(TIMES), Instant::now());
         let asked = start + 15 * S;
-        life.beat(asked, quiet(start));
-        life.beat(asked + S, quiet(start));
-        assert!(life.is_suspect());
+        keepalive.tick(asked, quiet(start));
+        keepalive.tick(asked + S, quiet(start));
+        assert!(keepalive.is_suspect());
         let heard = asked + 2 * S;
-        assert_eq!(life.beat(asked + 5 * S, quiet(heard)), Pulse::Rest(heard + 15 * S));
-        assert!(!life.is_asking() && !life.is_suspect());
+        assert_eq!(keepalive.tick(asked + 5 * S, quiet(heard)), PingAction::Rest(heard + 15 * S));
+        assert!(!keepalive.is_asking() && !keepalive.is_suspect());
     }
 
     #[test]
     fn who_usually_takes_long_is_given_longer_but_never_more_than_the_most() {
         for (usual, patience) in [(1, 500), (150, 600), (900, 1_000)] {
-            let (mut life, start) = (Life::new(TIMES), Instant::now());
-            assert!(life.ask(start) && !life.ask(start), "asked once");
-            life.hear(start + usual * MS);
+            let (mut keepalive, start) = (Keepalive::new(TIMES), Instant::now());
+            assert!(keepalive.ask(start) && !keepalive.ask(start), "asked once");
+            keepalive.hear(start + usual * MS);
             let asked = start + 60 * S;
-            assert_eq!(life.beat(asked, quiet(start)), Pulse::Ping(asked + patience * MS));
+            assert_eq!(
+                keepalive.tick(asked, quiet(start)),
+                PingAction::Ping(asked + patience * MS)
+            );
         }
     }
 
     #[test]
     fn a_timeout_shorter_than_the_suspicion_ends_it_all_the_same() {
         let times = Times { timeout: 100 * MS, ..TIMES };
-        let (mut life, start) = (Life::new(times), Instant::now());
+        let (mut keepalive, start) = (Keepalive::new(times), Instant::now());
         let asked = start + 15 * S;
-        assert_eq!(life.beat(asked, quiet(start)), Pulse::Ping(asked + 100 * MS));
-        assert_eq!(life.beat(asked + 100 * MS, quiet(start)), Pulse::Dead);
+        assert_eq!(keepalive.tick(asked, quiet(start)), PingAction::Ping(asked + 100 * MS));
+        assert_eq!(keepalive.tick(asked + 100 * MS, quiet(start)), PingAction::Dead);
     }
 
     #[test]
     fn a_busy_peer_is_never_asked() {
         let mut now = Instant::now();
-        let mut life = Life::new(TIMES);
+        let mut keepalive = Keepalive::new(TIMES);
         for _ in 0..100 {
             now += 14 * S;
-            assert_eq!(life.beat(now, quiet(now)), Pulse::Rest(now + 15 * S));
+            assert_eq!(keepalive.tick(now, quiet(now)), PingAction::Rest(now + 15 * S));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::config::{HealthPolicy, Upstream};
 use crate::record::Recorder;
 
 /// One worker's opinion of an upstream, by what became of its requests.
-pub struct Ward {
+pub struct HealthTracker {
     health: RefCell<Health>,
     /// The operator's name for it.
     name: String,
@@ -20,7 +20,7 @@ pub struct Ward {
     retired: Cell<bool>,
 }
 
-impl Ward {
+impl HealthTracker {
     /// Well.
     pub fn new(policy: HealthPolicy, name: &str, recorder: Recorder, id: usize) -> Rc<Self> {
         let health = RefCell::new(Health::new(policy, Instant::now()));
@@ -79,21 +79,21 @@ impl Ward {
         self.tell(change);
     }
 
-    /// What [`Ward::compare`] compares; `None` while too little is known, or it is out.
+    /// What [`HealthTracker::compare`] compares; `None` while too little is known, or it is out.
     pub fn first_byte(&self) -> Option<Duration> {
         let health = self.health.borrow();
         if health.is_ejected() { None } else { health.first_byte() }
     }
 
-    /// Looks at its peers' [`Ward::first_byte`].
+    /// Looks at its peers' [`HealthTracker::first_byte`].
     pub fn compare(&self, peers: &mut [Duration], now: Instant) {
         let change = self.health.borrow_mut().compare(peers, now);
         self.tell(change);
     }
 
     /// Watches over an answer that begins now.
-    pub fn watch(self: &Rc<Self>, now: Instant) -> Watch {
-        Watch { ward: Rc::clone(self), began: now }
+    pub fn answer_guard(self: &Rc<Self>, now: Instant) -> AnswerGuard {
+        AnswerGuard { tracker: Rc::clone(self), began: now }
     }
 
     fn tell(&self, change: Option<Change>) {
@@ -118,21 +118,21 @@ impl Ward {
 
 /// An answer under way whose end its upstream is judged by. Dropped without a word (the client left, a
 /// deadline of the client's own passed) it says nothing.
-pub struct Watch {
-    ward: Rc<Ward>,
+pub struct AnswerGuard {
+    tracker: Rc<HealthTracker>,
     began: Instant,
 }
 
-impl Watch {
+impl AnswerGuard {
     /// The answer came to its end.
     pub fn ended(self) {
-        let change = self.ward.health.borrow_mut().ended(Instant::now(), self.began);
-        self.ward.tell(change);
+        let change = self.tracker.health.borrow_mut().ended(Instant::now(), self.began);
+        self.tracker.tell(change);
     }
 
     /// The upstream cut it, or fell silent.
     pub fn cut(self) {
-        let change = self.ward.health.borrow_mut().cut(Instant::now(), self.began);
-        self.ward.tell(change);
+        let change = self.tracker.health.borrow_mut().cut(Instant::now(), self.began);
+        self.tracker.tell(change);
     }
 }
