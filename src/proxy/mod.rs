@@ -35,7 +35,7 @@ use crate::relay::drive::Patience;
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Download, RelayBody, RequestBody, Upload};
 use crate::route::{Groups, Table};
-use crate::upstream::{HeadScan, HealthTracker, Held, Marks};
+use crate::upstream::{HeadScan, HealthTracker, Marks, PoolHandle};
 use attempts::{Answered, RequestContext};
 
 /// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
@@ -60,7 +60,7 @@ pub struct Proxy {
 /// An upstream as a worker needs it.
 pub struct Upstream {
     /// Warm connections.
-    pub pool: Held,
+    pub pool: PoolHandle,
     /// What configuration says of every request's head.
     pub head: UpstreamHead,
     /// The operator's name for it, as a header's value.

@@ -12,7 +12,7 @@ use crate::proxy::{Proxy, Upstream};
 use crate::record::Recorder;
 use crate::relay::head::UpstreamHead;
 use crate::route::{Groups, Table};
-use crate::upstream::{HealthTracker, Held, Pool};
+use crate::upstream::{HealthTracker, Pool, PoolHandle};
 
 /// What is in force, and is to be followed.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ fn build(
             let heads = plan.answer_heads();
             let pool = Pool::new(id, meant, tls, name, heads, recorder.clone()).ok()?;
             fresh.push(Rc::clone(&pool));
-            Held::new(pool)
+            PoolHandle::new(pool)
         };
         let name = HeaderValue::try_from(&meant.name).ok()?;
         let known = same.or_else(|| before.and_then(|before| at_its_address(meant, before)));

@@ -12,7 +12,7 @@ use crate::admit::Admission;
 use crate::config::{Config, Scheme, Upstream, read_file, shares_connections};
 use crate::record::{Full, Hub, Places};
 use crate::relay::head::UpstreamHead;
-use crate::upstream::{HeadLimit, Name, Resolver, Roots, client_config};
+use crate::upstream::{HeadLimit, ResolvedName, Resolver, Roots, client_config};
 
 /// Shared by all workers, and kept until the next one is in force.
 pub(super) struct Plan {
@@ -41,7 +41,7 @@ pub(super) enum Grounds<'a> {
 struct Link {
     trust: Trust,
     /// Shared by all workers: it is asked for once.
-    name: Name,
+    name: ResolvedName,
 }
 
 /// What one upstream is trusted by.
@@ -105,7 +105,7 @@ impl<'a> Draft<'a> {
         for (id, (upstream, trust)) in config.upstreams.iter().zip(trusts).enumerate() {
             let name = match before.and_then(|before| before.resolves(upstream)) {
                 Some(name) => name.clone(),
-                None => Name::of(upstream, hub.dns(&places, id), &mut resolver)
+                None => ResolvedName::of(upstream, hub.dns(&places, id), &mut resolver)
                     .map_err(|error| StartError::Io("start the DNS thread", error))?,
             };
             links.push(Link { trust, name });
@@ -130,7 +130,7 @@ impl<'a> Grounds<'a> {
 }
 
 impl Plan {
-    pub(super) fn name(&self, id: usize) -> Option<Name> {
+    pub(super) fn name(&self, id: usize) -> Option<ResolvedName> {
         Some(self.links.get(id)?.name.clone())
     }
 
@@ -164,7 +164,7 @@ impl Plan {
 
     /// What is known of the name that `upstream` asks for. However else its connections are to differ, the
     /// addresses are the same: a reload while no name resolves must not forget them.
-    fn resolves(&self, upstream: &Upstream) -> Option<&Name> {
+    fn resolves(&self, upstream: &Upstream) -> Option<&ResolvedName> {
         let asked = |of: &Upstream| (of.name.clone(), of.host.clone(), of.port);
         let same = |then: &Upstream| asked(then) == asked(upstream) && then.dns == upstream.dns;
         let id = self.config.upstreams.iter().position(same)?;

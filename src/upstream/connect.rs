@@ -17,13 +17,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::greeting::{Greeting, PeerTakes};
+use super::happy_eyeballs::{Progress, race};
 use super::head_size::HeadLimit;
 use super::http1::SlotBody;
 use super::interim::Interims;
-use super::names::Name;
 use super::parcel::Parcel;
-use super::race::{Progress, race};
-use super::reads_on::ReadsOn;
+use super::read_after_reset::ReadAfterReset;
+use super::resolver::ResolvedName;
 use super::{http1, http2};
 use crate::config::{self, Protocol, Scheme};
 use crate::error::{Error, Kind};
@@ -41,7 +41,7 @@ pub(super) enum Transport {
 pub(super) enum Connected {
     Http2(
         h2::client::SendRequest<Parcel>,
-        h2::client::Connection<Watched<ReadsOn<Transport>>, Parcel>,
+        h2::client::Connection<Watched<ReadAfterReset<Transport>>, Parcel>,
         h2::PingPong,
         PeerTakes,
     ),
@@ -64,7 +64,7 @@ pub(super) struct Fresh {
 pub(super) struct Connector {
     settings: Arc<config::Upstream>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    name: Name,
+    name: ResolvedName,
     heads: HeadLimit,
 }
 
@@ -72,7 +72,7 @@ impl Connector {
     pub(super) fn new(
         settings: Arc<config::Upstream>,
         tls: Option<Arc<ClientConfig>>,
-        name: Name,
+        name: ResolvedName,
         heads: HeadLimit,
     ) -> Result<Self, Error> {
         let tls = match (settings.scheme, tls) {
@@ -98,7 +98,7 @@ impl Connector {
     }
 
     /// What the upstream's name leads to.
-    pub(super) fn name(&self) -> &Name {
+    pub(super) fn name(&self) -> &ResolvedName {
         &self.name
     }
 
@@ -168,7 +168,7 @@ impl Connector {
         let peer_takes = PeerTakes::default();
         let takes = u32::try_from(self.heads.bytes).unwrap_or(u32::MAX);
         let greeting = Greeting::new(takes, Rc::clone(&peer_takes));
-        let io = ReadsOn::greeting(io, Rc::clone(&wire), greeting);
+        let io = ReadAfterReset::greeting(io, Rc::clone(&wire), greeting);
         let (sender, mut connection) = http2::builder(&self.settings.pool)
             .handshake(Watched::new(io, wire, tally))
             .await
@@ -179,7 +179,7 @@ impl Connector {
 
     async fn http1(&self, io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
         let interims = Rc::new(Interims::default());
-        let io = ReadsOn::new(io, wire).counting(&interims);
+        let io = ReadAfterReset::new(io, wire).counting(&interims);
         let (sender, connection) = http1::builder(self.heads)
             .handshake(hyper_util::rt::TokioIo::new(io))
             .await

@@ -17,7 +17,7 @@ use super::connection::{Conn, Sender};
 use super::head_size::HeadLimit;
 use super::interim::Interims;
 use super::pool::Pool;
-use super::reads_on::ReadsOn;
+use super::read_after_reset::ReadAfterReset;
 
 /// What hyper reads at once, at most (400 KiB unless set): it decodes a whole read in one turn of the task,
 /// where what comes is no part of a body.
@@ -143,7 +143,7 @@ impl Body for SlotBody {
 }
 
 /// Our transport as hyper takes it.
-pub(super) type Io = TokioIo<ReadsOn<Transport>>;
+pub(super) type Io = TokioIo<ReadAfterReset<Transport>>;
 
 /// A connection as hyper drives it, polled by one of two tasks: its own, or, while the body of an
 /// answer is read, the reader's. hyper gives on one frame a poll, so that a reader who polls it finds

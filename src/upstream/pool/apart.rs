@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::Pool;
 use crate::config::{self, Protocol, Scheme};
 use crate::upstream::connection::Conn;
-use crate::upstream::grow::View;
+use crate::upstream::sizing::View;
 
 impl Pool {
     /// Whether streams share connections: over HTTP/1.1 none does. Before ALPN has said it, they may.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Pool;
 use crate::upstream::connection::{Conn, State};
-use crate::upstream::grow::can_spare;
+use crate::upstream::sizing::can_spare;
 
 /// Connections closed in one turn of the loop.
 const AT_A_TIME: usize = 16;

@@ -23,12 +23,12 @@ use tokio::task::AbortHandle;
 use super::backoff::{backoff, draw};
 use super::connect::{Connected, Connector, Fresh};
 use super::connection::{Conn, Sender, State, retire_at, stream_cap};
-use super::grow::{View, wanted};
 use super::head_size::HeadLimit;
 use super::keepalive::PeerLimit;
 use super::lease::Lease;
-use super::names::Name;
+use super::resolver::ResolvedName;
 use super::shortage::Shortage;
+use super::sizing::{View, wanted};
 use super::{http1, http2};
 use crate::config;
 use crate::error::{Error, Kind};
@@ -96,7 +96,7 @@ impl Pool {
         id: usize,
         settings: Arc<config::Upstream>,
         tls: Option<Arc<ClientConfig>>,
-        name: Name,
+        name: ResolvedName,
         heads: HeadLimit,
         recorder: Recorder,
     ) -> Result<Rc<Self>, Error> {
@@ -398,7 +398,7 @@ impl Pool {
 }
 
 /// Tells the pool of its name's new addresses.
-async fn follow(pool: Weak<Pool>, mut name: Name) {
+async fn follow(pool: Weak<Pool>, mut name: ResolvedName) {
     while name.moved().await.is_ok() {
         let Some(pool) = pool.upgrade() else { return };
         pool.readdressed();

@@ -194,10 +194,10 @@ mod tests {
     const STAGGER: Duration = Duration::from_millis(250);
 
     /// What an address does: after how long it has TCP, and after how long it is ready or has failed.
-    type Course = (Option<u64>, Option<(u64, bool)>);
+    type Timing = (Option<u64>, Option<(u64, bool)>);
 
     /// Which address wins, and after how many milliseconds; or with which error all fail.
-    fn run(courses: &[Course]) -> (Result<u16, Kind>, u64) {
+    fn run(courses: &[Timing]) -> (Result<u16, Kind>, u64) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -230,12 +230,12 @@ mod tests {
         })
     }
 
-    const DEAD: Course = (None, None);
-    const REFUSES: Course = (None, Some((1, false)));
-    const STALLS: Course = (Some(10), None);
-    const BAD_TLS: Course = (Some(10), Some((20, false)));
-    const WELL: Course = (Some(10), Some((30, true)));
-    const SLOW: Course = (Some(300), Some((700, true)));
+    const DEAD: Timing = (None, None);
+    const REFUSES: Timing = (None, Some((1, false)));
+    const STALLS: Timing = (Some(10), None);
+    const BAD_TLS: Timing = (Some(10), Some((20, false)));
+    const WELL: Timing = (Some(10), Some((30, true)));
+    const SLOW: Timing = (Some(300), Some((700, true)));
 
     #[test]
     fn the_next_address_is_tried_after_the_stagger_and_at_once_after_a_failure() {
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(due(now, Field::Linked, STAGGER), now + 4 * STAGGER);
     }
 
-    fn assert_wins(courses: &[Course], winner: u16, at: u64) {
+    fn assert_wins(courses: &[Timing], winner: u16, at: u64) {
         let (won, after) = run(courses);
         assert_eq!(won, Ok(winner), "{courses:?}");
         assert!((at..at + 25).contains(&after), "{courses:?}: after {after} ms");

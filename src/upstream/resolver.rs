@@ -38,13 +38,13 @@ enum Known {
 
 /// What one upstream's name resolves to. Clones are cheap and of any thread.
 #[derive(Debug, Clone)]
-pub struct Name {
+pub struct ResolvedName {
     known: watch::Receiver<Known>,
     doubted: Arc<Notify>,
     _asked_by: Option<Resolver>,
 }
 
-impl Name {
+impl ResolvedName {
     /// An upstream's host. Begins to resolve it, if it is a name, on the thread of `resolver`, which is
     /// made where there is none. It is asked for until the last clone is gone.
     ///
@@ -110,7 +110,7 @@ impl Name {
     }
 }
 
-/// The thread that asks. Clones share it; it ends with the last of them and of the [`Name`]s that need it.
+/// The thread that asks. Clones share it; it ends with the last of them and of the [`ResolvedName`]s that need it.
 /// What the system is still asking then is left to its own end, for which nobody waits.
 #[derive(Debug, Clone)]
 pub struct Resolver(Arc<Thread>);

@@ -23,7 +23,7 @@ use super::interim::Interims;
 use crate::wire::Wire;
 
 /// See the module. The connection takes no other request: its [`Wire`] says that writing failed.
-pub(super) struct ReadsOn<T> {
+pub(super) struct ReadAfterReset<T> {
     io: T,
     wire: Rc<Wire>,
     end: End,
@@ -41,7 +41,7 @@ enum End {
     Now(io::Result<()>),
 }
 
-impl<T> ReadsOn<T> {
+impl<T> ReadAfterReset<T> {
     pub(super) fn new(io: T, wire: Rc<Wire>) -> Self {
         Self { io, wire, end: End::AtOnce, interims: None, greeting: None }
     }
@@ -82,7 +82,7 @@ fn is_peers(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for ReadsOn<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for ReadAfterReset<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -114,7 +114,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadsOn<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for ReadsOn<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for ReadAfterReset<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -9,29 +9,29 @@ use super::pool::Pool;
 /// A pool that requests may ask. Clones share it; with the last one it closes, and its connections end
 /// with what they carry. Connections and leases hold the pool itself, and do not keep it open.
 #[derive(Clone)]
-pub struct Held(Rc<Holder>);
+pub struct PoolHandle(Rc<CloseOnDrop>);
 
-struct Holder {
+struct CloseOnDrop {
     pool: Rc<Pool>,
     /// Connections kept apart for requests that may cost one, once there was such a request.
     apart: OnceCell<Rc<Pool>>,
 }
 
-impl Held {
+impl PoolHandle {
     /// Holds a pool that nobody holds yet.
     pub fn new(pool: Rc<Pool>) -> Self {
-        Self(Rc::new(Holder { pool, apart: OnceCell::new() }))
+        Self(Rc::new(CloseOnDrop { pool, apart: OnceCell::new() }))
     }
 
     /// Where a request goes. One that may cost the connection that it is on is `risky`, and shares with its
     /// like alone.
     pub fn pool_for(&self, risky: bool) -> &Rc<Pool> {
-        let Holder { pool, apart } = &*self.0;
+        let CloseOnDrop { pool, apart } = &*self.0;
         if risky && pool.shares_connections() { apart.get_or_init(|| pool.apart()) } else { pool }
     }
 }
 
-impl Deref for Held {
+impl Deref for PoolHandle {
     type Target = Rc<Pool>;
 
     fn deref(&self) -> &Rc<Pool> {
@@ -39,7 +39,7 @@ impl Deref for Held {
     }
 }
 
-impl Drop for Holder {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.pool.close();
         if let Some(apart) = self.apart.get() {
