@@ -127,13 +127,13 @@ impl Direct {
     }
 
     async fn ask(&mut self) -> usize {
-        let Ok((answering, mut sink)) = self.sender.send_request(request(()), false) else {
+        let Ok((response, mut sink)) = self.sender.send_request(request(()), false) else {
             return 0;
         };
         if sink.send_data(PROMPT.clone(), true).is_err() {
             return 0;
         }
-        let Ok(answer) = answering.await else { return 0 };
+        let Ok(answer) = response.await else { return 0 };
         let mut body = answer.into_body();
         let mut bytes = 0;
         while let Some(Ok(data)) = body.data().await {

@@ -9,7 +9,7 @@ use http::{Request, StatusCode, Version};
 use super::{Proxy, Upstream};
 use crate::config::{Probe, UpstreamId};
 use crate::error::{Error, Kind};
-use crate::upstream::{Broken, HeadScan, Source, Stream};
+use crate::upstream::{Broken, HeadScan, RecvBody, Stream};
 
 /// So that the upstream's operator can tell them from requests.
 const AGENT: HeaderValue = HeaderValue::from_static("firstbyte-probe");
@@ -44,11 +44,11 @@ impl Proxy {
         let (head, ()) = asked.map_err(broken)?.into_parts();
         let scan = HeadScan::of(&head.headers);
         let head = upstream.head.request(head, scan, "", lease.version())?;
-        let Stream { mut answering, lease, .. } =
+        let Stream { mut response, lease, .. } =
             lease.open(head, false, &record).map_err(Broken::into_cut)?;
-        let answer = poll_fn(|cx| answering.poll_head(cx, lease.head_limit())).await;
+        let answer = poll_fn(|cx| response.poll_head(cx, lease.head_limit())).await;
         let (head, _, body) = answer.map_err(Broken::into_cut)?;
-        Source::new(body, lease, true).discard();
+        RecvBody::new(body, lease, true).discard();
         Ok(head.status)
     }
 }

@@ -25,7 +25,7 @@ use super::upload::Upload;
 use crate::admit::{Permit, Stock};
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Outcome, Record};
-use crate::upstream::{AnswerGuard, Chunk, Sink, Source};
+use crate::upstream::{AnswerGuard, Chunk, RecvBody, SendBody};
 use crate::wire::Wire;
 
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
@@ -49,9 +49,9 @@ enum State {
 /// upstream's stream at once and closes the record.
 #[expect(clippy::struct_excessive_bools, reason = "three of them are of one poll alone")]
 pub struct Download {
-    source: Source,
+    source: RecvBody,
     /// Boxed: most answers begin when all of the request is sent, and every one would hold room for it.
-    upload: Option<Box<(Upload, Sink)>>,
+    upload: Option<Box<(Upload, SendBody)>>,
     buffered: BytesMut,
     trailers: Option<HeaderMap>,
     state: State,
@@ -88,8 +88,8 @@ pub struct Download {
 impl Download {
     /// Joins an answer's body with the client's side. `upload` is the rest of the request's body.
     pub fn new(
-        source: Source,
-        upload: Option<(Upload, Sink)>,
+        source: RecvBody,
+        upload: Option<(Upload, SendBody)>,
         bounds: Bounds,
         answer_guard: Option<AnswerGuard>,
         wire: &Rc<Wire>,

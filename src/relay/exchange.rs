@@ -13,7 +13,7 @@ use super::replay::Failure;
 use super::upload::Upload;
 use crate::error::{Error, Kind};
 use crate::record::{Clock, Oversize, Record};
-use crate::upstream::{Broken, HeadScan, Lease, Sink, Source, Stream};
+use crate::upstream::{Broken, HeadScan, Lease, RecvBody, SendBody, Stream};
 
 /// The three clocks of an upstream, and whether the second runs before the client has the head.
 #[derive(Debug, Clone, Copy)]
@@ -38,9 +38,9 @@ pub struct Answer {
     /// When that was read.
     pub head_at: Instant,
     /// Its body.
-    pub source: Source,
+    pub source: RecvBody,
     /// Where the rest of the request's body goes, if some is left: an upstream may answer early.
-    pub sink: Sink,
+    pub sink: SendBody,
 }
 
 /// An attempt that failed before the answer's head.
@@ -64,11 +64,11 @@ pub async fn exchange(
     record: &Rc<Record>,
 ) -> Result<Answer, Attempt> {
     let has_body = !upload.borrow().is_empty();
-    let Stream { mut sink, mut answering, lease } =
+    let Stream { mut sink, mut response, lease } =
         lease.open(head, has_body, record).map_err(|broken| failed(broken, false))?;
     let began = Instant::now();
     let mut deadline = Deadline::default();
-    let mut uploading = !matches!(sink, Sink::Closed);
+    let mut uploading = !matches!(sink, SendBody::Closed);
     let (head, scan, body) = std::future::poll_fn(|cx| {
         // What was ended must take nothing more before it goes.
         if uploading && !upload.borrow().is_ended() {
@@ -86,7 +86,7 @@ pub async fn exchange(
         if let Poll::Ready(error) = upload.borrow_mut().poll_ended(cx) {
             return Poll::Ready(Err(unproven(error)));
         }
-        if let Poll::Ready(answer) = answering.poll_head(cx, lease.head_limit()) {
+        if let Poll::Ready(answer) = response.poll_head(cx, lease.head_limit()) {
             return Poll::Ready(answer.map_err(|broken| {
                 if matches!(broken, Broken::HeadTooLarge) {
                     lease.oversize(Oversize::Answer);
@@ -101,7 +101,7 @@ pub async fn exchange(
     })
     .await?;
     lease.answered();
-    let source = Source::new(body, lease, sink.is_closed());
+    let source = RecvBody::new(body, lease, sink.is_closed());
     let mut answer = Answer { head_at: source.read_at(), head, scan, source, sink };
     if clocks.hold_head && answer.head.status.is_success() {
         let due = answer.head_at + clocks.first_frame;

@@ -17,7 +17,7 @@ use super::request_body::RequestBody;
 use crate::admit::{Share, Stock};
 use crate::error::{Error, Kind};
 use crate::record::Record;
-use crate::upstream::Sink;
+use crate::upstream::SendBody;
 use crate::wire::come_again;
 
 /// What is read at most of a body that nobody takes. Chats with long context fit, and it is read as
@@ -235,9 +235,9 @@ impl Upload {
     /// # Errors
     /// The client failed: silent for too long, too slow, gone, or its body breaks the protocol; or its
     /// trailers are more than the upstream takes.
-    pub fn poll(&mut self, cx: &mut Context<'_>, sink: &mut Sink) -> Poll<Result<(), Error>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, sink: &mut SendBody) -> Poll<Result<(), Error>> {
         for _ in 0..PARTS {
-            if matches!(sink, Sink::Closed) {
+            if matches!(sink, SendBody::Closed) {
                 return Poll::Ready(Ok(()));
             }
             // Trailers that were read ahead come after all that was.
@@ -254,7 +254,7 @@ impl Upload {
             match self.poll_give(cx, sink) {
                 Poll::Ready(given) => {
                     if given.is_err() {
-                        *sink = Sink::Closed;
+                        *sink = SendBody::Closed;
                     }
                 }
                 Poll::Pending => {
@@ -319,7 +319,7 @@ impl Upload {
         self.share.as_ref()
     }
 
-    fn poll_give(&mut self, cx: &mut Context<'_>, sink: &mut Sink) -> Poll<Result<(), ()>> {
+    fn poll_give(&mut self, cx: &mut Context<'_>, sink: &mut SendBody) -> Poll<Result<(), ()>> {
         if self.chunk.is_empty() {
             return Poll::Ready(match self.trailers.take() {
                 Some(trailers) => sink.trailers(trailers).map_err(drop),

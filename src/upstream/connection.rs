@@ -52,7 +52,7 @@ pub(super) struct Conn {
     /// It carried nothing at the pool's last look.
     pub(super) idle: Cell<Option<Idle>>,
     /// That it ended was told by one of its streams.
-    pub(super) mourned: Cell<bool>,
+    pub(super) failure_reported: Cell<bool>,
     /// The latest of its streams, as [`Conn::served`] counts them, that was answered: heads are read in
     /// their order (RFC 9113, section 4.3), so that none up to it can be why the connection ends.
     pub(super) answered: Cell<u64>,
@@ -84,7 +84,7 @@ impl Conn {
             seen: Cell::new(0),
             resting: Cell::new(false),
             idle: Cell::new(None),
-            mourned: Cell::new(false),
+            failure_reported: Cell::new(false),
             answered: Cell::new(0),
             accused: Cell::new(false),
             retire_at,

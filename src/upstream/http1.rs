@@ -27,7 +27,7 @@ pub(super) const BUFFER: usize = 64 * 1024;
 const USUAL_LINES: usize = 100;
 
 /// An answer's head, to come. The one box that HTTP/1.1 costs a request: hyper's future has no name.
-pub(super) type Answering =
+pub(super) type ResponseFuture =
     Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<SlotBody>>>>>>;
 
 /// Where one chunk of a request's body passes from the relay to hyper's connection.
@@ -224,11 +224,11 @@ pub(super) fn open(
     io: &SharedIo,
     head: Request<()>,
     has_body: bool,
-) -> (Option<SlotWriter>, Answering) {
+) -> (Option<SlotWriter>, ResponseFuture) {
     io.interims.begin();
     let (writer, body) = slot(has_body);
-    let answering = sender.borrow_mut().try_send_request(head.map(|()| body));
-    (writer, Box::pin(answering))
+    let response = sender.borrow_mut().try_send_request(head.map(|()| body));
+    (writer, Box::pin(response))
 }
 
 /// Runs a connection to its end; ready when the socket is closed. It holds the connection weakly:

@@ -86,11 +86,11 @@ pub(super) fn open(
     head: Request<()>,
     has_body: bool,
 ) -> Result<(SendStream<Parcel>, ResponseFuture), Broken> {
-    let (answering, sending) = sender
+    let (response, sending) = sender
         .borrow_mut()
         .send_request(head, !has_body)
         .map_err(|error| Broken::Unsent(error.into()))?;
-    Ok((sending, answering))
+    Ok((sending, response))
 }
 
 /// How a connection's peer is asked whether it lives, and what is known of that.

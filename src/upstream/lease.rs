@@ -10,7 +10,7 @@ use super::connection::{Conn, Sender, State};
 use super::head_size::HeadLimit;
 use super::http1::SharedIo;
 use super::pool::Pool;
-use super::stream::{Answering, Broken, Sink, Stream};
+use super::stream::{Broken, ResponseFuture, SendBody, Stream};
 use super::{http1, http2};
 use crate::admit::LimitGuard;
 use crate::record::{GaugeGuard, Oversize, Record};
@@ -103,26 +103,26 @@ impl Lease {
         has_body: bool,
         record: &Rc<Record>,
     ) -> Result<Stream, Broken> {
-        let (sink, answering) = match &self.conn.sender {
+        let (sink, response) = match &self.conn.sender {
             Sender::Http2(sender, _) => {
-                let (stream, answering) = http2::open(sender, head, has_body)?;
+                let (stream, response) = http2::open(sender, head, has_body)?;
                 let takes = self.pool.is_apart().then_some(self.conn.takes);
                 let sink = if has_body {
-                    Sink::Http2 { stream, fresh: true, takes }
+                    SendBody::Http2 { stream, fresh: true, takes }
                 } else {
-                    Sink::Closed
+                    SendBody::Closed
                 };
-                (sink, Answering::Http2 { answering, interims: 0 })
+                (sink, ResponseFuture::Http2 { response, interims: 0 })
             }
             Sender::Http1(sender, io) => {
-                let (writer, answering) = http1::open(sender, io, head, has_body);
-                (writer.map_or(Sink::Closed, Sink::Http1), Answering::Http1(answering))
+                let (writer, response) = http1::open(sender, io, head, has_body);
+                (writer.map_or(SendBody::Closed, SendBody::Http1), ResponseFuture::Http1(response))
             }
         };
         self.conn.wire.handed_request_head(record);
         self.progress.set(Progress::Opened);
         self.record = Some(Rc::clone(record));
-        Ok(Stream { sink, answering, lease: self })
+        Ok(Stream { sink, response, lease: self })
     }
 
     /// The request goes on elsewhere: how this stream ends is no news of it.
@@ -131,8 +131,8 @@ impl Lease {
     }
 
     /// The connection ended, and no other stream of it said so before.
-    pub(super) fn first_to_mourn(&self) -> bool {
-        !self.conn.mourned.replace(true)
+    pub(super) fn report_failure_once(&self) -> bool {
+        !self.conn.failure_reported.replace(true)
     }
 
     /// The answer's head came: what was sent up to here was read, and did no harm.

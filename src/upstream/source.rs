@@ -8,7 +8,7 @@ use hyper::body::{Body, Incoming};
 
 use super::head_size::HeadSize;
 use super::lease::Lease;
-use super::stream::{Broken, Chunk, Incomplete};
+use super::stream::{Broken, Chunk, ResponseBody};
 use crate::record::Oversize;
 use crate::wire::Turn;
 
@@ -20,23 +20,23 @@ const PASSED_OVER_WITHIN: Duration = Duration::from_secs(1);
 
 /// An answer's body with the right to its stream. Dropped before the end, the stream is reset (or
 /// the HTTP/1.1 connection closed) at once.
-pub struct Source {
-    body: Incomplete,
+pub struct RecvBody {
+    body: ResponseBody,
     lease: Lease,
     data_ended: bool,
     /// Of HTTP/1.1, whose parser reads on for whoever asks. HTTP/2's frames were counted as bytes when the
     /// connection's task read them.
     turn: Turn,
-    /// What [`Source::poll_begun`] read ahead. Boxed: nearly no answer has it.
+    /// What [`RecvBody::poll_begun`] read ahead. Boxed: nearly no answer has it.
     ahead: Option<Box<Chunk>>,
 }
 
-impl Source {
+impl RecvBody {
     /// Joins a body with the lease it came by. `sent`: nothing of the request is left to send.
-    pub fn new(body: Incomplete, lease: Lease, sent: bool) -> Self {
+    pub fn new(body: ResponseBody, lease: Lease, sent: bool) -> Self {
         let ended = match &body {
-            Incomplete::Http2(body) => body.is_end_stream(),
-            Incomplete::Http1(body) => body.is_end_stream(),
+            ResponseBody::Http2(body) => body.is_end_stream(),
+            ResponseBody::Http1(body) => body.is_end_stream(),
         };
         if ended {
             lease.finish();
@@ -46,7 +46,7 @@ impl Source {
         Self { body, lease, data_ended: false, turn: Turn::default(), ahead: None }
     }
 
-    /// Everything was read, trailers included. Known before [`Source::poll_chunk`] says so, at the
+    /// Everything was read, trailers included. Known before [`RecvBody::poll_chunk`] says so, at the
     /// price of one of its polls.
     pub fn is_end(&self) -> bool {
         self.ahead.is_none() && self.has_ended()
@@ -54,8 +54,8 @@ impl Source {
 
     fn has_ended(&self) -> bool {
         let ended = match &self.body {
-            Incomplete::Http2(body) => body.is_end_stream(),
-            Incomplete::Http1(body) => body.is_end_stream(),
+            ResponseBody::Http2(body) => body.is_end_stream(),
+            ResponseBody::Http1(body) => body.is_end_stream(),
         };
         if ended {
             self.lease.finish();
@@ -96,7 +96,7 @@ impl Source {
     /// is one failure.
     pub fn is_news(&self, broken: &Broken) -> bool {
         match broken {
-            Broken::Http2(error) if !error.is_reset() => self.lease.first_to_mourn(),
+            Broken::Http2(error) if !error.is_reset() => self.lease.report_failure_once(),
             _ => true,
         }
     }
@@ -129,8 +129,8 @@ impl Source {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, Broken>>> {
         let chunk = match &mut self.body {
-            Incomplete::Http2(body) => ready!(poll_http2(body, &mut self.data_ended, cx)),
-            Incomplete::Http1(body) => {
+            ResponseBody::Http2(body) => ready!(poll_http2(body, &mut self.data_ended, cx)),
+            ResponseBody::Http1(body) => {
                 ready!(self.turn.poll_item(cx, |cx| poll_http1(body, &self.lease, cx)))
             }
         };
@@ -151,7 +151,7 @@ impl Source {
 
     /// Lets the upstream send `len` bytes more: that many were taken off our hands.
     pub fn release(&mut self, len: usize) {
-        if let Incomplete::Http2(body) = &mut self.body {
+        if let ResponseBody::Http2(body) = &mut self.body {
             // Fails only for more than was received, or on a stream that is gone: then there is no
             // window left to open.
             let _gone = body.flow_control().release_capacity(len);

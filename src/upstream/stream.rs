@@ -58,16 +58,16 @@ impl Broken {
 /// A request under way: where its body goes, where its answer comes from, and the right to both.
 pub struct Stream {
     /// Takes the request's body.
-    pub sink: Sink,
+    pub sink: SendBody,
     /// Gives the answer's head.
-    pub answering: Answering,
+    pub response: ResponseFuture,
     /// Given back when dropped.
     pub lease: Lease,
 }
 
 /// Where a request's body goes. Dropped before the end, it breaks the request.
 #[allow(private_interfaces, reason = "what h2 is given is made here")]
-pub enum Sink {
+pub enum SendBody {
     /// The request has no body, or all of it was given.
     Closed,
     /// An HTTP/2 stream's sending half; `fresh` until its first chunk.
@@ -88,8 +88,8 @@ pub enum Sink {
 /// than the smallest initial window (RFC 9113, section 6.9.2), and asking costs a turn.
 const FRESH_CHUNK: usize = 16 * 1024;
 
-impl Sink {
-    /// Ready when [`Sink::send`] may be given a chunk of `len` bytes; the answer is how many bytes
+impl SendBody {
+    /// Ready when [`SendBody::send`] may be given a chunk of `len` bytes; the answer is how many bytes
     /// of it may be given now.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<Result<usize, Broken>> {
         match self {
@@ -170,34 +170,34 @@ impl Sink {
 }
 
 /// The answer's head, to come.
-pub enum Answering {
+pub enum ResponseFuture {
     /// HTTP/2.
     Http2 {
         /// The head.
-        answering: h2::client::ResponseFuture,
+        response: h2::client::ResponseFuture,
         /// Interim responses so far.
         interims: u8,
     },
     /// HTTP/1.1.
-    Http1(super::http1::Answering),
+    Http1(super::http1::ResponseFuture),
 }
 
 /// The answer's body, to come.
-pub enum Incomplete {
+pub enum ResponseBody {
     /// HTTP/2.
     Http2(h2::RecvStream),
     /// HTTP/1.1.
     Http1(Incoming),
 }
 
-impl Answering {
+impl ResponseFuture {
     /// Ready with the final head (an interim 1xx is passed over), what its lines are, and the rest to come. Neither may be more than
     /// `limit` allows.
     pub fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
         limit: HeadLimit,
-    ) -> Poll<Result<(http::response::Parts, HeadScan, Incomplete), Broken>> {
+    ) -> Poll<Result<(http::response::Parts, HeadScan, ResponseBody), Broken>> {
         let (head, body) = ready!(self.poll_any(cx, limit))?;
         let scan = HeadScan::of_answer(&head.headers);
         Poll::Ready(if limit.allows(scan.size) {
@@ -211,11 +211,11 @@ impl Answering {
         &mut self,
         cx: &mut Context<'_>,
         limit: HeadLimit,
-    ) -> Poll<Result<(http::response::Parts, Incomplete), Broken>> {
+    ) -> Poll<Result<(http::response::Parts, ResponseBody), Broken>> {
         match self {
-            Self::Http2 { answering, interims } => {
+            Self::Http2 { response, interims } => {
                 // Asked for one by one, they are counted; the head's own future passes over all at once.
-                while let Some(head) = ready!(answering.poll_informational(cx)) {
+                while let Some(head) = ready!(response.poll_informational(cx)) {
                     let head = head.map_err(Broken::Http2)?;
                     if !limit.allows(HeadSize::of(head.headers())) {
                         return Poll::Ready(Err(Broken::HeadTooLarge));
@@ -226,9 +226,9 @@ impl Answering {
                     *interims += 1;
                 }
                 let answer: Response<h2::RecvStream> =
-                    ready!(Pin::new(answering).poll(cx)).map_err(Broken::Http2)?;
+                    ready!(Pin::new(response).poll(cx)).map_err(Broken::Http2)?;
                 let (parts, body) = answer.into_parts();
-                Poll::Ready(Ok((parts, Incomplete::Http2(body))))
+                Poll::Ready(Ok((parts, ResponseBody::Http2(body))))
             }
             Self::Http1(future) => {
                 let answer = ready!(future.as_mut().poll(cx)).map_err(|mut error| {
@@ -241,7 +241,7 @@ impl Answering {
                     }
                 })?;
                 let (parts, body) = answer.into_parts();
-                Poll::Ready(Ok((parts, Incomplete::Http1(body))))
+                Poll::Ready(Ok((parts, ResponseBody::Http1(body))))
             }
         }
     }
