@@ -35,8 +35,8 @@ fn office(access_log: AccessLog) -> Office {
     .expect("a hub");
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     let runtime = runtime.expect("a runtime");
-    let seat = hub.worker(0);
-    let recorder = runtime.block_on(async { seat.sit() });
+    let unstarted = hub.worker(0);
+    let recorder = runtime.block_on(async { unstarted.start() });
     Office { recorder, runtime, _hub: hub }
 }
 

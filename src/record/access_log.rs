@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::hedge::Hedged;
 use super::id::RequestId;
-use super::names::Names;
+use super::labels::Labels;
 use super::outcome::{FailoverReason, Outcome, Prevented};
 
 /// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
@@ -118,14 +118,14 @@ struct Phases {
 /// The two clocks at one moment: instants become dates by their distance from it, so that the path
 /// reads one clock and the log follows a clock that was set.
 #[derive(Clone, Copy)]
-pub(super) struct Clocks {
+pub(super) struct ClockPair {
     monotonic: Instant,
     wall: SystemTime,
 }
 
-impl Clocks {
-    pub(super) fn now() -> Clocks {
-        Clocks { monotonic: Instant::now(), wall: SystemTime::now() }
+impl ClockPair {
+    pub(super) fn now() -> ClockPair {
+        ClockPair { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
     fn date(&self, at: Instant) -> SystemTime {
@@ -138,8 +138,8 @@ impl Clocks {
 pub(super) fn append_line(
     out: &mut Vec<u8>,
     entry: &Entry,
-    names: &Names,
-    clocks: Clocks,
+    names: &Labels,
+    clocks: ClockPair,
 ) -> Result<(), serde_json::Error> {
     let left = |(from, reason): &(usize, FailoverReason)| Left {
         from: names.upstream(Some(*from)),

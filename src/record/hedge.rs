@@ -74,7 +74,7 @@ impl Hedge {
 
     /// The request is this upstream's from now on, and its stamps are those of this attempt.
     fn take_over(&self) {
-        let (mut own, mut whole) = (self.own.story.borrow_mut(), self.whole.story.borrow_mut());
+        let (mut own, mut whole) = (self.own.state.borrow_mut(), self.whole.state.borrow_mut());
         let mut active = self.whole.ledger.active.borrow_mut();
         // What is known so far is of the first.
         whole.settle(&mut active);
@@ -95,15 +95,15 @@ impl Hedge {
 
 impl Drop for Hedge {
     fn drop(&mut self) {
-        let to = self.own.story.borrow().upstream.unwrap_or_default();
+        let to = self.own.state.borrow().upstream.unwrap_or_default();
         let loser = match self.end {
             HedgeEnd::Won => Some(&self.whole),
             HedgeEnd::Lost => Some(&self.own),
             HedgeEnd::StoodIn | HedgeEnd::Failed | HedgeEnd::Abandoned => None,
         };
         // One that was still waiting for a stream has cost nothing.
-        let loser = loser.map(|record| record.story.borrow());
-        let loser = loser.and_then(|story| story.head_sent.and(story.upstream));
+        let loser = loser.map(|record| record.state.borrow());
+        let loser = loser.and_then(|state| state.head_sent.and(state.upstream));
         {
             let mut active = self.whole.ledger.active.borrow_mut();
             active.upstream(to, |upstream| upstream.hedges[self.end as usize] += 1);
@@ -116,6 +116,6 @@ impl Drop for Hedge {
         }
         let first_is_left = self.first_failed.is_some();
         let hedged = Hedged { to, after: self.after, end: self.end, first_is_left };
-        self.whole.story.borrow_mut().hedge = Some(Box::new(hedged));
+        self.whole.state.borrow_mut().hedge = Some(Box::new(hedged));
     }
 }

@@ -11,12 +11,12 @@ use tokio::time::timeout_at;
 use super::ceilings::Ceilings;
 use super::configured::Configured;
 use super::dns::DnsMeters;
+use super::labels::{Full, LabelIds, Labels};
 use super::ledger::LeftBehind;
 use super::log_writer::LogWriter;
 use super::meters::Gauges;
-use super::names::{Full, Names, Places};
 use super::recordings::Recordings;
-use super::worker::{Interval, WorkerSeat};
+use super::worker::{Interval, WorkerRecorder};
 use super::{metrics, stats};
 use crate::config::AccessLog;
 
@@ -43,7 +43,7 @@ pub struct Setup {
 /// Collects what the workers record, and shows it. Shared by the admin listener and whoever
 /// starts workers.
 pub struct Hub {
-    pub(super) names: Arc<Names>,
+    pub(super) names: Arc<Labels>,
     pub(super) workers: usize,
     pub(super) version: &'static str,
     pub(super) commit: &'static str,
@@ -51,7 +51,7 @@ pub struct Hub {
     pub(super) started_at: SystemTime,
     pub(super) ceilings: Arc<Ceilings>,
     /// Seats given out since the last collection.
-    newcomers: Mutex<Vec<Line>>,
+    newcomers: Mutex<Vec<WorkerLink>>,
     totals: AsyncMutex<Totals>,
     /// Since when the process leaves.
     draining_since: OnceLock<Instant>,
@@ -63,7 +63,7 @@ pub struct Hub {
 }
 
 /// The hub's end of one worker.
-struct Line {
+struct WorkerLink {
     /// The worker's number, for people.
     index: usize,
     asks: mpsc::Sender<Box<Recordings>>,
@@ -79,7 +79,7 @@ struct Line {
 
 /// Everything since the start.
 pub(super) struct Totals {
-    lines: Vec<Line>,
+    lines: Vec<WorkerLink>,
     pub(super) recordings: Recordings,
     pub(super) gauges: Gauges,
     /// Workers that answered this time.
@@ -94,7 +94,7 @@ pub(super) struct Totals {
 impl Hub {
     /// Opens the access log and starts its thread. Fails if the log's file cannot be opened.
     pub fn new(setup: Setup) -> io::Result<Hub> {
-        let names = Arc::new(Names::new(setup.routes, setup.upstreams));
+        let names = Arc::new(Labels::new(setup.routes, setup.upstreams));
         let recordings = Recordings::new(names.upstreams.len());
         Ok(Hub {
             log: LogWriter::start(&setup.access_log, Arc::clone(&names))?,
@@ -128,11 +128,11 @@ impl Hub {
     }
 
     /// A seat for the worker of this index, or for the one that takes an ended worker's place.
-    pub fn worker(&self, index: usize) -> WorkerSeat {
-        // One ask and one answer at a time: see `Line::asked`.
+    pub fn worker(&self, index: usize) -> WorkerRecorder {
+        // One ask and one answer at a time: see `WorkerLink::asked`.
         let (ask, asks) = mpsc::channel(1);
         let (answer, answers) = mpsc::channel(1);
-        let line = Line {
+        let line = WorkerLink {
             index,
             asks: ask,
             answers,
@@ -141,7 +141,7 @@ impl Hub {
             gauges: Gauges::default(),
         };
         self.newcomers.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-        WorkerSeat {
+        WorkerRecorder {
             names: Arc::clone(&self.names),
             asks,
             answers: answer,
@@ -165,8 +165,8 @@ impl Hub {
     ///
     /// # Errors
     /// More names than one process can count.
-    pub fn places(&self, routes: &[&str], upstreams: &[&str]) -> Result<Places, Full> {
-        self.names.places(routes, upstreams)
+    pub fn label_ids(&self, routes: &[&str], upstreams: &[&str]) -> Result<LabelIds, Full> {
+        self.names.label_ids(routes, upstreams)
     }
 
     /// The process began with the configuration of this digest.
@@ -185,8 +185,8 @@ impl Hub {
     }
 
     /// The meters of the name of a configuration's upstream with this index.
-    pub fn dns(&self, places: &Places, upstream: usize) -> Arc<DnsMeters> {
-        let Some(place) = places.upstreams.get(upstream) else { return Arc::default() };
+    pub fn dns(&self, label_ids: &LabelIds, upstream: usize) -> Arc<DnsMeters> {
+        let Some(place) = label_ids.upstreams.get(upstream) else { return Arc::default() };
         let mut dns = self.dns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(dns.entry(*place).or_default())
     }
@@ -250,7 +250,7 @@ impl Hub {
     }
 }
 
-impl Line {
+impl WorkerLink {
     /// Sends an ask unless one is under way. A closed channel shows when the answer is awaited.
     fn ask(&mut self, upstreams: usize) {
         if !self.asked {

@@ -87,21 +87,21 @@ impl Ledger {
     /// Counts a request that is over; called by its `Drop` only, hence once.
     pub(super) fn close(&self, record: &mut Record, now: Instant) {
         let (id, opened) = (record.id(), record.opened.at);
-        let story = record.story.get_mut();
-        let outcome = story.outcome.unwrap_or_else(|| match self.cutting.get() {
+        let state = record.state.get_mut();
+        let outcome = state.outcome.unwrap_or_else(|| match self.cutting.get() {
             Some(fault) => {
                 self.active.borrow_mut().cut += 1;
-                story.fault.get_or_insert(fault);
+                state.fault.get_or_insert(fault);
                 Outcome::TimedOut
             }
             None => Outcome::ClientGone,
         });
         let duration = now.saturating_duration_since(opened);
         let mut active = self.active.borrow_mut();
-        story.settle(&mut active);
+        state.settle(&mut active);
         active.ends[outcome as usize] += 1;
         active.duration.record(duration);
-        let key = RequestKey { route: story.route, upstream: story.upstream, code: story.status };
+        let key = RequestKey { route: state.route, upstream: state.upstream, code: state.status };
         *active.requests.entry(key).or_default() += 1;
         drop(active);
         let Some(log) = &self.log else { return };
@@ -117,33 +117,33 @@ impl Ledger {
             version: record.opened.version,
             method: mem::take(&mut record.opened.method),
             path,
-            route: story.route,
-            upstream: story.upstream,
-            upstream_version: story.upstream_version,
-            upstream_request_id: story.upstream_request_id.take(),
-            status: story.status,
-            upstream_status: story.upstream_status,
+            route: state.route,
+            upstream: state.upstream,
+            upstream_version: state.upstream_version,
+            upstream_request_id: state.upstream_request_id.take(),
+            status: state.status,
+            upstream_status: state.upstream_status,
             outcome,
-            error: story.fault,
-            cold: story.cold,
-            replays: story.replays,
-            left: mem::take(&mut story.left),
-            retries: story.retries,
-            retry_wait: story.retry_wait,
-            prevented: story.prevented,
-            hedge: story.hedge.take(),
-            frames: story.frames,
-            bytes_up: story.bytes_up,
-            bytes_down: story.bytes_down,
-            pool_wait: story.pool_wait,
-            upstream_ttfb: story.upstream_ttfb,
-            client_ttfb: story.client_ttfb,
-            overhead_request: story.overhead_request,
-            overhead_head: story.overhead_head,
-            overhead_chunk_max: story.overhead_chunk_max,
-            gap_upstream_max: story.gap_upstream_max,
-            gap_client_max: story.gap_client_max,
-            cancel_max: story.cancel_max,
+            error: state.fault,
+            cold: state.cold,
+            replays: state.replays,
+            left: mem::take(&mut state.left),
+            retries: state.retries,
+            retry_wait: state.retry_wait,
+            prevented: state.prevented,
+            hedge: state.hedge.take(),
+            frames: state.frames,
+            bytes_up: state.bytes_up,
+            bytes_down: state.bytes_down,
+            pool_wait: state.pool_wait,
+            upstream_ttfb: state.upstream_ttfb,
+            client_ttfb: state.client_ttfb,
+            overhead_request: state.overhead_request,
+            overhead_head: state.overhead_head,
+            overhead_chunk_max: state.overhead_chunk_max,
+            gap_upstream_max: state.gap_upstream_max,
+            gap_client_max: state.gap_client_max,
+            cancel_max: state.cancel_max,
             duration,
         });
     }

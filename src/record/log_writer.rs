@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::access_log::{Clocks, Entry, append_line};
-use super::names::Names;
+use super::access_log::{ClockPair, Entry, append_line};
+use super::labels::Labels;
 use crate::config::{AccessLog, apart};
 
 /// How long a line may rest on its worker.
@@ -39,7 +39,7 @@ pub(super) struct LogWriter {
 
 impl LogWriter {
     /// Opens the target and starts the thread; `None` where the configuration wants no log.
-    pub(super) fn start(target: &AccessLog, names: Arc<Names>) -> io::Result<Option<LogWriter>> {
+    pub(super) fn start(target: &AccessLog, names: Arc<Labels>) -> io::Result<Option<LogWriter>> {
         let out: Box<dyn Write + Send> = match target {
             AccessLog::Off => return Ok(None),
             AccessLog::Stdout => Box::new(io::stdout()),
@@ -56,7 +56,7 @@ impl LogWriter {
 
     pub(super) fn start_into(
         out: Box<dyn Write + Send>,
-        names: Arc<Names>,
+        names: Arc<Labels>,
     ) -> io::Result<LogWriter> {
         let (batches, incoming) = sync_channel(BATCHES);
         let (finished, done) = sync_channel(1);
@@ -70,9 +70,9 @@ impl LogWriter {
     }
 
     /// One worker's outbox; `None` after [`LogWriter::finish`].
-    pub(super) fn outbox(&self) -> Option<OutboxSeat> {
+    pub(super) fn outbox(&self) -> Option<OutboxSetup> {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(OutboxSeat { batches, dropped: Arc::clone(&self.dropped) })
+        Some(OutboxSetup { batches, dropped: Arc::clone(&self.dropped) })
     }
 
     /// Lines that were lost: the channel was full, or the target refused them.
@@ -94,13 +94,13 @@ impl LogWriter {
 fn write_all(
     incoming: &Receiver<Vec<Entry>>,
     mut out: Box<dyn Write + Send>,
-    names: &Names,
+    names: &Labels,
     dropped: &AtomicU64,
 ) {
     let mut text = Vec::new();
     let mut complained = false;
     while let Ok(batch) = incoming.recv() {
-        let clocks = Clocks::now();
+        let clocks = ClockPair::now();
         text.clear();
         for entry in &batch {
             let whole = text.len();
@@ -119,13 +119,13 @@ fn write_all(
 }
 
 /// An [`Outbox`] on its way to the worker's thread.
-pub(super) struct OutboxSeat {
+pub(super) struct OutboxSetup {
     batches: SyncSender<Vec<Entry>>,
     dropped: Arc<AtomicU64>,
 }
 
-impl OutboxSeat {
-    pub(super) fn sit(self) -> Outbox {
+impl OutboxSetup {
+    pub(super) fn start(self) -> Outbox {
         Outbox { entries: RefCell::default(), wake: Notify::new(), to: self }
     }
 }
@@ -135,7 +135,7 @@ pub(super) struct Outbox {
     entries: RefCell<Vec<Entry>>,
     /// Wakes the worker's own flushing task; same thread, so no wake across cores.
     wake: Notify,
-    to: OutboxSeat,
+    to: OutboxSetup,
 }
 
 impl Outbox {

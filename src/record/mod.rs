@@ -13,18 +13,18 @@ mod durations;
 mod hedge;
 mod hub;
 mod id;
+mod labels;
 mod ledger;
 mod log_writer;
 mod meters;
 mod metrics;
-mod names;
 mod outcome;
 mod process;
 mod recordings;
 mod request;
+mod request_state;
 mod slots;
 mod stats;
-mod story;
 mod text;
 mod worker;
 
@@ -33,14 +33,14 @@ pub use dns::DnsMeters;
 pub use hedge::Hedge;
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
+pub use labels::{Full, LabelIds};
 pub use meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
-pub use names::{Full, Places};
 pub use outcome::{
     Clock, Ejection, FailoverReason, Hangup, Outcome, Oversize, Prevented, ReplayReason, Shed,
     Silence,
 };
 pub use request::{Leased, Opened, Record};
-pub use worker::{Recorder, WorkerSeat};
+pub use worker::{Recorder, WorkerRecorder};
 
 #[cfg(test)]
 mod tests;

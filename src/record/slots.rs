@@ -3,9 +3,9 @@
 
 use std::rc::Rc;
 
+use super::labels::LabelIds;
 use super::ledger::Ledger;
 use super::meters::UpstreamMeters;
-use super::names::Places;
 
 /// Of one worker and configuration. Requests that began under it keep it.
 pub(super) struct Slots {
@@ -16,10 +16,10 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    pub(super) fn new(ledger: &Ledger, places: &Places) -> Slots {
+    pub(super) fn new(ledger: &Ledger, label_ids: &LabelIds) -> Slots {
         Slots {
-            routes: places.routes.clone(),
-            upstreams: places.upstreams.iter().map(|place| ledger.meters(*place)).collect(),
+            routes: label_ids.routes.clone(),
+            upstreams: label_ids.upstreams.iter().map(|place| ledger.meters(*place)).collect(),
             lacking: ledger.lacking(),
         }
     }

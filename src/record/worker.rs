@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::labels::{LabelIds, Labels};
 use super::ledger::{Ledger, LeftBehind};
-use super::log_writer::OutboxSeat;
+use super::log_writer::OutboxSetup;
 use super::meters::{ConnectionGuard, Gauges, UpstreamMeters};
-use super::names::{Names, Places};
 use super::outcome::{Hangup, Shed};
 use super::recordings::Recordings;
 use super::request::{Opened, Record};
@@ -21,31 +21,31 @@ pub(super) struct Interval {
     pub(super) gauges: Gauges,
 }
 
-/// A worker's place at the hub, made on any thread; [`WorkerSeat::sit`] turns it into a
+/// A worker's place at the hub, made on any thread; [`WorkerRecorder::start`] turns it into a
 /// [`Recorder`] on the worker's own.
-pub struct WorkerSeat {
-    pub(super) names: Arc<Names>,
+pub struct WorkerRecorder {
+    pub(super) names: Arc<Labels>,
     pub(super) asks: mpsc::Receiver<Box<Recordings>>,
     pub(super) answers: mpsc::Sender<Interval>,
-    pub(super) log: Option<OutboxSeat>,
+    pub(super) log: Option<OutboxSetup>,
     pub(super) left_behind: LeftBehind,
 }
 
-impl WorkerSeat {
+impl WorkerRecorder {
     /// Takes the seat. Must run inside the worker's `LocalRuntime`, where it starts two local
     /// tasks that live as long as that runtime: one answers the hub, one flushes the access log.
-    pub fn sit(self) -> Recorder {
-        let log = self.log.map(OutboxSeat::sit);
+    pub fn start(self) -> Recorder {
+        let log = self.log.map(OutboxSetup::start);
         let ledger = Rc::new(Ledger::new(self.names.upstreams.len(), log, self.left_behind));
         tokio::task::spawn_local(answer(Rc::clone(&ledger), self.asks, self.answers));
         if ledger.log.is_some() {
             tokio::task::spawn_local(flush(Rc::clone(&ledger)));
         }
-        let places = Places {
+        let label_ids = LabelIds {
             routes: (0..self.names.routes.len()).collect(),
             upstreams: (0..self.names.upstreams.len()).collect(),
         };
-        let slots = Rc::new(Slots::new(&ledger, &places));
+        let slots = Rc::new(Slots::new(&ledger, &label_ids));
         Recorder { ledger, slots }
     }
 }
@@ -97,10 +97,10 @@ impl Recorder {
         self.slots.meters(id)
     }
 
-    /// The same worker's for another configuration, whose routes and upstreams are counted at `places`.
+    /// The same worker's for another configuration, whose routes and upstreams are counted at `label_ids`.
     #[must_use]
-    pub fn at(&self, places: &Places) -> Recorder {
-        let slots = Rc::new(Slots::new(&self.ledger, places));
+    pub fn at(&self, label_ids: &LabelIds) -> Recorder {
+        let slots = Rc::new(Slots::new(&self.ledger, label_ids));
         Recorder { ledger: Rc::clone(&self.ledger), slots }
     }
 

@@ -10,7 +10,7 @@ use super::descriptors::capacity;
 use super::start::StartError;
 use crate::admit::Admission;
 use crate::config::{Config, Scheme, Upstream, read_file, shares_connections};
-use crate::record::{Full, Hub, Places};
+use crate::record::{Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
 use crate::upstream::{HeadLimit, ResolvedName, Resolver, Roots, client_config};
 
@@ -18,7 +18,7 @@ use crate::upstream::{HeadLimit, ResolvedName, Resolver, Roots, client_config};
 pub(super) struct Plan {
     pub(super) config: Arc<Config>,
     /// Where its routes and upstreams are counted.
-    pub(super) places: Places,
+    pub(super) label_ids: LabelIds,
     /// Who may come in, as all workers count it.
     pub(super) admission: Admission,
     descriptors: u64,
@@ -87,17 +87,17 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// There are too many; none was taken.
-    pub(super) fn places(&self, hub: &Hub) -> Result<Places, Full> {
+    pub(super) fn label_ids(&self, hub: &Hub) -> Result<LabelIds, Full> {
         let routes: Vec<_> = self.config.routes.iter().map(|route| &*route.path).collect();
         let upstreams: Vec<_> = self.config.upstreams.iter().map(|up| &*up.name).collect();
-        hub.places(&routes, &upstreams)
+        hub.label_ids(&routes, &upstreams)
     }
 
     /// Begins to resolve what is new.
     ///
     /// # Errors
     /// The thread that resolves names cannot be made.
-    pub(super) fn plan(self, places: Places, hub: &Hub) -> Result<Plan, StartError> {
+    pub(super) fn plan(self, label_ids: LabelIds, hub: &Hub) -> Result<Plan, StartError> {
         let Self { config, grounds, trusts } = self;
         let before = grounds.before();
         let mut resolver = before.and_then(|before| before.resolver.clone());
@@ -105,7 +105,7 @@ impl<'a> Draft<'a> {
         for (id, (upstream, trust)) in config.upstreams.iter().zip(trusts).enumerate() {
             let name = match before.and_then(|before| before.resolves(upstream)) {
                 Some(name) => name.clone(),
-                None => ResolvedName::of(upstream, hub.dns(&places, id), &mut resolver)
+                None => ResolvedName::of(upstream, hub.dns(&label_ids, id), &mut resolver)
                     .map_err(|error| StartError::Io("start the DNS thread", error))?,
             };
             links.push(Link { trust, name });
@@ -116,7 +116,7 @@ impl<'a> Draft<'a> {
                 (admission.follow(then, &config, capacity(&config, *descriptors)), *descriptors)
             }
         };
-        Ok(Plan { config: Arc::new(config), places, admission, descriptors, links, resolver })
+        Ok(Plan { config: Arc::new(config), label_ids, admission, descriptors, links, resolver })
     }
 }
 

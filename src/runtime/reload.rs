@@ -148,8 +148,8 @@ impl Reloader {
         let read = config::reread(file, &ProcessEnv, &before.config).map_err(Refused::Faults)?;
         let changes = config::changes(&before.config, &read.config);
         let draft = Draft::new(read.config, Grounds::Before(&before)).map_err(Refused::Plan)?;
-        let places = draft.places(&self.hub).map_err(Refused::Full)?;
-        let plan = Arc::new(draft.plan(places, &self.hub).map_err(Refused::Plan)?);
+        let label_ids = draft.label_ids(&self.hub).map_err(Refused::Full)?;
+        let plan = Arc::new(draft.plan(label_ids, &self.hub).map_err(Refused::Plan)?);
         let cold = self.swap(&before, &plan)?;
         self.hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
         *self.in_force() = InForce { plan, files: read.files };

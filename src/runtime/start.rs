@@ -155,8 +155,8 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
     let hub = Arc::new(hub(&config)?);
     let draft = Draft::new(config, Grounds::Descriptors(descriptors))?;
     // Those of the start are the first, each name's place its number; there is room: none of them is new.
-    let places = draft.places(&hub).unwrap_or_default();
-    let plan = Arc::new(draft.plan(places, &hub)?);
+    let label_ids = draft.label_ids(&hub).unwrap_or_default();
+    let plan = Arc::new(draft.plan(label_ids, &hub)?);
     let config = Arc::clone(&plan.config);
     let opening = given.opening();
     let Sockets { workers: mut listeners, addresses, admin, kept } = Sockets::open(&config, given)?;
@@ -206,7 +206,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
         listeners: listeners.pop().unwrap_or_default(),
         inbox,
         loads: loads.clone(),
-        seat: hub.worker(index),
+        unstarted: hub.worker(index),
         readiness: Arc::clone(&readiness),
         warmed: Arc::clone(&running.warmed),
         orders: listen_orders.clone(),

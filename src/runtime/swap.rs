@@ -54,7 +54,7 @@ impl Swap {
 
     async fn take(&mut self, change: Change) {
         let Change { before, after, prepared, go, done } = change;
-        let recorder = self.recorder.at(&after.places);
+        let recorder = self.recorder.at(&after.label_ids);
         let old = self.acceptor.proxy();
         let in_force = Before { plan: &before, proxy: &old };
         let Some(Built { proxy, fresh }) = next(&after, in_force, &recorder, self.worker) else {

@@ -19,7 +19,7 @@ use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads};
 use crate::admin::Readiness;
 use crate::error::Kind;
 use crate::kernel;
-use crate::record::WorkerSeat;
+use crate::record::WorkerRecorder;
 use crate::upstream::Pool;
 
 /// What a worker thread takes along.
@@ -29,7 +29,7 @@ pub(super) struct Luggage {
     pub(super) listeners: Vec<StdListener>,
     pub(super) inbox: Inbox,
     pub(super) loads: Loads,
-    pub(super) seat: WorkerSeat,
+    pub(super) unstarted: WorkerRecorder,
     pub(super) readiness: Arc<Readiness>,
     pub(super) warmed: Arc<Warmed>,
     pub(super) changes: mpsc::Receiver<Change>,
@@ -52,7 +52,7 @@ pub(super) fn work(luggage: Luggage) -> usize {
 /// The same on a runtime that is there already.
 pub(super) async fn serve(luggage: Luggage) -> usize {
     let Luggage { index, plan, loads, mut orders, .. } = luggage;
-    let recorder = luggage.seat.sit();
+    let recorder = luggage.unstarted.start();
     let Some(Built { proxy, fresh }) = first(&plan, &recorder, index) else {
         return 0;
     };

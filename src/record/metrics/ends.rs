@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use super::super::hub::Hub;
-use super::super::names::Names;
 use super::super::outcome::{
     Clock, Ejection, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Silence,
 };
 use super::super::recordings::{PROBES, Recordings};
 use super::super::text::{Kind, Text};
+use crate::record::labels::Labels;
 
 /// Requests by the names of their labels: two upstreams of one name, or one called like
-/// [`Names::NONE`], must not make one series twice, which would fail the whole scrape.
+/// [`Labels::NONE`], must not make one series twice, which would fail the whole scrape.
 pub(in crate::record) fn requests_by_name<'a>(
     hub: &'a Hub,
     recordings: &Recordings,
 ) -> BTreeMap<(&'a str, &'a str, String), u64> {
     let mut named = BTreeMap::new();
     for (key, count) in &recordings.requests {
-        let code = key.code.map_or(Names::NONE.to_owned(), |code| code.as_str().to_owned());
+        let code = key.code.map_or(Labels::NONE.to_owned(), |code| code.as_str().to_owned());
         let labels = (hub.names.route(key.route), hub.names.upstream(key.upstream), code);
         *named.entry(labels).or_default() += *count;
     }

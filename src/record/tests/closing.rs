@@ -15,7 +15,7 @@ use super::*;
 fn the_first_end_wins_and_the_last_owner_closes() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let body = recorder.open(opened("/v1/models", Instant::now()));
         let task = Rc::clone(&body);
         body.routed(0, 1);
@@ -38,7 +38,7 @@ fn the_first_end_wins_and_the_last_owner_closes() {
 fn each_outcome_is_counted_as_itself() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         for (times, outcome) in Outcome::ALL.into_iter().enumerate() {
             for _ in 0..=times {
                 recorder.open(opened("/", Instant::now())).end(outcome);
@@ -55,7 +55,7 @@ fn each_outcome_is_counted_as_itself() {
 fn a_request_dropped_in_any_window_counts_once_as_a_client_that_left() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         for window in 0..4 {
             let now = Instant::now();
             let record = recorder.open(opened("/v1", now));
@@ -83,7 +83,7 @@ fn a_request_dropped_in_any_window_counts_once_as_a_client_that_left() {
 fn what_a_drain_cuts_is_counted_and_what_ended_before_is_not() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         assert_eq!(
             stats(&hub).await["drain"],
             json!({ "draining": false, "seconds": 0.0, "cut": 0 })
@@ -104,7 +104,7 @@ fn what_a_drain_cuts_is_counted_and_what_ended_before_is_not() {
 fn an_aborted_task_and_a_panicking_one_close_their_records() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let (aborted, panicking) = (recorder.clone(), recorder.clone());
         let opened_it = Rc::new(Notify::new());
         let has_opened = Rc::clone(&opened_it);
@@ -133,7 +133,7 @@ fn an_aborted_task_and_a_panicking_one_close_their_records() {
 fn gauges_follow_their_guards() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let client = recorder.client_connection();
         let meters = recorder.upstream(1);
         let connecting = meters.connecting.enter();

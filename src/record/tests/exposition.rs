@@ -70,7 +70,7 @@ fn everything(recorder: &super::super::Recorder) {
 fn the_page_reads_back_with_what_was_recorded() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         everything(&recorder);
         let page = read(&hub.metrics().await);
         let code = r#"firstbyte_requests_total{route="/v1",upstream="openai",code="200"}"#;
@@ -100,7 +100,7 @@ fn the_page_reads_back_with_what_was_recorded() {
 fn buckets_never_fall_and_the_last_is_the_count() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         everything(&recorder);
         let page = hub.metrics().await;
         let (mut before, mut infinite) = (0.0, 0);
@@ -153,7 +153,7 @@ fn every_metric_is_described_in_the_documentation() {
 fn promtool_has_nothing_to_say() {
     let page = local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         everything(&recorder);
         hub.metrics().await
     });
@@ -177,7 +177,7 @@ fn promtool_has_nothing_to_say() {
 fn no_page_shows_a_query_or_an_upstreams_words() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let record = recorder.open(opened("/v1?api_key=sk-canary", Instant::now()));
         record.upstream_head(Instant::now(), StatusCode::OK, Some("sk-canary"));
         drop(record);

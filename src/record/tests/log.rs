@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::super::ledger::{Ledger, LeftBehind};
-use super::super::log_writer::{LogWriter, OutboxSeat};
-use super::super::names::{Names, Places};
+use super::super::log_writer::{LogWriter, OutboxSetup};
 use super::super::request::Record;
 use super::super::slots::Slots;
 use super::super::{Outcome, Recorder};
 use super::*;
+use crate::record::labels::{LabelIds, Labels};
 
 /// Long enough that only a fault reaches it.
 const EVER: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ impl Drop for LogFile {
 fn logged(name: &str, work: impl FnOnce(&Recorder)) -> Vec<Value> {
     let file = LogFile::new(name);
     let hub = hub(AccessLog::File(file.0.clone()));
-    local(async { work(&hub.worker(0).sit()) });
+    local(async { work(&hub.worker(0).start()) });
     assert!(hub.finish(EVER), "lines were left unwritten");
     file.lines()
 }
@@ -174,19 +174,19 @@ fn gated() -> (LogWriter, SyncSender<io::Result<()>>, Receiver<usize>) {
     let (key, open) = sync_channel(1_000);
     let gate = Gate { written, open: Mutex::new(open) };
     let writer =
-        LogWriter::start_into(Box::new(gate), Arc::new(Names::new(Vec::new(), Vec::new())))
+        LogWriter::start_into(Box::new(gate), Arc::new(Labels::new(Vec::new(), Vec::new())))
             .unwrap();
     (writer, key, passes)
 }
 
 fn ledger(writer: &LogWriter) -> std::rc::Rc<Ledger> {
-    let outbox = writer.outbox().map(OutboxSeat::sit);
+    let outbox = writer.outbox().map(OutboxSetup::start);
     std::rc::Rc::new(Ledger::new(0, outbox, LeftBehind::default()))
 }
 
 fn close_many(ledger: &std::rc::Rc<Ledger>, count: usize) {
     for _ in 0..count {
-        let slots = std::rc::Rc::new(Slots::new(ledger, &Places::default()));
+        let slots = std::rc::Rc::new(Slots::new(ledger, &LabelIds::default()));
         drop(Record::open(std::rc::Rc::clone(ledger), slots, opened("/", Instant::now())));
     }
 }
@@ -224,7 +224,7 @@ fn a_lone_line_is_written_without_waiting_for_company() {
     let file = LogFile::new("lone");
     let hub = hub(AccessLog::File(file.0.clone()));
     local(async {
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         drop(recorder.open(opened("/v1", Instant::now())));
         let patience = Instant::now() + EVER;
         while file.lines().is_empty() {

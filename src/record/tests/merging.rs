@@ -27,7 +27,7 @@ fn no_record_is_lost_or_doubled_while_sets_are_swapped_under_recording() {
         let workers = [0, 1].map(|index| {
             scope.spawn(move || {
                 local(async {
-                    let recorder = hub.worker(index).sit();
+                    let recorder = hub.worker(index).start();
                     let start = Instant::now();
                     for count in 0..EACH {
                         one_request(&recorder, start);
@@ -68,7 +68,7 @@ fn a_scrape_that_is_given_up_loses_nothing() {
         let hub = &hub;
         scope.spawn(move || {
             local(async {
-                let recorder = hub.worker(0).sit();
+                let recorder = hub.worker(0).start();
                 one_request(&recorder, Instant::now());
                 begun.send(()).unwrap();
                 // A worker that hangs: it answers nobody until it is let go.
@@ -94,7 +94,7 @@ fn a_scrape_that_is_given_up_loses_nothing() {
 fn a_silent_worker_is_left_out_and_counted_and_heard_when_it_speaks_again() {
     local_without_waiting(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let silent = hub.worker(1);
         one_request(&recorder, Instant::now());
         let first = stats(&hub).await;
@@ -102,7 +102,7 @@ fn a_silent_worker_is_left_out_and_counted_and_heard_when_it_speaks_again() {
         assert_eq!(first["workers"]["answered"], 1);
         assert_eq!(first["workers"]["silent"], serde_json::json!([1]));
         assert_eq!(first["workers"]["scrape_misses"], 1);
-        let second = silent.sit();
+        let second = silent.start();
         one_request(&second, Instant::now());
         let heard = stats(&hub).await;
         assert_eq!((ended(&heard), &heard["workers"]["answered"]), (2, &2.into()));
@@ -116,7 +116,7 @@ fn an_answer_left_by_a_scrape_that_was_given_up_is_taken_and_the_worker_asked_af
         let hub = hub(AccessLog::Off);
         // Waited for first, so that the other's answer is left lying.
         let _silent = hub.worker(0);
-        let recorder = hub.worker(1).sit();
+        let recorder = hub.worker(1).start();
         one_request(&recorder, Instant::now());
         assert!(timeout(Duration::from_millis(100), hub.stats()).await.is_err());
         one_request(&recorder, Instant::now());
@@ -128,7 +128,7 @@ fn an_answer_left_by_a_scrape_that_was_given_up_is_taken_and_the_worker_asked_af
 fn what_an_ended_worker_recorded_stays_and_its_gauges_go() {
     let hub = hub(AccessLog::Off);
     local(async {
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         recorder.upstream(0).ready.set(2);
         assert_eq!(stats(&hub).await["upstreams"][0]["connections"]["ready"], 2);
         one_request(&recorder, Instant::now());
@@ -144,7 +144,7 @@ fn what_an_ended_worker_recorded_stays_and_its_gauges_go() {
 fn a_second_scrape_adds_nothing_of_its_own() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         one_request(&recorder, Instant::now());
         let (first, second) = (stats(&hub).await, stats(&hub).await);
         assert_eq!(first["latency_us"], second["latency_us"]);

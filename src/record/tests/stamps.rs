@@ -31,7 +31,7 @@ fn brief(quantiles: &Value) -> Value {
 fn each_phase_of_a_streamed_answer_is_timed_from_its_own_beginning() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let start = Instant::now();
         let at = |micros| start + us(micros);
         let record = recorder.open(opened("/v1/chat/completions", start));
@@ -69,7 +69,7 @@ fn each_phase_of_a_streamed_answer_is_timed_from_its_own_beginning() {
 fn chunks_written_together_count_from_the_oldest_and_a_head_with_them_apart() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let start = Instant::now();
         let record = recorder.open(opened("/", start));
         record.handed(start + us(100));
@@ -90,7 +90,7 @@ fn chunks_written_together_count_from_the_oldest_and_a_head_with_them_apart() {
 fn every_gap_counts_when_frames_are_read_faster_than_written_or_never_written() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let start = Instant::now();
         let record = recorder.open(opened("/", start));
         record.routed(0, 0);
@@ -115,7 +115,7 @@ fn every_gap_counts_when_frames_are_read_faster_than_written_or_never_written() 
 fn after_a_replay_the_upstream_is_timed_from_the_second_sending() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let start = Instant::now();
         let record = recorder.open(opened("/", start));
         record.routed(0, 0);
@@ -136,7 +136,7 @@ fn after_a_replay_the_upstream_is_timed_from_the_second_sending() {
 fn stamps_out_of_order_count_as_nothing_rather_than_as_ages() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let before = Instant::now() + Duration::from_secs(5);
         let start = before + us(50);
         let record = recorder.open(opened("/", start));
@@ -155,7 +155,7 @@ fn stamps_out_of_order_count_as_nothing_rather_than_as_ages() {
 fn an_answer_of_our_own_is_no_time_to_first_byte() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         let start = Instant::now();
         let record = recorder.open(opened("/", start));
         record.routed(0, 0);
@@ -172,7 +172,7 @@ fn an_answer_of_our_own_is_no_time_to_first_byte() {
 fn connects_that_work_are_timed_and_those_that_fail_are_counted() {
     local(async {
         let hub = hub(AccessLog::Off);
-        let recorder = hub.worker(0).sit();
+        let recorder = hub.worker(0).start();
         recorder.upstream(0).connected(us(1_500));
         recorder.upstream(0).connect_failed();
         recorder.upstream(7).connect_failed();

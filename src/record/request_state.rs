@@ -22,7 +22,7 @@ pub(super) enum Head {
 /// What a request has been through; everything but the labels of its counters is optional, since
 /// it may end anywhere.
 #[derive(Default)]
-pub(super) struct Story {
+pub(super) struct RequestState {
     pub(super) route: Option<usize>,
     pub(super) upstream: Option<usize>,
     pub(super) upstream_version: Option<Version>,
@@ -71,7 +71,7 @@ pub(super) struct Unsettled {
     pub(super) gap: Option<Duration>,
 }
 
-impl Story {
+impl RequestState {
     /// Records what was put off. Called after each write, and at the end for what had none.
     pub(super) fn settle(&mut self, active: &mut Recordings) {
         let Unsettled { pool_wait, ttfb, first_body, gap } = mem::take(&mut self.unsettled);

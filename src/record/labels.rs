@@ -9,21 +9,21 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 const MORE: usize = 1024;
 
 /// What records number, by name.
-pub(super) struct Names {
-    pub(super) routes: Roster,
-    pub(super) upstreams: Roster,
+pub(super) struct Labels {
+    pub(super) routes: LabelTable,
+    pub(super) upstreams: LabelTable,
 }
 
 /// Names in the order of their places. Read without a lock.
-pub(super) struct Roster {
-    places: Box<[OnceLock<String>]>,
+pub(super) struct LabelTable {
+    entries: Box<[OnceLock<String>]>,
     taken: AtomicUsize,
     adding: Mutex<()>,
 }
 
 /// Where the routes and upstreams of one configuration are counted, in its order.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct LabelIds {
     pub(super) routes: Vec<usize>,
     pub(super) upstreams: Vec<usize>,
 }
@@ -40,40 +40,40 @@ impl std::fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-impl Names {
+impl Labels {
     /// The label of what was never chosen.
     pub(super) const NONE: &'static str = "none";
 
-    pub(super) fn new(routes: Vec<String>, upstreams: Vec<String>) -> Names {
-        Names { routes: Roster::new(routes), upstreams: Roster::new(upstreams) }
+    pub(super) fn new(routes: Vec<String>, upstreams: Vec<String>) -> Labels {
+        Labels { routes: LabelTable::new(routes), upstreams: LabelTable::new(upstreams) }
     }
 
     pub(super) fn route(&self, id: Option<usize>) -> &str {
-        id.and_then(|id| self.routes.get(id)).map_or(Names::NONE, String::as_str)
+        id.and_then(|id| self.routes.get(id)).map_or(Labels::NONE, String::as_str)
     }
 
     pub(super) fn upstream(&self, id: Option<usize>) -> &str {
-        id.and_then(|id| self.upstreams.get(id)).map_or(Names::NONE, String::as_str)
+        id.and_then(|id| self.upstreams.get(id)).map_or(Labels::NONE, String::as_str)
     }
 
     /// The places of these names; those that are new get one. Where there is not one for each, none does.
-    pub(super) fn places(&self, routes: &[&str], upstreams: &[&str]) -> Result<Places, Full> {
+    pub(super) fn label_ids(&self, routes: &[&str], upstreams: &[&str]) -> Result<LabelIds, Full> {
         if !(self.routes.has_room(routes) && self.upstreams.has_room(upstreams)) {
             return Err(Full);
         }
-        Ok(Places {
-            routes: self.routes.places(routes)?,
-            upstreams: self.upstreams.places(upstreams)?,
+        Ok(LabelIds {
+            routes: self.routes.label_ids(routes)?,
+            upstreams: self.upstreams.label_ids(upstreams)?,
         })
     }
 }
 
-impl Roster {
-    fn new(names: Vec<String>) -> Roster {
+impl LabelTable {
+    fn new(names: Vec<String>) -> LabelTable {
         let taken = AtomicUsize::new(names.len());
         let free = (0..MORE).map(|_| OnceLock::new());
-        let places = names.into_iter().map(OnceLock::from).chain(free).collect();
-        Roster { places, taken, adding: Mutex::default() }
+        let entries = names.into_iter().map(OnceLock::from).chain(free).collect();
+        LabelTable { entries, taken, adding: Mutex::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -81,19 +81,19 @@ impl Roster {
     }
 
     pub(super) fn get(&self, place: usize) -> Option<&String> {
-        self.places.get(place)?.get()
+        self.entries.get(place)?.get()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &String> + Clone {
-        self.places.iter().map_while(OnceLock::get)
+        self.entries.iter().map_while(OnceLock::get)
     }
 
     fn has_room(&self, names: &[&str]) -> bool {
         let is_new = |name: &&&str| !self.iter().any(|known| known == **name);
-        names.iter().filter(is_new).count() <= self.places.len() - self.len()
+        names.iter().filter(is_new).count() <= self.entries.len() - self.len()
     }
 
-    fn places(&self, names: &[&str]) -> Result<Vec<usize>, Full> {
+    fn label_ids(&self, names: &[&str]) -> Result<Vec<usize>, Full> {
         // One adds at a time, or a name could get two places.
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         names.iter().map(|name| self.place(name)).collect()
@@ -104,7 +104,7 @@ impl Roster {
             return Ok(place);
         }
         let place = self.len();
-        self.places.get(place).ok_or(Full)?.set(name.to_owned()).map_err(|_taken| Full)?;
+        self.entries.get(place).ok_or(Full)?.set(name.to_owned()).map_err(|_taken| Full)?;
         self.taken.store(place + 1, Ordering::Release);
         Ok(place)
     }
@@ -116,22 +116,22 @@ mod tests {
 
     #[test]
     fn a_name_keeps_its_place_and_a_new_one_gets_the_next() {
-        let names = Names::new(vec!["/v1".into()], vec!["a".into(), "b".into()]);
-        let places = names.places(&["/v2", "/v1"], &["c", "a"]).unwrap();
-        assert_eq!((places.routes, places.upstreams), (vec![1, 0], vec![2, 0]));
+        let names = Labels::new(vec!["/v1".into()], vec!["a".into(), "b".into()]);
+        let label_ids = names.label_ids(&["/v2", "/v1"], &["c", "a"]).unwrap();
+        assert_eq!((label_ids.routes, label_ids.upstreams), (vec![1, 0], vec![2, 0]));
         assert_eq!(names.upstreams.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert_eq!((names.upstream(Some(2)), names.route(Some(9))), ("c", Names::NONE));
+        assert_eq!((names.upstream(Some(2)), names.route(Some(9))), ("c", Labels::NONE));
     }
 
     #[test]
     fn names_without_end_are_refused() {
-        let names = Names::new(Vec::new(), Vec::new());
+        let names = Labels::new(Vec::new(), Vec::new());
         for nth in 0..MORE {
-            assert!(names.places(&[], &[&format!("u{nth}")]).is_ok());
+            assert!(names.label_ids(&[], &[&format!("u{nth}")]).is_ok());
         }
-        assert_eq!(names.places(&[], &["u7"]).unwrap().upstreams, [7]);
-        assert_eq!(names.places(&[], &["one more"]).unwrap_err(), Full);
-        assert_eq!(names.places(&["/v1"], &["one more"]).unwrap_err(), Full);
+        assert_eq!(names.label_ids(&[], &["u7"]).unwrap().upstreams, [7]);
+        assert_eq!(names.label_ids(&[], &["one more"]).unwrap_err(), Full);
+        assert_eq!(names.label_ids(&["/v1"], &["one more"]).unwrap_err(), Full);
         assert_eq!(names.routes.len(), 0, "none is taken for what is refused");
     }
 }
