@@ -49,7 +49,7 @@ pub enum Reloaded {
 }
 
 /// What the listener shows and does.
-pub struct Office {
+pub struct AdminSetup {
     /// What `/metrics` and `/stats` tell.
     pub hub: Arc<Hub>,
     /// What `/readyz` tells.
@@ -64,13 +64,13 @@ pub struct Office {
 
 /// Serves until dropped; HTTP/1.1 with keep-alive. Fails only if the listener cannot be put to
 /// use. Dropping the future ends the accepting; connections end with their runtime.
-pub async fn serve(listener: std::net::TcpListener, office: Office) -> io::Result<()> {
+pub async fn serve(listener: std::net::TcpListener, admin_setup: AdminSetup) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    let connections = Connections::new(office.connections);
+    let connections = Connections::new(admin_setup.connections);
     // What is bound here stays here: one on all addresses is reached by other machines.
     let on_loopback = listener.local_addr()?.ip().is_loopback();
-    let pages = Arc::new(Pages::new(office, on_loopback, connections.clone()));
+    let pages = Arc::new(Pages::new(admin_setup, on_loopback, connections.clone()));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             connections.make_room();

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use super::connections::{Activity, Connections};
 use super::guard::{self, Denied};
 use super::shared::Shared;
-use super::{Office, Reloaded};
+use super::{AdminSetup, Reloaded};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -22,7 +22,7 @@ const PATHS: &str = "not found; here are: /livez /readyz /metrics /stats, and PO
 
 /// All of them.
 pub(super) struct Pages {
-    office: Office,
+    admin_setup: AdminSetup,
     on_loopback: bool,
     metrics: Shared,
     stats: Shared,
@@ -33,9 +33,13 @@ pub(super) struct Pages {
 type Answer = Response<Full<Bytes>>;
 
 impl Pages {
-    pub(super) fn new(office: Office, on_loopback: bool, connections: Connections) -> Self {
+    pub(super) fn new(
+        admin_setup: AdminSetup,
+        on_loopback: bool,
+        connections: Connections,
+    ) -> Self {
         let (metrics, stats) = (Shared::new(connections.clone()), Shared::new(connections));
-        Self { office, on_loopback, metrics, stats, reloading: tokio::sync::Mutex::default() }
+        Self { admin_setup, on_loopback, metrics, stats, reloading: tokio::sync::Mutex::default() }
     }
 
     /// Answers a request on the connection of this seat.
@@ -45,7 +49,7 @@ impl Pages {
         activity: &Activity,
     ) -> Result<Answer, Infallible> {
         activity.begin();
-        let config = (self.office.config)();
+        let config = (self.admin_setup.config)();
         if let Err(why) =
             guard::may_see(request.uri(), request.headers(), self.on_loopback, &config)
         {
@@ -65,12 +69,12 @@ impl Pages {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(not_allowed("GET, HEAD"));
         }
-        let hub = &self.office.hub;
+        let hub = &self.admin_setup.hub;
         // A HEAD's body is left out by hyper, which keeps its length.
         Ok(match request.uri().path() {
             "/livez" => page(StatusCode::OK, TEXT, "ok\n"),
             "/readyz" => {
-                let (status, report) = self.office.readiness.report();
+                let (status, report) = self.admin_setup.readiness.report();
                 page(status, JSON, report)
             }
             "/metrics" => page(StatusCode::OK, PROMETHEUS, self.metrics.get(hub.metrics()).await),
@@ -83,7 +87,7 @@ impl Pages {
     async fn reloaded(&self, activity: &Activity) -> Answer {
         let _stays = activity.busy();
         let _turn = self.reloading.lock().await;
-        let reload = self.office.reload.clone();
+        let reload = self.admin_setup.reload.clone();
         let (status, report) = match tokio::task::spawn_blocking(move || reload()).await {
             Ok(Reloaded::Applied(report)) => (StatusCode::OK, report),
             Ok(Reloaded::Refused(report)) => (StatusCode::UNPROCESSABLE_ENTITY, report),

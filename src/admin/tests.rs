@@ -54,13 +54,13 @@ fn visited_at(
     change(&mut config);
     let config = Arc::new(config);
     let config = Arc::new(move || Arc::clone(&config));
-    let office = Office { hub, readiness, reload, connections: MOST, config };
+    let admin_setup = AdminSetup { hub, readiness, reload, connections: MOST, config };
     let (end, ended) = oneshot::channel::<()>();
     let serving = thread::spawn(move || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_all().build().unwrap().block_on(async {
             tokio::select! {
-                fault = serve(listener, office) => fault.unwrap(),
+                fault = serve(listener, admin_setup) => fault.unwrap(),
                 _ = ended => {}
             }
         });

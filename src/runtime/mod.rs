@@ -5,12 +5,12 @@ mod descriptors;
 pub(crate) mod give_back;
 mod memory;
 mod plan;
-mod probing;
+mod prober;
 mod reload;
+mod reload_worker;
 mod running;
 mod sockets;
 mod start;
-mod swap;
 mod warm;
 mod worker;
 

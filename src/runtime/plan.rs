@@ -29,7 +29,7 @@ pub(super) struct Plan {
 
 /// What a plan is made on.
 #[derive(Clone, Copy)]
-pub(super) enum Grounds<'a> {
+pub(super) enum Baseline<'a> {
     /// The first one: so many descriptors may the process have.
     Descriptors(u64),
     /// One that follows another.
@@ -54,18 +54,18 @@ struct Trust {
 
 /// A configuration that was checked and has no places yet: those are taken for good, so that one which is
 /// refused must have none.
-pub(super) struct Draft<'a> {
+pub(super) struct CheckedConfig<'a> {
     config: Config,
-    grounds: Grounds<'a>,
+    baseline: Baseline<'a>,
     trusts: Vec<Trust>,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> CheckedConfig<'a> {
     /// Blocks while certificates are read. What links trust as they did before is taken over.
     ///
     /// # Errors
     /// TLS toward an upstream cannot be set up, or an upstream cannot be put into a request.
-    pub(super) fn new(config: Config, grounds: Grounds<'a>) -> Result<Self, StartError> {
+    pub(super) fn new(config: Config, baseline: Baseline<'a>) -> Result<Self, StartError> {
         for upstream in &config.upstreams {
             UpstreamHead::new(upstream, config.via)
                 .map_err(|error| StartError::Upstream(upstream.name.clone(), error))?;
@@ -74,13 +74,13 @@ impl<'a> Draft<'a> {
         let mut trusts = Vec::with_capacity(config.upstreams.len());
         for upstream in &config.upstreams {
             let ca = read_ca(upstream)?;
-            let same = grounds.before().and_then(|before| before.link(upstream, ca.as_deref()));
+            let same = baseline.before().and_then(|before| before.link(upstream, ca.as_deref()));
             trusts.push(match same {
                 Some((_, link)) => link.trust.clone(),
                 None => Trust { tls: tls(upstream, ca.as_deref(), &mut roots)?, ca },
             });
         }
-        Ok(Self { config, grounds, trusts })
+        Ok(Self { config, baseline, trusts })
     }
 
     /// The places of all its names.
@@ -98,8 +98,8 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// The thread that resolves names cannot be made.
     pub(super) fn plan(self, label_ids: LabelIds, hub: &Hub) -> Result<Plan, StartError> {
-        let Self { config, grounds, trusts } = self;
-        let before = grounds.before();
+        let Self { config, baseline, trusts } = self;
+        let before = baseline.before();
         let mut resolver = before.and_then(|before| before.resolver.clone());
         let mut links = Vec::with_capacity(trusts.len());
         for (id, (upstream, trust)) in config.upstreams.iter().zip(trusts).enumerate() {
@@ -110,9 +110,9 @@ impl<'a> Draft<'a> {
             };
             links.push(Link { trust, name });
         }
-        let (admission, descriptors) = match grounds {
-            Grounds::Descriptors(most) => (Admission::new(&config, capacity(&config, most)), most),
-            Grounds::Before(Plan { config: then, admission, descriptors, .. }) => {
+        let (admission, descriptors) = match baseline {
+            Baseline::Descriptors(most) => (Admission::new(&config, capacity(&config, most)), most),
+            Baseline::Before(Plan { config: then, admission, descriptors, .. }) => {
                 (admission.follow(then, &config, capacity(&config, *descriptors)), *descriptors)
             }
         };
@@ -120,7 +120,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-impl<'a> Grounds<'a> {
+impl<'a> Baseline<'a> {
     fn before(self) -> Option<&'a Plan> {
         match self {
             Self::Descriptors(_) => None,

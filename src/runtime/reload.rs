@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::plan::{Draft, Grounds, Plan};
+use super::plan::{Baseline, CheckedConfig, Plan};
+use super::reload_worker::{Change, Prepared};
 use super::start::StartError;
-use super::swap::{Change, Prepared};
 use crate::config::{self, Config, Faults, ProcessEnv, Read, ReloadOn, Stamp};
 use crate::record::{Full, Hub};
 
@@ -147,9 +147,10 @@ impl Reloader {
         let before = Arc::clone(&self.in_force().plan);
         let read = config::reread(file, &ProcessEnv, &before.config).map_err(Refused::Faults)?;
         let changes = config::changes(&before.config, &read.config);
-        let draft = Draft::new(read.config, Grounds::Before(&before)).map_err(Refused::Plan)?;
-        let label_ids = draft.label_ids(&self.hub).map_err(Refused::Full)?;
-        let plan = Arc::new(draft.plan(label_ids, &self.hub).map_err(Refused::Plan)?);
+        let checked =
+            CheckedConfig::new(read.config, Baseline::Before(&before)).map_err(Refused::Plan)?;
+        let label_ids = checked.label_ids(&self.hub).map_err(Refused::Full)?;
+        let plan = Arc::new(checked.plan(label_ids, &self.hub).map_err(Refused::Plan)?);
         let cold = self.swap(&before, &plan)?;
         self.hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
         *self.in_force() = InForce { plan, files: read.files };

@@ -13,13 +13,13 @@ use super::Order;
 use super::descriptors::admin_room;
 use super::give_back;
 use super::memory;
-use super::plan::{Draft, Grounds};
+use super::plan::{Baseline, CheckedConfig};
 use super::reload::{Applied, Reloader};
 use super::running::Running;
 use super::sockets::Sockets;
-use super::worker::{Luggage, serve, work};
+use super::worker::{WorkerSetup, serve, work};
 use crate::accept::Loads;
-use crate::admin::{self, Office, Readiness};
+use crate::admin::{self, AdminSetup, Readiness};
 use crate::config::{Config, Read};
 use crate::handover::{Inherited, Opening};
 use crate::kernel;
@@ -112,11 +112,11 @@ pub fn start_from(origin: Origin, given: Inherited) -> Result<Running, StartErro
     launch(prepare(origin, given)?)
 }
 
-fn launch((mut running, workers): (Running, Vec<Luggage>)) -> Result<Running, StartError> {
-    for luggage in workers {
+fn launch((mut running, workers): (Running, Vec<WorkerSetup>)) -> Result<Running, StartError> {
+    for setup in workers {
         let worker = std::thread::Builder::new()
-            .name(format!("worker-{}", luggage.index))
-            .spawn(move || work(luggage))
+            .name(format!("worker-{}", setup.index))
+            .spawn(move || work(setup))
             .map_err(|error| StartError::Io("start a worker thread", error))?;
         running.workers.push(worker);
     }
@@ -138,14 +138,14 @@ pub fn start_here(
     let worker = workers.pop();
     Ok((running, async move {
         match worker {
-            Some(luggage) => serve(luggage).await,
+            Some(setup) => serve(setup).await,
             None => 0, // there is one: the configuration says so
         }
     }))
 }
 
 /// All but the workers' threads.
-fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), StartError> {
+fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup>), StartError> {
     let (config, read) = match origin {
         Origin::File(read) => (read.config.clone(), Some(read)),
         Origin::Fixed(config) => (*config, None),
@@ -153,10 +153,10 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
     let workers = config.workers.get();
     let descriptors = kernel::prepare(config.limits.connections);
     let hub = Arc::new(hub(&config)?);
-    let draft = Draft::new(config, Grounds::Descriptors(descriptors))?;
+    let checked = CheckedConfig::new(config, Baseline::Descriptors(descriptors))?;
     // Those of the start are the first, each name's place its number; there is room: none of them is new.
-    let label_ids = draft.label_ids(&hub).unwrap_or_default();
-    let plan = Arc::new(draft.plan(label_ids, &hub)?);
+    let label_ids = checked.label_ids(&hub).unwrap_or_default();
+    let plan = Arc::new(checked.plan(label_ids, &hub)?);
     let config = Arc::clone(&plan.config);
     let opening = given.opening();
     let Sockets { workers: mut listeners, addresses, admin, kept } = Sockets::open(&config, given)?;
@@ -170,7 +170,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
     let reloader =
         Arc::new(Reloader::new(read.as_deref(), Arc::clone(&plan), Arc::clone(&hub), changes));
     let admin_address = admin.as_ref().map(|(address, _)| *address);
-    let office = Office {
+    let admin_setup = AdminSetup {
         hub: Arc::clone(&hub),
         readiness: Arc::clone(&readiness),
         reload: reload_page(Arc::clone(&reloader)),
@@ -181,7 +181,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
         },
     };
     let admin_thread = match admin {
-        Some((_, socket)) => Some(start_admin(socket, office, listen_orders.clone())?),
+        Some((_, socket)) => Some(start_admin(socket, admin_setup, listen_orders.clone())?),
         None => None,
     };
     let (loads, inboxes) = Loads::new(workers);
@@ -200,7 +200,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
         warmed: Arc::default(),
     };
     let each = inboxes.into_iter().zip(listen_changes).enumerate();
-    let luggage = each.map(|(index, (inbox, changes))| Luggage {
+    let setup = each.map(|(index, (inbox, changes))| WorkerSetup {
         index,
         plan: Arc::clone(&plan),
         listeners: listeners.pop().unwrap_or_default(),
@@ -212,8 +212,8 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<Luggage>), 
         orders: listen_orders.clone(),
         changes,
     });
-    let luggage = luggage.collect();
-    Ok((running, luggage))
+    let setup = setup.collect();
+    Ok((running, setup))
 }
 
 fn hub(config: &Config) -> Result<Hub, StartError> {
@@ -233,7 +233,7 @@ type AdminThread = (JoinHandle<()>, oneshot::Sender<()>);
 /// It too waits for its turn: until then `/readyz` is the other process's to answer.
 fn start_admin(
     socket: TcpListener,
-    office: Office,
+    admin_setup: AdminSetup,
     mut turn: watch::Receiver<Order>,
 ) -> Result<AdminThread, StartError> {
     let (stop, stopped) = oneshot::channel();
@@ -244,7 +244,7 @@ fn start_admin(
     let serving = async move {
         drop(turn.wait_for(|order| *order != Order::Hold).await);
         // The listener is ours and was made non-blocking: this does not fail.
-        let _served = admin::serve(socket, office).await;
+        let _served = admin::serve(socket, admin_setup).await;
     };
     let thread = std::thread::Builder::new()
         .name("admin".into())

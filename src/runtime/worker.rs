@@ -7,14 +7,13 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
-use super::Order;
 use super::build::{Built, first};
 use super::give_back;
 use super::plan::Plan;
-use super::probing;
+use super::reload_worker::{Change, ReloadWorker};
 use super::running::Warmed;
-use super::swap::{Change, Swap};
 use super::warm::Warming;
+use super::{Order, prober};
 use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads};
 use crate::admin::Readiness;
 use crate::error::Kind;
@@ -23,7 +22,7 @@ use crate::record::WorkerRecorder;
 use crate::upstream::Pool;
 
 /// What a worker thread takes along.
-pub(super) struct Luggage {
+pub(super) struct WorkerSetup {
     pub(super) index: usize,
     pub(super) plan: Arc<Plan>,
     pub(super) listeners: Vec<StdListener>,
@@ -37,27 +36,27 @@ pub(super) struct Luggage {
 }
 
 /// A worker's thread. The number of requests that had to be cut is its result.
-pub(super) fn work(luggage: Luggage) -> usize {
-    kernel::pin(luggage.index);
+pub(super) fn work(setup: WorkerSetup) -> usize {
+    kernel::pin(setup.index);
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     match runtime {
         Ok(runtime) => runtime.block_on(async {
             tokio::task::spawn_local(give_back::empty_pages());
-            serve(luggage).await
+            serve(setup).await
         }),
         Err(_shortage) => 0,
     }
 }
 
 /// The same on a runtime that is there already.
-pub(super) async fn serve(luggage: Luggage) -> usize {
-    let Luggage { index, plan, loads, mut orders, .. } = luggage;
-    let recorder = luggage.unstarted.start();
+pub(super) async fn serve(setup: WorkerSetup) -> usize {
+    let WorkerSetup { index, plan, loads, mut orders, .. } = setup;
+    let recorder = setup.unstarted.start();
     let Some(Built { proxy, fresh }) = first(&plan, &recorder, index) else {
         return 0;
     };
     fresh.iter().for_each(Pool::start);
-    let mut warming = Warming::new(index, luggage.readiness, luggage.warmed);
+    let mut warming = Warming::new(index, setup.readiness, setup.warmed);
     warming.follow(Arc::clone(&plan.config), fresh);
     drop(plan);
     let drain = Drain::default();
@@ -65,14 +64,18 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
     tokio::task::spawn_local(Rc::clone(&proxy.stock).watch());
     let idle = Idle::showing(loads.idle(index));
     let acceptor = Rc::new(Acceptor::new(Rc::new(proxy), recorder.clone(), drain.clone(), idle));
-    probing::begin(&acceptor);
-    let swap =
-        Swap { worker: index, acceptor: Rc::clone(&acceptor), recorder: recorder.clone(), warming };
+    prober::begin(&acceptor);
+    let reload_worker = ReloadWorker {
+        worker: index,
+        acceptor: Rc::clone(&acceptor),
+        recorder: recorder.clone(),
+        warming,
+    };
     let mut tasks = vec![
-        tokio::task::spawn_local(swap.serve(luggage.changes)),
+        tokio::task::spawn_local(reload_worker.serve(setup.changes)),
         tokio::task::spawn_local(Rc::clone(&acceptor).tidy()),
     ];
-    for listener in luggage.listeners {
+    for listener in setup.listeners {
         let listening = accept::listen(listener, index, loads.clone(), Rc::clone(&acceptor));
         let mut turn = orders.clone();
         tasks.push(tokio::task::spawn_local(async move {
@@ -82,7 +85,7 @@ pub(super) async fn serve(luggage: Luggage) -> usize {
     }
     // Not aborted: what others accepted for it before they were told to stop is in there.
     let told = told_to_finish(orders.clone());
-    let received = luggage.inbox.receive(index, loads, Rc::clone(&acceptor), told);
+    let received = setup.inbox.receive(index, loads, Rc::clone(&acceptor), told);
     let received = tokio::task::spawn_local(received);
     told_to_finish(orders.clone()).await;
     for task in tasks {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::build::{Before, Built, next};
 use super::plan::Plan;
-use super::probing;
+use super::prober;
 use super::warm::Warming;
 use crate::accept::Acceptor;
 use crate::proxy::Proxy;
@@ -36,14 +36,14 @@ pub(super) enum Prepared {
 }
 
 /// What a worker swaps.
-pub(super) struct Swap {
+pub(super) struct ReloadWorker {
     pub(super) worker: usize,
     pub(super) acceptor: Rc<Acceptor>,
     pub(super) recorder: Recorder,
     pub(super) warming: Warming,
 }
 
-impl Swap {
+impl ReloadWorker {
     /// Takes one reload after the other until dropped. One that is dropped half-way changes nothing: its
     /// pools close with it.
     pub(super) async fn serve(mut self, mut changes: mpsc::Receiver<Change>) {
@@ -70,7 +70,7 @@ impl Swap {
         let pools = proxy.upstreams.iter().map(|upstream| Rc::clone(&upstream.pool)).collect();
         self.warming.follow(Arc::clone(&after.config), pools);
         self.acceptor.lead_to(Rc::new(proxy));
-        probing::begin(&self.acceptor);
+        prober::begin(&self.acceptor);
         let _told = done.try_send(());
     }
 }
