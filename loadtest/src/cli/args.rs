@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::ask::Api;
 use crate::client::{Protocol, STREAMS_PER_CONNECTION};
-use crate::judge::{Bounds, Condition};
 use crate::load::schedule::{Arrivals, parse_size, parse_span};
 use crate::load::slow::Slow;
 use crate::measure::Goals;
+use crate::request::Api;
+use crate::verdict::{Bounds, Condition};
 
 /// Which requests are sent.
 #[derive(Debug, clap::Args)]

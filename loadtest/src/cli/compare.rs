@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::compare::{Resampling, Rotation, Samples, compare as compare_samples, rotate};
 use crate::load::Plan;
 use crate::load::schedule::{Schedule, parse_span};
-use crate::measure::Ledger;
+use crate::measure::Totals;
 use crate::report::{Comparison, format};
 
 use super::Exit;
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
-use super::course::{Common, common_settings};
 use super::session::{Named, Session, Trouble, check_conditions};
+use super::target_plan::{Common, common_settings};
 
 /// Take two or more targets in rotation within one run; show what each adds to the first.
 ///
@@ -134,8 +134,8 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit, Trouble> {
         arrivals: args.load.arrivals,
         seed: args.load.seed,
     };
-    let legs = rotate(&rotation, &plan);
-    let expected = legs.iter().filter_map(|leg| leg.plan.until).sum();
+    let passes = rotate(&rotation, &plan);
+    let expected = passes.iter().filter_map(|pass| pass.plan.until).sum();
     let names: Vec<String> = targets.iter().map(|named| named.name.clone()).collect();
     let session = Session {
         settings: args.settings(&plan),
@@ -143,10 +143,10 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit, Trouble> {
         expected: Some(expected),
         common,
         targets,
-        legs,
+        passes,
         open_loop,
     };
-    session.execute(|ledger| Some(args.comparison(&names, ledger)))
+    session.execute(|totals| Some(args.comparison(&names, totals)))
 }
 
 impl CompareArgs {
@@ -166,8 +166,8 @@ impl CompareArgs {
         Ok(targets)
     }
 
-    fn comparison(&self, names: &[String], ledger: &Ledger) -> Comparison {
-        let samples: Vec<_> = ledger
+    fn comparison(&self, names: &[String], totals: &Totals) -> Comparison {
+        let samples: Vec<_> = totals
             .accounts
             .iter()
             .map(|account| Samples::finish(account.samples.clone()))

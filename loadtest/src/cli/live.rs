@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
-use crate::measure::{Interval, Ledger, Measure};
+use crate::measure::{Interval, Measure, Totals};
 use crate::report::format;
 
 use super::session::Named;
@@ -43,7 +43,7 @@ impl Live {
     }
 
     /// Shows how far the run is, if it is time to.
-    pub(super) fn show(&mut self, ledger: &Ledger, targets: &[Named], interval: &Interval) {
+    pub(super) fn show(&mut self, totals: &Totals, targets: &[Named], interval: &Interval) {
         let every = if self.mode == Mode::Drawn { DRAWN_EVERY } else { PLAIN_EVERY };
         let since = self.last.unwrap_or(self.begin).elapsed();
         let early = since < every && (self.last.is_some() || self.mode == Mode::Plain);
@@ -51,7 +51,7 @@ impl Live {
             return;
         }
         self.last = Some(Instant::now());
-        let line = self.line(ledger, targets, interval);
+        let line = self.line(totals, targets, interval);
         // Drawn without line wrap: a narrow terminal shows the beginning.
         // Progress that cannot be shown is no reason to stop measuring.
         let _ = match self.mode {
@@ -67,9 +67,9 @@ impl Live {
         }
     }
 
-    fn line(&self, ledger: &Ledger, targets: &[Named], interval: &Interval) -> String {
+    fn line(&self, totals: &Totals, targets: &[Named], interval: &Interval) -> String {
         let elapsed = self.begin.elapsed();
-        let Some(account) = ledger.accounts.get(interval.target) else { return String::new() };
+        let Some(account) = totals.accounts.get(interval.target) else { return String::new() };
         let tally = &account.tally;
         let at = |measure: Measure, quantile: f64| {
             let histogram = tally.histogram(measure);

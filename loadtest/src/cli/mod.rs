@@ -6,8 +6,6 @@ mod args;
 mod command_line;
 /// `loadtest compare`.
 mod compare;
-/// From arguments to a course.
-mod course;
 /// File descriptors.
 mod files;
 /// Progress while a run goes on.
@@ -20,6 +18,8 @@ mod scenario;
 mod session;
 /// `loadtest soak`.
 mod soak;
+/// From arguments to a course.
+mod target_plan;
 
 use std::process::ExitCode;
 

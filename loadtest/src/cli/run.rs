@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::load::Plan;
 use crate::load::schedule::{Schedule, Stage, parse_span};
-use crate::load::worker::Leg;
+use crate::load::worker::Pass;
 use crate::report::format;
 
 use super::Exit;
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
-use super::course::{Common, common_settings};
 use super::session::{Named, Session, Trouble, check_conditions};
+use super::target_plan::{Common, common_settings};
 
 /// How long a run takes unless said otherwise.
 const DURATION: Duration = Duration::from_secs(10);
@@ -95,8 +95,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
         _ => None,
     };
     let settings = args.settings(&plan, &stages);
-    let legs = vec![Leg { target: 0, slice: 0, plan }];
-    let session = Session { common, targets, legs, open_loop, asked_rate, expected, settings };
+    let passes = vec![Pass { target: 0, slice: 0, plan }];
+    let session = Session { common, targets, passes, open_loop, asked_rate, expected, settings };
     session.execute(|_| None)
 }
 

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::client::{FailureKind, Mono};
-use crate::judge::{Condition, Generator, Verdict};
-use crate::load::worker::{Course, Leg, Program, Workers};
+use crate::load::worker::{Pass, Program, TargetPlan, Workers};
 use crate::measure::series::{Axis, Series};
-use crate::measure::{Ledger, Measure, host, request_histogram};
+use crate::measure::{Measure, Totals, host, request_histogram};
 use crate::report::output::{self, Journal};
 use crate::report::{About, Comparison, Definition, FORMAT, Report, format, target_report, text};
+use crate::verdict::{Condition, Generator, Verdict};
 
 use super::Exit;
 use super::command_line::command_line;
-use super::course::Common;
 use super::live::Live;
+use super::target_plan::Common;
 
 /// Why there is no report.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(super) struct Named {
 pub(super) struct Session<'a> {
     pub(super) common: Common<'a>,
     pub(super) targets: Vec<Named>,
-    pub(super) legs: Vec<Leg>,
+    pub(super) passes: Vec<Pass>,
     pub(super) open_loop: bool,
     pub(super) asked_rate: Option<f64>,
     /// How long it should take, where that is known.
@@ -77,25 +77,28 @@ impl Session<'_> {
     /// into a comparison, where the run is one.
     pub(super) fn execute(
         self,
-        compare: impl FnOnce(&Ledger) -> Option<Comparison>,
+        compare: impl FnOnce(&Totals) -> Option<Comparison>,
     ) -> Result<Exit, Trouble> {
-        let courses: Result<Vec<Course>, Trouble> =
-            self.targets.iter().map(|named| self.common.course(named, self.open_loop)).collect();
+        let target_plans: Result<Vec<TargetPlan>, Trouble> = self
+            .targets
+            .iter()
+            .map(|named| self.common.target_plan(named, self.open_loop))
+            .collect();
         let (taken_at, command) = (SystemTime::now(), command_line(std::env::args()));
         let names = self.targets.iter().map(|named| named.name.clone()).collect();
         let mut journal = Journal::open(&self.common.show.files, names, &command)
             .map_err(|error| Trouble::broken(&error))?;
         let program = Program {
-            courses: courses?,
-            legs: self.legs.clone(),
+            target_plans: target_plans?,
+            passes: self.passes.clone(),
             threads: usize::from(self.common.load.threads),
             interval: self.common.show.interval,
         };
-        let ledger = self.drive(program, &mut journal)?;
+        let totals = self.drive(program, &mut journal)?;
         journal.close().map_err(|error| Trouble::broken(&error))?;
-        let comparison = compare(&ledger);
-        let report = self.report(&ledger, comparison, taken_at, command);
-        output::write(&self.common.show.files, &report, &ledger.accounts)
+        let comparison = compare(&totals);
+        let report = self.report(&totals, comparison, taken_at, command);
+        output::write(&self.common.show.files, &report, &totals.accounts)
             .map_err(|error| Trouble::broken(&error))?;
         if !self.common.show.quiet {
             print!("{}", text(&report));
@@ -103,42 +106,42 @@ impl Session<'_> {
         Ok(self.exit(&report))
     }
 
-    fn drive(&self, program: Program, journal: &mut Journal) -> Result<Ledger, Trouble> {
+    fn drive(&self, program: Program, journal: &mut Journal) -> Result<Totals, Trouble> {
         let series = if self.targets.len() > 1 {
             Series::new(Axis::Rounds, 1)
         } else {
             Series::new(Axis::Time(Mono::now()), program.interval.as_nanos() as u64)
         };
         let goals = self.common.verdict.goodput.clone();
-        let mut ledger = Ledger::new(self.targets.len(), goals, &series);
+        let mut totals = Totals::new(self.targets.len(), goals, &series);
         let mut live = Live::new(self.common.show.quiet, self.expected);
         let mut workers = Workers::start(program).map_err(|error| Trouble::broken(&error))?;
         workers.stop_on_interrupt();
         let mut written = Ok(());
         for interval in workers.notes() {
-            ledger.add(&interval);
+            totals.add(&interval);
             written = written.and_then(|()| journal.add(&interval));
-            live.show(&ledger, &self.targets, &interval);
+            live.show(&totals, &self.targets, &interval);
         }
         live.end();
         workers.join().map_err(|error| Trouble::broken(&error))?;
         written.map_err(|error| Trouble::broken(&error))?;
-        Ok(ledger)
+        Ok(totals)
     }
 
     fn report(
         &self,
-        ledger: &Ledger,
+        totals: &Totals,
         comparison: Option<Comparison>,
         taken_at: SystemTime,
         command: String,
     ) -> Report {
         let mut lag = request_histogram();
-        for account in &ledger.accounts {
+        for account in &totals.accounts {
             let _ = lag.add(account.tally.histogram(Measure::Lag));
         }
         let bounds = self.common.verdict.bounds();
-        let targets = self.targets.iter().zip(&ledger.accounts).map(|(named, account)| {
+        let targets = self.targets.iter().zip(&totals.accounts).map(|(named, account)| {
             let about = About {
                 name: named.name.clone(),
                 url: named.url.clone(),
@@ -155,8 +158,8 @@ impl Session<'_> {
             command,
             machine: host::machine(),
             settings: self.settings.clone(),
-            generator: Generator::judge(&lag, &ledger.load, self.open_loop, &bounds),
-            failed_conditions: self.failed(ledger, comparison.as_ref()),
+            generator: Generator::judge(&lag, &totals.load, self.open_loop, &bounds),
+            failed_conditions: self.failed(totals, comparison.as_ref()),
             definitions: Measure::ALL
                 .into_iter()
                 .map(|measure| Definition { name: measure.name(), means: measure.definition() })
@@ -167,9 +170,9 @@ impl Session<'_> {
     }
 
     /// Which conditions failed the run.
-    fn failed(&self, ledger: &Ledger, comparison: Option<&Comparison>) -> Vec<String> {
+    fn failed(&self, totals: &Totals, comparison: Option<&Comparison>) -> Vec<String> {
         let mut failed = Vec::new();
-        for (place, (named, account)) in self.targets.iter().zip(&ledger.accounts).enumerate() {
+        for (place, (named, account)) in self.targets.iter().zip(&totals.accounts).enumerate() {
             let tally = &account.tally;
             if self.common.verdict.verify && tally.verified == 0 {
                 failed.push(format!("verify: {} sent nothing that could be compared", named.name));

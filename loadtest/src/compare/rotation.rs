@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::load::Plan;
 use crate::load::schedule::{Arrivals, Schedule, Stage};
-use crate::load::worker::Leg;
+use crate::load::worker::Pass;
 use crate::random::Random;
 
 /// The pattern of a comparison.
@@ -31,13 +31,13 @@ pub struct Rotation {
 
 /// The passes of the whole comparison. Slices are numbered from 1, round by round and alike for
 /// all targets; 0 is the warm-up. `plan` gives all but schedule and times.
-pub fn rotate(rotation: &Rotation, plan: &Plan) -> Vec<Leg> {
+pub fn rotate(rotation: &Rotation, plan: &Plan) -> Vec<Pass> {
     let mut random = Random::new(rotation.seed);
-    let mut legs = Vec::new();
+    let mut passes = Vec::new();
     for target in 0..rotation.targets {
         let (span, seed) = (rotation.warm_up, rotation.seed);
         let plan = Plan { warm_up: Duration::MAX, ..slice(rotation, plan, span, seed) };
-        legs.push(Leg { target, slice: 0, plan });
+        passes.push(Pass { target, slice: 0, plan });
     }
     for round in 1..=rotation.rounds {
         // The same arrivals for all targets of a round.
@@ -45,10 +45,10 @@ pub fn rotate(rotation: &Rotation, plan: &Plan) -> Vec<Leg> {
         let span = rotation.slice + rotation.settle;
         let plan = Plan { warm_up: rotation.settle, ..slice(rotation, plan, span, seed) };
         for target in shuffled(rotation.targets, &mut random) {
-            legs.push(Leg { target, slice: round, plan: plan.clone() });
+            passes.push(Pass { target, slice: round, plan: plan.clone() });
         }
     }
-    legs
+    passes
 }
 
 fn slice(rotation: &Rotation, plan: &Plan, span: Duration, seed: u64) -> Plan {
@@ -95,15 +95,17 @@ mod tests {
             options: SendOptions::default(),
             slow: None,
         };
-        let legs = rotate(&rotation, &plan);
-        assert_eq!(legs.len(), 63);
-        assert!(legs[..3].iter().all(|leg| leg.slice == 0 && leg.plan.warm_up == Duration::MAX));
+        let passes = rotate(&rotation, &plan);
+        assert_eq!(passes.len(), 63);
+        assert!(
+            passes[..3].iter().all(|pass| pass.slice == 0 && pass.plan.warm_up == Duration::MAX)
+        );
         let mut orders = std::collections::BTreeSet::new();
-        for (round, legs) in legs[3..].chunks(3).enumerate() {
-            let mut order: Vec<usize> = legs.iter().map(|leg| leg.target).collect();
-            assert!(legs.iter().all(|leg| leg.slice == round + 1));
-            let due = |leg: &Leg| leg.plan.schedule.clone().collect::<Vec<_>>();
-            assert_eq!(due(&legs[0]), due(&legs[2]), "paired within the round");
+        for (round, passes) in passes[3..].chunks(3).enumerate() {
+            let mut order: Vec<usize> = passes.iter().map(|pass| pass.target).collect();
+            assert!(passes.iter().all(|pass| pass.slice == round + 1));
+            let due = |pass: &Pass| pass.plan.schedule.clone().collect::<Vec<_>>();
+            assert_eq!(due(&passes[0]), due(&passes[2]), "paired within the round");
             orders.insert(order.clone());
             order.sort_unstable();
             assert_eq!(order, [0, 1, 2]);

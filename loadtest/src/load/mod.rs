@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::ask::Ask;
 use crate::client::{FailureKind, Mono, Pace, Pool, SendOptions};
 use crate::measure::Recorder;
+use crate::request::RequestSource;
 
 use alarm::Alarm;
 use schedule::{Schedule, Start};
@@ -51,11 +51,11 @@ pub struct Plan {
 
 /// Where a worker's requests go, and what they are.
 #[derive(Clone, Debug)]
-pub struct Lane {
+pub struct Destination {
     /// The connections.
     pub pool: Arc<Pool>,
     /// The requests.
-    pub ask: Arc<Ask>,
+    pub ask: Arc<RequestSource>,
 }
 
 /// Which of the schedule's requests are this worker's: every `of`th, from the `nth` on.
@@ -67,14 +67,14 @@ pub struct Share {
     pub of: usize,
 }
 
-/// Sends what `plan` says over `lane`, until its schedule ends or `stop` turns true, and then
+/// Sends what `plan` says over `destination`, until its schedule ends or `stop` turns true, and then
 /// waits for all that is in flight: what was started is never cut.
 ///
 /// Must run on a local runtime, since each request is a local task. Dropping the future leaves
 /// those tasks to the runtime's end.
 pub async fn drive(
     plan: Plan,
-    lane: &Lane,
+    destination: &Destination,
     share: Share,
     recorder: &Recorder,
     stop: &mut watch::Receiver<bool>,
@@ -86,8 +86,8 @@ pub async fn drive(
         // Cannot fail: the channel holds as many as there are slots.
         let _ = free.try_send(begin);
     }
-    let pass = Rc::new(Pass {
-        lane: lane.clone(),
+    let pass = Rc::new(PassState {
+        destination: destination.clone(),
         recorder: recorder.clone(),
         counted_from: begin.after(plan.warm_up),
         options: plan.options,
@@ -137,8 +137,8 @@ async fn due(
 }
 
 /// What the requests of one pass share.
-struct Pass {
-    lane: Lane,
+struct PassState {
+    destination: Destination,
     recorder: Recorder,
     counted_from: Mono,
     options: SendOptions,
@@ -147,14 +147,14 @@ struct Pass {
     free: mpsc::Sender<Mono>,
 }
 
-impl Pass {
+impl PassState {
     async fn one(self: Rc<Self>, id: u64, due: Mono, slot: Slot) {
         let counted = due >= self.counted_from;
-        let request = self.lane.ask.request(id);
+        let request = self.destination.ask.request(id);
         let pace = self.slow.map_or(self.options.pace, |slow| slow.pace_of(id));
         let options = SendOptions { pace, ..self.options };
         let mut watch = self.recorder.watch(counted && pace == Pace::Full);
-        let outcome = self.lane.pool.send(&request, due, &options, &mut watch).await;
+        let outcome = self.destination.pool.send(&request, due, &options, &mut watch).await;
         let unconnected = outcome.failed() == Some(FailureKind::Connect);
         self.recorder.ended(id, outcome, counted);
         let pause = if unconnected { self.think.max(RECONNECT_PAUSE) } else { self.think };

@@ -9,23 +9,23 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Barrier, watch};
 
-use crate::ask::Ask;
 use crate::client::{DialError, Pool, Target};
 use crate::measure::host::{ThreadTime, process_time};
 use crate::measure::{Interval, Recorder};
+use crate::request::RequestSource;
 
-use super::{Lane, Plan, Share, drive};
+use super::{Destination, Plan, Share, drive};
 
 /// Intervals that may wait for the ledger before a worker goes on without turning the page.
 const PAGES_WAITING: usize = 64;
 
 /// One of the targets of a run.
 #[derive(Clone, Debug)]
-pub struct Course {
+pub struct TargetPlan {
     /// Where.
     pub target: Target,
     /// What.
-    pub ask: Arc<Ask>,
+    pub ask: Arc<RequestSource>,
     /// A new connection for each request.
     pub cold: bool,
     /// Processes that serve the target on this machine, to be charged with what they use.
@@ -47,7 +47,7 @@ pub enum Connections {
 
 /// One pass of the loop over one target.
 #[derive(Clone, Debug)]
-pub struct Leg {
+pub struct Pass {
     /// Which course.
     pub target: usize,
     /// The number under which it is kept apart.
@@ -60,9 +60,9 @@ pub struct Leg {
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The targets.
-    pub courses: Vec<Course>,
+    pub target_plans: Vec<TargetPlan>,
     /// The passes, in order.
-    pub legs: Vec<Leg>,
+    pub passes: Vec<Pass>,
     /// How many threads share each pass.
     pub threads: usize,
     /// How often a worker's notes are handed over.
@@ -100,7 +100,7 @@ pub struct Workers {
 impl Workers {
     /// Starts the program's threads.
     pub fn start(program: Program) -> io::Result<Self> {
-        let (ledger, notes) = sync_channel(PAGES_WAITING);
+        let (totals, notes) = sync_channel(PAGES_WAITING);
         let (stop, stopped) = watch::channel(false);
         let program = Arc::new(program);
         let together = Arc::new(Barrier::new(program.threads));
@@ -112,9 +112,9 @@ impl Workers {
                 together: together.clone(),
                 stop: stopped.clone(),
             };
-            let ledger = ledger.clone();
+            let totals = totals.clone();
             let name = format!("load-{nth}");
-            threads.push(thread::Builder::new().name(name).spawn(move || worker.run(ledger))?);
+            threads.push(thread::Builder::new().name(name).spawn(move || worker.run(totals))?);
         }
         Ok(Self { notes, threads, stop })
     }
@@ -168,20 +168,20 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(self, ledger: SyncSender<Interval>) -> Result<(), WorkError> {
+    fn run(self, totals: SyncSender<Interval>) -> Result<(), WorkError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default())
             .map_err(WorkError::Io)?;
-        let recorder = Recorder::new(self.share.nth, ledger);
-        runtime.block_on(self.legs(recorder))
+        let recorder = Recorder::new(self.share.nth, totals);
+        runtime.block_on(self.passes(recorder))
     }
 
-    async fn legs(mut self, recorder: Recorder) -> Result<(), WorkError> {
-        let lanes = self.open().await;
+    async fn passes(mut self, recorder: Recorder) -> Result<(), WorkError> {
+        let destinations = self.open().await;
         // All workers meet here even if one could not connect: none must wait for ever.
         self.together.wait().await;
-        let lanes = lanes?;
+        let destinations = destinations?;
         let pages = recorder.clone();
         let interval = self.program.interval;
         let ticker = tokio::task::spawn_local(async move {
@@ -190,14 +190,14 @@ impl Worker {
                 pages.turn(None);
             }
         });
-        for leg in &self.program.legs {
-            recorder.open(leg.target, leg.slice);
-            let plan = share_of(leg.plan.clone(), self.share);
-            let lane = &lanes[leg.target];
-            let before = self.processes_time(leg.target);
-            let driven = drive(plan, lane, self.share, &recorder, &mut self.stop).await;
+        for pass in &self.program.passes {
+            recorder.open(pass.target, pass.slice);
+            let plan = share_of(pass.plan.clone(), self.share);
+            let destination = &destinations[pass.target];
+            let before = self.processes_time(pass.target);
+            let driven = drive(plan, destination, self.share, &recorder, &mut self.stop).await;
             self.together.wait().await;
-            recorder.charge(self.processes_time(leg.target).since(before));
+            recorder.charge(self.processes_time(pass.target).since(before));
             driven.map_err(WorkError::Io)?;
         }
         ticker.abort();
@@ -207,30 +207,33 @@ impl Worker {
 
     /// Time of the target's processes so far; one worker asks for all.
     fn processes_time(&self, target: usize) -> ThreadTime {
-        let mine =
-            if self.share.nth == 0 { &self.program.courses[target].processes[..] } else { &[] };
+        let mine = if self.share.nth == 0 {
+            &self.program.target_plans[target].processes[..]
+        } else {
+            &[]
+        };
         let times = mine.iter().filter_map(|pid| process_time(*pid));
         times.fold(ThreadTime::default(), ThreadTime::plus)
     }
 
-    async fn open(&self) -> Result<Vec<Lane>, WorkError> {
-        let mut lanes = Vec::new();
-        for course in &self.program.courses {
-            let target = course.target.clone();
-            let pool = if course.cold {
+    async fn open(&self) -> Result<Vec<Destination>, WorkError> {
+        let mut destinations = Vec::new();
+        for target_plan in &self.program.target_plans {
+            let target = target_plan.target.clone();
+            let pool = if target_plan.cold {
                 Pool::cold(target)
             } else {
-                Pool::sharing(target, course.streams)
+                Pool::sharing(target, target_plan.streams)
             };
             let part = |count: usize| count.div_ceil(self.share.of);
-            let opened = match course.connections {
+            let opened = match target_plan.connections {
                 Connections::Exactly(count) => pool.open(part(count)).await,
                 Connections::For(requests) => pool.open_for(part(requests)).await,
             };
-            opened.map_err(|error| WorkError::Dial(course.target.origin(), error))?;
-            lanes.push(Lane { pool, ask: course.ask.clone() });
+            opened.map_err(|error| WorkError::Dial(target_plan.target.origin(), error))?;
+            destinations.push(Destination { pool, ask: target_plan.ask.clone() });
         }
-        Ok(lanes)
+        Ok(destinations)
     }
 }
 

@@ -6,17 +6,17 @@ mod goal;
 pub mod host;
 /// What is measured, each with its definition.
 mod kinds;
-/// Where all workers' notes come together.
-mod ledger;
 /// What a worker notes on the data path.
 mod recorder;
 /// A run over time.
 pub mod series;
 /// The sums of a target's requests.
 mod tally;
+/// Where all workers' notes come together.
+mod totals;
 
 pub use goal::Goals;
 pub use kinds::{Measure, tokens};
-pub use ledger::{Account, Ledger};
 pub use recorder::{Interval, Recorder, Row, StreamWatch, event_histogram, request_histogram};
 pub use tally::Tally;
+pub use totals::{Account, Totals};

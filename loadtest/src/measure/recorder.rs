@@ -112,14 +112,14 @@ struct Book {
     interval: Interval,
     in_flight: u64,
     cpu: ThreadTime,
-    ledger: SyncSender<Interval>,
+    totals: SyncSender<Interval>,
 }
 
 impl Recorder {
-    /// A book of `worker` whose full pages go to `ledger`.
-    pub fn new(worker: usize, ledger: SyncSender<Interval>) -> Self {
+    /// A book of `worker` whose full pages go to `totals`.
+    pub fn new(worker: usize, totals: SyncSender<Interval>) -> Self {
         let interval = Interval::new(worker, 0, 0);
-        Self(Rc::new(RefCell::new(Book { interval, in_flight: 0, cpu: thread_time(), ledger })))
+        Self(Rc::new(RefCell::new(Book { interval, in_flight: 0, cpu: thread_time(), totals })))
     }
 
     /// Turns the page: what follows belongs to `target` and `slice`.
@@ -139,9 +139,9 @@ impl Recorder {
         full.in_flight = book.in_flight;
         full.cpu = cpu.since(book.cpu);
         let sent = if next.is_some() {
-            book.ledger.send(full).map_err(|error| TrySendError::Disconnected(error.0))
+            book.totals.send(full).map_err(|error| TrySendError::Disconnected(error.0))
         } else {
-            book.ledger.try_send(full)
+            book.totals.try_send(full)
         };
         match sent {
             Ok(()) | Err(TrySendError::Disconnected(_)) => book.cpu = cpu,

@@ -223,8 +223,8 @@ mod tests {
 
     #[test]
     fn notes_add_up_over_slices() {
-        let (ledger, notes) = std::sync::mpsc::sync_channel(8);
-        let recorder = Recorder::new(0, ledger);
+        let (totals, notes) = std::sync::mpsc::sync_channel(8);
+        let recorder = Recorder::new(0, totals);
         let failure = Some(Failure::new(FailureKind::Reset, "cut"));
         for (slice, begin) in [(0, 1_000_000_000), (1, 5_000_000_000)] {
             recorder.open(0, slice);

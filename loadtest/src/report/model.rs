@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::compare::QUANTILES;
-use crate::judge::Generator;
 use crate::measure::Measure;
 use crate::measure::host::Machine;
+use crate::verdict::Generator;
 
 /// The format's name and version; a change that breaks readers counts up.
 pub const FORMAT: &str = "firstbyte-loadtest/1";
@@ -241,11 +241,11 @@ pub(super) mod tests {
 
     /// A report of nothing, of one target named `name`.
     pub(crate) fn report(name: &str) -> Report {
-        use crate::judge::{Bounds, GeneratorLoad};
         use crate::measure::series::{Axis, Series};
+        use crate::verdict::{Bounds, GeneratorLoad};
         let (lag, load) = (crate::measure::request_histogram(), GeneratorLoad::default());
         let series = Series::new(Axis::Rounds, 1);
-        let ledger = crate::measure::Ledger::new(1, crate::measure::Goals::default(), &series);
+        let totals = crate::measure::Totals::new(1, crate::measure::Goals::default(), &series);
         let about = crate::report::About {
             name: name.into(),
             url: "http://127.0.0.1:1".into(),
@@ -263,7 +263,7 @@ pub(super) mod tests {
             generator: Generator::judge(&lag, &load, true, &Bounds::default()),
             failed_conditions: Vec::new(),
             definitions: Vec::new(),
-            targets: vec![crate::report::target_report(&about, &ledger.accounts[0])],
+            targets: vec![crate::report::target_report(&about, &totals.accounts[0])],
             comparison: None,
         }
     }

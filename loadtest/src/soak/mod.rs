@@ -1,7 +1,7 @@
 //! The soak: a proxy under random traffic and random faults for as long as asked, and a verdict.
 
 /// What one request does, and what must come of it.
-mod errand;
+mod exchange_plan;
 /// The proxy under test, as a child process.
 mod proxy;
 /// The verdict in Markdown and JSON.
@@ -21,13 +21,13 @@ use crate::client::{Mono, Pool, Protocol, Request, SendOptions, Target, Trace};
 use crate::random::Random;
 use crate::upstream::{Cut, Upstream};
 
-use proxy::{Places, Proxy};
+use proxy::{Proxy, ProxyAddresses};
 pub use report::Verdict;
 use samples::Sample;
 use traffic::{Phase, Tally, Ways, slot};
 
 /// How long the proxy may take to listen, and its in-flight count to fall to 0.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PROXY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long it may take to end: longer than a drain that has to wait for a client.
 const END: Duration = Duration::from_secs(45);
 /// Length of a storm, in which upstream connections are ended, and of the calm after it, in which nothing that was left
@@ -67,11 +67,11 @@ pub fn run(spec: &Spec) -> io::Result<Verdict> {
         Upstream::builder().tls().http2().log(false).start()?,
         Upstream::builder().clear().http1().log(false).start()?,
     ];
-    let (places, ca) = (Places::free()?, spec.out.join("ca.pem"));
+    let (addresses, ca) = (ProxyAddresses::free()?, spec.out.join("ca.pem"));
     upstreams[0].write_ca(&ca)?;
     let variables = [
-        ("SOAK_LISTEN", places.listen.to_string()),
-        ("SOAK_ADMIN", places.admin.to_string()),
+        ("SOAK_LISTEN", addresses.listen.to_string()),
+        ("SOAK_ADMIN", addresses.admin.to_string()),
         ("SOAK_HTTP2", upstreams[0].base_url()),
         ("SOAK_HTTP1", upstreams[1].base_url()),
         ("SOAK_CA", std::path::absolute(&ca)?.display().to_string()),
@@ -79,11 +79,11 @@ pub fn run(spec: &Spec) -> io::Result<Verdict> {
     let mut proxy = Proxy::start(&spec.command, &variables, &spec.out.join("proxy.log"))?;
     let tally = Rc::<RefCell<Tally>>::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(proxy.wait_listening(places.listen, PATIENCE))?;
+    runtime.block_on(proxy.wait_listening(addresses.listen, PROXY_TIMEOUT))?;
     let local = tokio::task::LocalSet::new();
-    let course = Course { spec, upstreams: &upstreams, proxy: &proxy, tally: tally.clone() };
-    let samples = local.block_on(&runtime, course.run(&places))?;
-    let in_flight = local.block_on(&runtime, left_in_flight(&places, &spec.in_flight));
+    let course = Soak { spec, upstreams: &upstreams, proxy: &proxy, tally: tally.clone() };
+    let samples = local.block_on(&runtime, course.run(&addresses))?;
+    let in_flight = local.block_on(&runtime, left_in_flight(&addresses, &spec.in_flight));
     // The clients' connections go with their tasks: the drain waits for nobody.
     drop(local);
     let status = runtime.block_on(proxy.end(END))?;
@@ -93,17 +93,17 @@ pub fn run(spec: &Spec) -> io::Result<Verdict> {
 }
 
 /// The part of a soak in which requests are sent.
-struct Course<'a> {
+struct Soak<'a> {
     spec: &'a Spec,
     upstreams: &'a [Upstream; 2],
     proxy: &'a Proxy,
     tally: Rc<RefCell<Tally>>,
 }
 
-impl Course<'_> {
-    async fn run(&self, places: &Places) -> io::Result<Vec<Sample>> {
+impl Soak<'_> {
+    async fn run(&self, addresses: &ProxyAddresses) -> io::Result<Vec<Sample>> {
         let phase = Rc::<RefCell<Phase>>::default();
-        let ways = Rc::new(ways(places)?);
+        let ways = Rc::new(ways(addresses)?);
         let slots: Vec<_> = (0..self.spec.slots as u64)
             .map(|nth| {
                 let random = Random::new(self.spec.seed ^ (nth + 1).wrapping_mul(0x9e37_79b9));
@@ -191,8 +191,8 @@ impl Course<'_> {
     }
 }
 
-fn ways(places: &Places) -> io::Result<Ways> {
-    let target = Target::new(&format!("http://{}", places.listen)).map_err(io::Error::other)?;
+fn ways(addresses: &ProxyAddresses) -> io::Result<Ways> {
+    let target = Target::new(&format!("http://{}", addresses.listen)).map_err(io::Error::other)?;
     let both = |protocol| {
         let target = target.clone().speaking(protocol);
         [Pool::warm(target.clone()), Pool::cold(target)]
@@ -202,8 +202,8 @@ fn ways(places: &Places) -> io::Result<Ways> {
 
 /// Requests in flight according to the proxy, once all have ended: waits for 0, and says what it saw last. `None` if it
 /// does not tell.
-async fn left_in_flight(places: &Places, series: &str) -> Option<f64> {
-    let target = Target::new(&format!("http://{}", places.admin)).ok()?;
+async fn left_in_flight(addresses: &ProxyAddresses, series: &str) -> Option<f64> {
+    let target = Target::new(&format!("http://{}", addresses.admin)).ok()?;
     let (begun, request) = (Instant::now(), Request::get("/metrics").ok()?);
     loop {
         let mut page = Trace::default();
@@ -212,7 +212,7 @@ async fn left_in_flight(places: &Places, series: &str) -> Option<f64> {
         let page = String::from_utf8_lossy(&page.body).into_owned();
         let named = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse::<f64>().ok();
         let value = page.lines().find_map(named);
-        if value.is_none_or(|value| value <= 0.0) || begun.elapsed() > PATIENCE {
+        if value.is_none_or(|value| value <= 0.0) || begun.elapsed() > PROXY_TIMEOUT {
             return value;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

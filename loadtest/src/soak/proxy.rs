@@ -19,14 +19,14 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Addresses that the proxy is told by its environment.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ProxyAddresses {
     /// Where clients connect.
     pub(super) listen: SocketAddr,
     /// Where its metrics are.
     pub(super) admin: SocketAddr,
 }
 
-impl Places {
+impl ProxyAddresses {
     /// Two free ports of the loopback. Another process may take them before the proxy does: then it says so and
     /// ends, and so does the soak.
     pub(super) fn free() -> io::Result<Self> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::client::{FailureKind, Mono, Outcome, Pool, Request, SendOptions, Watch};
 use crate::random::Random;
 
-use super::errand::{Errand, Form};
+use super::exchange_plan::{ExchangePlan, Form};
 
 /// Bound on a request: many times what the slowest reader takes.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -88,8 +88,8 @@ pub(super) async fn slot(
     phase: Rc<RefCell<Phase>>,
 ) {
     while !phase.borrow().stop {
-        let errand = Errand::draw(&mut random, phase.borrow().storm);
-        run(&ways, &tally, &errand).await;
+        let exchange = ExchangePlan::draw(&mut random, phase.borrow().storm);
+        run(&ways, &tally, &exchange).await;
         tokio::time::sleep(Duration::from_micros(random.below(PAUSE_US) as u64)).await;
     }
 }
@@ -101,74 +101,75 @@ pub(super) struct Phase {
     pub(super) stop: bool,
 }
 
-async fn run(ways: &Ways, tally: &RefCell<Tally>, errand: &Errand) {
-    let request = match request(errand) {
+async fn run(ways: &Ways, tally: &RefCell<Tally>, exchange: &ExchangePlan) {
+    let request = match request(exchange) {
         Ok(request) => request,
         Err(error) => return tally.borrow_mut().blame(error.to_string()),
     };
-    let pools = match errand.client {
+    let pools = match exchange.client {
         crate::client::Protocol::Http1 => &ways.http1,
         _ => &ways.http2,
     };
-    let pool = &pools[usize::from(errand.cold)];
-    let options = SendOptions { timeout: TIMEOUT, hash: true, pace: errand.pace };
+    let pool = &pools[usize::from(exchange.cold)];
+    let options = SendOptions { timeout: TIMEOUT, hash: true, pace: exchange.pace };
     let (begin, mut body) = (Mono::now(), Body::default());
-    let shared = errand.fault.is_some_and(|fault| fault.shared);
-    tally.borrow_mut().disturbers[errand.upstream] += usize::from(shared);
+    let shared = exchange.fault.is_some_and(|fault| fault.shared);
+    tally.borrow_mut().disturbers[exchange.upstream] += usize::from(shared);
     let sending = pool.send(&request, begin, &options, &mut body);
-    let outcome = match errand.leaves {
+    let outcome = match exchange.leaves {
         Some(after) => tokio::time::timeout(after, sending).await.ok(),
         None => Some(sending.await),
     };
     let mut tally = tally.borrow_mut();
     if shared {
-        tally.disturbers[errand.upstream] -= 1;
-        tally.disturb(errand.upstream);
+        tally.disturbers[exchange.upstream] -= 1;
+        tally.disturb(exchange.upstream);
     }
-    let excused = tally.excuses(errand.upstream, begin);
-    let wrong = errand.wrong(outcome.as_ref(), &request.body, &body.0, excused);
-    note(&mut tally, errand, outcome.as_ref(), body.0.len());
+    let excused = tally.excuses(exchange.upstream, begin);
+    let wrong = exchange.wrong(outcome.as_ref(), &request.body, &body.0, excused);
+    note(&mut tally, exchange, outcome.as_ref(), body.0.len());
     if let Some(why) = wrong {
-        let fault = errand.fault.map_or("nothing", |fault| fault.name);
-        let (kind, upstream) = (errand.kind(), ["HTTP/2", "HTTP/1.1"][errand.upstream]);
-        tally
-            .blame(format!("{why} ({kind}, upstream {upstream}, done to it: {fault}, {errand:?})"));
+        let fault = exchange.fault.map_or("nothing", |fault| fault.name);
+        let (kind, upstream) = (exchange.kind(), ["HTTP/2", "HTTP/1.1"][exchange.upstream]);
+        tally.blame(format!(
+            "{why} ({kind}, upstream {upstream}, done to it: {fault}, {exchange:?})"
+        ));
     }
 }
 
-fn note(tally: &mut Tally, errand: &Errand, outcome: Option<&Outcome>, bytes: usize) {
+fn note(tally: &mut Tally, exchange: &ExchangePlan, outcome: Option<&Outcome>, bytes: usize) {
     tally.requests += 1;
     tally.bytes += bytes as u64;
-    *tally.kinds.entry(errand.kind()).or_default() += 1;
+    *tally.kinds.entry(exchange.kind()).or_default() += 1;
     let ended = match outcome {
         None => "client left",
         Some(outcome) => outcome.failed().map_or("whole", FailureKind::name),
     };
-    match (outcome.map(Outcome::ok), errand.fault) {
+    match (outcome.map(Outcome::ok), exchange.fault) {
         (None, _) => tally.left += 1,
         (Some(true), _) => tally.whole += 1,
         (Some(false), Some(_)) => tally.broken += 1,
         (Some(false), None) => tally.excused += 1,
     }
-    if let Some(fault) = errand.fault {
+    if let Some(fault) = exchange.fault {
         *tally.faults.entry(fault.name).or_default().entry(ended).or_default() += 1;
     }
 }
 
-fn request(errand: &Errand) -> Result<Request, crate::client::RequestError> {
-    let path = ["/v1/chat/completions", "/one/v1/chat/completions"][errand.upstream];
-    let stream = errand.form == Form::Stream;
-    let prompt: String = "the prompt of nobody ".chars().cycle().take(errand.prompt).collect();
+fn request(exchange: &ExchangePlan) -> Result<Request, crate::client::RequestError> {
+    let path = ["/v1/chat/completions", "/one/v1/chat/completions"][exchange.upstream];
+    let stream = exchange.form == Form::Stream;
+    let prompt: String = "the prompt of nobody ".chars().cycle().take(exchange.prompt).collect();
     let body = serde_json::json!({
-        "model": errand.mark, "stream": stream, "messages": [{"role": "user", "content": prompt}],
+        "model": exchange.mark, "stream": stream, "messages": [{"role": "user", "content": prompt}],
     });
-    let script = match errand.form {
+    let script = match exchange.form {
         Form::Echo => Some("echo"),
-        _ => errand.fault.map(|fault| fault.name),
+        _ => exchange.fault.map(|fault| fault.name),
     };
     let mut request = Request::post(path, body.to_string())?
-        .header("x-mock-tokens", &errand.tokens.to_string())?
-        .header("x-mock-gap-us", &errand.gap_us.to_string())?;
+        .header("x-mock-tokens", &exchange.tokens.to_string())?
+        .header("x-mock-gap-us", &exchange.gap_us.to_string())?;
     if let Some(script) = script {
         request = request.header("x-mock-script", script)?;
     }

@@ -29,6 +29,7 @@ mod openai;
 /// An upstream without HTTP: what came, byte for byte, and scripted bytes back.
 pub mod raw;
 mod recorder;
+mod refused_streams;
 mod run;
 mod running;
 mod script;
@@ -39,7 +40,6 @@ mod sink;
 pub mod span;
 mod sse;
 mod step;
-mod watch;
 mod wire;
 
 pub use builder::Builder;

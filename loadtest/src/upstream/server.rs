@@ -18,8 +18,8 @@ use super::clock::{Clock, now_ns};
 use super::live::{Command, Frost, Live};
 use super::log::{ConnectionEnd, ConnectionSeen};
 use super::recorder::Recorder;
+use super::refused_streams::RefusedStreams;
 use super::step::Goaway;
-use super::watch::Watch;
 use super::wire::{Transport, Wire};
 use super::{http1, http2};
 
@@ -172,7 +172,7 @@ async fn begin(shared: &Shared, tcp: TcpStream, number: u64) -> io::Result<(Wire
     });
     let watch = (http2 && shared.recorder.enabled()).then(|| {
         let recorder = shared.recorder.clone();
-        Watch::new(move || recorder.update_connection(number, |seen| seen.refused += 1))
+        RefusedStreams::new(move || recorder.update_connection(number, |seen| seen.refused += 1))
     });
     Ok((Wire::new(transport, watch), http2))
 }

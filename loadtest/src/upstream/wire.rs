@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::watch::Watch;
+use super::refused_streams::RefusedStreams;
 
 /// How a socket is ended under the feet of whoever still reads from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -58,7 +58,7 @@ struct Shared {
     pending: RefCell<Option<AtBoundary>>,
     /// Of the task that drives the connection.
     driver: Cell<Option<Waker>>,
-    watch: RefCell<Option<Watch>>,
+    watch: RefCell<Option<RefusedStreams>>,
 }
 
 struct AtBoundary {
@@ -70,8 +70,8 @@ struct AtBoundary {
 const LINGER: Duration = Duration::from_secs(1);
 
 impl Wire {
-    /// `watch` sees every byte that HTTP writes.
-    pub(super) fn new(transport: Transport, watch: Option<Watch>) -> Self {
+    /// `refused_streams` sees every byte that HTTP writes.
+    pub(super) fn new(transport: Transport, watch: Option<RefusedStreams>) -> Self {
         let shared = Shared {
             transport: RefCell::new(Some(transport)),
             cut: Cell::new(false),

@@ -77,7 +77,7 @@ pub(super) enum Form {
 
 /// One request of a soak.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct ExchangePlan {
     pub(super) client: Protocol,
     pub(super) cold: bool,
     /// Which of the two upstreams, by place.
@@ -95,7 +95,7 @@ pub(super) struct Errand {
     pub(super) mark: String,
 }
 
-impl Errand {
+impl ExchangePlan {
     /// Draws a request; in a `storm` some do what ends upstream connections.
     pub(super) fn draw(random: &mut Random, storm: bool) -> Self {
         let one_in = |random: &mut Random, n: usize| random.below(n) == 0;
@@ -201,9 +201,9 @@ mod tests {
     use super::*;
     use crate::client::Failure;
 
-    fn errand(form: Form, fault: Option<&'static Fault>) -> Errand {
-        let drawn = Errand::draw(&mut Random::new(1), false);
-        Errand { form, fault, mark: "soak-0123456789abcdef".into(), ..drawn }
+    fn exchange(form: Form, fault: Option<&'static Fault>) -> ExchangePlan {
+        let drawn = ExchangePlan::draw(&mut Random::new(1), false);
+        ExchangePlan { form, fault, mark: "soak-0123456789abcdef".into(), ..drawn }
     }
 
     fn outcome(failure: Option<FailureKind>) -> Outcome {
@@ -218,8 +218,8 @@ mod tests {
     #[test]
     fn a_cut_answer_that_ends_cleanly_is_wrong_and_one_that_breaks_is_not() {
         for name in ["truncate", "cut-fin", "reset-mid-stream"] {
-            let errand = errand(Form::Stream, named(name));
-            let wrong = |failure| errand.wrong(Some(&outcome(failure)), b"", b"", true).is_some();
+            let exchange = exchange(Form::Stream, named(name));
+            let wrong = |failure| exchange.wrong(Some(&outcome(failure)), b"", b"", true).is_some();
             assert!(wrong(None) && wrong(Some(FailureKind::NoDone)), "{name}");
             assert!(!wrong(Some(FailureKind::Reset)) && !wrong(Some(FailureKind::Protocol)));
         }
@@ -227,23 +227,23 @@ mod tests {
 
     #[test]
     fn a_request_to_which_nothing_was_done_must_come_whole() {
-        let errand = errand(Form::Stream, None);
-        let wrong = |outcome: &Outcome, excused| errand.wrong(Some(outcome), b"", b"", excused);
+        let exchange = exchange(Form::Stream, None);
+        let wrong = |outcome: &Outcome, excused| exchange.wrong(Some(outcome), b"", b"", excused);
         assert_eq!(wrong(&outcome(None), false), None);
         assert!(wrong(&outcome(Some(FailureKind::Status)), false).is_some());
         assert_eq!(wrong(&outcome(Some(FailureKind::Reset)), true), None);
         assert!(wrong(&outcome(Some(FailureKind::Mismatch)), true).is_some());
         assert!(wrong(&Outcome::default(), true).is_some(), "without its digest");
-        assert_eq!(errand.wrong(None, b"", b"", false), None, "the client left");
+        assert_eq!(exchange.wrong(None, b"", b"", false), None, "the client left");
     }
 
     #[test]
     fn a_foreign_byte_is_found_whatever_else_happened() {
-        let stream = errand(Form::Stream, None);
+        let stream = exchange(Form::Stream, None);
         let found = |body: &[u8]| stream.wrong(None, b"", body, true).is_some();
         assert!(!found(b"x soak-0123456789abcdef y soak-0123"));
         assert!(found(b"soak-0123456789abcdef soak-0123456789abcdee"));
-        let echo = errand(Form::Echo, None);
+        let echo = exchange(Form::Echo, None);
         assert_eq!(echo.wrong(None, b"abc", b"ab", false), None);
         assert!(echo.wrong(None, b"abc", b"ax", false).is_some());
         assert!(echo.wrong(Some(&outcome(None)), b"abc", b"ab", false).is_some());
@@ -254,12 +254,12 @@ mod tests {
         let known = crate::upstream::NAMED_SCRIPTS;
         assert!(OWN.iter().chain(&SHARED).all(|fault| known.contains(&fault.name)));
         let mut random = Random::new(3);
-        let drawn: Vec<Errand> =
-            (0..20_000).map(|n| Errand::draw(&mut random, n >= 10_000)).collect();
-        let shared = |errand: &&Errand| errand.fault.is_some_and(|fault| fault.shared);
+        let drawn: Vec<ExchangePlan> =
+            (0..20_000).map(|n| ExchangePlan::draw(&mut random, n >= 10_000)).collect();
+        let shared = |exchange: &&ExchangePlan| exchange.fault.is_some_and(|fault| fault.shared);
         assert_eq!(drawn[..10_000].iter().filter(shared).count(), 0);
         let names: std::collections::BTreeSet<_> =
-            drawn.iter().filter_map(|errand| errand.fault.map(|fault| fault.name)).collect();
+            drawn.iter().filter_map(|exchange| exchange.fault.map(|fault| fault.name)).collect();
         assert_eq!(names.len(), OWN.len() + SHARED.len());
     }
 }

@@ -1,7 +1,7 @@
 //! Where all workers' notes come together, off the data path.
 
 use crate::compare::Samples;
-use crate::judge::GeneratorLoad;
+use crate::verdict::GeneratorLoad;
 
 use super::goal::Goals;
 use super::host::ThreadTime;
@@ -28,7 +28,7 @@ pub struct Account {
 
 /// All targets' accounts.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct Totals {
     /// By target.
     pub accounts: Vec<Account>,
     /// The workers' own time.
@@ -36,7 +36,7 @@ pub struct Ledger {
     goals: Goals,
 }
 
-impl Ledger {
+impl Totals {
     /// Accounts for so many targets, each with a copy of the empty `series`.
     pub fn new(targets: usize, goals: Goals, series: &Series) -> Self {
         let account = Account {

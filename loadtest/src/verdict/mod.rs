@@ -3,7 +3,7 @@
 /// Conditions that fail a run, for CI.
 mod condition;
 /// Reasons to refuse a run's figures.
-mod void;
+mod invalid;
 
 pub use condition::{Condition, Verdict};
-pub use void::{Bounds, Generator, GeneratorLoad};
+pub use invalid::{Bounds, Generator, GeneratorLoad};

@@ -7,14 +7,14 @@ const RST_STREAM: u8 = 3;
 const REFUSED_STREAM: [u8; 4] = [0, 0, 0, 7];
 
 /// Follows the boundaries of frames through pieces of any size.
-pub(super) struct Watch {
+pub(super) struct RefusedStreams {
     head: [u8; HEADER + REFUSED_STREAM.len()],
     have: usize,
     skip: usize,
     refused: Box<dyn FnMut()>,
 }
 
-impl Watch {
+impl RefusedStreams {
     /// Calls `refused` for each RST_STREAM(REFUSED_STREAM) that has been written.
     pub(super) fn new(refused: impl FnMut() + 'static) -> Self {
         Self {
@@ -76,7 +76,7 @@ mod tests {
         for size in 1..=wire.len() {
             let count = Rc::new(Cell::new(0));
             let counted = count.clone();
-            let mut watch = Watch::new(move || counted.set(counted.get() + 1));
+            let mut watch = RefusedStreams::new(move || counted.set(counted.get() + 1));
             wire.chunks(size).for_each(|piece| watch.written(piece));
             assert_eq!(count.get(), 2, "in pieces of {size}");
         }

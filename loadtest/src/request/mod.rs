@@ -50,7 +50,7 @@ impl std::fmt::Debug for ApiKey {
 
 /// How the requests of a run are made.
 #[derive(Debug)]
-pub struct AskSpec {
+pub struct RequestSpec {
     /// The method.
     pub method: Method,
     /// Path and query.
@@ -73,16 +73,16 @@ pub struct AskSpec {
 
 /// The requests of a run, by number.
 #[derive(Debug)]
-pub struct Ask {
-    spec: AskSpec,
+pub struct RequestSource {
+    spec: RequestSpec,
     base: Request,
     /// Used in turn; empty where the body holds the request's number.
     rendered: Vec<Request>,
 }
 
-impl Ask {
+impl RequestSource {
     /// Prepares the requests, so that the run itself renders nothing it need not.
-    pub fn new(spec: AskSpec) -> Result<Self, RequestError> {
+    pub fn new(spec: RequestSpec) -> Result<Self, RequestError> {
         let mut base = Request::new(spec.method.clone(), &spec.path, Bytes::new())?;
         base.headers = spec.headers.clone();
         if let Some(key) = &spec.key {
@@ -130,8 +130,8 @@ impl Ask {
 mod tests {
     use super::*;
 
-    fn spec(body: &str) -> AskSpec {
-        AskSpec {
+    fn spec(body: &str) -> RequestSpec {
+        RequestSpec {
             method: Method::POST,
             path: "/v1/chat/completions".into(),
             headers: HeaderMap::new(),
@@ -146,20 +146,20 @@ mod tests {
 
     #[test]
     fn bodies_repeat_after_as_many_requests_as_there_are_prompts() {
-        let ask = Ask::new(spec("{{prompt}}")).unwrap();
+        let ask = RequestSource::new(spec("{{prompt}}")).unwrap();
         assert_eq!(ask.request(0).body, ask.request(3).body);
         assert_ne!(ask.request(0).body, ask.request(1).body);
-        let numbered = Ask::new(spec("{{number}}")).unwrap();
+        let numbered = RequestSource::new(spec("{{number}}")).unwrap();
         assert_eq!(numbered.request(4711).body, "4711");
     }
 
     #[test]
     fn the_key_is_sent_but_never_printed() {
-        let ask = Ask::new(spec("{}")).unwrap();
+        let ask = RequestSource::new(spec("{}")).unwrap();
         let request = ask.request(0);
         assert_eq!(request.headers[AUTHORIZATION], "Bearer sk-secret");
         assert!(!format!("{ask:?}").contains("sk-secret"));
-        let wrong = AskSpec { key: Some(ApiKey::new("a\nb".into())), ..spec("{}") };
-        assert!(!Ask::new(wrong).unwrap_err().to_string().contains("a\nb"));
+        let wrong = RequestSpec { key: Some(ApiKey::new("a\nb".into())), ..spec("{}") };
+        assert!(!RequestSource::new(wrong).unwrap_err().to_string().contains("a\nb"));
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::ask::{Api, ApiKey, Ask, AskSpec, Prompts};
 use crate::client::{SendOptions, Target};
-use crate::load::worker::{Connections, Course};
+use crate::load::worker::{Connections, TargetPlan};
 use crate::report::format;
+use crate::request::{Api, ApiKey, Prompts, RequestSource, RequestSpec};
 
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
 use super::session::{Named, Trouble};
@@ -47,7 +47,11 @@ impl Common<'_> {
     }
 
     /// The way to a target and what it is asked.
-    pub(super) fn course(&self, named: &Named, open_loop: bool) -> Result<Course, Trouble> {
+    pub(super) fn target_plan(
+        &self,
+        named: &Named,
+        open_loop: bool,
+    ) -> Result<TargetPlan, Trouble> {
         let url = &named.url;
         let target = match &self.connect.cacert {
             None => Target::new(url),
@@ -62,9 +66,10 @@ impl Common<'_> {
             .speaking(self.connect.http)
             .with_kernel_stamps(self.connect.kernel_stamps)
             .connecting_within(self.connect.connect_timeout);
-        let ask = Ask::new(self.ask(&target)?).map_err(|error| Trouble::usage(url, &error))?;
+        let ask =
+            RequestSource::new(self.ask(&target)?).map_err(|error| Trouble::usage(url, &error))?;
         let usual = if open_loop { EXPECTED_IN_FLIGHT } else { self.slots(false) };
-        Ok(Course {
+        Ok(TargetPlan {
             target,
             ask: Arc::new(ask),
             cold: self.connect.cold,
@@ -77,7 +82,7 @@ impl Common<'_> {
         })
     }
 
-    fn ask(&self, target: &Target) -> Result<AskSpec, Trouble> {
+    fn ask(&self, target: &Target) -> Result<RequestSpec, Trouble> {
         let args = self.request;
         let known = args.api.or_else(|| Api::of_path(target.path()));
         let api = known.unwrap_or(Api::Chat);
@@ -100,7 +105,7 @@ impl Common<'_> {
             (true, true) => Method::GET,
             (true, false) => Method::POST,
         });
-        Ok(AskSpec {
+        Ok(RequestSpec {
             method,
             path,
             headers: args.header_map(),

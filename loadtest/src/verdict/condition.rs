@@ -225,8 +225,8 @@ mod tests {
     use crate::measure::{Goals, Interval, Recorder};
 
     fn tally() -> Tally {
-        let (ledger, notes) = std::sync::mpsc::sync_channel(8);
-        let recorder = Recorder::new(0, ledger);
+        let (totals, notes) = std::sync::mpsc::sync_channel(8);
+        let recorder = Recorder::new(0, totals);
         for nth in 1..=100 {
             let stamps = Stamps {
                 due: Mono(1),
