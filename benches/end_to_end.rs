@@ -4,10 +4,10 @@
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on must say where")]
 
-mod course;
+mod harness;
 
-use course::{Course, Track};
 use criterion::{Criterion, criterion_group, criterion_main};
+use harness::{Case, Rig};
 use scripted::client::Speech;
 
 /// As in the shipped binary.
@@ -17,28 +17,28 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn requests(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("one request");
     for (name, speech) in [("from HTTP/1.1", Speech::Http1), ("from HTTP/2", Speech::Http2)] {
-        let mut track = Track::lay(&Course::default().speech(speech));
-        group.throughput(track.throughput());
-        group.bench_function(name, |bencher| bencher.iter(|| track.request()));
+        let mut rig = Rig::start(&Case::default().speech(speech));
+        group.throughput(rig.throughput());
+        group.bench_function(name, |bencher| bencher.iter(|| rig.request()));
     }
     group.finish();
 }
 
 fn frames(criterion: &mut Criterion) {
-    let course = Course::default;
+    let case = Case::default;
     let cases = [
-        ("one frame", course()),
-        ("16 frames ready together", course().together(16)),
-        ("a frame of 64 KiB", course().bytes(64 * 1024)),
-        ("a frame for each of 100 streams of one connection", course().streams(100)),
+        ("one frame", case()),
+        ("16 frames ready together", case().together(16)),
+        ("a frame of 64 KiB", case().bytes(64 * 1024)),
+        ("a frame for each of 100 streams of one connection", case().streams(100)),
     ];
-    for (name, course) in cases {
+    for (name, case) in cases {
         let mut group = criterion.benchmark_group(name);
         for (name, speech) in [("to HTTP/1.1", Speech::Http1), ("to HTTP/2", Speech::Http2)] {
-            let mut track = Track::lay(&course.clone().speech(speech));
-            track.open();
-            group.throughput(track.throughput());
-            group.bench_function(name, |bencher| bencher.iter(|| track.frames()));
+            let mut rig = Rig::start(&case.clone().speech(speech));
+            rig.open();
+            group.throughput(rig.throughput());
+            group.bench_function(name, |bencher| bencher.iter(|| rig.frames()));
         }
         group.finish();
     }

@@ -17,13 +17,13 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-struct Office {
+struct RecordRig {
     recorder: Recorder,
     runtime: LocalRuntime,
     _hub: Hub,
 }
 
-fn office(access_log: AccessLog) -> Office {
+fn record_rig(access_log: AccessLog) -> RecordRig {
     let hub = Hub::new(Setup {
         workers: 1,
         routes: vec!["/v1".to_owned()],
@@ -37,7 +37,7 @@ fn office(access_log: AccessLog) -> Office {
     let runtime = runtime.expect("a runtime");
     let unstarted = hub.worker(0);
     let recorder = runtime.block_on(async { unstarted.start() });
-    Office { recorder, runtime, _hub: hub }
+    RecordRig { recorder, runtime, _hub: hub }
 }
 
 /// A request that has its answer's head; every stamp a few microseconds after the one before.
@@ -73,15 +73,15 @@ fn records(criterion: &mut Criterion) {
     let start = Instant::now();
     let logs = [("no log", AccessLog::Off), ("a log", AccessLog::File(PathBuf::from("/dev/null")))];
     for (name, log) in logs {
-        let office = office(log);
+        let record_rig = record_rig(log);
         group.bench_function(format!("of a request, {name}"), |bencher| {
-            bencher.iter(|| begin(&office.recorder, start).end(Outcome::Complete));
+            bencher.iter(|| begin(&record_rig.recorder, start).end(Outcome::Complete));
             // The log's own task gets its turn, so that its batches leave.
-            office.runtime.block_on(tokio::task::yield_now());
+            record_rig.runtime.block_on(tokio::task::yield_now());
         });
     }
-    let office = office(AccessLog::Off);
-    let record = begin(&office.recorder, start);
+    let record_rig = record_rig(AccessLog::Off);
+    let record = begin(&record_rig.recorder, start);
     let mut number = 0;
     group.bench_function("of a frame", |bencher| {
         bencher.iter(|| {

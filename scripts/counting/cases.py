@@ -28,8 +28,8 @@ CASES = {
     "idle": Case("a turn of the runtime in which nothing happens: in each case's figure once per turn", 500),
 }
 
-# callgrind counts from the call of this function to its return, and nothing else (benches/scripted/src/bin/instructions/field.rs).
-COUNTED = "instructions::field::counted_turn*"
+# callgrind counts from the call of this function to its return, and nothing else (benches/scripted/src/bin/instructions/rig.rs).
+COUNTED = "instructions::*::counted_turn*"
 
 
 def count(driver, names, folder):

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use crate::field::{Count, Field};
+use crate::rig::{Count, Rig};
 use scripted::client::{Client, Speech};
 use scripted::texts;
 
@@ -47,14 +47,14 @@ impl Case {
     }
 
     /// Runs it.
-    pub(crate) fn run(self, field: &mut Field, rounds: u32) -> Result<(), Box<dyn Error>> {
-        late_exchange(field, matches!(self, Self::Cancel(_)))?;
+    pub(crate) fn run(self, rig: &mut Rig, rounds: u32) -> Result<(), Box<dyn Error>> {
+        late_exchange(rig, matches!(self, Self::Cancel(_)))?;
         match self {
-            Self::Idle => (0..rounds).for_each(|_| field.turn(Count::Yes)),
-            Self::Request(speech) => requests(field, speech, rounds)?,
-            Self::Frame(speech) => frames(field, speech, rounds, 1)?,
-            Self::Burst(speech) => frames(field, speech, rounds, BURST)?,
-            Self::Cancel(speech) => cancels(field, speech, rounds)?,
+            Self::Idle => (0..rounds).for_each(|_| rig.turn(Count::Yes)),
+            Self::Request(speech) => requests(rig, speech, rounds)?,
+            Self::Frame(speech) => frames(rig, speech, rounds, 1)?,
+            Self::Burst(speech) => frames(rig, speech, rounds, BURST)?,
+            Self::Cancel(speech) => cancels(rig, speech, rounds)?,
         }
         Ok(())
     }
@@ -63,78 +63,78 @@ impl Case {
 /// An uncounted exchange in which all that is timed is late: a histogram grows when something takes
 /// longer than anything before it, and when that is, is the clock's choice. With a `cancel` only where cancels are
 /// counted: a stream that was reset is remembered for ten seconds, and looking for others costs more meanwhile.
-fn late_exchange(field: &mut Field, cancel: bool) -> io::Result<()> {
-    field.slowed(LATE, |field| {
+fn late_exchange(rig: &mut Rig, cancel: bool) -> io::Result<()> {
+    rig.slowed(LATE, |rig| {
         for stays in [true].into_iter().chain(cancel.then_some(false)) {
-            let mut client = field.connect(Speech::Http1)?;
-            let stream = begin(field, &mut client)?;
+            let mut client = rig.connect(Speech::Http1)?;
+            let stream = begin(rig, &mut client)?;
             for frames in 1..4 {
-                field.upstream.data(&[stream], &[&texts::token()], stays && frames == 3)?;
-                field.answered(Count::No, &mut client, |answer| {
+                rig.upstream.data(&[stream], &[&texts::token()], stays && frames == 3)?;
+                rig.answered(Count::No, &mut client, |answer| {
                     answer.body.len() == frames * texts::token().len()
                 })?;
             }
             if !stays {
                 drop(client);
-                field.until(Count::No, |field| field.upstream.is_reset(stream))?;
+                rig.until(Count::No, |rig| rig.upstream.is_reset(stream))?;
             }
         }
         Ok(())
     })
 }
 
-fn requests(field: &mut Field, speech: Speech, rounds: u32) -> io::Result<()> {
-    let mut client = field.connect(speech)?;
+fn requests(rig: &mut Rig, speech: Speech, rounds: u32) -> io::Result<()> {
+    let mut client = rig.connect(speech)?;
     for _ in 0..rounds {
         client.ask()?;
-        let stream = field.asked(Count::Yes)?;
-        field.upstream.head(stream)?;
-        field.answered(Count::Yes, &mut client, |answer| answer.begun)?;
-        field.upstream.data(&[stream], &[texts::DONE], true)?;
-        field.answered(Count::Yes, &mut client, |answer| answer.ended)?;
+        let stream = rig.asked(Count::Yes)?;
+        rig.upstream.head(stream)?;
+        rig.answered(Count::Yes, &mut client, |answer| answer.begun)?;
+        rig.upstream.data(&[stream], &[texts::DONE], true)?;
+        rig.answered(Count::Yes, &mut client, |answer| answer.ended)?;
         same(&client.answer()?.body, texts::DONE)?;
     }
     Ok(())
 }
 
-fn frames(field: &mut Field, speech: Speech, rounds: u32, together: usize) -> io::Result<()> {
-    let mut client = field.connect(speech)?;
-    let stream = begin(field, &mut client)?;
+fn frames(rig: &mut Rig, speech: Speech, rounds: u32, together: usize) -> io::Result<()> {
+    let mut client = rig.connect(speech)?;
+    let stream = begin(rig, &mut client)?;
     let token = texts::token();
     let parts: Vec<&[u8]> = (0..together).map(|_| token.as_slice()).collect();
     let mut sent = 0;
     for _ in 0..rounds {
-        field.upstream.data(&[stream], &parts, false)?;
+        rig.upstream.data(&[stream], &parts, false)?;
         sent += together * token.len();
-        field.answered(Count::Yes, &mut client, |answer| answer.body.len() == sent)?;
+        rig.answered(Count::Yes, &mut client, |answer| answer.body.len() == sent)?;
     }
     same(&client.answer()?.body, &token.repeat(rounds as usize * together))
 }
 
-fn cancels(field: &mut Field, speech: Speech, rounds: u32) -> io::Result<()> {
+fn cancels(rig: &mut Rig, speech: Speech, rounds: u32) -> io::Result<()> {
     let mut known = None;
     for _ in 0..rounds {
         let mut client = match known.take() {
             Some(client) => client,
-            None => field.connect(speech)?,
+            None => rig.connect(speech)?,
         };
-        let stream = begin(field, &mut client)?;
-        field.upstream.data(&[stream], &[&texts::token()], false)?;
-        field.answered(Count::No, &mut client, |answer| !answer.body.is_empty())?;
+        let stream = begin(rig, &mut client)?;
+        rig.upstream.data(&[stream], &[&texts::token()], false)?;
+        rig.answered(Count::No, &mut client, |answer| !answer.body.is_empty())?;
         known = client.leave()?;
-        field.until(Count::Yes, |field| field.upstream.is_reset(stream))?;
+        rig.until(Count::Yes, |rig| rig.upstream.is_reset(stream))?;
         // What the task of the client's connection still lets go of.
-        field.turn(Count::Yes);
+        rig.turn(Count::Yes);
     }
     Ok(())
 }
 
 /// A request and its answer's head, uncounted: its stream.
-fn begin(field: &mut Field, client: &mut Client) -> io::Result<u32> {
+fn begin(rig: &mut Rig, client: &mut Client) -> io::Result<u32> {
     client.ask()?;
-    let stream = field.asked(Count::No)?;
-    field.upstream.head(stream)?;
-    field.answered(Count::No, client, |answer| answer.begun)?;
+    let stream = rig.asked(Count::No)?;
+    rig.upstream.head(stream)?;
+    rig.answered(Count::No, client, |answer| answer.begun)?;
     Ok(stream)
 }
 

@@ -9,10 +9,10 @@ use std::error::Error;
 use std::io::{self, Write};
 
 mod cases;
-mod field;
+mod rig;
 
 use cases::Case;
-use field::Field;
+use rig::Rig;
 
 /// As in the shipped binary: allocation is a good part of what is counted.
 #[global_allocator]
@@ -24,8 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let case = arguments.next().and_then(|name| Case::named(&name)).ok_or(USAGE)?;
     let rounds = arguments.next().and_then(|text| text.parse().ok()).ok_or(USAGE)?;
-    let mut field = Field::start()?;
-    case.run(&mut field, rounds)?;
-    writeln!(io::stdout(), "turns {}", field.turns())?;
+    let mut rig = Rig::start()?;
+    case.run(&mut rig, rounds)?;
+    writeln!(io::stdout(), "turns {}", rig.turns())?;
     Ok(())
 }

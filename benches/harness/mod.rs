@@ -21,20 +21,20 @@ const NEVER: Duration = Duration::from_secs(86_400);
 
 /// What one round sends down: so many frames of so many bytes on each of so many streams.
 #[derive(Clone)]
-pub(crate) struct Course {
+pub(crate) struct Case {
     speech: Speech,
     streams: usize,
     together: usize,
     bytes: usize,
 }
 
-impl Default for Course {
+impl Default for Case {
     fn default() -> Self {
         Self { speech: Speech::Http1, streams: 1, together: 1, bytes: texts::token().len() }
     }
 }
 
-impl Course {
+impl Case {
     /// What the clients speak.
     pub(crate) fn speech(self, speech: Speech) -> Self {
         Self { speech, ..self }
@@ -57,8 +57,8 @@ impl Course {
 }
 
 /// A proxy between peers that are ready to go.
-pub(crate) struct Track {
-    course: Course,
+pub(crate) struct Rig {
+    case: Case,
     upstream: Upstream,
     clients: Vec<Client>,
     streams: Vec<u32>,
@@ -71,20 +71,20 @@ pub(crate) struct Track {
 /// socket in the end.
 const LOOK: u64 = 256;
 
-impl Track {
+impl Rig {
     /// Starts both ends and waits until the proxy is warm.
-    pub(crate) fn lay(course: &Course) -> Self {
+    pub(crate) fn start(case: &Case) -> Self {
         let mut upstream = Upstream::listen().expect("a port");
         let proxy = start(configure(&upstream)).expect("the proxy starts");
         while !proxy.is_ready() {
             upstream.asked().expect("the proxy connects");
             yield_now();
         }
-        let connect = |_| Client::connect(course.speech, proxy.addresses()[0]);
-        let clients = (0..course.streams).map(connect).collect::<io::Result<_>>();
-        let frame = if course.bytes == 200 { texts::token() } else { vec![b'x'; course.bytes] };
+        let connect = |_| Client::connect(case.speech, proxy.addresses()[0]);
+        let clients = (0..case.streams).map(connect).collect::<io::Result<_>>();
+        let frame = if case.bytes == 200 { texts::token() } else { vec![b'x'; case.bytes] };
         Self {
-            course: course.clone(),
+            case: case.clone(),
             upstream,
             clients: clients.expect("the proxy listens"),
             streams: Vec::new(),
@@ -96,10 +96,10 @@ impl Track {
 
     /// What one round moves.
     pub(crate) fn throughput(&self) -> Throughput {
-        if self.course.bytes > LARGEST {
-            Throughput::Bytes((self.course.bytes * self.course.together) as u64)
+        if self.case.bytes > LARGEST {
+            Throughput::Bytes((self.case.bytes * self.case.together) as u64)
         } else {
-            Throughput::Elements((self.course.streams * self.course.together) as u64)
+            Throughput::Elements((self.case.streams * self.case.together) as u64)
         }
     }
 
@@ -127,9 +127,9 @@ impl Track {
     /// One round of frames: all sent in one turn, then each client has its own.
     pub(crate) fn frames(&mut self) {
         let parts: Vec<&[u8]> =
-            (0..self.course.together).flat_map(|_| self.frame.chunks(LARGEST)).collect();
+            (0..self.case.together).flat_map(|_| self.frame.chunks(LARGEST)).collect();
         self.upstream.data(&self.streams, &parts, false).expect("the frames go down");
-        let whole = self.frame.len() * self.course.together;
+        let whole = self.frame.len() * self.case.together;
         for client in &mut self.clients {
             client.wait(|answer| answer.body.len() >= whole).expect("the frames come");
             client.forget_body();

@@ -18,7 +18,7 @@ use scripted::upstream::Upstream;
 
 /// Turns after which something that has not happened never will. Each looks at the sockets once, so
 /// that this is no measure of time but of what the kernel may hold back.
-const PATIENCE: u32 = 100_000;
+const MOST_TURNS: u32 = 100_000;
 
 /// Longer than any run: nothing may come of a clock.
 const NEVER: Duration = Duration::from_secs(86_400);
@@ -30,7 +30,7 @@ pub(crate) enum Count {
     No,
 }
 
-pub(crate) struct Field {
+pub(crate) struct Rig {
     runtime: LocalRuntime,
     proxy: Running,
     pub(crate) upstream: Upstream,
@@ -55,7 +55,7 @@ impl Env for Variables {
     }
 }
 
-impl Field {
+impl Rig {
     /// A proxy with its defaults and one warm connection, ready to serve.
     pub(crate) fn start() -> Result<Self, Box<dyn Error>> {
         // glibc's calls into the kernel are shorter in a process that never had a second thread: ours always has.
@@ -69,12 +69,12 @@ impl Field {
         let runtime =
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
         runtime.spawn_local(worker);
-        let mut field = Self { runtime, proxy, upstream, counted: 0 };
-        field.until(Count::No, |field| {
-            field.upstream.asked()?;
-            Ok(field.proxy.is_ready())
+        let mut rig = Self { runtime, proxy, upstream, counted: 0 };
+        rig.until(Count::No, |rig| {
+            rig.upstream.asked()?;
+            Ok(rig.proxy.is_ready())
         })?;
-        Ok(field)
+        Ok(rig)
     }
 
     pub(crate) fn connect(&mut self, speech: Speech) -> io::Result<Client> {
@@ -88,7 +88,7 @@ impl Field {
         count: Count,
         mut there: impl FnMut(&mut Self) -> io::Result<bool>,
     ) -> io::Result<()> {
-        for _ in 0..PATIENCE {
+        for _ in 0..MOST_TURNS {
             self.turn(count);
             if there(self)? {
                 return Ok(());
@@ -129,8 +129,8 @@ impl Field {
     /// Until a request has reached the upstream: its stream.
     pub(crate) fn asked(&mut self, count: Count) -> io::Result<u32> {
         let mut stream = None;
-        self.until(count, |field| {
-            stream = field.upstream.asked()?;
+        self.until(count, |rig| {
+            stream = rig.upstream.asked()?;
             Ok(stream.is_some())
         })?;
         stream.ok_or_else(|| io::ErrorKind::NotFound.into())
