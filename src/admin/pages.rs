@@ -42,7 +42,7 @@ impl Pages {
         Self { admin_setup, on_loopback, metrics, stats, reloading: tokio::sync::Mutex::default() }
     }
 
-    /// Answers a request on the connection of this seat.
+    /// Answers a request on this connection.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,

@@ -1,4 +1,4 @@
-//! The gate: asked once for each connection and once for each request.
+//! Admission: decided once for each connection and once for each request.
 
 use std::sync::Arc;
 

@@ -1,16 +1,16 @@
-//! A number of places.
+//! A limit on how many there are at once, which all workers share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A bound on something that all workers share. Clones share the places.
+/// A bound on something that all workers share. Clones share the count.
 #[derive(Debug, Clone)]
 pub struct Limit {
     taken: Arc<AtomicUsize>,
     most: usize,
 }
 
-/// A place under a [`Limit`], for as long as it lives.
+/// Counts as one under a [`Limit`] for as long as it lives.
 #[derive(Debug)]
 pub struct LimitGuard(Arc<AtomicUsize>);
 

@@ -2,10 +2,10 @@
 //!
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
-//! `attempts` asks one upstream of the route's group after the other until one answers, `attempt` is one of
-//! them, and `hedge` is two where the operator wants that. Everything of a request lives in the future below and then in its answer's body. Dropped at any
-//! moment (the client left, a deadline passed, the process drains), it gives back its permit and
-//! its lease, resets the upstream's stream, and closes its record.
+//! `attempts` sends it to one member of the route's group after the other until one answers; `attempt` is one
+//! of them, and `hedge` is two at once where the operator wants that. Everything of a request lives in the
+//! future below and then in its answer's body. Dropped at any moment (the client left, a deadline passed, the
+//! process drains), it gives back its permit and its lease, resets the upstream's stream, and closes its record.
 
 mod attempt;
 mod attempts;

@@ -1,4 +1,4 @@
-//! One probe: a request of our own, told to nobody but the upstream's ward.
+//! One probe: a request of our own, told to nobody but the upstream's health tracker.
 
 use std::future::poll_fn;
 use std::time::Instant;

@@ -127,7 +127,7 @@ impl Hub {
         &self.ceilings
     }
 
-    /// A seat for the worker of this index, or for the one that takes an ended worker's place.
+    /// A recorder for the worker of this index, or for the one that takes an ended worker's place.
     pub fn worker(&self, index: usize) -> WorkerRecorder {
         // One ask and one answer at a time: see `WorkerLink::asked`.
         let (ask, asks) = mpsc::channel(1);

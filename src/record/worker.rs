@@ -32,7 +32,7 @@ pub struct WorkerRecorder {
 }
 
 impl WorkerRecorder {
-    /// Takes the seat. Must run inside the worker's `LocalRuntime`, where it starts two local
+    /// Starts recording. Must run inside the worker's `LocalRuntime`, where it starts two local
     /// tasks that live as long as that runtime: one answers the hub, one flushes the access log.
     pub fn start(self) -> Recorder {
         let log = self.log.map(OutboxSetup::start);

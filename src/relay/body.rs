@@ -1,5 +1,5 @@
 //! The face of an answer's body toward its writer (hyper for HTTP/2, `accept`'s own for HTTP/1.1): a
-//! relayed flow, or bytes of our own.
+//! relayed download, or bytes of our own.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use super::drive::{self, Patience};
 use super::in_flight::TrackedBytes;
 use crate::error::Error;
 
-/// Where a flow stands so that both its writer, through [`RelayBody`], and whoever attends the client's
+/// Where a download stands so that both its writer, through [`RelayBody`], and whoever drives the client's
 /// task can reach it. Empty once the body is gone.
 pub(super) type Shared = Rc<RefCell<Option<Download>>>;
 
@@ -28,7 +28,7 @@ enum Inner {
 
 impl RelayBody {
     /// An upstream's body; `length` is its `content-length`. To be called inside the client's task,
-    /// which keeps the flow going from then on.
+    /// which keeps the download going from then on.
     pub fn relayed(download: Download, length: Option<u64>) -> Self {
         let download = Rc::new(RefCell::new(Some(download)));
         drive::attach(&download);
@@ -43,7 +43,7 @@ impl RelayBody {
 
 impl Drop for RelayBody {
     /// The writer drops the body when it has ended, when the client has left and when the connection
-    /// dies; the flow goes with it although others still know where it stood.
+    /// dies; the download goes with it although others still know where it stood.
     fn drop(&mut self) {
         if let Inner::Relayed { download, .. } = &self.0 {
             let gone = download.borrow_mut().take();

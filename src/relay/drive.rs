@@ -1,4 +1,4 @@
-//! Keeps a flow going while its writer does not ask for it.
+//! Drives a download while its writer does not ask for it.
 //!
 //! The writer (hyper for HTTP/2, `accept`'s own for HTTP/1.1) asks a body for more only when it can
 //! write. Until then the upstream's frames would pile up unread on a connection that other streams
@@ -22,7 +22,7 @@ thread_local! {
     static POLLED: RefCell<Option<BodySlot>> = const { RefCell::new(None) };
 }
 
-/// The place in a task where the flow of the moment sits; at most one, since HTTP/1.1 answers one
+/// The place in a task where the download of the moment sits; at most one, since HTTP/1.1 answers one
 /// request at a time and HTTP/2 has a task for each stream.
 #[derive(Clone, Default)]
 pub struct BodySlot(Rc<Bodies>);
@@ -70,7 +70,7 @@ pub(super) fn wait_for(patience: Patience) {
     });
 }
 
-/// Puts a flow into the seat of the task that is being polled.
+/// Puts a download into the slot of the task that is being polled.
 pub(super) fn attach(download: &Shared) {
     POLLED.with_borrow(|polled| {
         if let Some(slot) = polled {
@@ -119,7 +119,7 @@ impl BodySlot {
         }
     }
 
-    /// A flow is under way, or what is left of its request.
+    /// A download is under way, or what is left of its request.
     pub fn is_taken(&self) -> bool {
         self.with_download(|_| ()).is_some() || self.0.rest.borrow().is_some()
     }

@@ -3,7 +3,7 @@
 //! In the order of a request: `head` cleans and injects, `upload` sends the body up, `exchange`
 //! waits for the answer's head, `replay` decides whether to try again, `download` brings the body down,
 //! `body` is its face toward whoever writes it to the client (hyper for HTTP/2, `accept` for HTTP/1.1),
-//! and `drive` keeps a flow going while that one does not ask for it.
+//! and `drive` keeps a download going while that one does not ask for it.
 
 mod body;
 mod bounds;

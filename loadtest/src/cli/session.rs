@@ -73,7 +73,7 @@ pub(super) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Does the run, shows and writes the report, and says how it went. `compare` turns the ledger
+    /// Does the run, shows and writes the report, and says how it went. `compare` turns the totals
     /// into a comparison, where the run is one.
     pub(super) fn execute(
         self,

@@ -1,4 +1,4 @@
-//! Threads that each run the loop on a runtime of their own and share nothing but the ledger.
+//! Threads that each run the loop on a runtime of their own and share nothing but the totals.
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::request::RequestSource;
 
 use super::{Destination, Plan, Share, drive};
 
-/// Intervals that may wait for the ledger before a worker goes on without turning the page.
+/// Intervals that may wait to be collected before a worker goes on without turning the page.
 const PAGES_WAITING: usize = 64;
 
 /// One of the targets of a run.
@@ -48,7 +48,7 @@ pub enum Connections {
 /// One pass of the loop over one target.
 #[derive(Clone, Debug)]
 pub struct Pass {
-    /// Which course.
+    /// Which target.
     pub target: usize,
     /// The number under which it is kept apart.
     pub slice: usize,

@@ -127,7 +127,7 @@ impl Recorder {
         self.turn(Some((target, slice)));
     }
 
-    /// Ends the present interval and hands it over. If the ledger is behind, goes on in the same
+    /// Ends the present interval and hands it over. If whoever collects is behind, goes on in the same
     /// interval instead of waiting, unless `target` or slice change.
     pub fn turn(&self, next: Option<(usize, usize)>) {
         let mut book = self.0.borrow_mut();

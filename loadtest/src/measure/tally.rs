@@ -1,4 +1,4 @@
-//! The sums of a target's requests, kept by the ledger off the data path.
+//! The sums of a target's requests, kept in the totals off the data path.
 
 use std::collections::BTreeMap;
 

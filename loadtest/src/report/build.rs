@@ -1,4 +1,4 @@
-//! From the ledger's accounts to the report.
+//! From the accounts of the totals to the report.
 
 use hdrhistogram::Histogram;
 

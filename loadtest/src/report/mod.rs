@@ -1,6 +1,6 @@
 //! What a run came to, in every form.
 
-/// From the ledger to the report.
+/// From the totals to the report.
 mod build;
 /// Comma-separated values.
 mod csv;

@@ -1,4 +1,4 @@
-//! The clients of a soak: each of the slots does one errand after the other and judges what came of it.
+//! The clients of a soak: each of the slots does one exchange after the other and judges what came of it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -80,7 +80,7 @@ impl Tally {
     }
 }
 
-/// One slot: errand after errand until `stop`, in storm and calm as `storm` says.
+/// One slot: exchange after exchange until `stop`, in storm and calm as `storm` says.
 pub(super) async fn slot(
     ways: Rc<Ways>,
     tally: Rc<RefCell<Tally>>,

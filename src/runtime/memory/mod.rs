@@ -1,5 +1,5 @@
 //! The thread that looks at memory, where there is a ceiling: off the data path, ten times a second, and
-//! more often the nearer it is. It ends by itself once nobody asks the gate any more.
+//! more often the nearer it is. It ends by itself once nobody asks for admission any more.
 
 mod meter;
 
