@@ -9,11 +9,8 @@ mod head_timeout;
 mod http1;
 mod http2;
 mod idle;
-mod leaving;
 mod listener;
 mod refusal;
-mod response_writer;
-mod streams;
 
 pub use connection::{Acceptor, Client};
 pub use drain::Drain;

@@ -1,5 +1,8 @@
 //! HTTP/2 toward a client, in clear with prior knowledge.
 
+mod leaving;
+mod streams;
+
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,8 +21,6 @@ use super::closing;
 use super::connection::{Acceptor, Client};
 use super::drain::DrainGuard;
 use super::idle::{Rest, Why};
-use super::leaving::Leaving;
-use super::streams::{Asking, Counted, Streams};
 use crate::admit::Pressure;
 use crate::error::Kind;
 use crate::http2::{Tally, Watched, go_away};
@@ -27,6 +28,8 @@ use crate::record::Hangup;
 use crate::relay::drive::driven;
 use crate::relay::{RelayBody, RequestBody};
 use crate::wire::{ClientSocket, Wire};
+use leaving::Leaving;
+use streams::{Asking, Counted, Streams};
 
 /// Streams that one client connection may have at once; what SDKs and load generators open on one
 /// connection, several times over.

@@ -1,5 +1,7 @@
 //! HTTP/1.1 toward a client.
 
+mod response_writer;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -14,13 +16,13 @@ use super::connection::{Acceptor, Client};
 use super::drain::DrainGuard;
 use super::head_timeout::{Expired, HeadTimeout};
 use super::idle::Rest;
-use super::response_writer::{ResponseForm, ResponseWriter};
 use crate::error::Kind;
 use crate::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
 use crate::record::Hangup;
 use crate::relay::drive::BodySlot;
 use crate::relay::{RelayBody, RequestBody};
 use crate::wire::{ClientSocket, Peer};
+use response_writer::{ResponseForm, ResponseWriter};
 
 /// Serves a connection to its end. Dropped, it takes the request in flight with it.
 pub(super) async fn serve(

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::Context;
 use std::time::Instant;
 
-use super::idle::{Rest, Why};
+use crate::accept::idle::{Rest, Why};
 use crate::http2::Bucket;
 use crate::wire::Wire;
 
