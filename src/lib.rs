@@ -24,8 +24,8 @@ pub mod http1;
 /// HTTP/2's frames as they pass: those that carry no request are counted.
 pub mod http2;
 
-/// The sockets at both ends: their options, their stamps.
-pub mod wire;
+/// The sockets at both ends: their options, their stamps, TLS.
+pub mod transport;
 
 /// What every request leaves behind: stamps, histograms, metrics, the access log.
 pub mod record;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::Duration;
 
-use firstbyte::wire::SocketOptions;
+use firstbyte::transport::SocketOptions;
 use loadtest::upstream::Script;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 
-use crate::wire::ClientSocket;
+use crate::transport::ClientSocket;
 
 /// How long a client that was answered and is still sending is read from before we close: the kernel
 /// would otherwise answer its bytes with a reset, which may overtake our answer.

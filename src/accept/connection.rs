@@ -16,7 +16,7 @@ use crate::admit::{self, LimitGuard};
 use crate::error::Kind;
 use crate::proxy::Proxy;
 use crate::record::{Hangup, Recorder};
-use crate::wire::{self, Stamped, Wire};
+use crate::transport::{self, Stamped, Wire};
 
 /// How long a drain waits for the first byte of a connection that was accepted before: a round trip to any
 /// client, and what a busy machine adds.
@@ -129,7 +129,7 @@ impl Acceptor {
             let client = &self.proxy.borrow().config.client;
             (client.write_stall, client.head)
         };
-        if wire::tune(&stream).and_then(|()| wire::tune_client(&stream, stall)).is_err() {
+        if transport::tune(&stream).and_then(|()| transport::tune_client(&stream, stall)).is_err() {
             return; // the client left before we could look
         }
         let on_loopback = stream

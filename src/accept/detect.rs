@@ -6,7 +6,7 @@ use std::io;
 use tokio::io::AsyncRead;
 
 use crate::http2::PREFACE;
-use crate::wire::Stamped;
+use crate::transport::Stamped;
 
 /// What arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

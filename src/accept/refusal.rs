@@ -15,7 +15,7 @@ use super::detect::{Protocol, detect};
 use super::{http1, http2};
 use crate::error::Kind;
 use crate::record::Shed;
-use crate::wire::{self, Stamped};
+use crate::transport::{self, Stamped};
 
 /// For the first bytes, and again for the answer. Who has something to ask has asked it by then; who holds
 /// a connection silently must not keep others from being told.
@@ -30,7 +30,7 @@ pub(super) async fn refuse(
 ) {
     let limit_guard = acceptor.proxy().admission.refusal();
     let Some(_limit_guard) = limit_guard else { return acceptor.recorder().shed(Shed::Unanswered) };
-    if wire::tune(&stream).is_err() {
+    if transport::tune(&stream).is_err() {
         return; // the client left before we could look
     }
     let socket = Stamped::new(stream, Instant::now(), Some(REFUSAL_TIMEOUT));

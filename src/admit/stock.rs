@@ -10,7 +10,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::memory::{Level, Look, Pressure};
-use crate::wire::Wire;
+use crate::transport::Wire;
 
 /// So much is held before anybody is ended for it, in each worker: memory that an allocator does not give
 /// back would otherwise leave no room for good.

@@ -12,7 +12,7 @@ use tokio::io::AsyncWrite;
 
 use super::chunked::{Chunked, Malformed, Step};
 use super::head::Framing;
-use crate::wire::{ClientSocket, Turn};
+use crate::transport::{ClientSocket, Turn};
 
 /// What tells a client that waits for it to send its body (RFC 9110, section 15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::tally::Tally;
 use crate::error::Kind;
-use crate::wire::Wire;
+use crate::transport::Wire;
 
 /// See the module. A peer that sends more frames without a purpose than it may is not read any further: the
 /// read fails, and the [`Wire`] says why.

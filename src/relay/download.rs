@@ -25,8 +25,8 @@ use super::upload::Upload;
 use crate::admit::{Permit, Stock};
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Outcome, Record};
+use crate::transport::Wire;
 use crate::upstream::{AnswerGuard, Chunk, RecvBody, SendBody};
-use crate::wire::Wire;
 
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
 /// HTTP/2 frame still holds (RFC 9113, section 4.2). A frame this large travels alone, uncopied.

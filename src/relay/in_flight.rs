@@ -9,7 +9,7 @@ use std::task::Waker;
 use bytes::{Buf, Bytes};
 
 use crate::admit::Share;
-use crate::wire::Wire;
+use crate::transport::Wire;
 
 /// A chunk of an answer's body. While it lives it is counted as not yet written.
 pub struct TrackedBytes {

@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame, Incoming};
 
 use crate::error::{Error, Kind};
 use crate::http1;
-use crate::wire::Wire;
+use crate::transport::Wire;
 
 const MALFORMED: Kind = Kind::BadRequest("The request's body is not chunked as HTTP has it.");
 

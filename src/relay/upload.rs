@@ -17,8 +17,8 @@ use super::request_body::RequestBody;
 use crate::admit::{Share, Stock};
 use crate::error::{Error, Kind};
 use crate::record::Record;
+use crate::transport::come_again;
 use crate::upstream::SendBody;
-use crate::wire::come_again;
 
 /// What is read at most of a body that nobody takes. Chats with long context fit, and it is read as
 /// fast as it comes: no copy of it is made.

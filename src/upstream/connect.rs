@@ -28,7 +28,7 @@ use super::{http1, http2};
 use crate::config::{self, Protocol, Scheme};
 use crate::error::{Error, Kind};
 use crate::http2::{Tally, Watched};
-use crate::wire::{self, Stamped, Wire};
+use crate::transport::{self, Stamped, Wire};
 
 /// A socket that speaks clear or TLS; one type, so that the protocols above are compiled once.
 pub(super) enum Transport {
@@ -133,7 +133,7 @@ impl Connector {
             .await
             .map_err(|error| Error::with(Kind::of_connect(&error), error))?;
         progress.linked();
-        wire::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
+        transport::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
         let stamped = Stamped::new(stream, Instant::now(), None);
         let wire = Rc::clone(stamped.wire());
         Ok(Fresh { connected: self.negotiate(stamped).await?, wire, peer })

@@ -10,7 +10,7 @@ use super::http2::Pinger;
 use super::parcel::Parcel;
 use super::pool::idle::Idle;
 use crate::record::GaugeGuard;
-use crate::wire::Wire;
+use crate::transport::Wire;
 
 /// What a connection is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::stream::{Broken, ResponseFuture, SendBody, Stream};
 use super::{http1, http2};
 use crate::admit::LimitGuard;
 use crate::record::{GaugeGuard, Oversize, Record};
-use crate::wire::Wire;
+use crate::transport::Wire;
 
 /// The right to one stream on one connection. Given back when dropped; if the stream was opened and
 /// not finished, the upstream is told at once (HTTP/2: `RST_STREAM`, HTTP/1.1: the connection closes).

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::greeting::Greeting;
 use super::interim::Interims;
-use crate::wire::Wire;
+use crate::transport::Wire;
 
 /// See the module. The connection takes no other request: its [`Wire`] says that writing failed.
 pub(super) struct ReadAfterReset<T> {

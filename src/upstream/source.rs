@@ -10,7 +10,7 @@ use super::head_size::HeadSize;
 use super::lease::Lease;
 use super::stream::{Broken, Chunk, ResponseBody};
 use crate::record::Oversize;
-use crate::wire::Turn;
+use crate::transport::Turn;
 
 /// What is read at most of an answer that is passed over: more than any error's text.
 const PASSED_OVER: usize = 64 * 1024;

@@ -21,7 +21,7 @@ use crate::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, pa
 use crate::record::Hangup;
 use crate::relay::drive::BodySlot;
 use crate::relay::{RelayBody, RequestBody};
-use crate::wire::{ClientSocket, Peer};
+use crate::transport::{ClientSocket, Peer};
 use response_writer::{ResponseForm, ResponseWriter};
 
 /// Serves a connection to its end. Dropped, it takes the request in flight with it.

@@ -11,7 +11,7 @@ use hyper::body::Body;
 
 use crate::http1::{Coding, Out, Persistence, encode, is_bodyless};
 use crate::relay::{RelayBody, TrackedBytes};
-use crate::wire::ClientSocket;
+use crate::transport::ClientSocket;
 
 /// What the request says of its answer's form.
 #[derive(Debug, Clone, Copy)]

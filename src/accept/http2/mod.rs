@@ -27,7 +27,7 @@ use crate::http2::{Tally, Watched, go_away};
 use crate::record::Hangup;
 use crate::relay::drive::driven;
 use crate::relay::{RelayBody, RequestBody};
-use crate::wire::{ClientSocket, Wire};
+use crate::transport::{ClientSocket, Wire};
 use leaving::Leaving;
 use streams::{Asking, Counted, Streams};
 

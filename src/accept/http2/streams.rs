@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::accept::idle::{Rest, Why};
 use crate::http2::Bucket;
-use crate::wire::Wire;
+use crate::transport::Wire;
 
 /// Requests that a client may give up at once: all that it can have on a connection, twice.
 const CANCELS: u32 = 2_048;

@@ -12,8 +12,8 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::stamps::Wire;
 use super::turn::{BYTES, Turn};
+use super::wire::Wire;
 
 /// Bytes that may be read ahead of the protocol layer while a request is in flight. One pipelined
 /// request fits; a client that sends more is no longer watched for leaving until we read again.
