@@ -12,7 +12,8 @@ use crate::admit::Admission;
 use crate::config::{Config, Scheme, Upstream, read_file, shares_connections};
 use crate::record::{Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
-use crate::upstream::{HeadLimit, ResolvedName, Resolver, Roots, client_config};
+use crate::transport::tls::client::{Roots, client_config};
+use crate::upstream::{HeadLimit, ResolvedName, Resolver};
 
 /// Shared by all workers, and kept until the next one is in force.
 pub(super) struct Plan {

@@ -25,7 +25,7 @@ use crate::handover::{Inherited, Opening};
 use crate::kernel;
 use crate::record::{Hub, Setup};
 use crate::relay::head::BadUpstream;
-use crate::upstream::TlsError;
+use crate::transport::tls::client::TlsError;
 
 /// Why the proxy could not start.
 #[derive(Debug)]

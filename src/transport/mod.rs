@@ -3,6 +3,7 @@
 
 mod socket;
 mod stamped;
+pub mod tls;
 mod turn;
 mod wire;
 

@@ -28,7 +28,6 @@ mod shortage;
 mod sizing;
 mod source;
 mod stream;
-mod tls;
 mod window;
 
 pub use backoff::backoff;
@@ -41,5 +40,4 @@ pub use pool::Pool;
 pub use resolver::{ResolvedName, Resolver};
 pub use source::RecvBody;
 pub use stream::{Broken, Chunk, ResponseBody, ResponseFuture, SendBody, Stream};
-pub use tls::{Roots, TlsError, client_config};
 pub use window::Window;

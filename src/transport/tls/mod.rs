@@ -1,0 +1,3 @@
+//! TLS toward upstreams: what is trusted, and the sessions' settings.
+
+pub mod client;
