@@ -3,6 +3,7 @@
 //! The map, in reading order: the path of one request first, then the rooms it goes through, then
 //! what surrounds it. A room depends only on rooms below it; `record` and `error` know none.
 
+pub mod proto;
 /// The path of one request, on one page.
 pub mod proxy;
 
@@ -18,11 +19,6 @@ pub mod relay;
 
 /// Warm connections to the upstreams, and the right to one stream on one of them.
 pub mod upstream;
-
-/// HTTP/1.1 toward clients: heads and bodies in bytes.
-pub mod http1;
-/// HTTP/2's frames as they pass: those that carry no request are counted.
-pub mod http2;
 
 /// The sockets at both ends: their options, their stamps, TLS.
 pub mod transport;

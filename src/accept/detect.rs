@@ -5,7 +5,7 @@ use std::io;
 
 use tokio::io::AsyncRead;
 
-use crate::http2::PREFACE;
+use crate::proto::http2::PREFACE;
 use crate::transport::Stamped;
 
 /// What arrived.

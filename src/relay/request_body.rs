@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
 
 use crate::error::{Error, Kind};
-use crate::http1;
+use crate::proto::http1;
 use crate::transport::Wire;
 
 const MALFORMED: Kind = Kind::BadRequest("The request's body is not chunked as HTTP has it.");

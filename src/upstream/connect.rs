@@ -27,7 +27,7 @@ use super::resolver::ResolvedName;
 use super::{http1, http2};
 use crate::config::{self, Protocol, Scheme};
 use crate::error::{Error, Kind};
-use crate::http2::{Tally, Watched};
+use crate::proto::http2::{Tally, Watched};
 use crate::transport::{self, Stamped, Wire};
 
 /// A socket that speaks clear or TLS; one type, so that the protocols above are compiled once.

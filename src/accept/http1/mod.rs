@@ -17,7 +17,7 @@ use super::drain::DrainGuard;
 use super::head_timeout::{Expired, HeadTimeout};
 use super::idle::Rest;
 use crate::error::Kind;
-use crate::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
+use crate::proto::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
 use crate::record::Hangup;
 use crate::relay::drive::BodySlot;
 use crate::relay::{RelayBody, RequestBody};

@@ -9,7 +9,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response, Version, response};
 use hyper::body::Body;
 
-use crate::http1::{Coding, Out, Persistence, encode, is_bodyless};
+use crate::proto::http1::{Coding, Out, Persistence, encode, is_bodyless};
 use crate::relay::{RelayBody, TrackedBytes};
 use crate::transport::ClientSocket;
 

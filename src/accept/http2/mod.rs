@@ -23,7 +23,7 @@ use super::drain::DrainGuard;
 use super::idle::{Rest, Why};
 use crate::admit::Pressure;
 use crate::error::Kind;
-use crate::http2::{Tally, Watched, go_away};
+use crate::proto::http2::{Tally, Watched, go_away};
 use crate::record::Hangup;
 use crate::relay::drive::driven;
 use crate::relay::{RelayBody, RequestBody};

@@ -1,0 +1,6 @@
+//! Protocols as bytes: no I/O of their own beyond a socket that is handed in, no clock.
+
+/// HTTP/1.1 toward clients: heads and bodies in bytes.
+pub mod http1;
+/// HTTP/2's frames as they pass: those that carry no request are counted.
+pub mod http2;
