@@ -3,6 +3,7 @@
 //! The map, in reading order: the path of one request first, then the rooms it goes through, then
 //! what surrounds it. A room depends only on rooms below it; `record` and `error` know none.
 
+pub mod algo;
 pub mod proto;
 /// The path of one request, on one page.
 pub mod proxy;

@@ -8,9 +8,9 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
+use crate::algo::budget::Budget;
+use crate::algo::window::Window;
 use crate::config::Hedge;
-use crate::upstream::Window;
 
 /// How far back the quantile looks, at most. Long enough for two hundred answers at four a second, short
 /// enough to follow a model's load through the day.

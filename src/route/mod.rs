@@ -5,7 +5,6 @@
 //! to another choice, `retry_after` and `budget`: when and how often the same ones are asked again, `hedge`: when
 //! another is asked beside one that is late; all of them pure.
 
-mod budget;
 mod failover;
 mod group;
 mod hedge;

@@ -4,7 +4,6 @@
 //! when dropped, and an unfinished stream is reset with it.
 
 mod addresses;
-mod backoff;
 mod connect;
 mod connection;
 mod greeting;
@@ -28,9 +27,7 @@ mod shortage;
 mod sizing;
 mod source;
 mod stream;
-mod window;
 
-pub use backoff::backoff;
 pub use handle::PoolHandle;
 pub use head_scan::{HeadScan, Marks};
 pub use head_size::{HeadLimit, HeadSize};
@@ -40,4 +37,3 @@ pub use pool::Pool;
 pub use resolver::{ResolvedName, Resolver};
 pub use source::RecvBody;
 pub use stream::{Broken, Chunk, ResponseBody, ResponseFuture, SendBody, Stream};
-pub use window::Window;

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::addresses::{Addresses, Memory};
-use super::backoff::{backoff, draw};
+use crate::algo::backoff::{backoff, draw};
 use crate::config::Upstream;
 use crate::error::{Error, Kind};
 use crate::record::DnsMeters;

@@ -6,7 +6,7 @@ use std::task::Context;
 use std::time::Instant;
 
 use crate::accept::idle::{Rest, Why};
-use crate::proto::http2::Bucket;
+use crate::algo::token_bucket::Bucket;
 use crate::transport::Wire;
 
 /// Requests that a client may give up at once: all that it can have on a connection, twice.

@@ -1,12 +1,10 @@
 //! HTTP/2 as frames: what each says by its first nine bytes, and how many of those that carry no request a
 //! peer may send. hyper and h2 do the rest.
 
-mod budget;
 mod heads;
 mod tally;
 mod watched;
 
-pub use budget::Bucket;
 pub use heads::{PREFACE, go_away};
 pub use tally::Tally;
 pub use watched::Watched;

@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use http::HeaderMap;
 
-use super::budget::Budget;
 use super::hedge::Hedging;
 use super::pick::{By, Candidate, hash, mix, spread};
+use crate::algo::budget::Budget;
 use crate::config::{self, Config, Pick, Retry, Target, Triggers, UpstreamId, WhenEjected};
 
 /// One worker's groups: those that the operator named, and each upstream as a group of its own.

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::Group;
+use crate::algo::backoff::backoff;
 use crate::config::{Retry, UpstreamId, WhenEjected};
 use crate::record::Prevented;
 use crate::route::pick::{By, mix, pick};
-use crate::upstream::backoff;
 
 /// One request's way through a group: each member is asked once, and then, if the operator wants it,
 /// each again after a pause.

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::window::Window;
+use crate::algo::window::Window;
 use crate::config::HealthPolicy;
 use crate::record::Ejection;
 

@@ -20,7 +20,6 @@ use rustls::ClientConfig;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use super::backoff::{backoff, draw};
 use super::connect::{Connected, Connector, Fresh};
 use super::connection::{Conn, Sender, State, retire_at, stream_cap};
 use super::head_size::HeadLimit;
@@ -30,6 +29,7 @@ use super::resolver::ResolvedName;
 use super::shortage::Shortage;
 use super::sizing::{View, wanted};
 use super::{http1, http2};
+use crate::algo::backoff::{backoff, draw};
 use crate::config;
 use crate::error::{Error, Kind};
 use crate::record::{Leased, Record, Recorder, UpstreamMeters};

@@ -10,8 +10,8 @@ mod tests;
 
 use std::time::Instant;
 
-use super::budget::Bucket;
 use super::heads::{DATA, END_STREAM, HEADERS, Head, Heads, PADDED, PREFACE, WINDOW_UPDATE};
+use crate::algo::token_bucket::Bucket;
 
 /// Frames without a purpose that a peer may send at once: what clients send as they begin, many times over.
 const BURST: u32 = 2_000;

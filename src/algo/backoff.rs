@@ -14,7 +14,7 @@ pub fn backoff(first: Duration, longest: Duration, round: u32, drawn: u64) -> Du
 
 /// A place in a pause. Each process begins elsewhere: proxies and workers that lost their upstream
 /// in the same moment must not come back in the same moment.
-pub(super) fn draw() -> u64 {
+pub(crate) fn draw() -> u64 {
     // The standard library's keys come from the system once per thread and differ with each call.
     RandomState::new().hash_one(())
 }

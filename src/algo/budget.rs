@@ -11,19 +11,19 @@ const RETRY: u64 = 100;
 /// A token bucket that requests fill and retries empty; time plays no part, so that it is the same at any
 /// rate.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     percent: u64,
     saved: u64,
 }
 
 impl Budget {
     /// Full: `percent` retries for each hundred requests, and the reserve.
-    pub(super) fn new(percent: u32) -> Self {
+    pub(crate) fn new(percent: u32) -> Self {
         Self { percent: u64::from(percent), saved: if percent == 0 { 0 } else { RESERVE * RETRY } }
     }
 
     /// This one, with no more saved than the one before it had.
-    pub(super) fn after(self, before: Self) -> Self {
+    pub(crate) fn after(self, before: Self) -> Self {
         // One that was for nothing has saved nothing, which says nothing.
         if before.percent == 0 {
             self
@@ -33,12 +33,12 @@ impl Budget {
     }
 
     /// A request came.
-    pub(super) fn earn(&mut self) {
+    pub(crate) fn earn(&mut self) {
         self.saved = (self.saved + self.percent).min(RESERVE * RETRY);
     }
 
     /// A retry is wanted; `false` where it is not afforded.
-    pub(super) fn spend(&mut self) -> bool {
+    pub(crate) fn spend(&mut self) -> bool {
         let left = self.saved.checked_sub(RETRY);
         self.saved = left.unwrap_or(self.saved);
         left.is_some()

@@ -33,18 +33,18 @@ impl Window {
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         (self.now, self.before) = (Half::EMPTY, Half::EMPTY);
     }
 
-    pub(super) fn failed(&mut self, at: Instant) {
+    pub(crate) fn failed(&mut self, at: Instant) {
         self.slide(at);
         self.now.requests += 1;
         self.now.failures += 1;
     }
 
     /// What was counted as answered failed after all.
-    pub(super) fn cut(&mut self, at: Instant) {
+    pub(crate) fn cut(&mut self, at: Instant) {
         self.slide(at);
         self.now.failures += 1;
     }
@@ -56,12 +56,12 @@ impl Window {
         self.now.first_bytes[bucket(first_byte)] += 1;
     }
 
-    pub(super) fn requests(&self) -> u32 {
+    pub(crate) fn requests(&self) -> u32 {
         self.now.requests + self.before.requests
     }
 
     /// Failures of a hundred requests; 0 where there were none.
-    pub(super) fn failure_percent(&self) -> u32 {
+    pub(crate) fn failure_percent(&self) -> u32 {
         let failures = u64::from(self.now.failures + self.before.failures);
         (failures * 100 / u64::from(self.requests()).max(1)) as u32
     }

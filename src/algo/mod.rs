@@ -1,0 +1,6 @@
+//! Pure pieces that know no request and no socket: back-off, sliding windows, budgets, token buckets.
+
+pub mod backoff;
+pub mod budget;
+pub mod token_bucket;
+pub mod window;
