@@ -14,9 +14,9 @@ use super::idle::{Idle, Rest};
 use super::{http1, http2, refusal};
 use crate::admit::{self, LimitGuard};
 use crate::error::Kind;
-use crate::proxy::Proxy;
+use crate::proxy::{Client, Proxy};
 use crate::record::{Hangup, Recorder};
-use crate::transport::{self, Stamped, Wire};
+use crate::transport::{self, Stamped};
 
 /// How long a drain waits for the first byte of a connection that was accepted before: a round trip to any
 /// client, and what a busy machine adds.
@@ -25,16 +25,6 @@ const FIRST_WORDS: Duration = Duration::from_secs(1);
 /// Between two looks for connections that rest for too long, a quarter of the time that they may.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
-
-/// What is known of a client by its connection.
-pub struct Client {
-    /// Where it connects from.
-    pub address: SocketAddr,
-    /// It came in by a listener that only this machine reaches.
-    pub on_loopback: bool,
-    /// Its socket's stamps.
-    pub wire: Rc<Wire>,
-}
 
 /// What every client connection of a worker needs. TLS will stand between socket and protocol
 /// here: everything below takes any stream.

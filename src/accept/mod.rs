@@ -12,7 +12,7 @@ mod idle;
 mod listener;
 mod refusal;
 
-pub use connection::{Acceptor, Client};
+pub use connection::Acceptor;
 pub use drain::Drain;
 pub use idle::Idle;
 pub use listener::{Inbox, Loads, bind, listen};

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use super::connection::{Acceptor, Client};
+use super::connection::Acceptor;
 use super::detect::{Protocol, detect};
 use super::{http1, http2};
 use crate::error::Kind;
+use crate::proxy::Client;
 use crate::record::Shed;
 use crate::transport::{self, Stamped};
 

@@ -10,12 +10,15 @@
 mod attempt;
 mod attempts;
 mod catch_panic;
+mod client;
 mod client_deadline;
 mod health;
 mod hedge;
 mod page;
 mod probe;
 mod shed;
+
+pub use client::Client;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,7 +29,6 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Request, Response, Version, request};
 
-use crate::accept::Client;
 use crate::admit::{Admission, Limit, Page, Permit, Stock};
 use crate::config::Config;
 use crate::error::{Error, Kind};

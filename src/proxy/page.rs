@@ -5,8 +5,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use super::Proxy;
-use crate::accept::Client;
+use super::{Client, Proxy};
 use crate::admit::{self, Page};
 use crate::config::Config;
 use crate::error::Kind;

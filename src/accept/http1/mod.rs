@@ -12,12 +12,13 @@ use http::header::CONNECTION;
 use http::{Method, Request, Response, Version};
 
 use super::closing;
-use super::connection::{Acceptor, Client};
+use super::connection::Acceptor;
 use super::drain::DrainGuard;
 use super::head_timeout::{Expired, HeadTimeout};
 use super::idle::Rest;
 use crate::error::Kind;
 use crate::proto::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
+use crate::proxy::Client;
 use crate::record::Hangup;
 use crate::relay::drive::BodySlot;
 use crate::relay::{RelayBody, RequestBody};

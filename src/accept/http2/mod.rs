@@ -18,12 +18,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWrite;
 
 use super::closing;
-use super::connection::{Acceptor, Client};
+use super::connection::Acceptor;
 use super::drain::DrainGuard;
 use super::idle::{Rest, Why};
 use crate::admit::Pressure;
 use crate::error::Kind;
 use crate::proto::http2::{Tally, Watched, go_away};
+use crate::proxy::Client;
 use crate::record::Hangup;
 use crate::relay::drive::driven;
 use crate::relay::{RelayBody, RequestBody};
