@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 
 use super::descriptors::capacity;
-use super::start::StartError;
+use super::error::StartError;
 use crate::admit::Admission;
 use crate::config::{Config, Scheme, Upstream, read_file, shares_connections};
 use crate::record::{Full, Hub, LabelIds};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use super::Order;
-use super::reload::Reloader;
+use super::orders::Order;
+use super::reloading::reloader::Reloader;
 use crate::admin::Readiness;
 use crate::handover::Listening;
 use crate::record::Hub;

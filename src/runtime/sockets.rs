@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use super::start::StartError;
+use super::error::StartError;
 use crate::accept;
 use crate::config::Config;
 use crate::handover::{Inherited, Listening};

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
-use super::build::{Built, first};
-use super::give_back;
+use super::orders::Order;
 use super::plan::Plan;
-use super::reload_worker::{Change, ReloadWorker};
+use super::reloading::build::{Built, first};
+use super::reloading::worker::{Change, ReloadWorker};
 use super::running::Warmed;
 use super::warm::Warming;
-use super::{Order, prober};
+use super::{give_back, prober};
 use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads};
 use crate::admin::Readiness;
 use crate::error::Kind;

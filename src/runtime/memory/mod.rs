@@ -6,7 +6,7 @@ mod meter;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::start::StartError;
+use super::error::StartError;
 use crate::admit::{Admission, Level, LevelSetter, MemoryMonitor};
 use crate::config::MemoryLimit;
 use crate::record::Ceilings;

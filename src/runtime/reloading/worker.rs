@@ -8,27 +8,27 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::build::{Before, Built, next};
-use super::plan::Plan;
-use super::prober;
-use super::warm::Warming;
 use crate::accept::Acceptor;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
+use crate::runtime::plan::Plan;
+use crate::runtime::prober;
+use crate::runtime::warm::Warming;
 use crate::upstream::Pool;
 
 /// A reload as one worker is told of it. Dropped before `go`, it never was.
-pub(super) struct Change {
-    pub(super) before: Arc<Plan>,
-    pub(super) after: Arc<Plan>,
+pub(in crate::runtime) struct Change {
+    pub(in crate::runtime) before: Arc<Plan>,
+    pub(in crate::runtime) after: Arc<Plan>,
     /// Takes the worker's word that it can.
-    pub(super) prepared: std_mpsc::SyncSender<Prepared>,
+    pub(in crate::runtime) prepared: std_mpsc::SyncSender<Prepared>,
     /// All workers can.
-    pub(super) go: oneshot::Receiver<()>,
-    pub(super) done: std_mpsc::SyncSender<()>,
+    pub(in crate::runtime) go: oneshot::Receiver<()>,
+    pub(in crate::runtime) done: std_mpsc::SyncSender<()>,
 }
 
 /// What a worker says before it is told to go.
-pub(super) enum Prepared {
+pub(in crate::runtime) enum Prepared {
     /// It can; these upstreams have no minimum of connections yet.
     Yes { cold: Vec<String> },
     /// The plan was not checked.
@@ -36,17 +36,17 @@ pub(super) enum Prepared {
 }
 
 /// What a worker swaps.
-pub(super) struct ReloadWorker {
-    pub(super) worker: usize,
-    pub(super) acceptor: Rc<Acceptor>,
-    pub(super) recorder: Recorder,
-    pub(super) warming: Warming,
+pub(in crate::runtime) struct ReloadWorker {
+    pub(in crate::runtime) worker: usize,
+    pub(in crate::runtime) acceptor: Rc<Acceptor>,
+    pub(in crate::runtime) recorder: Recorder,
+    pub(in crate::runtime) warming: Warming,
 }
 
 impl ReloadWorker {
     /// Takes one reload after the other until dropped. One that is dropped half-way changes nothing: its
     /// pools close with it.
-    pub(super) async fn serve(mut self, mut changes: mpsc::Receiver<Change>) {
+    pub(in crate::runtime) async fn serve(mut self, mut changes: mpsc::Receiver<Change>) {
         while let Some(change) = changes.recv().await {
             self.take(change).await;
         }

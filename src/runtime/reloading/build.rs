@@ -5,36 +5,36 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use super::plan::Plan;
 use crate::admit::Stock;
 use crate::config::{Upstream as Meant, UpstreamId};
 use crate::proxy::{Proxy, Upstream};
 use crate::record::Recorder;
 use crate::relay::head::UpstreamHead;
 use crate::route::{Groups, Table};
+use crate::runtime::plan::Plan;
 use crate::upstream::{HealthTracker, Pool, PoolHandle};
 
 /// What is in force, and is to be followed.
 #[derive(Clone, Copy)]
-pub(super) struct Before<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) proxy: &'a Proxy,
+pub(in crate::runtime) struct Before<'a> {
+    pub(in crate::runtime) plan: &'a Plan,
+    pub(in crate::runtime) proxy: &'a Proxy,
 }
 
 /// A proxy that nobody asks yet.
-pub(super) struct Built {
-    pub(super) proxy: Proxy,
+pub(in crate::runtime) struct Built {
+    pub(in crate::runtime) proxy: Proxy,
     /// Pools that it does not share with the one before; not started.
-    pub(super) fresh: Vec<Rc<Pool>>,
+    pub(in crate::runtime) fresh: Vec<Rc<Pool>>,
 }
 
 /// The first proxy of a worker. `None` where the plan was not checked.
-pub(super) fn first(plan: &Plan, recorder: &Recorder, worker: usize) -> Option<Built> {
+pub(in crate::runtime) fn first(plan: &Plan, recorder: &Recorder, worker: usize) -> Option<Built> {
     build(plan, recorder, worker, None)
 }
 
 /// One that follows another: upstreams whose connections are the same keep their pools.
-pub(super) fn next(
+pub(in crate::runtime) fn next(
     plan: &Plan,
     before: Before<'_>,
     recorder: &Recorder,

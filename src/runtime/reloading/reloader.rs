@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::plan::{Baseline, CheckedConfig, Plan};
-use super::reload_worker::{Change, Prepared};
-use super::start::StartError;
+use super::worker::{Change, Prepared};
 use crate::config::{self, Config, Faults, ProcessEnv, Read, ReloadOn, Stamp};
 use crate::record::{Full, Hub};
+use crate::runtime::error::StartError;
+use crate::runtime::plan::{Baseline, CheckedConfig, Plan};
 
 /// How much longer than a connect a worker may take for its part. It has no long turns.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -84,7 +84,7 @@ impl std::fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Reloader {
-    pub(super) fn new(
+    pub(in crate::runtime) fn new(
         read: Option<&Read>,
         plan: Arc<Plan>,
         hub: Arc<Hub>,
