@@ -13,10 +13,10 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::connect::Transport;
-use super::connection::{Conn, Sender};
 use super::head_size::HeadLimit;
 use super::interim::Interims;
 use super::pool::Pool;
+use super::pool::connection::{Conn, Sender};
 use super::read_after_reset::ReadAfterReset;
 
 /// What hyper reads at once, at most (400 KiB unless set): it decodes a whole read in one turn of the task,

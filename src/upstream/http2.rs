@@ -14,10 +14,10 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use super::connection::{Conn, Sender, State, stream_cap};
 use super::keepalive::{Heard, Keepalive, PingAction, Times};
 use super::parcel::Parcel;
 use super::pool::Pool;
+use super::pool::connection::{Conn, Sender, State, stream_cap};
 use super::stream::Broken;
 use crate::config;
 

@@ -5,9 +5,7 @@
 
 mod addresses;
 mod connect;
-mod connection;
 mod greeting;
-mod handle;
 mod happy_eyeballs;
 mod head_scan;
 mod head_size;
@@ -18,22 +16,19 @@ mod http2;
 mod huffman;
 mod interim;
 mod keepalive;
-mod lease;
 mod parcel;
 mod pool;
 mod read_after_reset;
 mod resolver;
-mod shortage;
-mod sizing;
 mod source;
 mod stream;
 
-pub use handle::PoolHandle;
 pub use head_scan::{HeadScan, Marks};
 pub use head_size::{HeadLimit, HeadSize};
 pub use health_tracker::{AnswerGuard, HealthTracker};
-pub use lease::Lease;
 pub use pool::Pool;
+pub use pool::handle::PoolHandle;
+pub use pool::lease::Lease;
 pub use resolver::{ResolvedName, Resolver};
 pub use source::RecvBody;
 pub use stream::{Broken, Chunk, ResponseBody, ResponseFuture, SendBody, Stream};

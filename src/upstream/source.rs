@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hyper::body::{Body, Incoming};
 
 use super::head_size::HeadSize;
-use super::lease::Lease;
+use super::pool::lease::Lease;
 use super::stream::{Broken, Chunk, ResponseBody};
 use crate::record::Oversize;
 use crate::transport::Turn;

@@ -12,8 +12,8 @@ use super::head_scan::HeadScan;
 use super::head_size::{HeadLimit, HeadSize};
 use super::http1::SlotWriter;
 use super::interim;
-use super::lease::Lease;
 use super::parcel::Parcel;
+use super::pool::lease::Lease;
 use crate::admit::Share;
 use crate::error::{Error, Kind};
 

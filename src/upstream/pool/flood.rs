@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::connection::Conn;
 use super::{MAX_BACKOFF, Pool};
-use crate::upstream::connection::Conn;
 
 impl Pool {
     /// The connection's task ends it now. An upstream that does so on one will do it on the next: a new

@@ -7,8 +7,8 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Pool;
-use crate::upstream::connection::{Conn, State};
-use crate::upstream::sizing::can_spare;
+use super::connection::{Conn, State};
+use super::sizing::can_spare;
 
 /// Connections closed in one turn of the loop.
 const AT_A_TIME: usize = 16;

@@ -5,10 +5,15 @@
 //! outlives a call.
 
 mod apart;
+pub(in crate::upstream) mod connection;
 mod flood;
+pub(in crate::upstream) mod handle;
 pub(super) mod idle;
+pub(in crate::upstream) mod lease;
 mod queue;
+mod shortage;
 mod silence;
+mod sizing;
 mod turnover;
 
 use std::cell::{Cell, RefCell};
@@ -21,20 +26,20 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::connect::{Connected, Connector, Fresh};
-use super::connection::{Conn, Sender, State, retire_at, stream_cap};
 use super::head_size::HeadLimit;
 use super::keepalive::PeerLimit;
-use super::lease::Lease;
 use super::resolver::ResolvedName;
-use super::shortage::Shortage;
-use super::sizing::{View, wanted};
 use super::{http1, http2};
 use crate::algo::backoff::{backoff, draw};
 use crate::config;
 use crate::error::{Error, Kind};
 use crate::record::{Leased, Record, Recorder, UpstreamMeters};
+use connection::{Conn, Sender, State, retire_at, stream_cap};
+use lease::Lease;
 use queue::{Queue, Waiting};
+use shortage::Shortage;
 use silence::least_suspect;
+use sizing::{View, wanted};
 
 /// The longest that the first pause after a failed connect can be; doubled with each further failure.
 /// A pause is anything below (full jitter): those who lost an upstream together, each worker of each

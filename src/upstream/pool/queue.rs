@@ -12,9 +12,9 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::Pool;
+use super::lease::Lease;
 use crate::error::{Error, Kind};
 use crate::record::GaugeGuard;
-use crate::upstream::lease::Lease;
 
 /// What a waiting request is sent: its lease, or why it gets none.
 pub(super) type Granted = Result<Lease, Error>;

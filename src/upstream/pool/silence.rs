@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Pool;
+use super::connection::{Conn, Sender};
 use crate::record::Silence;
-use crate::upstream::connection::{Conn, Sender};
 
 /// Where none is trusted, the one that was heard last and has a stream free.
 pub(super) fn least_suspect(conns: &[Rc<Conn>]) -> Option<&Rc<Conn>> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Pool;
-use crate::upstream::connection::{Conn, State};
+use super::connection::{Conn, State};
 
 impl Pool {
     /// The peer said GOAWAY: what is on the connection finishes, nothing new goes there.

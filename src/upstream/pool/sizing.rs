@@ -2,29 +2,29 @@
 
 /// What the pool sees.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct View {
+pub(in crate::upstream) struct View {
     /// Connections that take new streams and are to stay.
-    pub(super) staying: usize,
+    pub(in crate::upstream) staying: usize,
     /// Connections that take new streams until they are replaced.
-    pub(super) retiring: usize,
+    pub(in crate::upstream) retiring: usize,
     /// Connections whose peer is silent: they take new streams only where no other does.
-    pub(super) suspect: usize,
+    pub(in crate::upstream) suspect: usize,
     /// Connections on the way.
-    pub(super) connecting: usize,
+    pub(in crate::upstream) connecting: usize,
     /// Streams that could be leased now.
-    pub(super) free: usize,
+    pub(in crate::upstream) free: usize,
     /// Streams that the open connections could carry together.
-    pub(super) capacity: usize,
+    pub(in crate::upstream) capacity: usize,
     /// Requests that wait for a stream.
-    pub(super) waiting: usize,
+    pub(in crate::upstream) waiting: usize,
     /// Streams that one more connection can be expected to carry.
-    pub(super) per_connection: usize,
+    pub(in crate::upstream) per_connection: usize,
     /// Connections kept warm whatever the load.
-    pub(super) min: usize,
+    pub(in crate::upstream) min: usize,
     /// Connections at most.
-    pub(super) max: usize,
+    pub(in crate::upstream) max: usize,
     /// A connect failed a moment ago and its backoff has not passed.
-    pub(super) backing_off: bool,
+    pub(in crate::upstream) backing_off: bool,
 }
 
 /// Connects at once, whatever waits: each costs the worker up to a millisecond of computing for TLS, and
@@ -33,7 +33,7 @@ const AT_ONCE: usize = 16;
 
 /// Connections to start now. While backing off only a request that nothing else can serve starts
 /// one, so that a dead upstream is asked once at a time and answers its callers at once.
-pub(super) fn wanted(view: View) -> usize {
+pub(in crate::upstream) fn wanted(view: View) -> usize {
     let open = view.staying + view.retiring;
     let ahead = view.staying + view.connecting;
     // Suspects may all come back: what replaces them goes no further beyond the maximum than the minimum.
@@ -60,7 +60,7 @@ pub(super) fn wanted(view: View) -> usize {
 
 /// Whether an idle connection with so many `free` streams may go: without it, nothing would be opened in
 /// its place.
-pub(super) fn can_spare(view: View, free: usize) -> bool {
+pub(in crate::upstream) fn can_spare(view: View, free: usize) -> bool {
     let without = View {
         staying: view.staying.saturating_sub(1),
         free: view.free.saturating_sub(free),

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use http::Request;
 
+use super::Pool;
 use super::connection::{Conn, Sender, State};
-use super::head_size::HeadLimit;
-use super::http1::SharedIo;
-use super::pool::Pool;
-use super::stream::{Broken, ResponseFuture, SendBody, Stream};
-use super::{http1, http2};
 use crate::admit::LimitGuard;
 use crate::record::{GaugeGuard, Oversize, Record};
 use crate::transport::Wire;
+use crate::upstream::head_size::HeadLimit;
+use crate::upstream::http1::SharedIo;
+use crate::upstream::stream::{Broken, ResponseFuture, SendBody, Stream};
+use crate::upstream::{http1, http2};
 
 /// The right to one stream on one connection. Given back when dropped; if the stream was opened and
 /// not finished, the upstream is told at once (HTTP/2: `RST_STREAM`, HTTP/1.1: the connection closes).
@@ -39,7 +39,7 @@ enum Progress {
 }
 
 impl Lease {
-    pub(super) fn new(conn: Rc<Conn>, pool: &Rc<Pool>, cold: bool) -> Self {
+    pub(in crate::upstream) fn new(conn: Rc<Conn>, pool: &Rc<Pool>, cold: bool) -> Self {
         conn.in_flight.set(conn.in_flight.get() + 1);
         conn.served.set(conn.served.get() + 1);
         pool.check_requests(&conn);
@@ -73,7 +73,7 @@ impl Lease {
         self.conn.version()
     }
 
-    /// The largest head that the upstream says it takes, in bytes as [`super::HeadSize`] counts them.
+    /// The largest head that the upstream says it takes, in bytes as [`crate::upstream::HeadSize`] counts them.
     pub fn takes(&self) -> usize {
         self.conn.takes
     }
@@ -126,12 +126,12 @@ impl Lease {
     }
 
     /// The request goes on elsewhere: how this stream ends is no news of it.
-    pub(super) fn forget_request(&mut self) {
+    pub(in crate::upstream) fn forget_request(&mut self) {
         self.record = None;
     }
 
     /// The connection ended, and no other stream of it said so before.
-    pub(super) fn report_failure_once(&self) -> bool {
+    pub(in crate::upstream) fn report_failure_once(&self) -> bool {
         !self.conn.failure_reported.replace(true)
     }
 
@@ -146,7 +146,7 @@ impl Lease {
     }
 
     /// The answer was read to its end.
-    pub(super) fn finish(&self) {
+    pub(in crate::upstream) fn finish(&self) {
         self.progress.set(Progress::Finished);
         if let Some(io) = self.http1_io() {
             io.give_back();
@@ -154,7 +154,7 @@ impl Lease {
     }
 
     /// The connection itself, where it carries one stream at a time.
-    pub(super) fn http1_io(&self) -> Option<&SharedIo> {
+    pub(in crate::upstream) fn http1_io(&self) -> Option<&SharedIo> {
         match &self.conn.sender {
             Sender::Http1(_, io) => Some(io),
             Sender::Http2(..) => None,

@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::http1::{SharedIo, SlotBody};
-use super::http2::Pinger;
-use super::parcel::Parcel;
-use super::pool::idle::Idle;
+use super::idle::Idle;
 use crate::record::GaugeGuard;
 use crate::transport::Wire;
+use crate::upstream::http1::{SharedIo, SlotBody};
+use crate::upstream::http2::Pinger;
+use crate::upstream::parcel::Parcel;
 
 /// What a connection is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(in crate::upstream) enum State {
     /// Takes new streams.
     Ready,
     /// Takes new streams until its replacement is there.
@@ -24,47 +24,47 @@ pub(super) enum State {
 }
 
 /// The protocol's own handle for new streams.
-pub(super) enum Sender {
+pub(in crate::upstream) enum Sender {
     Http2(RefCell<h2::client::SendRequest<Parcel>>, RefCell<Pinger>),
     Http1(RefCell<hyper::client::conn::http1::SendRequest<SlotBody>>, Rc<SharedIo>),
 }
 
 /// One connection. Its task owns the socket; the pool and every lease hold this.
-pub(super) struct Conn {
-    pub(super) sender: Sender,
-    pub(super) wire: Rc<Wire>,
-    pub(super) peer: SocketAddr,
-    pub(super) state: Cell<State>,
+pub(in crate::upstream) struct Conn {
+    pub(in crate::upstream) sender: Sender,
+    pub(in crate::upstream) wire: Rc<Wire>,
+    pub(in crate::upstream) peer: SocketAddr,
+    pub(in crate::upstream) state: Cell<State>,
     /// A PING is unanswered for longer than is usual.
-    pub(super) suspect: Cell<bool>,
+    pub(in crate::upstream) suspect: Cell<bool>,
     /// Streams leased and not given back.
-    pub(super) in_flight: Cell<usize>,
+    pub(in crate::upstream) in_flight: Cell<usize>,
     /// Streams leased in its life.
-    pub(super) served: Cell<u64>,
+    pub(in crate::upstream) served: Cell<u64>,
     /// Streams that may be in flight at once.
-    pub(super) cap: Cell<usize>,
-    /// The largest head that the peer says it takes, in bytes as [`super::HeadSize`] counts them.
-    pub(super) takes: usize,
+    pub(in crate::upstream) cap: Cell<usize>,
+    /// The largest head that the peer says it takes, in bytes as [`crate::upstream::HeadSize`] counts them.
+    pub(in crate::upstream) takes: usize,
     /// What [`Conn::served`] was when the connection was last looked at.
-    pub(super) seen: Cell<u64>,
+    pub(in crate::upstream) seen: Cell<u64>,
     /// HTTP/1.1 only: the last answer was read to its end but the connection is not ready yet.
-    pub(super) resting: Cell<bool>,
+    pub(in crate::upstream) resting: Cell<bool>,
     /// It carried nothing at the pool's last look.
-    pub(super) idle: Cell<Option<Idle>>,
+    pub(in crate::upstream) idle: Cell<Option<Idle>>,
     /// That it ended was told by one of its streams.
-    pub(super) failure_reported: Cell<bool>,
+    pub(in crate::upstream) failure_reported: Cell<bool>,
     /// The latest of its streams, as [`Conn::served`] counts them, that was answered: heads are read in
     /// their order (RFC 9113, section 4.3), so that none up to it can be why the connection ends.
-    pub(super) answered: Cell<u64>,
+    pub(in crate::upstream) answered: Cell<u64>,
     /// The peer said GOAWAY with an error: one of its streams may be why.
-    pub(super) accused: Cell<bool>,
-    pub(super) retire_at: Instant,
+    pub(in crate::upstream) accused: Cell<bool>,
+    pub(in crate::upstream) retire_at: Instant,
     /// Counts the connection among the draining from then until its last lease ends.
-    pub(super) draining: RefCell<Option<GaugeGuard>>,
+    pub(in crate::upstream) draining: RefCell<Option<GaugeGuard>>,
 }
 
 impl Conn {
-    pub(super) fn new(
+    pub(in crate::upstream) fn new(
         sender: Sender,
         wire: Rc<Wire>,
         peer: SocketAddr,
@@ -93,7 +93,7 @@ impl Conn {
     }
 
     /// Streams that could be leased now.
-    pub(super) fn free(&self) -> usize {
+    pub(in crate::upstream) fn free(&self) -> usize {
         let usable = self.state.get() != State::Draining && self.wire.can_write();
         if !usable || self.resting.get() {
             return 0;
@@ -102,11 +102,11 @@ impl Conn {
     }
 
     /// Nothing was asked since this was last called, and nothing is under way.
-    pub(super) fn rests(&self) -> bool {
+    pub(in crate::upstream) fn rests(&self) -> bool {
         self.in_flight.get() == 0 && self.seen.replace(self.served.get()) == self.served.get()
     }
 
-    pub(super) fn version(&self) -> http::Version {
+    pub(in crate::upstream) fn version(&self) -> http::Version {
         match self.sender {
             Sender::Http2(..) => http::Version::HTTP_2,
             Sender::Http1(..) => http::Version::HTTP_11,
@@ -117,13 +117,13 @@ impl Conn {
 /// Streams that we put on a connection whose peer allows `peer`: at most `ours`, and no more than
 /// three quarters of the peer's, so that a stream counted differently by the two sides (a reset on
 /// its way) never meets the peer's limit. At least one, unless the peer allows none.
-pub(super) fn stream_cap(ours: usize, peer: usize) -> usize {
+pub(in crate::upstream) fn stream_cap(ours: usize, peer: usize) -> usize {
     ours.min((peer - peer / 4).max(1)).min(peer)
 }
 
 /// When a connection that is `now` new is to be replaced: `max_age` less up to a tenth, spread by
 /// `seed`, so that connections opened together do not end together.
-pub(super) fn retire_at(now: Instant, max_age: Duration, seed: u64) -> Instant {
+pub(in crate::upstream) fn retire_at(now: Instant, max_age: Duration, seed: u64) -> Instant {
     // A multiplicative hash (Knuth, TAOCP 6.4) spreads consecutive seeds over the interval.
     let spread = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as u32;
     now + max_age.saturating_sub(max_age / 10 * spread / 65_536)

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::pool::Pool;
+use super::Pool;
 
 /// A pool that requests may ask. Clones share it; with the last one it closes, and its connections end
 /// with what they carry. Connections and leases hold the pool itself, and do not keep it open.

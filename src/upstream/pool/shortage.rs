@@ -10,24 +10,24 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Of one pool.
 #[derive(Default)]
-pub(super) struct Shortage {
+pub(in crate::upstream) struct Shortage {
     until: Cell<Option<Instant>>,
 }
 
 impl Shortage {
     /// A connect failed for want of sockets. The pause before the next one.
-    pub(super) fn begin(&self, now: Instant) -> Duration {
+    pub(in crate::upstream) fn begin(&self, now: Instant) -> Duration {
         self.until.set(Some(now + PAUSE));
         PAUSE
     }
 
     /// A connect succeeded.
-    pub(super) fn end(&self) {
+    pub(in crate::upstream) fn end(&self) {
         self.until.set(None);
     }
 
     /// Whether a connect would fail: then nobody waits for one.
-    pub(super) fn lasts(&self, now: Instant) -> bool {
+    pub(in crate::upstream) fn lasts(&self, now: Instant) -> bool {
         self.until.get().is_some_and(|until| now < until)
     }
 }
