@@ -3,10 +3,8 @@
 //! One `Pool` per worker and upstream. A `Lease` is the right to one stream; it is given back
 //! when dropped, and an unfinished stream is reset with it.
 
-mod addresses;
 mod connect;
 mod greeting;
-mod happy_eyeballs;
 mod head_scan;
 mod head_size;
 mod health;
@@ -19,16 +17,15 @@ mod keepalive;
 mod parcel;
 mod pool;
 mod read_after_reset;
-mod resolver;
 mod source;
 mod stream;
 
+pub use connect::resolver::{ResolvedName, Resolver};
 pub use head_scan::{HeadScan, Marks};
 pub use head_size::{HeadLimit, HeadSize};
 pub use health_tracker::{AnswerGuard, HealthTracker};
 pub use pool::Pool;
 pub use pool::handle::PoolHandle;
 pub use pool::lease::Lease;
-pub use resolver::{ResolvedName, Resolver};
 pub use source::RecvBody;
 pub use stream::{Broken, Chunk, ResponseBody, ResponseFuture, SendBody, Stream};

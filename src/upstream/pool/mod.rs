@@ -25,10 +25,10 @@ use rustls::ClientConfig;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::connect::resolver::ResolvedName;
 use super::connect::{Connected, Connector, Fresh};
 use super::head_size::HeadLimit;
 use super::keepalive::PeerLimit;
-use super::resolver::ResolvedName;
 use super::{http1, http2};
 use crate::algo::backoff::{backoff, draw};
 use crate::config;

@@ -77,7 +77,7 @@ impl ResolvedName {
     ///
     /// # Errors
     /// [`Kind::Dns`]: the name never resolved.
-    pub(super) async fn addresses(&self) -> Result<Arc<Addresses>, Error> {
+    pub(in crate::upstream) async fn addresses(&self) -> Result<Arc<Addresses>, Error> {
         let mut known = self.known.clone();
         let known = known.wait_for(|known| !matches!(known, Known::Nothing)).await;
         match known.as_deref() {
@@ -91,13 +91,13 @@ impl ResolvedName {
     ///
     /// # Errors
     /// There will never be any: the host is an address.
-    pub(super) async fn moved(&mut self) -> Result<(), watch::error::RecvError> {
+    pub(in crate::upstream) async fn moved(&mut self) -> Result<(), watch::error::RecvError> {
         self.known.changed().await?;
         self.known.wait_for(|known| matches!(known, Known::Addresses(_))).await.map(drop)
     }
 
     /// Whether it leads to `address`, as far as is known.
-    pub(super) fn has(&self, address: SocketAddr) -> bool {
+    pub(in crate::upstream) fn has(&self, address: SocketAddr) -> bool {
         match &*self.known.borrow() {
             Known::Addresses(addresses) => addresses.has(address),
             Known::Nothing | Known::Unresolved(_) => true,
@@ -105,7 +105,7 @@ impl ResolvedName {
     }
 
     /// None of the addresses could be connected to: they may be old.
-    pub(super) fn doubt(&self) {
+    pub(in crate::upstream) fn doubt(&self) {
         self.doubted.notify_one();
     }
 }

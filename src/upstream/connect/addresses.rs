@@ -10,21 +10,21 @@ const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
 /// What a name resolves to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Addresses {
+pub(in crate::upstream) struct Addresses {
     /// As it last resolved, in the order in which to try them.
-    pub(super) now: Vec<SocketAddr>,
+    pub(in crate::upstream) now: Vec<SocketAddr>,
     /// Given before and known to come and go: connections to them are as good as any.
-    pub(super) passing: Vec<SocketAddr>,
+    pub(in crate::upstream) passing: Vec<SocketAddr>,
 }
 
 impl Addresses {
     /// Whether a connection to `address` may stay.
-    pub(super) fn has(&self, address: SocketAddr) -> bool {
+    pub(in crate::upstream) fn has(&self, address: SocketAddr) -> bool {
         self.now.contains(&address) || self.passing.contains(&address)
     }
 
     /// Whether both mean the same, in whatever order they are tried.
-    pub(super) fn is_same_set(&self, other: &Self) -> bool {
+    pub(in crate::upstream) fn is_same_set(&self, other: &Self) -> bool {
         let within = |a: &Self, b: &Self| a.now.iter().chain(&a.passing).all(|one| b.has(*one));
         within(self, other) && within(other, self)
     }
@@ -37,7 +37,7 @@ impl Addresses {
 /// an address that comes back: from then on, it is no longer taken for gone when it is missing, for
 /// ten minutes.
 #[derive(Debug, Default)]
-pub(super) struct Memory(HashMap<SocketAddr, Seen>);
+pub(in crate::upstream) struct Memory(HashMap<SocketAddr, Seen>);
 
 #[derive(Debug)]
 struct Seen {
@@ -48,7 +48,7 @@ struct Seen {
 
 impl Memory {
     /// Takes what the name resolves to at `now`.
-    pub(super) fn learn(&mut self, found: &[SocketAddr], now: Instant) -> Addresses {
+    pub(in crate::upstream) fn learn(&mut self, found: &[SocketAddr], now: Instant) -> Addresses {
         for (address, seen) in &mut self.0 {
             if found.contains(address) {
                 seen.came_back |= seen.missing;

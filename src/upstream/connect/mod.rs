@@ -1,6 +1,10 @@
 //! From a name's addresses to a warm connection: TCP, TLS, and for HTTP/2 the peer's SETTINGS. Never
 //! on a request's path while something is open.
 
+mod addresses;
+mod happy_eyeballs;
+pub(in crate::upstream) mod resolver;
+
 use std::cell::RefCell;
 use std::error::Error as _;
 use std::io;
@@ -17,18 +21,18 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::greeting::{Greeting, PeerTakes};
-use super::happy_eyeballs::{Progress, race};
 use super::head_size::HeadLimit;
 use super::http1::SlotBody;
 use super::interim::Interims;
 use super::parcel::Parcel;
 use super::read_after_reset::ReadAfterReset;
-use super::resolver::ResolvedName;
 use super::{http1, http2};
 use crate::config::{self, Protocol, Scheme};
 use crate::error::{Error, Kind};
 use crate::proto::http2::{Tally, Watched};
 use crate::transport::{self, Stamped, Wire};
+use happy_eyeballs::{Progress, race};
+use resolver::ResolvedName;
 
 /// A socket that speaks clear or TLS; one type, so that the protocols above are compiled once.
 pub(super) enum Transport {
