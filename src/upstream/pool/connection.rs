@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::idle::Idle;
 use crate::record::GaugeGuard;
 use crate::transport::Wire;
-use crate::upstream::http1::{SharedIo, SlotBody};
-use crate::upstream::http2::Pinger;
-use crate::upstream::parcel::Parcel;
+use crate::upstream::stream::http1::{SharedIo, SlotBody};
+use crate::upstream::stream::http2::Pinger;
+use crate::upstream::stream::parcel::Parcel;
 
 /// What a connection is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

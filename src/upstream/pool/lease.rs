@@ -11,10 +11,9 @@ use super::connection::{Conn, Sender, State};
 use crate::admit::LimitGuard;
 use crate::record::{GaugeGuard, Oversize, Record};
 use crate::transport::Wire;
-use crate::upstream::head_size::HeadLimit;
-use crate::upstream::http1::SharedIo;
-use crate::upstream::stream::{Broken, ResponseFuture, SendBody, Stream};
-use crate::upstream::{http1, http2};
+use crate::upstream::stream::head_size::HeadLimit;
+use crate::upstream::stream::http1::SharedIo;
+use crate::upstream::stream::{Broken, ResponseFuture, SendBody, Stream, http1, http2};
 
 /// The right to one stream on one connection. Given back when dropped; if the stream was opened and
 /// not finished, the upstream is told at once (HTTP/2: `RST_STREAM`, HTTP/1.1: the connection closes).

@@ -27,9 +27,9 @@ use tokio::task::AbortHandle;
 
 use super::connect::resolver::ResolvedName;
 use super::connect::{Connected, Connector, Fresh};
-use super::head_size::HeadLimit;
 use super::keepalive::PeerLimit;
-use super::{http1, http2};
+use super::stream::head_size::HeadLimit;
+use super::stream::{http1, http2};
 use crate::algo::backoff::{backoff, draw};
 use crate::config;
 use crate::error::{Error, Kind};

@@ -12,22 +12,22 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::connect::Transport;
 use super::head_size::HeadLimit;
 use super::interim::Interims;
-use super::pool::Pool;
-use super::pool::connection::{Conn, Sender};
 use super::read_after_reset::ReadAfterReset;
+use crate::upstream::connect::Transport;
+use crate::upstream::pool::Pool;
+use crate::upstream::pool::connection::{Conn, Sender};
 
 /// What hyper reads at once, at most (400 KiB unless set): it decodes a whole read in one turn of the task,
 /// where what comes is no part of a body.
-pub(super) const BUFFER: usize = 64 * 1024;
+pub(in crate::upstream) const BUFFER: usize = 64 * 1024;
 
 /// The lines of a head that it reads without memory of their own.
 const USUAL_LINES: usize = 100;
 
 /// An answer's head, to come. The one box that HTTP/1.1 costs a request: hyper's future has no name.
-pub(super) type ResponseFuture =
+pub(in crate::upstream) type ResponseFuture =
     Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<SlotBody>>>>>>;
 
 /// Where one chunk of a request's body passes from the relay to hyper's connection.
@@ -56,7 +56,7 @@ fn slot(has_body: bool) -> (Option<SlotWriter>, SlotBody) {
 }
 
 impl SlotWriter {
-    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::upstream) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut slot = self.0.borrow_mut();
         if slot.chunk.is_none() {
             return Poll::Ready(());
@@ -65,7 +65,7 @@ impl SlotWriter {
         Poll::Pending
     }
 
-    pub(super) fn put(&self, chunk: Bytes, end: bool) {
+    pub(in crate::upstream) fn put(&self, chunk: Bytes, end: bool) {
         let mut slot = self.0.borrow_mut();
         if !chunk.is_empty() {
             slot.chunk = Some(chunk);
@@ -74,7 +74,7 @@ impl SlotWriter {
         wake(slot.reader.take());
     }
 
-    pub(super) fn trailers(&self, trailers: HeaderMap) {
+    pub(in crate::upstream) fn trailers(&self, trailers: HeaderMap) {
         let mut slot = self.0.borrow_mut();
         slot.trailers = Some(trailers);
         slot.ended = true;
@@ -143,12 +143,12 @@ impl Body for SlotBody {
 }
 
 /// Our transport as hyper takes it.
-pub(super) type Io = TokioIo<ReadAfterReset<Transport>>;
+pub(in crate::upstream) type Io = TokioIo<ReadAfterReset<Transport>>;
 
 /// A connection as hyper drives it, polled by one of two tasks: its own, or, while the body of an
 /// answer is read, the reader's. hyper gives on one frame a poll, so that a reader who polls it finds
 /// frames that are ready together, and is woken by the socket itself.
-pub(super) struct SharedIo {
+pub(in crate::upstream) struct SharedIo {
     io: RefCell<Option<Connection<Io, SlotBody>>>,
     /// The connection's own task, to be woken when it is to poll again.
     driver: RefCell<Option<Waker>>,
@@ -157,7 +157,10 @@ pub(super) struct SharedIo {
 }
 
 impl SharedIo {
-    pub(super) fn new(io: Connection<Io, SlotBody>, interims: Rc<Interims>) -> Rc<Self> {
+    pub(in crate::upstream) fn new(
+        io: Connection<Io, SlotBody>,
+        interims: Rc<Interims>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             io: RefCell::new(Some(io)),
             driver: RefCell::default(),
@@ -167,13 +170,13 @@ impl SharedIo {
     }
 
     /// The reader polls from now on, until [`SharedIo::give_back`].
-    pub(super) fn take_in_hand(&self) {
+    pub(in crate::upstream) fn take_in_hand(&self) {
         self.in_hand.set(true);
     }
 
     /// The connection's own task polls again. To be called when the reader is done or dropped, or
     /// nobody would be woken by the socket any more.
-    pub(super) fn give_back(&self) {
+    pub(in crate::upstream) fn give_back(&self) {
         if self.in_hand.replace(false)
             && let Some(driver) = &*self.driver.borrow()
         {
@@ -182,7 +185,7 @@ impl SharedIo {
     }
 
     /// Polls for the reader; without effect where the connection is not in its hand.
-    pub(super) fn poll_in_hand(&self, cx: &mut Context<'_>) {
+    pub(in crate::upstream) fn poll_in_hand(&self, cx: &mut Context<'_>) {
         if self.in_hand.get() && self.poll(cx).is_ready() {
             self.give_back();
         }
@@ -209,7 +212,7 @@ impl SharedIo {
 }
 
 /// The handshake with our limits. hyper's own bound on lines is met without memory of its own.
-pub(super) fn builder(heads: HeadLimit) -> Builder {
+pub(in crate::upstream) fn builder(heads: HeadLimit) -> Builder {
     let mut builder = Builder::new();
     builder.max_header_size(heads.bytes).max_buf_size(BUFFER.max(heads.bytes));
     if heads.lines != USUAL_LINES {
@@ -219,7 +222,7 @@ pub(super) fn builder(heads: HeadLimit) -> Builder {
 }
 
 /// Puts a request on an idle connection; the writer is there where a body is to follow.
-pub(super) fn open(
+pub(in crate::upstream) fn open(
     sender: &RefCell<SendRequest<SlotBody>>,
     io: &SharedIo,
     head: Request<()>,
@@ -233,7 +236,7 @@ pub(super) fn open(
 
 /// Runs a connection to its end; ready when the socket is closed. It holds the connection weakly:
 /// once pool and leases have let go, hyper finds its sender dropped and closes.
-pub(super) async fn drive(io: Rc<SharedIo>, conn: Weak<Conn>, pool: &Rc<Pool>) {
+pub(in crate::upstream) async fn drive(io: Rc<SharedIo>, conn: Weak<Conn>, pool: &Rc<Pool>) {
     std::future::poll_fn(|cx| {
         if io.poll_driver(cx).is_ready() {
             return Poll::Ready(());

@@ -18,10 +18,10 @@ const BITS: [u8; 256] = [
 ];
 
 /// No byte has more.
-pub(super) const MOST_BITS: usize = 30;
+pub(in crate::upstream) const MOST_BITS: usize = 30;
 
 /// The code's length of a text, in bits.
-pub(super) fn bits(text: &[u8]) -> usize {
+pub(in crate::upstream) fn bits(text: &[u8]) -> usize {
     text.iter().map(|byte| usize::from(BITS[usize::from(*byte)])).sum()
 }
 

@@ -8,13 +8,13 @@ use crate::admit::Share;
 
 /// A part of a request's body. Where memory has a ceiling it is counted as held until h2 has written it, or
 /// let it go with its stream.
-pub(super) struct Parcel {
+pub(in crate::upstream) struct Parcel {
     bytes: Bytes,
     counted: Option<(Rc<Share>, usize)>,
 }
 
 impl Parcel {
-    pub(super) fn new(bytes: Bytes, share: Option<&Rc<Share>>) -> Self {
+    pub(in crate::upstream) fn new(bytes: Bytes, share: Option<&Rc<Share>>) -> Self {
         let counted = share.map(|share| (Rc::clone(share), bytes.len()));
         if let Some((share, bytes)) = &counted {
             share.add(*bytes);

@@ -14,12 +14,12 @@ use http::Request;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use super::keepalive::{Heard, Keepalive, PingAction, Times};
+use super::Broken;
 use super::parcel::Parcel;
-use super::pool::Pool;
-use super::pool::connection::{Conn, Sender, State, stream_cap};
-use super::stream::Broken;
 use crate::config;
+use crate::upstream::keepalive::{Heard, Keepalive, PingAction, Times};
+use crate::upstream::pool::Pool;
+use crate::upstream::pool::connection::{Conn, Sender, State, stream_cap};
 
 /// Streams that we reset are remembered this long, so that frames already on their way to them are
 /// not counted as the peer's fault (a cancel storm would otherwise end the connection).
@@ -33,13 +33,13 @@ const RESET_STREAMS: usize = 4096;
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// What h2 keeps at most of a head. What we take is less, and decided over each head
-/// ([`super::HeadLimit`]): a larger one fails its stream with a reason of its own, and trailers that h2 cuts
+/// ([`crate::upstream::HeadLimit`]): a larger one fails its stream with a reason of its own, and trailers that h2 cuts
 /// short can be told from whole ones. h2 ends the connection, and every stream on it, at four times this: 64
 /// MiB are what 16 KiB of references to the largest field can make, the most that one frame holds.
 const READS: u32 = 16 * 1024 * 1024;
 
 /// The handshake with our limits; the connection still has to be driven.
-pub(super) fn builder(pool: &config::Pool) -> h2::client::Builder {
+pub(in crate::upstream) fn builder(pool: &config::Pool) -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
     builder
         .initial_window_size(pool.stream_window)
@@ -59,7 +59,7 @@ pub(super) fn builder(pool: &config::Pool) -> h2::client::Builder {
 
 /// Drives a new connection until the peer has answered a PING, and so has sent its SETTINGS, which
 /// come first (RFC 9113, section 3.4).
-pub(super) async fn warm<T>(
+pub(in crate::upstream) async fn warm<T>(
     connection: &mut Connection<T, Parcel>,
 ) -> Result<PingPong, Box<dyn std::error::Error + Send + Sync>>
 where
@@ -81,7 +81,7 @@ where
 }
 
 /// Queues a request. The connection's task is woken to write it.
-pub(super) fn open(
+pub(in crate::upstream) fn open(
     sender: &RefCell<SendRequest<Parcel>>,
     head: Request<()>,
     has_body: bool,
@@ -94,18 +94,18 @@ pub(super) fn open(
 }
 
 /// How a connection's peer is asked whether it lives, and what is known of that.
-pub(super) struct Pinger {
+pub(in crate::upstream) struct Pinger {
     pings: PingPong,
     keepalive: Keepalive,
 }
 
 impl Pinger {
-    pub(super) fn new(pings: PingPong, pool: &config::Pool) -> Self {
+    pub(in crate::upstream) fn new(pings: PingPong, pool: &config::Pool) -> Self {
         Self { pings, keepalive: Keepalive::new(Times::of(pool)) }
     }
 
     /// Asks at once, unless that was done already. The connection's task is woken to write it.
-    pub(super) fn ask(&mut self, now: Instant) {
+    pub(in crate::upstream) fn ask(&mut self, now: Instant) {
         if self.keepalive.ask(now) {
             self.ping();
         }
@@ -123,8 +123,11 @@ impl Pinger {
 /// Runs a connection to its end; ready when the socket is to be closed. It holds the connection
 /// weakly: once pool and leases have let go, h2 finds itself unreferenced, says GOAWAY and closes.
 /// Dropped, it closes the socket, and every stream on it fails.
-pub(super) async fn drive<T>(io: Connection<T, Parcel>, conn: Weak<Conn>, pool: &Rc<Pool>)
-where
+pub(in crate::upstream) async fn drive<T>(
+    io: Connection<T, Parcel>,
+    conn: Weak<Conn>,
+    pool: &Rc<Pool>,
+) where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let look = Instant::now() + pool.settings().pool.ping_interval;

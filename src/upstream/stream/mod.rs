@@ -1,5 +1,16 @@
 //! One request's stream to an upstream, whichever protocol carries it.
 
+pub(in crate::upstream) mod greeting;
+pub(in crate::upstream) mod head_scan;
+pub(in crate::upstream) mod head_size;
+pub(in crate::upstream) mod http1;
+pub(in crate::upstream) mod http2;
+mod huffman;
+pub(in crate::upstream) mod interim;
+pub(in crate::upstream) mod parcel;
+pub(in crate::upstream) mod read_after_reset;
+pub(in crate::upstream) mod recv;
+
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -8,14 +19,13 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
-use super::head_scan::HeadScan;
-use super::head_size::{HeadLimit, HeadSize};
-use super::http1::SlotWriter;
-use super::interim;
-use super::parcel::Parcel;
 use super::pool::lease::Lease;
 use crate::admit::Share;
 use crate::error::{Error, Kind};
+use head_scan::HeadScan;
+use head_size::{HeadLimit, HeadSize};
+use http1::SlotWriter;
+use parcel::Parcel;
 
 /// Why a stream broke, as the protocol tells it.
 #[derive(Debug)]
@@ -179,7 +189,7 @@ pub enum ResponseFuture {
         interims: u8,
     },
     /// HTTP/1.1.
-    Http1(super::http1::ResponseFuture),
+    Http1(http1::ResponseFuture),
 }
 
 /// The answer's body, to come.

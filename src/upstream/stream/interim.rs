@@ -7,12 +7,12 @@ use std::fmt;
 
 /// Interim responses that a request takes. A server that says each ten seconds that it still works (102) says
 /// it as often in a quarter of an hour; 100 (Continue) and 103 (Early Hints) are said once.
-pub(super) const MOST: u8 = 100;
+pub(in crate::upstream) const MOST: u8 = 100;
 
 /// Counts them in the bytes of an HTTP/1.1 connection: hyper passes over them without a word, or with an
 /// allocation for each request.
 #[derive(Debug)]
-pub(super) struct Interims {
+pub(in crate::upstream) struct Interims {
     at: Cell<At>,
     seen: Cell<u8>,
 }
@@ -34,7 +34,7 @@ const CODE: u8 = 9;
 
 /// A request was answered with more interim responses than it takes.
 #[derive(Debug)]
-pub(super) struct TooMany;
+pub(in crate::upstream) struct TooMany;
 
 impl fmt::Display for TooMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,7 +53,7 @@ impl Default for Interims {
 
 impl Interims {
     /// A request begins: what is read next is the head of its answer, or an interim one.
-    pub(super) fn begin(&self) {
+    pub(in crate::upstream) fn begin(&self) {
         self.at.set(BEGIN);
         self.seen.set(0);
     }
@@ -62,7 +62,7 @@ impl Interims {
     ///
     /// # Errors
     /// There are too many.
-    pub(super) fn see(&self, bytes: &[u8]) -> Result<(), TooMany> {
+    pub(in crate::upstream) fn see(&self, bytes: &[u8]) -> Result<(), TooMany> {
         let mut at = self.at.get();
         for byte in bytes {
             at = match at {

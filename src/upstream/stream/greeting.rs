@@ -20,11 +20,11 @@ const MAX_HEADER_LIST_SIZE: [u8; 2] = [0, 6];
 /// More settings than there are; a longer frame is not waited for.
 const LONGEST: usize = 1024;
 
-/// What the peer says of the heads that it takes, in bytes as [`super::HeadSize`] counts them; told once.
-pub(super) type PeerTakes = Rc<Cell<Option<u32>>>;
+/// What the peer says of the heads that it takes, in bytes as [`crate::upstream::HeadSize`] counts them; told once.
+pub(in crate::upstream) type PeerTakes = Rc<Cell<Option<u32>>>;
 
 /// Both sides' first SETTINGS.
-pub(super) struct Greeting {
+pub(in crate::upstream) struct Greeting {
     /// What is announced in place of h2's own.
     takes: u32,
     sent: usize,
@@ -37,17 +37,17 @@ pub(super) struct Greeting {
 
 impl Greeting {
     /// Announces `takes`, and tells what the peer does.
-    pub(super) fn new(takes: u32, peer_takes: PeerTakes) -> Self {
+    pub(in crate::upstream) fn new(takes: u32, peer_takes: PeerTakes) -> Self {
         Self { takes, sent: 0, at: None, frame: Some(Vec::new()), peer_takes }
     }
 
     /// Nothing is left to say or to hear.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::upstream) fn is_over(&self) -> bool {
         self.frame.is_none() && self.sent > PREFACE + FRAME_HEAD
     }
 
     /// What is to be written in place of `bytes`; [`Greeting::wrote`] says how much of it was.
-    pub(super) fn say<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(in crate::upstream) fn say<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         if self.sent == PREFACE {
             let value = settings(bytes).and_then(|all| position(all, MAX_HEADER_LIST_SIZE));
             self.at = value.map(|value| PREFACE + FRAME_HEAD + value);
@@ -62,12 +62,12 @@ impl Greeting {
         said.into()
     }
 
-    pub(super) fn wrote(&mut self, bytes: usize) {
+    pub(in crate::upstream) fn wrote(&mut self, bytes: usize) {
         self.sent += bytes;
     }
 
     /// Bytes that the peer sent.
-    pub(super) fn hear(&mut self, bytes: &[u8]) {
+    pub(in crate::upstream) fn hear(&mut self, bytes: &[u8]) {
         let Some(frame) = &mut self.frame else { return };
         frame.extend_from_slice(bytes);
         if frame.len() < FRAME_HEAD {

@@ -23,7 +23,7 @@ use super::interim::Interims;
 use crate::transport::Wire;
 
 /// See the module. The connection takes no other request: its [`Wire`] says that writing failed.
-pub(super) struct ReadAfterReset<T> {
+pub(in crate::upstream) struct ReadAfterReset<T> {
     io: T,
     wire: Rc<Wire>,
     end: End,
@@ -42,17 +42,17 @@ enum End {
 }
 
 impl<T> ReadAfterReset<T> {
-    pub(super) fn new(io: T, wire: Rc<Wire>) -> Self {
+    pub(in crate::upstream) fn new(io: T, wire: Rc<Wire>) -> Self {
         Self { io, wire, end: End::AtOnce, interims: None, greeting: None }
     }
 
     /// The same for HTTP/2: with a greeting, and with the end in a turn of its own.
-    pub(super) fn greeting(io: T, wire: Rc<Wire>, greeting: Greeting) -> Self {
+    pub(in crate::upstream) fn greeting(io: T, wire: Rc<Wire>, greeting: Greeting) -> Self {
         Self { end: End::Apart, greeting: Some(Box::new(greeting)), ..Self::new(io, wire) }
     }
 
     /// Reading fails where there are too many interim responses.
-    pub(super) fn counting(self, interims: &Rc<Interims>) -> Self {
+    pub(in crate::upstream) fn counting(self, interims: &Rc<Interims>) -> Self {
         Self { interims: Some(Rc::clone(interims)), ..self }
     }
 
