@@ -5,13 +5,12 @@
 
 mod connect;
 mod health;
-mod health_tracker;
 mod keepalive;
 mod pool;
 mod stream;
 
 pub use connect::resolver::{ResolvedName, Resolver};
-pub use health_tracker::{AnswerGuard, HealthTracker};
+pub use health::tracker::{AnswerGuard, HealthTracker};
 pub use pool::Pool;
 pub use pool::handle::PoolHandle;
 pub use pool::lease::Lease;

@@ -259,3 +259,4 @@ impl Health {
 
 #[cfg(test)]
 mod tests;
+pub(in crate::upstream) mod tracker;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::health::{Change, Health, Probes};
+use super::{Change, Health, Probes};
 use crate::config::{HealthPolicy, Upstream};
 use crate::record::Recorder;
 
