@@ -6,9 +6,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{Method, StatusCode, Version};
 use serde::Serialize;
 
+use super::collect::labels::Labels;
 use super::hedge::Hedged;
 use super::id::RequestId;
-use super::labels::Labels;
 use super::outcome::{FailoverReason, Outcome, Prevented};
 
 /// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::collect::recordings::FailoverKey;
 use super::outcome::{FailoverReason, HedgeEnd};
-use super::recordings::FailoverKey;
 use super::request::Record;
 
 /// What the access log says of a hedge.

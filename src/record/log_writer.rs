@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::access_log::{ClockPair, Entry, append_line};
-use super::labels::Labels;
+use super::collect::labels::Labels;
 use crate::config::{AccessLog, apart};
 
 /// How long a line may rest on its worker.

@@ -6,41 +6,31 @@
 //! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
 
 mod access_log;
-mod ceilings;
-mod configured;
-mod dns;
-mod durations;
+mod collect;
 mod hedge;
-mod hub;
 mod id;
-mod labels;
-mod ledger;
 mod log_writer;
-mod meters;
 mod metrics;
 mod outcome;
 mod process;
-mod recordings;
 mod request;
 mod request_state;
-mod slots;
 mod stats;
 mod text;
-mod worker;
 
-pub use ceilings::Ceilings;
-pub use dns::DnsMeters;
+pub use collect::ceilings::Ceilings;
+pub use collect::dns::DnsMeters;
+pub use collect::hub::{Hub, Setup};
+pub use collect::labels::{Full, LabelIds};
+pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
+pub use collect::worker::{Recorder, WorkerRecorder};
 pub use hedge::Hedge;
-pub use hub::{Hub, Setup};
 pub use id::RequestId;
-pub use labels::{Full, LabelIds};
-pub use meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
 pub use outcome::{
     Clock, Ejection, FailoverReason, Hangup, Outcome, Oversize, Prevented, ReplayReason, Shed,
     Silence,
 };
 pub use request::{Leased, Opened, Record};
-pub use worker::{Recorder, WorkerRecorder};
 
 #[cfg(test)]
 mod tests;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode, Version};
 
 use super::access_log::cut;
+use super::collect::ledger::Ledger;
+use super::collect::meters::GaugeGuard;
+use super::collect::recordings::{FailoverKey, UpstreamRecordings};
+use super::collect::slots::Slots;
 use super::id::RequestId;
-use super::ledger::Ledger;
-use super::meters::GaugeGuard;
 use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason, Shed};
-use super::recordings::{FailoverKey, UpstreamRecordings};
 use super::request_state::{Head, RequestState};
-use super::slots::Slots;
 
 /// Longer request ids of an upstream are cut to this many bytes.
 const UPSTREAM_ID_BYTES: usize = 128;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use http::{StatusCode, Version};
 
+use super::collect::recordings::Recordings;
 use super::hedge::Hedged;
 use super::outcome::{FailoverReason, Outcome, Prevented};
-use super::recordings::Recordings;
 
 /// Where the answer's head stands on its way to the client's socket.
 #[derive(Debug, Clone, Copy, Default)]

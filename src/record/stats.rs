@@ -3,13 +3,13 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::durations::Durations;
-use super::hub::{Hub, Totals};
+use super::collect::durations::Durations;
+use super::collect::hub::{Hub, Totals};
+use super::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
 use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
 use super::outcome::{
     Clock, Ejection, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Shed, Silence,
 };
-use super::recordings::{PROBES, Recordings, UpstreamRecordings};
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
 #[derive(Serialize)]

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::durations::Durations;
+use super::collect::durations::Durations;
 
 /// What a metric's number may do.
 #[derive(Clone, Copy)]

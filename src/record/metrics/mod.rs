@@ -8,12 +8,12 @@ pub(super) use ends::{failovers_by_name, requests_by_name};
 use std::sync::PoisonError;
 use std::time::UNIX_EPOCH;
 
-use super::dns::DnsMeters;
-use super::durations::Durations;
-use super::hub::{Hub, Totals};
-use super::meters::UpstreamGauges;
+use super::collect::dns::DnsMeters;
+use super::collect::durations::Durations;
+use super::collect::hub::{Hub, Totals};
+use super::collect::meters::UpstreamGauges;
+use super::collect::recordings::{Recordings, UpstreamRecordings};
 use super::process::Process;
-use super::recordings::{Recordings, UpstreamRecordings};
 use super::text::{Kind, Text};
 
 const US: u64 = 1_000;

@@ -1,8 +1,8 @@
 //! What was refused for want of room, and how much room there is.
 
-use crate::record::ceilings::Ceilings;
+use crate::record::collect::ceilings::Ceilings;
+use crate::record::collect::recordings::Recordings;
 use crate::record::outcome::{Hangup, Shed};
-use crate::record::recordings::Recordings;
 use crate::record::text::{Kind, Text};
 
 pub(super) fn sheds(text: &mut Text, all: &Recordings) {

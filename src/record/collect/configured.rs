@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::text::{Kind, Text};
+use crate::record::text::{Kind, Text};
 
 /// Since the start of the process.
-pub(super) struct Configured {
+pub(in crate::record) struct Configured {
     applied: AtomicU64,
     refused: AtomicU64,
     in_force: Mutex<InForce>,
@@ -31,21 +31,21 @@ impl Default for Configured {
 
 impl Configured {
     /// The process began with this one.
-    pub(super) fn begun(&self, digest: &str) {
+    pub(in crate::record) fn begun(&self, digest: &str) {
         let mut in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
         *in_force = InForce { digest: digest.to_owned(), since: SystemTime::now() };
     }
 
-    pub(super) fn applied(&self, digest: &str) {
+    pub(in crate::record) fn applied(&self, digest: &str) {
         self.begun(digest);
         self.applied.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn refused(&self) {
+    pub(in crate::record) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn show(&self, text: &mut Text) {
+    pub(in crate::record) fn show(&self, text: &mut Text) {
         let name = "firstbyte_reloads_total";
         text.family(name, Kind::Counter, "Reloads of the configuration, by what became of them.");
         text.sample(name, &[("result", "applied")], self.applied.load(Ordering::Relaxed));

@@ -9,13 +9,13 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 const MORE: usize = 1024;
 
 /// What records number, by name.
-pub(super) struct Labels {
-    pub(super) routes: LabelTable,
-    pub(super) upstreams: LabelTable,
+pub(in crate::record) struct Labels {
+    pub(in crate::record) routes: LabelTable,
+    pub(in crate::record) upstreams: LabelTable,
 }
 
 /// Names in the order of their places. Read without a lock.
-pub(super) struct LabelTable {
+pub(in crate::record) struct LabelTable {
     entries: Box<[OnceLock<String>]>,
     taken: AtomicUsize,
     adding: Mutex<()>,
@@ -24,8 +24,8 @@ pub(super) struct LabelTable {
 /// Where the routes and upstreams of one configuration are counted, in its order.
 #[derive(Debug, Clone, Default)]
 pub struct LabelIds {
-    pub(super) routes: Vec<usize>,
-    pub(super) upstreams: Vec<usize>,
+    pub(in crate::record) routes: Vec<usize>,
+    pub(in crate::record) upstreams: Vec<usize>,
 }
 
 /// There is no place left for a new name.
@@ -42,22 +42,26 @@ impl std::error::Error for Full {}
 
 impl Labels {
     /// The label of what was never chosen.
-    pub(super) const NONE: &'static str = "none";
+    pub(in crate::record) const NONE: &'static str = "none";
 
-    pub(super) fn new(routes: Vec<String>, upstreams: Vec<String>) -> Labels {
+    pub(in crate::record) fn new(routes: Vec<String>, upstreams: Vec<String>) -> Labels {
         Labels { routes: LabelTable::new(routes), upstreams: LabelTable::new(upstreams) }
     }
 
-    pub(super) fn route(&self, id: Option<usize>) -> &str {
+    pub(in crate::record) fn route(&self, id: Option<usize>) -> &str {
         id.and_then(|id| self.routes.get(id)).map_or(Labels::NONE, String::as_str)
     }
 
-    pub(super) fn upstream(&self, id: Option<usize>) -> &str {
+    pub(in crate::record) fn upstream(&self, id: Option<usize>) -> &str {
         id.and_then(|id| self.upstreams.get(id)).map_or(Labels::NONE, String::as_str)
     }
 
     /// The places of these names; those that are new get one. Where there is not one for each, none does.
-    pub(super) fn label_ids(&self, routes: &[&str], upstreams: &[&str]) -> Result<LabelIds, Full> {
+    pub(in crate::record) fn label_ids(
+        &self,
+        routes: &[&str],
+        upstreams: &[&str],
+    ) -> Result<LabelIds, Full> {
         if !(self.routes.has_room(routes) && self.upstreams.has_room(upstreams)) {
             return Err(Full);
         }
@@ -76,15 +80,15 @@ impl LabelTable {
         LabelTable { entries, taken, adding: Mutex::default() }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::record) fn len(&self) -> usize {
         self.taken.load(Ordering::Acquire)
     }
 
-    pub(super) fn get(&self, place: usize) -> Option<&String> {
+    pub(in crate::record) fn get(&self, place: usize) -> Option<&String> {
         self.entries.get(place)?.get()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &String> + Clone {
+    pub(in crate::record) fn iter(&self) -> impl Iterator<Item = &String> + Clone {
         self.entries.iter().map_while(OnceLock::get)
     }
 

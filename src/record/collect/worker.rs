@@ -7,28 +7,28 @@ use tokio::sync::mpsc;
 
 use super::labels::{LabelIds, Labels};
 use super::ledger::{Ledger, LeftBehind};
-use super::log_writer::OutboxSetup;
 use super::meters::{ConnectionGuard, Gauges, UpstreamMeters};
-use super::outcome::{Hangup, Shed};
 use super::recordings::Recordings;
-use super::request::{Opened, Record};
 use super::slots::Slots;
+use crate::record::log_writer::OutboxSetup;
+use crate::record::outcome::{Hangup, Shed};
+use crate::record::request::{Opened, Record};
 
 /// What a worker answers when the hub asks.
-pub(super) struct Interval {
+pub(in crate::record) struct Interval {
     /// All since the last answer.
-    pub(super) recordings: Box<Recordings>,
-    pub(super) gauges: Gauges,
+    pub(in crate::record) recordings: Box<Recordings>,
+    pub(in crate::record) gauges: Gauges,
 }
 
 /// A worker's place at the hub, made on any thread; [`WorkerRecorder::start`] turns it into a
 /// [`Recorder`] on the worker's own.
 pub struct WorkerRecorder {
-    pub(super) names: Arc<Labels>,
-    pub(super) asks: mpsc::Receiver<Box<Recordings>>,
-    pub(super) answers: mpsc::Sender<Interval>,
-    pub(super) log: Option<OutboxSetup>,
-    pub(super) left_behind: LeftBehind,
+    pub(in crate::record) names: Arc<Labels>,
+    pub(in crate::record) asks: mpsc::Receiver<Box<Recordings>>,
+    pub(in crate::record) answers: mpsc::Sender<Interval>,
+    pub(in crate::record) log: Option<OutboxSetup>,
+    pub(in crate::record) left_behind: LeftBehind,
 }
 
 impl WorkerRecorder {

@@ -17,7 +17,7 @@ const DIGITS: u8 = 3;
 /// for each doubling; 216 KiB if an hour was ever seen. A histogram of the whole range from the
 /// start would make 216 KiB resident per series and worker, since `hdrhistogram` writes its zeroes.
 #[derive(Default)]
-pub(super) struct Durations {
+pub(in crate::record) struct Durations {
     counts: Option<Histogram<u64>>,
     sum_ns: u128,
     max_ns: u64,
@@ -26,7 +26,7 @@ pub(super) struct Durations {
 impl Durations {
     /// Adds one value: a few nanoseconds, plus an allocation when it is the longest so far by a
     /// power of two.
-    pub(super) fn record(&mut self, took: Duration) {
+    pub(in crate::record) fn record(&mut self, took: Duration) {
         let ns = took.as_secs().saturating_mul(1_000_000_000);
         let ns = ns.saturating_add(u64::from(took.subsec_nanos())).min(LONGEST_NS);
         // Both can only fail on constants out of range or a 16-bit usize.
@@ -41,7 +41,7 @@ impl Durations {
     }
 
     /// Adds all that `other` holds.
-    pub(super) fn absorb(&mut self, other: &Durations) {
+    pub(in crate::record) fn absorb(&mut self, other: &Durations) {
         let Some(more) = other.counts.as_ref().filter(|more| !more.is_empty()) else { return };
         if self.counts.is_none() {
             self.counts = empty();
@@ -55,7 +55,7 @@ impl Durations {
 
     /// Forgets the values. The memory is kept, so that a recycled set does not allocate again, but given up
     /// where there was no value: after a peak each of a worker's sets would keep two megabytes.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::record) fn clear(&mut self) {
         match &mut self.counts {
             Some(counts) if !counts.is_empty() => counts.reset(),
             unused => *unused = None,
@@ -64,34 +64,34 @@ impl Durations {
         self.max_ns = 0;
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::record) fn count(&self) -> u64 {
         self.counts.as_ref().map_or(0, Histogram::len)
     }
 
-    pub(super) fn sum_seconds(&self) -> f64 {
+    pub(in crate::record) fn sum_seconds(&self) -> f64 {
         self.sum_ns as f64 / 1e9
     }
 
     /// Exact, unlike the quantiles.
-    pub(super) fn max_us(&self) -> f64 {
+    pub(in crate::record) fn max_us(&self) -> f64 {
         self.max_ns as f64 / 1e3
     }
 
     /// Exact; 0 where nothing was recorded.
-    pub(super) fn mean_us(&self) -> f64 {
+    pub(in crate::record) fn mean_us(&self) -> f64 {
         if self.count() == 0 { 0.0 } else { self.sum_ns as f64 / self.count() as f64 / 1e3 }
     }
 
     /// The smallest duration that a share `quantile` (0 to 1) of the values do not exceed, at most
     /// 0.1 % (or 63 ns) too high and never above the maximum; 0 where nothing was recorded.
-    pub(super) fn quantile_us(&self, quantile: f64) -> f64 {
+    pub(in crate::record) fn quantile_us(&self, quantile: f64) -> f64 {
         let ns = self.counts.as_ref().map_or(0, |counts| counts.value_at_quantile(quantile));
         ns.min(self.max_ns) as f64 / 1e3
     }
 
     /// How many values are at or under each of `bounds_ns` (ascending). A value within 0.1 % above
     /// a bound may count as under it.
-    pub(super) fn cumulative(&self, bounds_ns: &[u64]) -> Vec<u64> {
+    pub(in crate::record) fn cumulative(&self, bounds_ns: &[u64]) -> Vec<u64> {
         let mut totals = vec![0; bounds_ns.len()];
         let Some(counts) = &self.counts else { return totals };
         for step in counts.iter_recorded() {

@@ -29,12 +29,12 @@ impl Ceilings {
         self.memory_level.store(level, Ordering::Relaxed);
     }
 
-    pub(super) fn connections(&self) -> u64 {
+    pub(in crate::record) fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
 
     /// Ceiling, used and level; `None` where nobody looks.
-    pub(super) fn memory(&self) -> Option<(u64, u64, u8)> {
+    pub(in crate::record) fn memory(&self) -> Option<(u64, u64, u8)> {
         let ceiling = self.memory.load(Ordering::Relaxed);
         let used = self.memory_used.load(Ordering::Relaxed);
         (ceiling > 0).then(|| (ceiling, used, self.memory_level.load(Ordering::Relaxed)))

@@ -8,7 +8,7 @@ use super::ledger::Ledger;
 use super::meters::UpstreamMeters;
 
 /// Of one worker and configuration. Requests that began under it keep it.
-pub(super) struct Slots {
+pub(in crate::record) struct Slots {
     routes: Vec<usize>,
     upstreams: Vec<Rc<UpstreamMeters>>,
     /// Stands for those that the configuration lacks; nobody reads it.
@@ -16,7 +16,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    pub(super) fn new(ledger: &Ledger, label_ids: &LabelIds) -> Slots {
+    pub(in crate::record) fn new(ledger: &Ledger, label_ids: &LabelIds) -> Slots {
         Slots {
             routes: label_ids.routes.clone(),
             upstreams: label_ids.upstreams.iter().map(|place| ledger.meters(*place)).collect(),
@@ -25,16 +25,16 @@ impl Slots {
     }
 
     /// The place of the configuration's route `id`.
-    pub(super) fn route(&self, id: usize) -> usize {
+    pub(in crate::record) fn route(&self, id: usize) -> usize {
         self.routes.get(id).copied().unwrap_or(usize::MAX)
     }
 
     /// The place of the configuration's upstream `id`.
-    pub(super) fn upstream(&self, id: usize) -> usize {
+    pub(in crate::record) fn upstream(&self, id: usize) -> usize {
         self.meters(id).place()
     }
 
-    pub(super) fn meters(&self, id: usize) -> &UpstreamMeters {
+    pub(in crate::record) fn meters(&self, id: usize) -> &UpstreamMeters {
         self.upstreams.get(id).unwrap_or(&self.lacking)
     }
 }

@@ -6,34 +6,38 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::access_log::{Entry, PATH_BYTES, cut};
-use super::id::RequestIds;
-use super::log_writer::Outbox;
 use super::meters::{Active, Gauge, Gauges, UpstreamMeters};
-use super::outcome::Outcome;
 use super::recordings::{Recordings, RequestKey};
-use super::request::Record;
+use crate::record::access_log::{Entry, PATH_BYTES, cut};
+use crate::record::id::RequestIds;
+use crate::record::log_writer::Outbox;
+use crate::record::outcome::Outcome;
+use crate::record::request::Record;
 
 /// Where a worker that ends leaves what the hub has not asked for yet.
-pub(super) type LeftBehind = Arc<Mutex<Vec<Recordings>>>;
+pub(in crate::record) type LeftBehind = Arc<Mutex<Vec<Recordings>>>;
 
 /// A worker's own books; shared by its recorder, its records and its local tasks.
-pub(super) struct Ledger {
-    pub(super) active: Active,
-    pub(super) ids: RequestIds,
-    pub(super) in_flight: Gauge,
-    pub(super) clients: Gauge,
+pub(in crate::record) struct Ledger {
+    pub(in crate::record) active: Active,
+    pub(in crate::record) ids: RequestIds,
+    pub(in crate::record) in_flight: Gauge,
+    pub(in crate::record) clients: Gauge,
     /// By place; those of upstreams that a reload took away stay, for what still runs there.
     upstreams: RefCell<Vec<Rc<UpstreamMeters>>>,
     /// `None` where no access log is wanted: then no entry is made at all.
-    pub(super) log: Option<Outbox>,
+    pub(in crate::record) log: Option<Outbox>,
     left_behind: LeftBehind,
     /// Why we end what is still open ourselves, once we do.
     cutting: Cell<Option<&'static str>>,
 }
 
 impl Ledger {
-    pub(super) fn new(upstreams: usize, log: Option<Outbox>, left_behind: LeftBehind) -> Ledger {
+    pub(in crate::record) fn new(
+        upstreams: usize,
+        log: Option<Outbox>,
+        left_behind: LeftBehind,
+    ) -> Ledger {
         let active: Active = Rc::new(RefCell::new(Box::new(Recordings::new(upstreams))));
         Ledger {
             upstreams: RefCell::default(),
@@ -48,19 +52,19 @@ impl Ledger {
     }
 
     /// From now on a record that nobody ended was cut by us, for `fault`.
-    pub(super) fn cut_rest(&self, fault: &'static str) {
+    pub(in crate::record) fn cut_rest(&self, fault: &'static str) {
         self.cutting.set(Some(fault));
     }
 
     /// Puts an empty set in place and gives the one that was filled: two pointers change hands,
     /// however much was recorded.
-    pub(super) fn swap(&self, empty: Box<Recordings>) -> Box<Recordings> {
+    pub(in crate::record) fn swap(&self, empty: Box<Recordings>) -> Box<Recordings> {
         let mut empty = empty;
         empty.grow(self.upstreams.borrow().len());
         mem::replace(&mut *self.active.borrow_mut(), empty)
     }
 
-    pub(super) fn gauges(&self) -> Gauges {
+    pub(in crate::record) fn gauges(&self) -> Gauges {
         Gauges {
             streams_in_flight: self.in_flight.get(),
             client_connections: self.clients.get(),
@@ -69,7 +73,7 @@ impl Ledger {
     }
 
     /// The meters at a place that the hub gave.
-    pub(super) fn meters(&self, place: usize) -> Rc<UpstreamMeters> {
+    pub(in crate::record) fn meters(&self, place: usize) -> Rc<UpstreamMeters> {
         let mut upstreams = self.upstreams.borrow_mut();
         while upstreams.len() <= place {
             let next = UpstreamMeters::new(upstreams.len(), Rc::clone(&self.active));
@@ -80,12 +84,12 @@ impl Ledger {
     }
 
     /// Meters that nobody reads.
-    pub(super) fn lacking(&self) -> Rc<UpstreamMeters> {
+    pub(in crate::record) fn lacking(&self) -> Rc<UpstreamMeters> {
         Rc::new(UpstreamMeters::new(usize::MAX, Rc::clone(&self.active)))
     }
 
     /// Counts a request that is over; called by its `Drop` only, hence once.
-    pub(super) fn close(&self, record: &mut Record, now: Instant) {
+    pub(in crate::record) fn close(&self, record: &mut Record, now: Instant) {
         let (id, opened) = (record.id(), record.opened.at);
         let state = record.state.get_mut();
         let outcome = state.outcome.unwrap_or_else(|| match self.cutting.get() {

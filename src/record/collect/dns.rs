@@ -26,15 +26,15 @@ impl DnsMeters {
         self.addresses.store(now as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn failures(&self) -> u64 {
+    pub(in crate::record) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
-    pub(super) fn changes(&self) -> u64 {
+    pub(in crate::record) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn known(&self) -> u64 {
+    pub(in crate::record) fn known(&self) -> u64 {
         self.addresses.load(Ordering::Relaxed)
     }
 }

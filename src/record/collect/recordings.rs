@@ -5,107 +5,111 @@ use std::collections::HashMap;
 use http::StatusCode;
 
 use super::durations::Durations;
-use super::outcome::{
+use crate::record::outcome::{
     Clock, Ejection, FailoverReason, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason,
     Shed, Silence,
 };
 
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct RequestKey {
-    pub(super) route: Option<usize>,
-    pub(super) upstream: Option<usize>,
+pub(in crate::record) struct RequestKey {
+    pub(in crate::record) route: Option<usize>,
+    pub(in crate::record) upstream: Option<usize>,
     /// What the client was answered; `None` if it left before it was.
-    pub(super) code: Option<StatusCode>,
+    pub(in crate::record) code: Option<StatusCode>,
 }
 
 /// The labels of `failovers_total`, as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct FailoverKey {
-    pub(super) from: usize,
-    pub(super) to: usize,
-    pub(super) reason: FailoverReason,
+pub(in crate::record) struct FailoverKey {
+    pub(in crate::record) from: usize,
+    pub(in crate::record) to: usize,
+    pub(in crate::record) reason: FailoverReason,
 }
 
 /// The words for what came of a probe.
-pub(super) const PROBES: [&str; 2] = ["failed", "well"];
+pub(in crate::record) const PROBES: [&str; 2] = ["failed", "well"];
 
 /// What belongs to one upstream.
 #[derive(Default)]
-pub(super) struct UpstreamRecordings {
+pub(in crate::record) struct UpstreamRecordings {
     /// Head sent to head received.
-    pub(super) ttfb: Durations,
+    pub(in crate::record) ttfb: Durations,
     /// Head sent to the first byte of the body.
-    pub(super) first_body: Durations,
+    pub(in crate::record) first_body: Durations,
     /// Request's head received to our first write, where the upstream answered.
-    pub(super) client_ttfb: Durations,
-    pub(super) pool_wait: Durations,
-    pub(super) connect: Durations,
-    pub(super) cold: u64,
-    pub(super) connect_failures: u64,
-    pub(super) retries: u64,
+    pub(in crate::record) client_ttfb: Durations,
+    pub(in crate::record) pool_wait: Durations,
+    pub(in crate::record) connect: Durations,
+    pub(in crate::record) cold: u64,
+    pub(in crate::record) connect_failures: u64,
+    pub(in crate::record) retries: u64,
     /// Hedges sent there, by what became of them.
-    pub(super) hedges: [u64; HedgeEnd::ALL.len()],
+    pub(in crate::record) hedges: [u64; HedgeEnd::ALL.len()],
     /// Requests that were cancelled there since another upstream answered sooner.
-    pub(super) overtaken: u64,
-    pub(super) ejections: [u64; Ejection::ALL.len()],
-    pub(super) timeouts: [u64; Clock::ALL.len()],
-    pub(super) silences: [u64; Silence::ALL.len()],
+    pub(in crate::record) overtaken: u64,
+    pub(in crate::record) ejections: [u64; Ejection::ALL.len()],
+    pub(in crate::record) timeouts: [u64; Clock::ALL.len()],
+    pub(in crate::record) silences: [u64; Silence::ALL.len()],
     /// Connections given up for frames without a purpose.
-    pub(super) floods: u64,
-    pub(super) oversizes: [u64; Oversize::ALL.len()],
+    pub(in crate::record) floods: u64,
+    pub(in crate::record) oversizes: [u64; Oversize::ALL.len()],
     /// Probes that failed, and that did not.
-    pub(super) probes: [u64; PROBES.len()],
+    pub(in crate::record) probes: [u64; PROBES.len()],
 }
 
 /// Counters and distributions since the set was last empty.
 #[derive(Default)]
-pub(super) struct Recordings {
-    pub(super) requests: HashMap<RequestKey, u64>,
-    pub(super) ends: [u64; Outcome::ALL.len()],
+pub(in crate::record) struct Recordings {
+    pub(in crate::record) requests: HashMap<RequestKey, u64>,
+    pub(in crate::record) ends: [u64; Outcome::ALL.len()],
     /// Requests that a drain's end cut.
-    pub(super) cut: u64,
-    pub(super) replays: [u64; ReplayReason::ALL.len()],
-    pub(super) failovers: HashMap<FailoverKey, u64>,
-    pub(super) prevented: [u64; Prevented::ALL.len()],
-    pub(super) sheds: [u64; Shed::ALL.len()],
-    pub(super) hangups: [u64; Hangup::ALL.len()],
-    pub(super) accept_pauses: u64,
-    pub(super) panics: u64,
+    pub(in crate::record) cut: u64,
+    pub(in crate::record) replays: [u64; ReplayReason::ALL.len()],
+    pub(in crate::record) failovers: HashMap<FailoverKey, u64>,
+    pub(in crate::record) prevented: [u64; Prevented::ALL.len()],
+    pub(in crate::record) sheds: [u64; Shed::ALL.len()],
+    pub(in crate::record) hangups: [u64; Hangup::ALL.len()],
+    pub(in crate::record) accept_pauses: u64,
+    pub(in crate::record) panics: u64,
     /// Header lines that were not forwarded for their names' underscores.
-    pub(super) withheld: u64,
-    pub(super) upstreams: Vec<UpstreamRecordings>,
-    pub(super) gap_upstream: Durations,
-    pub(super) gap_client: Durations,
-    pub(super) overhead_request: Durations,
-    pub(super) overhead_head: Durations,
-    pub(super) overhead_chunk: Durations,
-    pub(super) cancel: Durations,
-    pub(super) duration: Durations,
+    pub(in crate::record) withheld: u64,
+    pub(in crate::record) upstreams: Vec<UpstreamRecordings>,
+    pub(in crate::record) gap_upstream: Durations,
+    pub(in crate::record) gap_client: Durations,
+    pub(in crate::record) overhead_request: Durations,
+    pub(in crate::record) overhead_head: Durations,
+    pub(in crate::record) overhead_chunk: Durations,
+    pub(in crate::record) cancel: Durations,
+    pub(in crate::record) duration: Durations,
 }
 
 impl Recordings {
-    pub(super) fn new(upstreams: usize) -> Recordings {
+    pub(in crate::record) fn new(upstreams: usize) -> Recordings {
         let upstreams = (0..upstreams).map(|_| UpstreamRecordings::default()).collect();
         Recordings { upstreams, ..Recordings::default() }
     }
 
     /// Makes room for this many upstreams at least.
-    pub(super) fn grow(&mut self, upstreams: usize) {
+    pub(in crate::record) fn grow(&mut self, upstreams: usize) {
         if self.upstreams.len() < upstreams {
             self.upstreams.resize_with(upstreams, UpstreamRecordings::default);
         }
     }
 
     /// Touches one upstream's part; an index that the configuration never had is let fall.
-    pub(super) fn upstream(&mut self, id: usize, touch: impl FnOnce(&mut UpstreamRecordings)) {
+    pub(in crate::record) fn upstream(
+        &mut self,
+        id: usize,
+        touch: impl FnOnce(&mut UpstreamRecordings),
+    ) {
         if let Some(upstream) = self.upstreams.get_mut(id) {
             touch(upstream);
         }
     }
 
     /// Adds all that `other` holds.
-    pub(super) fn absorb(&mut self, other: &Recordings) {
+    pub(in crate::record) fn absorb(&mut self, other: &Recordings) {
         for (key, count) in &other.requests {
             *self.requests.entry(*key).or_default() += count;
         }
@@ -144,7 +148,7 @@ impl Recordings {
     }
 
     /// Empties the set and keeps its memory.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::record) fn clear(&mut self) {
         self.requests.clear();
         self.ends = Default::default();
         self.cut = 0;

@@ -4,12 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::outcome::{Ejection, Oversize, Silence};
 use super::recordings::{Recordings, UpstreamRecordings};
+use crate::record::outcome::{Ejection, Oversize, Silence};
 
 /// What a worker records into; swapped whole when the hub asks. Borrowed only inside one call of
 /// this room, never across an await.
-pub(super) type Active = Rc<RefCell<Box<Recordings>>>;
+pub(in crate::record) type Active = Rc<RefCell<Box<Recordings>>>;
 
 /// A number of things that exist now, of one worker. Clones share the number.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +75,7 @@ pub struct UpstreamMeters {
 }
 
 impl UpstreamMeters {
-    pub(super) fn new(id: usize, active: Active) -> UpstreamMeters {
+    pub(in crate::record) fn new(id: usize, active: Active) -> UpstreamMeters {
         UpstreamMeters {
             connecting: Gauge::default(),
             ready: Gauge::default(),
@@ -91,7 +91,7 @@ impl UpstreamMeters {
     }
 
     /// Where it is counted.
-    pub(super) fn place(&self) -> usize {
+    pub(in crate::record) fn place(&self) -> usize {
         self.id
     }
 
@@ -135,7 +135,7 @@ impl UpstreamMeters {
         self.active.borrow_mut().upstream(self.id, count);
     }
 
-    pub(super) fn read(&self) -> UpstreamGauges {
+    pub(in crate::record) fn read(&self) -> UpstreamGauges {
         UpstreamGauges {
             connecting: self.connecting.get(),
             ready: self.ready.get(),
@@ -151,27 +151,27 @@ impl UpstreamMeters {
 
 /// [`UpstreamMeters`] as numbers, to be sent to another thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct UpstreamGauges {
-    pub(super) connecting: u64,
-    pub(super) ready: u64,
-    pub(super) suspect: u64,
-    pub(super) draining: u64,
-    pub(super) streams: u64,
-    pub(super) waiting: u64,
-    pub(super) silent: u64,
-    pub(super) ejected: u64,
+pub(in crate::record) struct UpstreamGauges {
+    pub(in crate::record) connecting: u64,
+    pub(in crate::record) ready: u64,
+    pub(in crate::record) suspect: u64,
+    pub(in crate::record) draining: u64,
+    pub(in crate::record) streams: u64,
+    pub(in crate::record) waiting: u64,
+    pub(in crate::record) silent: u64,
+    pub(in crate::record) ejected: u64,
 }
 
 /// All gauges of one worker, or their sum over workers.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gauges {
-    pub(super) streams_in_flight: u64,
-    pub(super) client_connections: u64,
-    pub(super) upstreams: Vec<UpstreamGauges>,
+pub(in crate::record) struct Gauges {
+    pub(in crate::record) streams_in_flight: u64,
+    pub(in crate::record) client_connections: u64,
+    pub(in crate::record) upstreams: Vec<UpstreamGauges>,
 }
 
 impl Gauges {
-    pub(super) fn absorb(&mut self, other: &Gauges) {
+    pub(in crate::record) fn absorb(&mut self, other: &Gauges) {
         self.streams_in_flight += other.streams_in_flight;
         self.client_connections += other.client_connections;
         if self.upstreams.len() < other.upstreams.len() {

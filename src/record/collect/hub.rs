@@ -13,12 +13,12 @@ use super::configured::Configured;
 use super::dns::DnsMeters;
 use super::labels::{Full, LabelIds, Labels};
 use super::ledger::LeftBehind;
-use super::log_writer::LogWriter;
 use super::meters::Gauges;
 use super::recordings::Recordings;
 use super::worker::{Interval, WorkerRecorder};
-use super::{metrics, stats};
 use crate::config::AccessLog;
+use crate::record::log_writer::LogWriter;
+use crate::record::{metrics, stats};
 
 /// How long one collection waits for the workers, all together.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -43,13 +43,13 @@ pub struct Setup {
 /// Collects what the workers record, and shows it. Shared by the admin listener and whoever
 /// starts workers.
 pub struct Hub {
-    pub(super) names: Arc<Labels>,
-    pub(super) workers: usize,
-    pub(super) version: &'static str,
-    pub(super) commit: &'static str,
-    pub(super) started: Instant,
-    pub(super) started_at: SystemTime,
-    pub(super) ceilings: Arc<Ceilings>,
+    pub(in crate::record) names: Arc<Labels>,
+    pub(in crate::record) workers: usize,
+    pub(in crate::record) version: &'static str,
+    pub(in crate::record) commit: &'static str,
+    pub(in crate::record) started: Instant,
+    pub(in crate::record) started_at: SystemTime,
+    pub(in crate::record) ceilings: Arc<Ceilings>,
     /// Seats given out since the last collection.
     newcomers: Mutex<Vec<WorkerLink>>,
     totals: AsyncMutex<Totals>,
@@ -57,9 +57,9 @@ pub struct Hub {
     draining_since: OnceLock<Instant>,
     left_behind: LeftBehind,
     log: Option<LogWriter>,
-    pub(super) configured: Configured,
+    pub(in crate::record) configured: Configured,
     /// By the upstream's place.
-    pub(super) dns: Mutex<BTreeMap<usize, Arc<DnsMeters>>>,
+    pub(in crate::record) dns: Mutex<BTreeMap<usize, Arc<DnsMeters>>>,
 }
 
 /// The hub's end of one worker.
@@ -78,17 +78,17 @@ struct WorkerLink {
 }
 
 /// Everything since the start.
-pub(super) struct Totals {
+pub(in crate::record) struct Totals {
     lines: Vec<WorkerLink>,
-    pub(super) recordings: Recordings,
-    pub(super) gauges: Gauges,
+    pub(in crate::record) recordings: Recordings,
+    pub(in crate::record) gauges: Gauges,
     /// Workers that answered this time.
-    pub(super) answered: usize,
+    pub(in crate::record) answered: usize,
     /// Numbers of those that did not.
-    pub(super) silent: Vec<usize>,
+    pub(in crate::record) silent: Vec<usize>,
     /// Times that a worker did not answer in time, or had ended.
-    pub(super) missed: u64,
-    pub(super) log_dropped: u64,
+    pub(in crate::record) missed: u64,
+    pub(in crate::record) log_dropped: u64,
 }
 
 impl Hub {
