@@ -5,18 +5,13 @@
 //! it has recorded; the worker swaps its full set for an empty one and goes on. Adding up, the
 //! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
 
-mod access_log;
 mod collect;
+mod export;
 mod hedge;
 mod id;
-mod log_writer;
-mod metrics;
 mod outcome;
-mod process;
 mod request;
 mod request_state;
-mod stats;
-mod text;
 
 pub use collect::ceilings::Ceilings;
 pub use collect::dns::DnsMeters;

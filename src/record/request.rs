@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Version};
 
-use super::access_log::cut;
 use super::collect::ledger::Ledger;
 use super::collect::meters::GaugeGuard;
 use super::collect::recordings::{FailoverKey, UpstreamRecordings};
 use super::collect::slots::Slots;
+use super::export::access_log::cut;
 use super::id::RequestId;
 use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason, Shed};
 use super::request_state::{Head, RequestState};

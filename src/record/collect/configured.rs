@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::record::text::{Kind, Text};
+use crate::record::export::prometheus::{Kind, Text};
 
 /// Since the start of the process.
 pub(in crate::record) struct Configured {

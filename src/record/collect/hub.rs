@@ -17,8 +17,8 @@ use super::meters::Gauges;
 use super::recordings::Recordings;
 use super::worker::{Interval, WorkerRecorder};
 use crate::config::AccessLog;
-use crate::record::log_writer::LogWriter;
-use crate::record::{metrics, stats};
+use crate::record::export::log_writer::LogWriter;
+use crate::record::export::{metrics, stats};
 
 /// How long one collection waits for the workers, all together.
 const PATIENCE: Duration = Duration::from_secs(1);

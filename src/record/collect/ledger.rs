@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use super::meters::{Active, Gauge, Gauges, UpstreamMeters};
 use super::recordings::{Recordings, RequestKey};
-use crate::record::access_log::{Entry, PATH_BYTES, cut};
+use crate::record::export::access_log::{Entry, PATH_BYTES, cut};
+use crate::record::export::log_writer::Outbox;
 use crate::record::id::RequestIds;
-use crate::record::log_writer::Outbox;
 use crate::record::outcome::Outcome;
 use crate::record::request::Record;
 

@@ -10,7 +10,7 @@ use super::ledger::{Ledger, LeftBehind};
 use super::meters::{ConnectionGuard, Gauges, UpstreamMeters};
 use super::recordings::Recordings;
 use super::slots::Slots;
-use crate::record::log_writer::OutboxSetup;
+use crate::record::export::log_writer::OutboxSetup;
 use crate::record::outcome::{Hangup, Shed};
 use crate::record::request::{Opened, Record};
 

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
-use super::super::log_writer::{LogWriter, OutboxSetup};
 use super::super::request::Record;
 use super::super::{Outcome, Recorder};
 use super::*;
 use crate::record::collect::labels::{LabelIds, Labels};
 use crate::record::collect::ledger::{Ledger, LeftBehind};
 use crate::record::collect::slots::Slots;
+use crate::record::export::log_writer::{LogWriter, OutboxSetup};
 
 /// Long enough that only a fault reaches it.
 const EVER: Duration = Duration::from_secs(30);

@@ -2,8 +2,8 @@
 
 use crate::record::collect::ceilings::Ceilings;
 use crate::record::collect::recordings::Recordings;
+use crate::record::export::prometheus::{Kind, Text};
 use crate::record::outcome::{Hangup, Shed};
-use crate::record::text::{Kind, Text};
 
 pub(super) fn sheds(text: &mut Text, all: &Recordings) {
     let name = "firstbyte_shed_total";

@@ -3,18 +3,18 @@
 mod ends;
 mod sheds;
 
-pub(super) use ends::{failovers_by_name, requests_by_name};
+pub(in crate::record) use ends::{failovers_by_name, requests_by_name};
 
 use std::sync::PoisonError;
 use std::time::UNIX_EPOCH;
 
-use super::collect::dns::DnsMeters;
-use super::collect::durations::Durations;
-use super::collect::hub::{Hub, Totals};
-use super::collect::meters::UpstreamGauges;
-use super::collect::recordings::{Recordings, UpstreamRecordings};
 use super::process::Process;
-use super::text::{Kind, Text};
+use super::prometheus::{Kind, Text};
+use crate::record::collect::dns::DnsMeters;
+use crate::record::collect::durations::Durations;
+use crate::record::collect::hub::{Hub, Totals};
+use crate::record::collect::meters::UpstreamGauges;
+use crate::record::collect::recordings::{Recordings, UpstreamRecordings};
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000_000;
@@ -92,7 +92,7 @@ const DURATION: [u64; 12] = [
 ];
 
 /// The page for Prometheus.
-pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
+pub(in crate::record) fn render(hub: &Hub, totals: &Totals) -> String {
     let mut text = Text::default();
     ends::requests(&mut text, hub, &totals.recordings);
     ends::failovers(&mut text, hub, &totals.recordings);
@@ -261,7 +261,10 @@ fn dns(text: &mut Text, hub: &Hub) {
 }
 
 /// Every configured upstream's gauges; zero before a worker has answered.
-pub(super) fn upstream_gauges<'a>(hub: &'a Hub, totals: &Totals) -> Vec<(&'a str, UpstreamGauges)> {
+pub(in crate::record) fn upstream_gauges<'a>(
+    hub: &'a Hub,
+    totals: &Totals,
+) -> Vec<(&'a str, UpstreamGauges)> {
     let now = totals.gauges.upstreams.iter().copied();
     let filled = now.chain(std::iter::repeat(UpstreamGauges::default()));
     hub.names.upstreams.iter().map(String::as_str).zip(filled).collect()

@@ -6,19 +6,19 @@ use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Usage as of now; what this platform does not tell is `None` and left out.
-pub(super) struct Process {
+pub(in crate::record) struct Process {
     /// User and system time of all threads, in seconds.
-    pub(super) cpu_seconds: f64,
-    pub(super) resident_bytes: Option<u64>,
-    pub(super) virtual_bytes: Option<u64>,
-    pub(super) threads: Option<u64>,
-    pub(super) open_fds: Option<u64>,
-    pub(super) max_fds: Option<u64>,
+    pub(in crate::record) cpu_seconds: f64,
+    pub(in crate::record) resident_bytes: Option<u64>,
+    pub(in crate::record) virtual_bytes: Option<u64>,
+    pub(in crate::record) threads: Option<u64>,
+    pub(in crate::record) open_fds: Option<u64>,
+    pub(in crate::record) max_fds: Option<u64>,
 }
 
 impl Process {
     /// Reads files under `/proc`: some tens of microseconds, for the admin thread only.
-    pub(super) fn read() -> Process {
+    pub(in crate::record) fn read() -> Process {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let kib = |field| number(&status, field).map(|kib| kib * 1024);

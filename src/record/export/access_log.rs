@@ -6,52 +6,52 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{Method, StatusCode, Version};
 use serde::Serialize;
 
-use super::collect::labels::Labels;
-use super::hedge::Hedged;
-use super::id::RequestId;
-use super::outcome::{FailoverReason, Outcome, Prevented};
+use crate::record::collect::labels::Labels;
+use crate::record::hedge::Hedged;
+use crate::record::id::RequestId;
+use crate::record::outcome::{FailoverReason, Outcome, Prevented};
 
 /// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
-pub(super) const PATH_BYTES: usize = 1024;
+pub(in crate::record) const PATH_BYTES: usize = 1024;
 /// Longer methods are cut to this many bytes.
 const METHOD_BYTES: usize = 32;
 
 /// What a line is made of. It has no place for a header, a query or a body: no key can get in.
-pub(super) struct Entry {
-    pub(super) opened: Instant,
-    pub(super) id: RequestId,
-    pub(super) client: SocketAddr,
-    pub(super) version: Version,
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) route: Option<usize>,
-    pub(super) upstream: Option<usize>,
-    pub(super) upstream_version: Option<Version>,
-    pub(super) upstream_request_id: Option<String>,
-    pub(super) status: Option<StatusCode>,
-    pub(super) upstream_status: Option<StatusCode>,
-    pub(super) outcome: Outcome,
-    pub(super) error: Option<&'static str>,
-    pub(super) cold: bool,
-    pub(super) replays: u32,
-    pub(super) left: Vec<(usize, FailoverReason)>,
-    pub(super) retries: u32,
-    pub(super) retry_wait: Option<Duration>,
-    pub(super) prevented: Option<Prevented>,
-    pub(super) hedge: Option<Box<Hedged>>,
-    pub(super) frames: u64,
-    pub(super) bytes_up: u64,
-    pub(super) bytes_down: u64,
-    pub(super) pool_wait: Option<Duration>,
-    pub(super) upstream_ttfb: Option<Duration>,
-    pub(super) client_ttfb: Option<Duration>,
-    pub(super) overhead_request: Option<Duration>,
-    pub(super) overhead_head: Option<Duration>,
-    pub(super) overhead_chunk_max: Option<Duration>,
-    pub(super) gap_upstream_max: Option<Duration>,
-    pub(super) gap_client_max: Option<Duration>,
-    pub(super) cancel_max: Option<Duration>,
-    pub(super) duration: Duration,
+pub(in crate::record) struct Entry {
+    pub(in crate::record) opened: Instant,
+    pub(in crate::record) id: RequestId,
+    pub(in crate::record) client: SocketAddr,
+    pub(in crate::record) version: Version,
+    pub(in crate::record) method: Method,
+    pub(in crate::record) path: String,
+    pub(in crate::record) route: Option<usize>,
+    pub(in crate::record) upstream: Option<usize>,
+    pub(in crate::record) upstream_version: Option<Version>,
+    pub(in crate::record) upstream_request_id: Option<String>,
+    pub(in crate::record) status: Option<StatusCode>,
+    pub(in crate::record) upstream_status: Option<StatusCode>,
+    pub(in crate::record) outcome: Outcome,
+    pub(in crate::record) error: Option<&'static str>,
+    pub(in crate::record) cold: bool,
+    pub(in crate::record) replays: u32,
+    pub(in crate::record) left: Vec<(usize, FailoverReason)>,
+    pub(in crate::record) retries: u32,
+    pub(in crate::record) retry_wait: Option<Duration>,
+    pub(in crate::record) prevented: Option<Prevented>,
+    pub(in crate::record) hedge: Option<Box<Hedged>>,
+    pub(in crate::record) frames: u64,
+    pub(in crate::record) bytes_up: u64,
+    pub(in crate::record) bytes_down: u64,
+    pub(in crate::record) pool_wait: Option<Duration>,
+    pub(in crate::record) upstream_ttfb: Option<Duration>,
+    pub(in crate::record) client_ttfb: Option<Duration>,
+    pub(in crate::record) overhead_request: Option<Duration>,
+    pub(in crate::record) overhead_head: Option<Duration>,
+    pub(in crate::record) overhead_chunk_max: Option<Duration>,
+    pub(in crate::record) gap_upstream_max: Option<Duration>,
+    pub(in crate::record) gap_client_max: Option<Duration>,
+    pub(in crate::record) cancel_max: Option<Duration>,
+    pub(in crate::record) duration: Duration,
 }
 
 #[derive(Serialize)]
@@ -118,13 +118,13 @@ struct Phases {
 /// The two clocks at one moment: instants become dates by their distance from it, so that the path
 /// reads one clock and the log follows a clock that was set.
 #[derive(Clone, Copy)]
-pub(super) struct ClockPair {
+pub(in crate::record) struct ClockPair {
     monotonic: Instant,
     wall: SystemTime,
 }
 
 impl ClockPair {
-    pub(super) fn now() -> ClockPair {
+    pub(in crate::record) fn now() -> ClockPair {
         ClockPair { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
@@ -135,7 +135,7 @@ impl ClockPair {
 }
 
 /// Appends the entry as one line of JSON with its newline.
-pub(super) fn append_line(
+pub(in crate::record) fn append_line(
     out: &mut Vec<u8>,
     entry: &Entry,
     names: &Labels,
@@ -197,8 +197,8 @@ pub(super) fn append_line(
     Ok(())
 }
 
-/// `text` up to `bytes`, on a character's boundary.
-pub(super) fn cut(text: &str, bytes: usize) -> &str {
+/// `prometheus` up to `bytes`, on a character's boundary.
+pub(in crate::record) fn cut(text: &str, bytes: usize) -> &str {
     let mut end = text.len().min(bytes);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::access_log::{ClockPair, Entry, append_line};
-use super::collect::labels::Labels;
 use crate::config::{AccessLog, apart};
+use crate::record::collect::labels::Labels;
 
 /// How long a line may rest on its worker.
-pub(super) const REST: Duration = Duration::from_millis(200);
+pub(in crate::record) const REST: Duration = Duration::from_millis(200);
 /// Entries that leave at once, without waiting for [`REST`].
 const BATCH: usize = 512;
 /// Batches under way at most: with paths at their longest about 12 MiB, and seconds of lines at
@@ -29,7 +29,7 @@ const BATCHES: usize = 16;
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The writing thread and the near end of its channel.
-pub(super) struct LogWriter {
+pub(in crate::record) struct LogWriter {
     /// Taken at the end: the thread stops when this and every worker's outbox are gone.
     batches: Mutex<Option<SyncSender<Vec<Entry>>>>,
     /// Never sent to; its closing says that the thread has written everything.
@@ -39,7 +39,10 @@ pub(super) struct LogWriter {
 
 impl LogWriter {
     /// Opens the target and starts the thread; `None` where the configuration wants no log.
-    pub(super) fn start(target: &AccessLog, names: Arc<Labels>) -> io::Result<Option<LogWriter>> {
+    pub(in crate::record) fn start(
+        target: &AccessLog,
+        names: Arc<Labels>,
+    ) -> io::Result<Option<LogWriter>> {
         let out: Box<dyn Write + Send> = match target {
             AccessLog::Off => return Ok(None),
             AccessLog::Stdout => Box::new(io::stdout()),
@@ -54,7 +57,7 @@ impl LogWriter {
         LogWriter::start_into(out, names).map(Some)
     }
 
-    pub(super) fn start_into(
+    pub(in crate::record) fn start_into(
         out: Box<dyn Write + Send>,
         names: Arc<Labels>,
     ) -> io::Result<LogWriter> {
@@ -70,19 +73,19 @@ impl LogWriter {
     }
 
     /// One worker's outbox; `None` after [`LogWriter::finish`].
-    pub(super) fn outbox(&self) -> Option<OutboxSetup> {
+    pub(in crate::record) fn outbox(&self) -> Option<OutboxSetup> {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         Some(OutboxSetup { batches, dropped: Arc::clone(&self.dropped) })
     }
 
     /// Lines that were lost: the channel was full, or the target refused them.
-    pub(super) fn dropped(&self) -> u64 {
+    pub(in crate::record) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
     /// Waits until every line is written, at most `within`. Blocks; for the process's end, after
     /// the workers. Says whether all was written.
-    pub(super) fn finish(&self, within: Duration) -> bool {
+    pub(in crate::record) fn finish(&self, within: Duration) -> bool {
         drop(self.batches.lock().unwrap_or_else(PoisonError::into_inner).take());
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         matches!(done.recv_timeout(within), Err(RecvTimeoutError::Disconnected))
@@ -119,19 +122,19 @@ fn write_all(
 }
 
 /// An [`Outbox`] on its way to the worker's thread.
-pub(super) struct OutboxSetup {
+pub(in crate::record) struct OutboxSetup {
     batches: SyncSender<Vec<Entry>>,
     dropped: Arc<AtomicU64>,
 }
 
 impl OutboxSetup {
-    pub(super) fn start(self) -> Outbox {
+    pub(in crate::record) fn start(self) -> Outbox {
         Outbox { entries: RefCell::default(), wake: Notify::new(), to: self }
     }
 }
 
 /// Entries of one worker that rest until a batch is worth a cross-thread wake.
-pub(super) struct Outbox {
+pub(in crate::record) struct Outbox {
     entries: RefCell<Vec<Entry>>,
     /// Wakes the worker's own flushing task; same thread, so no wake across cores.
     wake: Notify,
@@ -139,7 +142,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn push(&self, entry: Entry) {
+    pub(in crate::record) fn push(&self, entry: Entry) {
         let mut entries = self.entries.borrow_mut();
         entries.push(entry);
         match entries.len() {
@@ -154,13 +157,13 @@ impl Outbox {
     }
 
     /// Returns when there is something to flush that has rested long enough.
-    pub(super) async fn rested(&self) {
+    pub(in crate::record) async fn rested(&self) {
         self.wake.notified().await;
         tokio::time::sleep(REST).await;
     }
 
     /// Hands over what there is.
-    pub(super) fn flush(&self) {
+    pub(in crate::record) fn flush(&self) {
         let entries = self.entries.take();
         if !entries.is_empty() {
             self.send(entries);

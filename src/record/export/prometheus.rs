@@ -2,11 +2,11 @@
 
 use std::fmt::{Display, Write};
 
-use super::collect::durations::Durations;
+use crate::record::collect::durations::Durations;
 
 /// What a metric's number may do.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(in crate::record) enum Kind {
     Counter,
     Gauge,
     Histogram,
@@ -14,11 +14,11 @@ pub(super) enum Kind {
 
 /// A page under construction.
 #[derive(Default)]
-pub(super) struct Text(String);
+pub(in crate::record) struct Text(String);
 
 impl Text {
     /// Announces a metric; all its samples follow before the next one is announced.
-    pub(super) fn family(&mut self, name: &str, kind: Kind, help: &str) {
+    pub(in crate::record) fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
@@ -29,19 +29,30 @@ impl Text {
     }
 
     /// One sample; label values may be any text.
-    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub(in crate::record) fn sample(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &str)],
+        value: impl Display,
+    ) {
         self.name(name, labels, None);
         self.line(format_args!(" {value}\n"));
     }
 
     /// A metric of one sample without labels.
-    pub(super) fn single(&mut self, name: &str, kind: Kind, help: &str, value: impl Display) {
+    pub(in crate::record) fn single(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        value: impl Display,
+    ) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
     }
 
     /// A distribution's buckets, sum and count, in seconds; `bounds_ns` ascending.
-    pub(super) fn histogram(
+    pub(in crate::record) fn histogram(
         &mut self,
         name: &str,
         labels: &[(&str, &str)],
@@ -60,7 +71,7 @@ impl Text {
         self.sample(&format!("{name}_count"), labels, values.count());
     }
 
-    pub(super) fn into_string(self) -> String {
+    pub(in crate::record) fn into_string(self) -> String {
         self.0
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::outcome::{
-    Clock, Ejection, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Silence,
-};
-use super::super::text::{Kind, Text};
 use crate::record::collect::hub::Hub;
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings};
+use crate::record::export::prometheus::{Kind, Text};
+use crate::record::outcome::{
+    Clock, Ejection, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Silence,
+};
 
 /// Requests by the names of their labels: two upstreams of one name, or one called like
 /// [`Labels::NONE`], must not make one series twice, which would fail the whole scrape.

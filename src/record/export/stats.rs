@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::collect::durations::Durations;
-use super::collect::hub::{Hub, Totals};
-use super::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
 use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
-use super::outcome::{
+use crate::record::collect::durations::Durations;
+use crate::record::collect::hub::{Hub, Totals};
+use crate::record::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
+use crate::record::outcome::{
     Clock, Ejection, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Shed, Silence,
 };
 
@@ -38,7 +38,7 @@ fn quantiles(values: &Durations) -> Value {
 }
 
 /// The page as JSON, pretty, for people too.
-pub(super) fn render(hub: &Hub, totals: &Totals) -> String {
+pub(in crate::record) fn render(hub: &Hub, totals: &Totals) -> String {
     let all = &totals.recordings;
     let page = json!({
         "version": hub.version,
