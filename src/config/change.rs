@@ -2,8 +2,8 @@
 
 use secrecy::ExposeSecret;
 
-use super::fault::{Fault, Faults, Place};
-use super::yaml::{self, Data};
+use super::file::fault::{Fault, Faults, Place};
+use super::file::yaml::{self, Data};
 use super::{Config, Group, Pool, Route, Target, Upstream, UpstreamDeadlines};
 
 /// A running process cannot take these.

@@ -6,7 +6,7 @@ use http::HeaderName;
 use serde_json::{Value, json};
 
 use super::UpstreamId;
-use super::fault::{Complaint, nearest};
+use super::file::fault::{Complaint, nearest};
 use super::kind::{Around, Kind};
 
 /// Members of one group at most: which were asked is one bit each.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::env::Env;
-use super::fault::Complaint;
+use super::file::env::Env;
+use super::file::fault::Complaint;
 
 /// What a value may be read against.
 #[derive(Clone, Copy)]

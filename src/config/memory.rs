@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::MemoryLimit;
 use super::defaults as d;
-use super::fault::Complaint;
+use super::file::fault::Complaint;
 use super::kind::{Around, Kind};
 use super::quantity::{Size, show_size};
 

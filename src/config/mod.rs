@@ -3,35 +3,27 @@
 
 mod address;
 mod assemble;
-mod bounds;
 mod change;
 pub mod defaults;
 mod describe;
 mod dns;
-mod env;
-mod fault;
-mod files;
+mod file;
 mod group;
 mod health;
 mod keys;
 mod kind;
-mod load;
 mod memory;
 mod no_file;
 mod probe;
 mod quantity;
-mod read;
-mod reader;
 mod reference;
 mod route;
 mod scalar;
 mod secret;
-mod stamp;
 #[cfg(test)]
 mod tests;
 mod url;
 mod web;
-mod yaml;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -43,18 +35,18 @@ use secrecy::SecretString;
 pub use change::{changes, shares_connections};
 pub use describe::describe;
 pub use dns::Dns;
-pub use env::{Env, ProcessEnv};
-pub use fault::{At, Fault, Faults, Place};
-pub use files::{apart, read_file, read_regular};
+pub use file::env::{Env, ProcessEnv};
+pub use file::fault::{At, Fault, Faults, Place};
+pub use file::files::{apart, read_file, read_regular};
+pub use file::load::{load, parse};
+pub use file::read::{Read, read, reread};
+pub use file::stamp::Stamp;
 pub use group::{Group, Hedge, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
 pub use health::HealthPolicy;
-pub use load::{load, parse};
 pub use no_file::from_env;
 pub use probe::{Probe, Statuses};
 pub use quantity::parse_duration;
-pub use read::{Read, read, reread};
 pub use reference::{json_schema, key_table};
-pub use stamp::Stamp;
 pub use web::Allowed;
 
 /// Everything the proxy needs to start. [`load`], [`parse`] and [`from_env`] build it from checked

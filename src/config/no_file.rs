@@ -4,8 +4,8 @@ use std::env::VarError;
 use std::path::Path;
 
 use super::assemble::leads_back;
-use super::env::Env;
-use super::fault::{Complaint, Fault, Faults, Place};
+use super::file::env::Env;
+use super::file::fault::{Complaint, Fault, Faults, Place};
 use super::kind::{Around, Kind};
 use super::scalar::Workers;
 use super::secret::{HeaderText, check_key};

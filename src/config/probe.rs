@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fault::Complaint;
+use super::file::fault::Complaint;
 use super::kind::{Around, Kind};
 use super::route::Prefix;
 
@@ -105,7 +105,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::env::ProcessEnv;
+    use crate::config::file::env::ProcessEnv;
 
     fn read(text: &str) -> Option<Statuses> {
         let around = Around { env: &ProcessEnv, folder: Path::new("/") };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fault::Complaint;
+use super::file::fault::Complaint;
 use super::kind::{Around, Kind};
 
 /// Units that are read, largest first, in milliseconds.

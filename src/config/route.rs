@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fault::Complaint;
+use super::file::fault::Complaint;
 use super::kind::{Around, Kind};
 use super::url::check_path;
 

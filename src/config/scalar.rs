@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::AccessLog;
-use super::fault::{Complaint, nearest};
+use super::file::fault::{Complaint, nearest};
 use super::kind::{Around, Kind};
 
 /// `true` or `false`.

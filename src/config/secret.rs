@@ -6,7 +6,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::fault::Complaint;
+use super::file::fault::Complaint;
 use super::kind::{Around, Kind};
 
 /// Longest value that is put into a header; keys in use are a tenth of it.

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use serde_json::{Value, json};
 
 use super::Scheme;
-use super::fault::{Complaint, nearest};
+use super::file::fault::{Complaint, nearest};
 use super::kind::{Around, Kind};
 
 /// A URL that was read.

@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::upstream::Written;
 use crate::config::Upstream;
-use crate::config::fault::At;
+use crate::config::file::fault::At;
+use crate::config::file::reader::{Fields, Reader};
 use crate::config::keys as k;
-use crate::config::reader::{Fields, Reader};
 
 /// Two listeners on one address, and the admin listener on a client's: with `SO_REUSEPORT` the
 /// kernel would allow it and hand connections to either, so that metrics become public.

@@ -2,9 +2,9 @@
 
 use super::upstream::fit_name;
 use super::{Names, named};
+use crate::config::file::reader::{Fields, Reader};
 use crate::config::group::Triggers;
 use crate::config::keys as k;
-use crate::config::reader::{Fields, Reader};
 use crate::config::{Group, Hedge, MOST_MEMBERS, Member, Retry, UpstreamId};
 
 /// All of them, in the file's order, which is the order of their ids. `upstreams` are the names that

@@ -7,13 +7,13 @@ mod upstream;
 use std::collections::HashMap;
 
 pub(super) use self::clash::leads_back;
-use super::bounds::MOST_CANDIDATES;
-use super::fault::{At, nearest};
+use super::file::bounds::MOST_CANDIDATES;
+use super::file::fault::{At, nearest};
+use super::file::reader::{Fields, Reader};
+use super::file::yaml::Node;
 use super::keys as k;
 use super::kind::Key;
-use super::reader::{Fields, Reader};
 use super::route::UpstreamName;
-use super::yaml::Node;
 use super::{
     Allowed, ClientDeadlines, Config, GroupId, Limits, Route, RouteDeadlines, Target, UpstreamId,
 };

@@ -1,9 +1,9 @@
 //! Upstreams, and the rules between their keys.
 
-use crate::config::fault::At;
+use crate::config::file::fault::At;
+use crate::config::file::reader::{Fields, Reader};
+use crate::config::file::yaml::Name;
 use crate::config::keys as k;
-use crate::config::reader::{Fields, Reader};
-use crate::config::yaml::Name;
 use crate::config::{Dns, HealthPolicy, Pool, Probe, Scheme, Upstream, UpstreamDeadlines};
 
 /// Longest name; it stands in every metric and log line.

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::{World, least};
-use crate::config::bounds::{LARGEST, LONGEST_KEY, LONGEST_VALUE, MOST_FAULTS, MOST_SECTIONS};
+use crate::config::file::bounds::{
+    LARGEST, LONGEST_KEY, LONGEST_VALUE, MOST_FAULTS, MOST_SECTIONS,
+};
 
 /// So many keys, each unlike any that there is.
 fn keys(count: usize, indent: &str) -> String {

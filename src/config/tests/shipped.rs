@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::World;
-use crate::config::yaml::{self, Data, Node};
+use crate::config::file::yaml::{self, Data, Node};
 use crate::config::{Config, GroupId, Target, from_env, json_schema, key_table, reference};
 
 const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test shipped` -->\n";

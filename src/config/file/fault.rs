@@ -70,7 +70,7 @@ pub struct Faults(Vec<Fault>);
 
 impl Faults {
     /// `value` where nothing was found, otherwise everything that was.
-    pub(super) fn or<T>(mut faults: Vec<Fault>, value: Option<T>) -> Result<T, Self> {
+    pub(in crate::config) fn or<T>(mut faults: Vec<Fault>, value: Option<T>) -> Result<T, Self> {
         faults.sort_by(|a, b| a.place.cmp(&b.place));
         match value {
             Some(value) if faults.is_empty() => Ok(value),
@@ -79,7 +79,7 @@ impl Faults {
     }
 
     /// This one and no other.
-    pub(super) fn one(fault: Fault) -> Self {
+    pub(in crate::config) fn one(fault: Fault) -> Self {
         Self(vec![fault])
     }
 
@@ -112,22 +112,25 @@ impl std::error::Error for Faults {}
 
 /// What one value is accused of, before it is known where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Complaint {
+pub(in crate::config) struct Complaint {
     /// A predicate that follows the quoted value: `is not a duration`.
-    pub(super) what: String,
+    pub(in crate::config) what: String,
     /// What to write instead; may be empty.
-    pub(super) hint: String,
+    pub(in crate::config) hint: String,
     /// Whether the value as written may be quoted; not where it holds a secret.
-    pub(super) quotable: bool,
+    pub(in crate::config) quotable: bool,
 }
 
 impl Complaint {
-    pub(super) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(in crate::config) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: hint.into(), quotable: true }
     }
 
     /// A complaint about a value that must not be shown.
-    pub(super) fn about_a_secret(what: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(in crate::config) fn about_a_secret(
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
         Self { quotable: false, ..Self::new(what, hint) }
     }
 }
@@ -140,7 +143,10 @@ const LIKE_ENOUGH: f64 = 0.5;
 
 /// The known word that was most likely meant, of the first [`MOST_CANDIDATES`]. The comparison's cost is
 /// the product of both lengths: what is longer than any word of ours is like none.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(in crate::config) fn nearest<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let short = |text: &str| text.len() <= LONGEST_WORD;
     let known = known.into_iter().take(MOST_CANDIDATES).filter(|candidate| short(candidate));
     known

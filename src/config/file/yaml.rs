@@ -13,14 +13,14 @@ use super::fault::At;
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) at: At,
-    pub(super) data: Data,
+pub(in crate::config) struct Node {
+    pub(in crate::config) at: At,
+    pub(in crate::config) data: Data,
 }
 
 /// What a value is.
 #[derive(Debug, Clone)]
-pub(super) enum Data {
+pub(in crate::config) enum Data {
     /// Nothing at all, `~` or `null`.
     Nothing,
     /// Text as written, after YAML's own quoting.
@@ -33,17 +33,17 @@ pub(super) enum Data {
 
 /// A key and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Name {
-    pub(super) at: At,
-    pub(super) text: String,
+pub(in crate::config) struct Name {
+    pub(in crate::config) at: At,
+    pub(in crate::config) text: String,
 }
 
 /// A fault of the text itself: where, what, hint.
-pub(super) type Flaw = (At, String, String);
+pub(in crate::config) type Flaw = (At, String, String);
 
 /// The document's root; `None` where the text breaks off, is empty, or is more than may be. What was
 /// found wrong is added to `flaws`; what ended the reading comes first.
-pub(super) fn parse(text: &str, flaws: &mut Vec<Flaw>) -> Option<Node> {
+pub(in crate::config) fn parse(text: &str, flaws: &mut Vec<Flaw>) -> Option<Node> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text); // the mark that Windows editors write
     let mut tree = Tree {
         flaws,

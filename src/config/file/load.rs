@@ -5,9 +5,10 @@ use std::path::Path;
 use super::bounds::LARGEST;
 use super::env::Env;
 use super::fault::{At, Fault, Faults, Place};
-use super::kind::Around;
 use super::reader::Reader;
-use super::{Config, assemble, yaml};
+use super::yaml;
+use crate::config::kind::Around;
+use crate::config::{Config, assemble};
 
 /// Reads a configuration file. Relative paths in it are taken from its own folder.
 ///

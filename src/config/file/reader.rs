@@ -1,16 +1,16 @@
 //! Reads keys out of the tree. A fault never ends the reading: it is noted, a default stands in,
 //! and the configuration is thrown away at the end.
 
-use super::address::Many;
 use super::bounds::{MOST_FAULTS, MOST_ITEMS, MOST_SECTIONS};
 use super::env::fill;
 use super::fault::{At, Complaint, Fault, Place, nearest};
-use super::kind::{Around, Key, Kind, Row, Section};
-use super::reference::rows;
 use super::yaml::{Data, Flaw, Name, Node};
+use crate::config::address::Many;
+use crate::config::kind::{Around, Key, Kind, Row, Section};
+use crate::config::reference::rows;
 
 /// Reads values and gathers faults.
-pub(super) struct Reader<'a> {
+pub(in crate::config) struct Reader<'a> {
     file: String,
     around: Around<'a>,
     /// The first [`MOST_FAULTS`] of them.
@@ -19,11 +19,11 @@ pub(super) struct Reader<'a> {
 }
 
 /// The keys of one section as they stand in the file.
-pub(super) struct Fields<'n> {
+pub(in crate::config) struct Fields<'n> {
     /// Where the section begins.
-    pub(super) at: At,
+    pub(in crate::config) at: At,
     /// The section's dotted path; empty at the root.
-    pub(super) path: String,
+    pub(in crate::config) path: String,
     entries: &'n [(Name, Node)],
 }
 
@@ -33,28 +33,28 @@ impl<'n> Fields<'n> {
     }
 
     /// Whether the key is written.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(in crate::config) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
     /// Where the key's value stands, or the section where it is not written.
-    pub(super) fn at(&self, name: &str) -> At {
+    pub(in crate::config) fn at(&self, name: &str) -> At {
         self.find(name).map_or(self.at, |node| node.at)
     }
 
     /// The dotted path of one of its keys.
-    pub(super) fn path_of(&self, name: &str) -> String {
+    pub(in crate::config) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: String, around: Around<'a>) -> Self {
+    pub(in crate::config) fn new(file: String, around: Around<'a>) -> Self {
         Self { file, around, faults: Vec::new(), count: 0 }
     }
 
     /// Those that were kept, and if there are more, how many.
-    pub(super) fn into_faults(mut self) -> Vec<Fault> {
+    pub(in crate::config) fn into_faults(mut self) -> Vec<Fault> {
         if self.count > self.faults.len() {
             let what = format!("has {} faults; these are {MOST_FAULTS} of them", self.count);
             let place = Place::File(self.file);
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     /// How many faults there are, so that one fault does not lead to a second about the same.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::config) fn count(&self) -> usize {
         self.count
     }
 
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes a fault at a place.
-    pub(super) fn fault(
+    pub(in crate::config) fn fault(
         &mut self,
         at: At,
         key: impl Into<String>,
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The same where the way out costs something to find.
-    pub(super) fn fault_with(
+    pub(in crate::config) fn fault_with(
         &mut self,
         at: At,
         key: impl Into<String>,
@@ -121,14 +121,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes what was wrong with the text itself.
-    pub(super) fn flaws(&mut self, flaws: Vec<Flaw>) {
+    pub(in crate::config) fn flaws(&mut self, flaws: Vec<Flaw>) {
         for (at, what, hint) in flaws {
             self.fault(at, "", what, hint);
         }
     }
 
     /// The value of a key, or its default.
-    pub(super) fn get<K: Kind>(&mut self, fields: &Fields<'_>, key: &Key<K>) -> K::Value {
+    pub(in crate::config) fn get<K: Kind>(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &Key<K>,
+    ) -> K::Value {
         let read = fields.find(key.name).and_then(|node| {
             self.scalar(node, &fields.path_of(key.name), |text, around| key.kind.read(text, around))
         });
@@ -136,7 +140,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The values of a key that may be one or a list, each with its place.
-    pub(super) fn get_many<K: Kind>(
+    pub(in crate::config) fn get_many<K: Kind>(
         &mut self,
         fields: &Fields<'_>,
         key: &Key<Many<K>>,
@@ -189,7 +193,11 @@ impl<'a> Reader<'a> {
     }
 
     /// A section that stands once; one that is not written is empty.
-    pub(super) fn section<'n>(&mut self, fields: &Fields<'n>, section: &Section) -> Fields<'n> {
+    pub(in crate::config) fn section<'n>(
+        &mut self,
+        fields: &Fields<'n>,
+        section: &Section,
+    ) -> Fields<'n> {
         let path = fields.path_of(section.name);
         let written = fields.find(section.name);
         let open = written.and_then(|node| self.open(section, node, path.clone()));
@@ -197,7 +205,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Sections under names of the operator's.
-    pub(super) fn named<'n>(
+    pub(in crate::config) fn named<'n>(
         &mut self,
         fields: &Fields<'n>,
         section: &Section,
@@ -223,7 +231,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Sections as items of a list.
-    pub(super) fn list<'n>(&mut self, fields: &Fields<'n>, section: &Section) -> Vec<Fields<'n>> {
+    pub(in crate::config) fn list<'n>(
+        &mut self,
+        fields: &Fields<'n>,
+        section: &Section,
+    ) -> Vec<Fields<'n>> {
         let path = fields.path_of(section.name);
         let Some(node) = fields.find(section.name) else { return Vec::new() };
         let items = match &node.data {
@@ -242,7 +254,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Looks at a section's keys: unknown ones and missing ones are faults.
-    pub(super) fn open<'n>(
+    pub(in crate::config) fn open<'n>(
         &mut self,
         section: &Section,
         node: &'n Node,

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::change::check;
 use super::env::Env;
 use super::fault::Faults;
 use super::stamp::Stamp;
-use super::{Config, load};
+use crate::config::change::check;
+use crate::config::{Config, load};
 
 /// A configuration and where it came from. Not `Debug`: the text may hold a key that somebody wrote into it.
 #[derive(Clone)]

@@ -27,7 +27,7 @@ impl Env for ProcessEnv {
         std::env::var(name)
     }
 
-    /// Regular files only, 4 MiB and 5 s at most; see [`super::read_file`].
+    /// Regular files only, 4 MiB and 5 s at most; see [`crate::config::read_file`].
     fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
         files::read_file(path)
     }
@@ -36,7 +36,7 @@ impl Env for ProcessEnv {
 /// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for `${`, any other `$` for itself.
 /// A variable's value is never looked into again. Complaints quote nothing: what stands beside a
 /// variable may be a secret.
-pub(super) fn fill<'t>(text: &'t str, env: &dyn Env) -> Result<Cow<'t, str>, Complaint> {
+pub(in crate::config) fn fill<'t>(text: &'t str, env: &dyn Env) -> Result<Cow<'t, str>, Complaint> {
     if !text.contains("${") {
         return Ok(Cow::Borrowed(text));
     }
