@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::group::{show_pick, show_triggers};
-use super::quantity::show_duration;
-use super::scalar::show_log;
+use super::kind::quantity::show_duration;
+use super::kind::scalar::show_log;
 use super::{
     Config, Group, GroupId, Hedge, Member, Protocol, Route, Scheme, Target, Upstream, UpstreamId,
 };

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::MemoryLimit;
 use super::defaults as d;
 use super::file::fault::Complaint;
+use super::kind::quantity::{Size, show_size};
 use super::kind::{Around, Kind};
-use super::quantity::{Size, show_size};
 
 /// `auto`, `off` or a size.
 pub(super) struct Memory;

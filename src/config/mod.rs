@@ -1,7 +1,6 @@
 //! What the operator asked for: the file as written is read in this room's other files; here is
 //! the configuration as meant.
 
-mod address;
 mod assemble;
 mod change;
 pub mod defaults;
@@ -15,14 +14,9 @@ mod kind;
 mod memory;
 mod no_file;
 mod probe;
-mod quantity;
-mod reference;
 mod route;
-mod scalar;
-mod secret;
 #[cfg(test)]
 mod tests;
-mod url;
 mod web;
 
 use std::net::SocketAddr;
@@ -43,10 +37,10 @@ pub use file::read::{Read, read, reread};
 pub use file::stamp::Stamp;
 pub use group::{Group, Hedge, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
 pub use health::HealthPolicy;
+pub use kind::quantity::parse_duration;
+pub use kind::reference::{json_schema, key_table};
 pub use no_file::from_env;
 pub use probe::{Probe, Statuses};
-pub use quantity::parse_duration;
-pub use reference::{json_schema, key_table};
 pub use web::Allowed;
 
 /// Everything the proxy needs to start. [`load`], [`parse`] and [`from_env`] build it from checked

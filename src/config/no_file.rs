@@ -6,12 +6,12 @@ use std::path::Path;
 use super::assemble::leads_back;
 use super::file::env::Env;
 use super::file::fault::{Complaint, Fault, Faults, Place};
-use super::kind::{Around, Kind};
-use super::scalar::Workers;
-use super::secret::{HeaderText, check_key};
+use super::kind::scalar::Workers;
+use super::kind::secret::{HeaderText, check_key};
+use super::kind::{Around, Kind, url};
 use super::{
     Allowed, ClientDeadlines, Config, Dns, HealthPolicy, Limits, Pool, Protocol, Route, Target,
-    Upstream, UpstreamDeadlines, UpstreamId, defaults, url,
+    Upstream, UpstreamDeadlines, UpstreamId, defaults,
 };
 
 const KEY: &str = "OPENAI_API_KEY";

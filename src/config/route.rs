@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::file::fault::Complaint;
+use super::kind::url::check_path;
 use super::kind::{Around, Kind};
-use super::url::check_path;
 
 /// A path prefix that begins with `/` and ends on a segment boundary.
 pub(super) struct Prefix;

@@ -5,9 +5,9 @@ use super::bounds::{MOST_FAULTS, MOST_ITEMS, MOST_SECTIONS};
 use super::env::fill;
 use super::fault::{At, Complaint, Fault, Place, nearest};
 use super::yaml::{Data, Flaw, Name, Node};
-use crate::config::address::Many;
+use crate::config::kind::address::Many;
+use crate::config::kind::reference::rows;
 use crate::config::kind::{Around, Key, Kind, Row, Section};
-use crate::config::reference::rows;
 
 /// Reads values and gathers faults.
 pub(in crate::config) struct Reader<'a> {

@@ -2,12 +2,12 @@
 
 use super::route;
 use crate::config::WhenEjected;
-use crate::config::address::Many;
 use crate::config::defaults as d;
 use crate::config::group::{PickBy, Trigger};
+use crate::config::kind::address::Many;
+use crate::config::kind::quantity::{Count, Span};
+use crate::config::kind::scalar::Choice;
 use crate::config::kind::{Key, Section, Shape};
-use crate::config::quantity::{Count, Span};
-use crate::config::scalar::Choice;
 
 /// Shares are told apart to a millionth.
 const LARGEST_WEIGHT: u64 = 1_000_000;

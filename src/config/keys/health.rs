@@ -1,10 +1,10 @@
 //! The keys of an upstream's health.
 
-use crate::config::address::Many;
 use crate::config::defaults as d;
+use crate::config::kind::address::Many;
+use crate::config::kind::quantity::{Count, Span};
 use crate::config::kind::{Key, Section, Shape};
 use crate::config::probe::{ProbePath, Status};
-use crate::config::quantity::{Count, Span};
 
 pub(in crate::config) static CONSECUTIVE_FAILURES: Key<Count> = Key::new(
     "consecutive_failures",

@@ -1,9 +1,9 @@
 //! The keys of what is bounded: for all, for a route, for an upstream.
 
 use crate::config::defaults as d;
+use crate::config::kind::quantity::{Count, OwnCount, Size};
 use crate::config::kind::{Key, Section, Shape};
 use crate::config::memory::Memory;
-use crate::config::quantity::{Count, OwnCount, Size};
 
 /// hyper's read buffer can't be smaller.
 const SMALLEST_HEAD: u64 = 8 * 1024;

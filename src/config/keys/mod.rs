@@ -15,12 +15,12 @@ pub(super) use limits::*;
 pub(super) use route_deadlines::*;
 pub(super) use web::*;
 
-use super::address::{Address, AddressOrOff, Many};
+use super::kind::address::{Address, AddressOrOff, Many};
+use super::kind::quantity::{Count, OwnCount, Size, Span};
+use super::kind::scalar::{Choice, Flag, Log, ReadableFile, Workers};
+use super::kind::secret::{HeaderText, Secret};
+use super::kind::url::UpstreamUrl;
 use super::kind::{Key, Section, Shape};
-use super::quantity::{Count, OwnCount, Size, Span};
-use super::scalar::{Choice, Flag, Log, ReadableFile, Workers};
-use super::secret::{HeaderText, Secret};
-use super::url::UpstreamUrl;
 use super::{Protocol, ReloadOn, defaults as d, route};
 
 /// A window's bound (RFC 9113, section 6.9.1).

@@ -1,8 +1,8 @@
 //! The keys of who may ask, beside programs that reach a listener.
 
-use crate::config::address::Many;
 use crate::config::kind::Key;
-use crate::config::secret::Secret;
+use crate::config::kind::address::Many;
+use crate::config::kind::secret::Secret;
 use crate::config::web::{Host, Origin};
 
 pub(in crate::config) static ADMIN_TOKEN: Key<Secret> = Key::new(

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::World;
 use crate::config::file::yaml::{self, Data, Node};
-use crate::config::{Config, GroupId, Target, from_env, json_schema, key_table, reference};
+use crate::config::kind::reference;
+use crate::config::{Config, GroupId, Target, from_env, json_schema, key_table};
 
 const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test shipped` -->\n";
 const END: &str = "<!-- end of keys -->\n";

@@ -1,5 +1,5 @@
 use super::{World, least};
-use crate::config::quantity::{show_duration, show_size};
+use crate::config::kind::quantity::{show_duration, show_size};
 use crate::config::{Config, parse_duration};
 use std::time::Duration;
 

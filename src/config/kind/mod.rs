@@ -1,6 +1,13 @@
 //! What a key is: its name, the kind of its value, its sentence of documentation. The reader,
 //! the JSON Schema and the reference all see keys through this face only.
 
+pub(in crate::config) mod address;
+pub(in crate::config) mod quantity;
+pub(in crate::config) mod reference;
+pub(in crate::config) mod scalar;
+pub(in crate::config) mod secret;
+pub(in crate::config) mod url;
+
 use std::path::Path;
 
 use serde_json::{Map, Value, json};

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::keys::ROOT;
-use super::kind::Row;
+use super::Row;
+use crate::config::keys::ROOT;
 
 /// The JSON Schema (draft 2020-12) of the configuration file, as shipped in
 /// `docs/firstbyte.schema.json`; ends with a line break.
@@ -31,7 +31,7 @@ pub fn key_table() -> String {
 }
 
 /// Every key and section of the table.
-pub(super) fn rows() -> Vec<Row> {
+pub(in crate::config) fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for entry in ROOT.entries {
         entry.rows("", &mut rows);

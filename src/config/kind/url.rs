@@ -4,23 +4,23 @@ use std::net::Ipv6Addr;
 
 use serde_json::{Value, json};
 
-use super::Scheme;
-use super::file::fault::{Complaint, nearest};
-use super::kind::{Around, Kind};
+use super::{Around, Kind};
+use crate::config::Scheme;
+use crate::config::file::fault::{Complaint, nearest};
 
 /// A URL that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) scheme: Scheme,
+pub(in crate::config) struct Url {
+    pub(in crate::config) scheme: Scheme,
     /// Without brackets or port.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(in crate::config) host: String,
+    pub(in crate::config) port: u16,
     /// Without a trailing slash; empty where there is none.
-    pub(super) base_path: String,
+    pub(in crate::config) base_path: String,
 }
 
 /// `https://HOST[:PORT][/PATH]`, or the same in clear.
-pub(super) struct UpstreamUrl;
+pub(in crate::config) struct UpstreamUrl;
 
 impl Kind for UpstreamUrl {
     type Value = Option<Url>;
@@ -52,7 +52,7 @@ impl Kind for UpstreamUrl {
 }
 
 /// The parts of an upstream's URL (RFC 3986, section 3); what has no meaning here is refused.
-pub(super) fn parse(text: &str) -> Result<Url, Complaint> {
+pub(in crate::config) fn parse(text: &str) -> Result<Url, Complaint> {
     let (scheme, rest) = scheme(text)?;
     if rest.contains('@') {
         let hint = "put the key under `key:`";
@@ -125,7 +125,7 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Complaint> {
 }
 
 /// Refuses what would not reach the upstream as written, or would leave the route's prefix.
-pub(super) fn check_path(path: &str) -> Result<(), Complaint> {
+pub(in crate::config) fn check_path(path: &str) -> Result<(), Complaint> {
     if !path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
         let hint = "write it percent-encoded";
         return Err(Complaint::new("has a character in its path that no path has", hint));

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::AccessLog;
-use super::file::fault::{Complaint, nearest};
-use super::kind::{Around, Kind};
+use super::{Around, Kind};
+use crate::config::AccessLog;
+use crate::config::file::fault::{Complaint, nearest};
 
 /// `true` or `false`.
-pub(super) struct Flag {
-    pub(super) default: bool,
+pub(in crate::config) struct Flag {
+    pub(in crate::config) default: bool,
 }
 
 impl Kind for Flag {
@@ -53,9 +53,9 @@ impl Kind for Flag {
 }
 
 /// One of a few words, the first of which is the default.
-pub(super) struct Choice<T: 'static> {
-    pub(super) of: &'static [(&'static str, T)],
-    pub(super) default: T,
+pub(in crate::config) struct Choice<T: 'static> {
+    pub(in crate::config) of: &'static [(&'static str, T)],
+    pub(in crate::config) default: T,
 }
 
 impl<T: Copy + PartialEq + Sync> Kind for Choice<T> {
@@ -93,7 +93,7 @@ impl<T: Copy + PartialEq + Sync> Kind for Choice<T> {
 }
 
 /// Worker threads; one per core where it is not written.
-pub(super) struct Workers;
+pub(in crate::config) struct Workers;
 
 /// More threads than any one machine has cores; a larger number is a slip.
 const MOST_WORKERS: usize = 1024;
@@ -133,8 +133,8 @@ impl Kind for Workers {
 }
 
 /// `off`, `stdout`, `stderr` or `file:PATH`.
-pub(super) struct Log {
-    pub(super) default: AccessLog,
+pub(in crate::config) struct Log {
+    pub(in crate::config) default: AccessLog,
 }
 
 impl Kind for Log {
@@ -176,7 +176,7 @@ impl Kind for Log {
 }
 
 /// As it is written in the file.
-pub(super) fn show_log(log: &AccessLog) -> String {
+pub(in crate::config) fn show_log(log: &AccessLog) -> String {
     match log {
         AccessLog::Off => "off".into(),
         AccessLog::Stdout => "stdout".into(),
@@ -186,7 +186,7 @@ pub(super) fn show_log(log: &AccessLog) -> String {
 }
 
 /// A file that must be readable now, not when the first request needs it.
-pub(super) struct ReadableFile;
+pub(in crate::config) struct ReadableFile;
 
 impl Kind for ReadableFile {
     type Value = Option<PathBuf>;

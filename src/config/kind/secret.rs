@@ -6,14 +6,14 @@ use std::path::Path;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::file::fault::Complaint;
-use super::kind::{Around, Kind};
+use super::{Around, Kind};
+use crate::config::file::fault::Complaint;
 
 /// Longest value that is put into a header; keys in use are a tenth of it.
 const LONGEST: usize = 4096;
 
 /// A bearer key: written (better not), `${VAR}` or `file:PATH`.
-pub(super) struct Secret;
+pub(in crate::config) struct Secret;
 
 impl Kind for Secret {
     type Value = Option<SecretString>;
@@ -56,7 +56,7 @@ fn from_file(path: &Path, around: &Around<'_>) -> Result<String, Complaint> {
 }
 
 /// A key as a header can carry it (RFC 6750, section 2.1, is stricter still).
-pub(super) fn check_key(key: &str) -> Result<SecretString, Complaint> {
+pub(in crate::config) fn check_key(key: &str) -> Result<SecretString, Complaint> {
     let refuse = |what: &str, hint: &str| Err(Complaint::about_a_secret(what, hint));
     let scheme = key.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer "));
     if key.is_empty() {
@@ -78,7 +78,7 @@ pub(super) fn check_key(key: &str) -> Result<SecretString, Complaint> {
 }
 
 /// The text of a header that goes with the key. Empty, as from `${VAR:-}`, means none.
-pub(super) struct HeaderText;
+pub(in crate::config) struct HeaderText;
 
 impl Kind for HeaderText {
     type Value = Option<String>;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::file::fault::Complaint;
-use super::kind::{Around, Kind};
+use super::{Around, Kind};
+use crate::config::file::fault::Complaint;
 
 /// Units that are read, largest first, in milliseconds.
 const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -15,21 +15,21 @@ const SIZE_UNITS: [(&str, u64); 4] =
     [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
 /// A whole number within bounds.
-pub(super) struct Count {
-    pub(super) default: u64,
-    pub(super) within: RangeInclusive<u64>,
+pub(in crate::config) struct Count {
+    pub(in crate::config) default: u64,
+    pub(in crate::config) within: RangeInclusive<u64>,
 }
 
 /// Bytes within bounds, with or without a binary unit.
-pub(super) struct Size {
-    pub(super) default: u64,
-    pub(super) within: RangeInclusive<u64>,
+pub(in crate::config) struct Size {
+    pub(in crate::config) default: u64,
+    pub(in crate::config) within: RangeInclusive<u64>,
 }
 
 /// A duration with its unit: at least a millisecond, at most a week, beyond which it is more
 /// likely a slip than a wish.
-pub(super) struct Span {
-    pub(super) default: Duration,
+pub(in crate::config) struct Span {
+    pub(in crate::config) default: Duration,
 }
 
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -137,8 +137,8 @@ impl Kind for Span {
 }
 
 /// A whole number where there is none if it is not written.
-pub(super) struct OwnCount {
-    pub(super) within: RangeInclusive<u64>,
+pub(in crate::config) struct OwnCount {
+    pub(in crate::config) within: RangeInclusive<u64>,
 }
 
 impl OwnCount {
@@ -172,7 +172,7 @@ impl Kind for OwnCount {
 }
 
 /// A duration where somebody else's holds if it is not written.
-pub(super) struct OwnSpan;
+pub(in crate::config) struct OwnSpan;
 
 /// What is read is within bounds by itself: the default is never asked for.
 const ANY_SPAN: Span = Span { default: SHORTEST };
@@ -218,12 +218,12 @@ fn read_duration(text: &str) -> Result<Duration, Complaint> {
 }
 
 /// As an operator would write it: `10m`, not `600000ms`.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(in crate::config) fn show_duration(duration: Duration) -> String {
     show(duration.as_millis().try_into().unwrap_or(u64::MAX), &TIME_UNITS, "0s")
 }
 
 /// As an operator would write it: `64KiB`, not `65536`.
-pub(super) fn show_size(bytes: u64) -> String {
+pub(in crate::config) fn show_size(bytes: u64) -> String {
     show(bytes, &SIZE_UNITS, "0")
 }
 

@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde_json::{Value, json};
 
-use super::file::fault::Complaint;
-use super::kind::{Around, Kind};
+use super::{Around, Kind};
+use crate::config::file::fault::Complaint;
 
 /// IP address and port of a listener.
-pub(super) struct Address {
-    pub(super) default: SocketAddr,
+pub(in crate::config) struct Address {
+    pub(in crate::config) default: SocketAddr,
 }
 
 impl Kind for Address {
@@ -47,7 +47,7 @@ impl Kind for Address {
 }
 
 /// A value, or a list of them.
-pub(super) struct Many<K>(pub(super) K);
+pub(in crate::config) struct Many<K>(pub(in crate::config) K);
 
 impl<K: Kind> Kind for Many<K> {
     type Value = Vec<K::Value>;
@@ -75,7 +75,7 @@ impl<K: Kind> Kind for Many<K> {
 }
 
 /// A listener's address, or `off`.
-pub(super) struct AddressOrOff(pub(super) Address);
+pub(in crate::config) struct AddressOrOff(pub(in crate::config) Address);
 
 impl Kind for AddressOrOff {
     type Value = Option<SocketAddr>;
