@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::log::{Log, RequestSeen};
 use super::script::Script;
-use super::step::Step;
+use super::script::step::Step;
 use super::{Builder, Standard, Upstream, span};
 
 /// Serves scripted OpenAI-compatible answers until interrupted.

@@ -13,46 +13,29 @@
 
 #![allow(clippy::doc_markdown, reason = "OpenAI and the constants of RFCs are names, not code")]
 
-mod answers;
-mod builder;
-mod chunk;
 /// The mock as a server of its own.
 pub mod cli;
 mod clock;
-mod exchange;
-mod http1;
-mod http2;
-mod intake;
-mod live;
 mod log;
 mod openai;
 /// An upstream without HTTP: what came, byte for byte, and scripted bytes back.
 pub mod raw;
-mod recorder;
-mod refused_streams;
-mod run;
-mod running;
 mod script;
-mod seen;
 mod server;
-mod sink;
 /// Durations as people write them.
 pub mod span;
-mod sse;
-mod step;
-mod wire;
 
-pub use builder::Builder;
-pub use chunk::Shape;
 pub use clock::now_ns;
 pub use log::{
     ConnectionEnd, ConnectionSeen, End, HeaderLine, KEPT_BODIES, KEPT_BODY, KEPT_ENTRIES, Log,
     RequestSeen,
 };
+pub use openai::chunk::Shape;
+pub use openai::sse::About;
 pub use openai::{NAMED_SCRIPTS, Standard};
-pub use running::Upstream;
 pub use script::Script;
-pub use seen::Seen;
-pub use sse::About;
-pub use step::{ErrorEvent, Goaway, Head, Step, Tokens};
-pub use wire::Cut;
+pub use script::seen::Seen;
+pub use script::step::{ErrorEvent, Goaway, Head, Step, Tokens};
+pub use server::builder::Builder;
+pub use server::running::Upstream;
+pub use server::wire::Cut;

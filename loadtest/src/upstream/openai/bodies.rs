@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::Asked;
-use crate::upstream::chunk::{CREATED, Shape, prose, response, usage};
+use super::chunk::{CREATED, Shape, prose, response, usage};
+use super::sse::About;
 use crate::upstream::clock::now_ns;
-use crate::upstream::seen::Seen;
-use crate::upstream::sse::About;
+use crate::upstream::script::seen::Seen;
 
 const MODELS: [&str; 3] = ["gpt-mock", "gpt-mock-mini", "text-embedding-mock"];
 /// As many as OpenAI's smallest model has by default.

@@ -1,7 +1,9 @@
 //! A plausible OpenAI: what is answered when no script says otherwise.
 
 mod bodies;
+pub(in crate::upstream) mod chunk;
 mod named;
+pub(in crate::upstream) mod sse;
 
 pub use named::NAMED_SCRIPTS;
 
@@ -9,12 +11,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::chunk::Shape;
 use super::script::Script;
-use super::seen::Seen;
-use super::sse::About;
-use super::step::{Head, Step, Tokens};
+use super::script::seen::Seen;
+use super::script::step::{Head, Step, Tokens};
 use super::{clock, span};
+use chunk::Shape;
+use sse::About;
 
 /// The pace and size of standard answers. A request overrides them by the headers `x-mock-tokens`,
 /// `x-mock-first-ms`, `x-mock-gap-us` and `x-mock-frame-bytes`, or asks for a named script by `x-mock-script`.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Standard, header_span, whole};
 use crate::upstream::script::Script;
-use crate::upstream::seen::Seen;
-use crate::upstream::step::{Goaway, Step};
-use crate::upstream::wire::Cut;
+use crate::upstream::script::seen::Seen;
+use crate::upstream::script::step::{Goaway, Step};
+use crate::upstream::server::wire::Cut;
 
 /// The names that the header `x-mock-script` knows; any number from 400 to 599 is one too.
 pub const NAMED_SCRIPTS: [&str; 24] = [

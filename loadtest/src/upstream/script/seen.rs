@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::log::HeaderLine;
+use crate::upstream::log::HeaderLine;
 
 /// One request, as far as it has arrived.
 #[derive(Clone, Debug)]

@@ -17,17 +17,23 @@ pub enum Shape {
 }
 
 /// Seconds since 1970 in every answer: fixed, so that answers repeat.
-pub(super) const CREATED: u64 = 1_700_000_000;
+pub(in crate::upstream) const CREATED: u64 = 1_700_000_000;
 
 /// An `event:` name, if the API has them, and the JSON without its closing brace.
-pub(super) type Event = (Option<&'static str>, String);
+pub(in crate::upstream) type Event = (Option<&'static str>, String);
 
 /// What a content frame says if nobody asked for a size.
 const TOKEN: &str = " token";
 
 /// A content frame. `bytes` is its size with SSE framing, 0 for the smallest whole chunk of the API; `mock` is
 /// the stamp. Too small a size sheds the API's fields, then the stamp.
-pub(super) fn content(about: &About, nth: u64, first: bool, bytes: usize, mock: &str) -> Vec<u8> {
+pub(in crate::upstream) fn content(
+    about: &About,
+    nth: u64,
+    first: bool,
+    bytes: usize,
+    mock: &str,
+) -> Vec<u8> {
     let (before, after) = around(about, nth, first);
     let whole = before.len() + after.len() + mock.len() + "}\n\n".len();
     if bytes == 0 || bytes > whole {
@@ -44,7 +50,7 @@ pub(super) fn content(about: &About, nth: u64, first: bool, bytes: usize, mock: 
 }
 
 /// The text of a content frame of the Responses API.
-pub(super) fn said(frame: &[u8]) -> &str {
+pub(in crate::upstream) fn said(frame: &[u8]) -> &str {
     let text = std::str::from_utf8(frame).unwrap_or_default();
     let delta = text.split_once(r#""delta":""#).map(|(_, rest)| rest);
     delta.and_then(|rest| rest.split_once('"')).map_or("", |(said, _)| said)
@@ -97,7 +103,7 @@ fn completion_head(about: &About, nth: u64) -> String {
 }
 
 /// The events before the first content frame.
-pub(super) fn opening(about: &About, nth: u64) -> Vec<Event> {
+pub(in crate::upstream) fn opening(about: &About, nth: u64) -> Vec<Event> {
     if about.shape != Shape::Responses {
         return Vec::new();
     }
@@ -113,7 +119,7 @@ pub(super) fn opening(about: &About, nth: u64) -> Vec<Event> {
 }
 
 /// The events after the last content frame, `[DONE]` not included.
-pub(super) fn closing(about: &About, nth: u64, tokens: u64, said: &str) -> Vec<Event> {
+pub(in crate::upstream) fn closing(about: &About, nth: u64, tokens: u64, said: &str) -> Vec<Event> {
     let usage = format!(r#""usage":{}"#, usage(about.prompt_tokens, tokens));
     let null = if about.usage { r#","usage":null"# } else { "" };
     let (head, finish) = match about.shape {
@@ -167,7 +173,7 @@ fn message(nth: u64, said: &str) -> Value {
 }
 
 /// The response object of the Responses API, begun (`said` is None) or completed.
-pub(super) fn response(
+pub(in crate::upstream) fn response(
     about: &About,
     nth: u64,
     status: &str,
@@ -189,7 +195,7 @@ pub(super) fn response(
 }
 
 /// The usage object of the chat and completions APIs.
-pub(super) fn usage(prompt: u64, completion: u64) -> Value {
+pub(in crate::upstream) fn usage(prompt: u64, completion: u64) -> Value {
     json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt.saturating_add(completion),
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0,
@@ -197,6 +203,6 @@ pub(super) fn usage(prompt: u64, completion: u64) -> Value {
 }
 
 /// What an answer of so many tokens says when it is not streamed.
-pub(super) fn prose(tokens: u64) -> String {
+pub(in crate::upstream) fn prose(tokens: u64) -> String {
     TOKEN.repeat(tokens as usize)
 }

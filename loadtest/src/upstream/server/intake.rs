@@ -7,18 +7,18 @@ use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use super::clock::now_ns;
-use super::log::{HeaderLine, KEPT_BODY};
-use super::recorder::Entry;
-use super::sse::hex;
+use crate::upstream::clock::now_ns;
+use crate::upstream::log::recorder::Entry;
+use crate::upstream::log::{HeaderLine, KEPT_BODY};
+use crate::upstream::openai::sse::hex;
 
 /// How much of a body that is not an upload is kept while its request lasts.
-pub(super) const BODY_LIMIT: usize = 8 * 1024 * 1024;
+pub(in crate::upstream) const BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// How much may wait to be echoed before reading pauses.
 const ECHO_BACKLOG: usize = 256 * 1024;
 
 /// Shared by the task that reads the body and the script that answers; both are the same task.
-pub(super) struct Intake {
+pub(in crate::upstream) struct Intake {
     state: RefCell<State>,
     changed: Notify,
     limit: usize,
@@ -38,7 +38,7 @@ struct State {
 
 impl Intake {
     /// Keeps up to `limit` bytes; hashes if `hash`.
-    pub(super) fn new(limit: usize, hash: bool) -> Self {
+    pub(in crate::upstream) fn new(limit: usize, hash: bool) -> Self {
         let state = State {
             len: 0,
             hash: hash.then(Sha256::new),
@@ -53,7 +53,7 @@ impl Intake {
     }
 
     /// From now on whatever arrives is queued for [`Intake::next_echo`], and so is what was kept so far.
-    pub(super) fn start_echo(&self) {
+    pub(in crate::upstream) fn start_echo(&self) {
         let mut state = self.state.borrow_mut();
         let kept =
             if state.ended { state.whole.clone() } else { Bytes::copy_from_slice(&state.kept) };
@@ -61,7 +61,7 @@ impl Intake {
     }
 
     /// Takes one piece; waits while too much waits to be echoed.
-    pub(super) async fn push(&self, piece: Bytes, entry: &Entry) {
+    pub(in crate::upstream) async fn push(&self, piece: Bytes, entry: &Entry) {
         while self.state.borrow().backlog > ECHO_BACKLOG {
             self.changed.notified().await;
         }
@@ -83,7 +83,7 @@ impl Intake {
     }
 
     /// The body ended as it should.
-    pub(super) fn finish(&self, trailers: Vec<HeaderLine>, entry: &Entry) {
+    pub(in crate::upstream) fn finish(&self, trailers: Vec<HeaderLine>, entry: &Entry) {
         let mut state = self.state.borrow_mut();
         state.ended = true;
         state.digest = state.hash.take().map(|hash| hex(&hash.finalize()));
@@ -101,20 +101,20 @@ impl Intake {
     }
 
     /// The body broke off: what came is still logged.
-    pub(super) fn fail(&self, entry: &Entry) {
+    pub(in crate::upstream) fn fail(&self, entry: &Entry) {
         let state = self.state.borrow();
         entry.keep_body(logged(&state.kept), state.len);
     }
 
     /// Completes when the whole body has arrived.
-    pub(super) async fn ended(&self) {
+    pub(in crate::upstream) async fn ended(&self) {
         while !self.state.borrow().ended {
             self.changed.notified().await;
         }
     }
 
     /// The next piece to echo; None after the last.
-    pub(super) async fn next_echo(&self) -> Option<Bytes> {
+    pub(in crate::upstream) async fn next_echo(&self) -> Option<Bytes> {
         loop {
             {
                 let mut state = self.state.borrow_mut();
@@ -132,7 +132,7 @@ impl Intake {
     }
 
     /// Of a body that has ended: what was kept, the true length, the hash.
-    pub(super) fn summary(&self) -> (Bytes, u64, Option<String>) {
+    pub(in crate::upstream) fn summary(&self) -> (Bytes, u64, Option<String>) {
         let state = self.state.borrow();
         (state.whole.clone(), state.len, state.digest.clone())
     }

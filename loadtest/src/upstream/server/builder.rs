@@ -5,14 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::answers::Answers;
-use super::openai::Standard;
 use super::running::{Plan, Upstream};
-use super::script::Script;
-use super::seen::Seen;
-use super::server::{Protocols, Settings};
-use super::step::Goaway;
+use super::{Protocols, Settings};
 use crate::tls::{CertificateSpec, H2, HTTP_1_1, Identity};
+use crate::upstream::openai::Standard;
+use crate::upstream::script::Script;
+use crate::upstream::script::answers::Answers;
+use crate::upstream::script::seen::Seen;
+use crate::upstream::script::step::Goaway;
 
 /// Collects settings; [`Builder::start`] makes an [`Upstream`]. Without any: TLS, HTTP/2 and HTTP/1.1 by ALPN,
 /// an ephemeral port of 127.0.0.1, answers like OpenAI's.
@@ -160,7 +160,7 @@ impl Builder {
         self
     }
 
-    /// Size of one frame of a standard stream; see [`super::Tokens`].
+    /// Size of one frame of a standard stream; see [`crate::upstream::Tokens`].
     pub fn frame_bytes(mut self, bytes: usize) -> Self {
         self.standard.frame_bytes = bytes;
         self

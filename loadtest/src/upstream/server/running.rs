@@ -15,12 +15,12 @@ use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 
 use super::builder::Builder;
-use super::clock::Clock;
 use super::live::{Command, Frost, Live};
-use super::log::{Log, RequestSeen};
-use super::recorder::Recorder;
-use super::server::{PanicSlot, Settings, Shared, serve};
 use super::wire::Cut;
+use super::{PanicSlot, Settings, Shared, serve};
+use crate::upstream::clock::Clock;
+use crate::upstream::log::recorder::Recorder;
+use crate::upstream::log::{Log, RequestSeen};
 
 /// Commands that may wait for a busy thread.
 const COMMANDS: usize = 64;
@@ -28,12 +28,12 @@ const COMMANDS: usize = 64;
 const BACKLOG: i32 = 4096;
 
 /// What [`Builder`] hands over.
-pub(super) struct Plan {
-    pub(super) settings: Settings,
-    pub(super) ca_pem: Option<String>,
-    pub(super) log: bool,
-    pub(super) cpu: Option<usize>,
-    pub(super) bind: SocketAddr,
+pub(in crate::upstream) struct Plan {
+    pub(in crate::upstream) settings: Settings,
+    pub(in crate::upstream) ca_pem: Option<String>,
+    pub(in crate::upstream) log: bool,
+    pub(in crate::upstream) cpu: Option<usize>,
+    pub(in crate::upstream) bind: SocketAddr,
 }
 
 /// A running upstream on a thread of its own. Dropping it stops it, closes its connections, and raises a panic
@@ -57,7 +57,7 @@ impl Upstream {
         Builder::default()
     }
 
-    pub(super) fn start(plan: Plan) -> io::Result<Self> {
+    pub(in crate::upstream) fn start(plan: Plan) -> io::Result<Self> {
         let listener = listen(plan.bind)?;
         let addr = listener.local_addr()?;
         let recorder = Arc::new(Recorder::new(plan.log));

@@ -4,8 +4,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 
 use crate::upstream::log::HeaderLine;
-use crate::upstream::sink::Gone;
-use crate::upstream::wire::Wire;
+use crate::upstream::script::sink::Gone;
+use crate::upstream::server::wire::Wire;
 
 /// The longest head that is read.
 const HEAD_LIMIT: usize = 256 * 1024;

@@ -7,7 +7,7 @@ const RST_STREAM: u8 = 3;
 const REFUSED_STREAM: [u8; 4] = [0, 0, 0, 7];
 
 /// Follows the boundaries of frames through pieces of any size.
-pub(super) struct RefusedStreams {
+pub(in crate::upstream) struct RefusedStreams {
     head: [u8; HEADER + REFUSED_STREAM.len()],
     have: usize,
     skip: usize,
@@ -16,7 +16,7 @@ pub(super) struct RefusedStreams {
 
 impl RefusedStreams {
     /// Calls `refused` for each RST_STREAM(REFUSED_STREAM) that has been written.
-    pub(super) fn new(refused: impl FnMut() + 'static) -> Self {
+    pub(in crate::upstream) fn new(refused: impl FnMut() + 'static) -> Self {
         Self {
             head: [0; HEADER + REFUSED_STREAM.len()],
             have: 0,
@@ -26,7 +26,7 @@ impl RefusedStreams {
     }
 
     /// The next bytes of the connection, from its first on.
-    pub(super) fn written(&mut self, mut bytes: &[u8]) {
+    pub(in crate::upstream) fn written(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len());

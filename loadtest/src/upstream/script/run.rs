@@ -2,31 +2,31 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::clock::{Clock, now_ns, ns};
-use super::intake::Intake;
-use super::log::End;
-use super::recorder::Entry;
-use super::script::Script;
+use super::Script;
 use super::sink::{Gone, Sink};
-use super::sse::Stream;
 use super::step::{Head, Step, Tokens};
+use crate::upstream::clock::{Clock, now_ns, ns};
+use crate::upstream::log::End;
+use crate::upstream::log::recorder::Entry;
+use crate::upstream::openai::sse::Stream;
+use crate::upstream::server::intake::Intake;
 
 /// What back-to-back frames are gathered into before the connection gets to write.
 const BATCH: usize = 16 * 1024;
 const FILLER_FRAME: u64 = 16 * 1024;
 
 /// One script being carried out.
-pub(super) struct Run<'a> {
-    pub(super) sink: &'a mut Sink,
-    pub(super) clock: &'a Clock,
-    pub(super) intake: &'a Intake,
-    pub(super) entry: &'a Entry,
-    pub(super) stream: Stream,
+pub(in crate::upstream) struct Run<'a> {
+    pub(in crate::upstream) sink: &'a mut Sink,
+    pub(in crate::upstream) clock: &'a Clock,
+    pub(in crate::upstream) intake: &'a Intake,
+    pub(in crate::upstream) entry: &'a Entry,
+    pub(in crate::upstream) stream: Stream,
     /// Deadlines count from here.
-    pub(super) cursor: u64,
-    pub(super) frames: u64,
-    pub(super) bytes: u64,
-    pub(super) head_sent: bool,
+    pub(in crate::upstream) cursor: u64,
+    pub(in crate::upstream) frames: u64,
+    pub(in crate::upstream) bytes: u64,
+    pub(in crate::upstream) head_sent: bool,
 }
 
 /// What a step did to the answer.
@@ -37,7 +37,7 @@ enum Flow {
 
 impl Run<'_> {
     /// From the first step to the end of the answer.
-    pub(super) async fn run(mut self, script: &Script) -> End {
+    pub(in crate::upstream) async fn run(mut self, script: &Script) -> End {
         let ended = self.steps(script).await;
         self.note();
         match ended {

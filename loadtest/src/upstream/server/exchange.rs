@@ -2,22 +2,22 @@
 
 use bytes::Bytes;
 
-use super::clock::now_ns;
+use super::Shared;
 use super::intake::{BODY_LIMIT, Intake};
-use super::log::{End, KEPT_BODY, RequestSeen};
-use super::openai;
-use super::recorder::Entry;
-use super::run::Run;
-use super::script::Script;
-use super::seen::Seen;
-use super::server::Shared;
-use super::sink::{Gone, Sink};
-use super::sse::Stream;
-use super::step::Head;
 use super::wire::Wire;
+use crate::upstream::clock::now_ns;
+use crate::upstream::log::recorder::Entry;
+use crate::upstream::log::{End, KEPT_BODY, RequestSeen};
+use crate::upstream::openai;
+use crate::upstream::openai::sse::Stream;
+use crate::upstream::script::Script;
+use crate::upstream::script::run::Run;
+use crate::upstream::script::seen::Seen;
+use crate::upstream::script::sink::{Gone, Sink};
+use crate::upstream::script::step::Head;
 
 /// The reading side of one request.
-pub(super) trait Pump {
+pub(in crate::upstream) trait Pump {
     /// Reads the body to its end. May be dropped at any await and called again.
     async fn read_body(&mut self, intake: &Intake, entry: &Entry) -> Result<(), Gone>;
 
@@ -26,7 +26,7 @@ pub(super) trait Pump {
 }
 
 /// Serves one request. Dropping it counts as the peer's connection having closed.
-pub(super) async fn exchange(
+pub(in crate::upstream) async fn exchange(
     shared: &Shared,
     wire: &Wire,
     mut seen: Seen,
@@ -115,7 +115,7 @@ impl From<Gone> for End {
 
 impl Script {
     /// Whether it must start before the body has been read.
-    pub(super) fn begins_at_head(&self) -> bool {
+    pub(in crate::upstream) fn begins_at_head(&self) -> bool {
         self.early || self.unread || self.echoes()
     }
 }

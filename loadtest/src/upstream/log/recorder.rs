@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::clock::now_ns;
-use super::log::{ConnectionSeen, End, KEPT_BODIES, KEPT_ENTRIES, Log, RequestSeen};
-use super::wire::Wire;
+use super::{ConnectionSeen, End, KEPT_BODIES, KEPT_ENTRIES, Log, RequestSeen};
+use crate::upstream::clock::now_ns;
+use crate::upstream::server::wire::Wire;
 
 /// Where the upstream's threads write and tests read.
-pub(super) struct Recorder {
+pub(in crate::upstream) struct Recorder {
     enabled: bool,
     /// Whatever is open from now on was not ended by its peer.
     stopping: AtomicBool,
@@ -22,7 +22,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(enabled: bool) -> Self {
+    pub(in crate::upstream) fn new(enabled: bool) -> Self {
         Self {
             enabled,
             stopping: AtomicBool::new(false),
@@ -32,19 +32,19 @@ impl Recorder {
         }
     }
 
-    pub(super) fn enabled(&self) -> bool {
+    pub(in crate::upstream) fn enabled(&self) -> bool {
         self.enabled
     }
 
-    pub(super) fn stopping(&self) {
+    pub(in crate::upstream) fn stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn snapshot(&self) -> Log {
+    pub(in crate::upstream) fn snapshot(&self) -> Log {
         self.lock().clone()
     }
 
-    pub(super) fn connection(&self, seen: ConnectionSeen) {
+    pub(in crate::upstream) fn connection(&self, seen: ConnectionSeen) {
         self.change(|log| {
             if log.connections.len() < KEPT_ENTRIES {
                 log.connections.push(seen);
@@ -54,13 +54,17 @@ impl Recorder {
         });
     }
 
-    pub(super) fn update_connection(&self, number: u64, change: impl FnOnce(&mut ConnectionSeen)) {
+    pub(in crate::upstream) fn update_connection(
+        &self,
+        number: u64,
+        change: impl FnOnce(&mut ConnectionSeen),
+    ) {
         self.change(|log| {
             log.connections.get_mut(number as usize).map(change);
         });
     }
 
-    pub(super) fn request(&self, seen: RequestSeen) {
+    pub(in crate::upstream) fn request(&self, seen: RequestSeen) {
         self.change(|log| {
             if log.requests.len() < KEPT_ENTRIES {
                 log.requests.push(seen);
@@ -70,14 +74,18 @@ impl Recorder {
         });
     }
 
-    pub(super) fn update_request(&self, nth: u64, change: impl FnOnce(&mut RequestSeen)) {
+    pub(in crate::upstream) fn update_request(
+        &self,
+        nth: u64,
+        change: impl FnOnce(&mut RequestSeen),
+    ) {
         self.change(|log| {
             log.requests.get_mut(nth as usize).map(change);
         });
     }
 
     /// Keeps `body` for request `nth` if there is room for it.
-    pub(super) fn keep_body(&self, nth: u64, body: Bytes, len: u64) {
+    pub(in crate::upstream) fn keep_body(&self, nth: u64, body: Bytes, len: u64) {
         self.change(|log| {
             let room = KEPT_BODIES.saturating_sub(log.kept_bodies);
             if let Some(request) = log.requests.get_mut(nth as usize) {
@@ -92,7 +100,7 @@ impl Recorder {
     }
 
     /// Blocks until `predicate` holds; false if it did not within `timeout`.
-    pub(super) fn wait_for(
+    pub(in crate::upstream) fn wait_for(
         &self,
         timeout: Duration,
         mut predicate: impl FnMut(&Log) -> bool,
@@ -110,7 +118,7 @@ impl Recorder {
     }
 
     /// Waits without blocking the thread until `predicate` holds; false if it did not within `timeout`.
-    pub(super) async fn seen(
+    pub(in crate::upstream) async fn seen(
         &self,
         timeout: Duration,
         mut predicate: impl FnMut(&Log) -> bool,
@@ -140,7 +148,7 @@ impl Recorder {
 }
 
 /// Closes one request's entry exactly once; dropping it unclosed means that the connection went away under it.
-pub(super) struct Entry {
+pub(in crate::upstream) struct Entry {
     recorder: Arc<Recorder>,
     /// Knows whether it was us who ended the connection.
     wire: Wire,
@@ -150,7 +158,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// `nth` must be the next number, and nothing may be awaited between taking it and this.
-    pub(super) fn new(
+    pub(in crate::upstream) fn new(
         recorder: Arc<Recorder>,
         wire: Wire,
         nth: u64,
@@ -162,19 +170,19 @@ impl Entry {
         Self { recorder, wire, nth, closed: false }
     }
 
-    pub(super) fn update(&self, change: impl FnOnce(&mut RequestSeen)) {
+    pub(in crate::upstream) fn update(&self, change: impl FnOnce(&mut RequestSeen)) {
         self.recorder.update_request(self.nth, change);
     }
 
-    pub(super) fn keep_body(&self, body: Bytes, len: u64) {
+    pub(in crate::upstream) fn keep_body(&self, body: Bytes, len: u64) {
         self.recorder.keep_body(self.nth, body, len);
     }
 
-    pub(super) fn enabled(&self) -> bool {
+    pub(in crate::upstream) fn enabled(&self) -> bool {
         self.recorder.enabled()
     }
 
-    pub(super) fn close(mut self, end: End) {
+    pub(in crate::upstream) fn close(mut self, end: End) {
         self.close_with(end);
     }
 

@@ -12,17 +12,17 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::clock::now_ns;
+use super::Shared;
 use super::exchange::{Pump, exchange};
 use super::intake::Intake;
-use super::log::{ConnectionEnd, HeaderLine};
-use super::recorder::Entry;
-use super::seen::Seen;
-use super::server::Shared;
-use super::sink::{Gone, Sink};
 use super::wire::{Cut, Wire};
+use crate::upstream::clock::now_ns;
+use crate::upstream::log::recorder::Entry;
+use crate::upstream::log::{ConnectionEnd, HeaderLine};
+use crate::upstream::script::seen::Seen;
+use crate::upstream::script::sink::{Gone, Sink};
 
-pub(super) use answer::Answer;
+pub(in crate::upstream) use answer::Answer;
 use answer::gone;
 
 /// What one stream may have queued in `h2` before it has to wait. Streams let it drain after every batch, for a
@@ -35,7 +35,7 @@ const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 
 /// What the streams of one connection want from its driver.
 #[derive(Default)]
-pub(super) struct Control {
+pub(in crate::upstream) struct Control {
     /// Send the graceful GOAWAY.
     graceful: Cell<bool>,
     /// Close once no stream is left.
@@ -60,7 +60,11 @@ impl Control {
 }
 
 /// Serves one connection until it ends.
-pub(super) async fn drive(shared: Rc<Shared>, wire: Wire, number: u64) -> ConnectionEnd {
+pub(in crate::upstream) async fn drive(
+    shared: Rc<Shared>,
+    wire: Wire,
+    number: u64,
+) -> ConnectionEnd {
     let mut builder = h2::server::Builder::new();
     builder
         .initial_window_size(STREAM_WINDOW)

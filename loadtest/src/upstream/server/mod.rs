@@ -1,5 +1,15 @@
 //! The upstream's thread: accepts, shakes hands, hands each connection to its version of HTTP.
 
+pub(in crate::upstream) mod builder;
+mod exchange;
+pub(in crate::upstream) mod http1;
+pub(in crate::upstream) mod http2;
+pub(in crate::upstream) mod intake;
+mod live;
+mod refused_streams;
+pub(in crate::upstream) mod running;
+pub(in crate::upstream) mod wire;
+
 use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
@@ -13,15 +23,14 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use super::answers::Answers;
 use super::clock::{Clock, now_ns};
-use super::live::{Command, Frost, Live};
+use super::log::recorder::Recorder;
 use super::log::{ConnectionEnd, ConnectionSeen};
-use super::recorder::Recorder;
-use super::refused_streams::RefusedStreams;
-use super::step::Goaway;
-use super::wire::{Transport, Wire};
-use super::{http1, http2};
+use super::script::answers::Answers;
+use super::script::step::Goaway;
+use live::{Command, Frost, Live};
+use refused_streams::RefusedStreams;
+use wire::{Transport, Wire};
 
 /// Which versions of HTTP are spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

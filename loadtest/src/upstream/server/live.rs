@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use super::wire::{Cut, Wire};
 
 /// What a test asks of a running upstream.
-pub(super) enum Command {
+pub(in crate::upstream) enum Command {
     /// Ends every open connection.
     Cut(Cut),
     /// Retires every open connection: a graceful GOAWAY; HTTP/1.1 closes if idle.
@@ -19,7 +19,7 @@ pub(super) enum Command {
 
 /// The open connections of one thread, by number.
 #[derive(Default)]
-pub(super) struct Live {
+pub(in crate::upstream) struct Live {
     open: RefCell<BTreeMap<u64, Connection>>,
 }
 
@@ -29,14 +29,14 @@ struct Connection {
 }
 
 /// Keeps a connection among the live ones; dropping it takes it out.
-pub(super) struct Registered {
+pub(in crate::upstream) struct Registered {
     live: Rc<Live>,
     number: u64,
 }
 
 impl Live {
     /// `retire` ends the connection in the orderly way of its protocol.
-    pub(super) fn register(
+    pub(in crate::upstream) fn register(
         self: &Rc<Self>,
         number: u64,
         wire: Wire,
@@ -46,11 +46,11 @@ impl Live {
         Registered { live: self.clone(), number }
     }
 
-    pub(super) fn cut_all(&self, how: Cut) {
+    pub(in crate::upstream) fn cut_all(&self, how: Cut) {
         self.open.borrow().values().for_each(|connection| connection.wire.cut(how));
     }
 
-    pub(super) fn retire_all(&self) {
+    pub(in crate::upstream) fn retire_all(&self) {
         self.open.borrow().values().for_each(|connection| (connection.retire)());
     }
 }
@@ -63,22 +63,22 @@ impl Drop for Registered {
 
 /// Holds the upstream's thread, as SIGSTOP would: the kernel still acknowledges, nobody answers.
 #[derive(Clone, Default)]
-pub(super) struct Frost {
+pub(in crate::upstream) struct Frost {
     frozen: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Frost {
-    pub(super) fn freeze(&self) {
+    pub(in crate::upstream) fn freeze(&self) {
         *self.frozen.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
-    pub(super) fn thaw(&self) {
+    pub(in crate::upstream) fn thaw(&self) {
         *self.frozen.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.frozen.1.notify_all();
     }
 
     /// Blocks while it is frozen.
-    pub(super) fn hold(&self) {
+    pub(in crate::upstream) fn hold(&self) {
         let frozen = self.frozen.0.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.frozen.1.wait_while(frozen, |frozen| *frozen));
     }

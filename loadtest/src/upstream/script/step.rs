@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::span;
-use super::wire::Cut;
+use crate::upstream::server::wire::Cut;
+use crate::upstream::span;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ impl Head {
     }
 
     /// The first value of a header, by name in any case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::upstream) fn header(&self, name: &str) -> Option<&str> {
         let named = self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str())
     }

@@ -1,13 +1,19 @@
 //! A script: what the upstream does with one request, and the words in which to write one.
 
+pub(in crate::upstream) mod answers;
+pub(in crate::upstream) mod run;
+pub(in crate::upstream) mod seen;
+pub(in crate::upstream) mod sink;
+pub(in crate::upstream) mod step;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::sse::About;
-use super::step::{ErrorEvent, Goaway, Head, Step, Tokens};
-use super::wire::Cut;
+use super::openai::sse::About;
+use super::server::wire::Cut;
+use step::{ErrorEvent, Goaway, Head, Step, Tokens};
 
 /// A list of steps, carried out in order. When the list is exhausted without an end, the answer is finished
 /// cleanly.

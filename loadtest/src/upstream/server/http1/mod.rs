@@ -9,21 +9,25 @@ use std::rc::Rc;
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
-pub(super) use answer::Answer;
+pub(in crate::upstream) use answer::Answer;
 use reader::{BodyRead, Reader, RequestHead};
 
-use super::clock::now_ns;
+use super::Shared;
 use super::exchange::{Pump, exchange};
 use super::intake::Intake;
-use super::log::ConnectionEnd;
-use super::recorder::Entry;
-use super::seen::Seen;
-use super::server::Shared;
-use super::sink::{Gone, Sink};
 use super::wire::{Cut, Wire};
+use crate::upstream::clock::now_ns;
+use crate::upstream::log::ConnectionEnd;
+use crate::upstream::log::recorder::Entry;
+use crate::upstream::script::seen::Seen;
+use crate::upstream::script::sink::{Gone, Sink};
 
 /// Serves one connection until it ends. Pipelined requests are answered in order.
-pub(super) async fn drive(shared: Rc<Shared>, mut wire: Wire, number: u64) -> ConnectionEnd {
+pub(in crate::upstream) async fn drive(
+    shared: Rc<Shared>,
+    mut wire: Wire,
+    number: u64,
+) -> ConnectionEnd {
     let mut reader = Reader::new(wire.clone());
     let busy = Rc::new(Cell::new(false));
     let _registered = shared.live.register(number, wire.clone(), {

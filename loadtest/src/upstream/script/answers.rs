@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::openai::Standard;
-use super::script::Script;
+use super::Script;
 use super::seen::Seen;
+use crate::upstream::openai::Standard;
 
 /// Decides per request.
-pub(super) type Decide = Arc<dyn Fn(&Seen) -> Script + Send + Sync>;
+pub(in crate::upstream) type Decide = Arc<dyn Fn(&Seen) -> Script + Send + Sync>;
 
 /// Where scripts come from.
-pub(super) enum Answers {
+pub(in crate::upstream) enum Answers {
     /// A plausible OpenAI.
     Standard(Standard),
     /// The same for everyone.
@@ -23,7 +23,7 @@ pub(super) enum Answers {
 
 impl Answers {
     /// The script, if it can be known before the body has been read.
-    pub(super) fn at_head(&self, seen: &Seen) -> Option<Script> {
+    pub(in crate::upstream) fn at_head(&self, seen: &Seen) -> Option<Script> {
         match self {
             Self::Standard(standard) => standard.at_head(seen),
             Self::Fixed(script) => script.begins_at_head().then(|| script.clone()),
@@ -33,7 +33,7 @@ impl Answers {
     }
 
     /// The script, for requests that were read first.
-    pub(super) fn at_end(&self, seen: &Seen) -> Script {
+    pub(in crate::upstream) fn at_end(&self, seen: &Seen) -> Script {
         match self {
             Self::Standard(standard) => standard.answer(seen),
             Self::Fixed(script) => script.clone(),

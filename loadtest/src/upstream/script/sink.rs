@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::step::{Goaway, Head};
-use super::wire::Cut;
-use super::{http1, http2};
+use crate::upstream::server::wire::Cut;
+use crate::upstream::server::{http1, http2};
 
 /// Why an answer could not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Gone {
+pub(in crate::upstream) enum Gone {
     /// The peer reset the stream with this code.
     Reset(u32),
     /// The connection is gone.
@@ -18,13 +18,13 @@ pub(super) enum Gone {
 }
 
 /// One answer under way.
-pub(super) enum Sink {
+pub(in crate::upstream) enum Sink {
     H1(http1::Answer),
     H2(http2::Answer),
 }
 
 impl Sink {
-    pub(super) async fn informational(&mut self, head: &Head) -> Result<(), Gone> {
+    pub(in crate::upstream) async fn informational(&mut self, head: &Head) -> Result<(), Gone> {
         match self {
             Self::H1(answer) => answer.informational(head).await,
             Self::H2(answer) => answer.informational(head),
@@ -32,7 +32,7 @@ impl Sink {
     }
 
     /// `end`: there will be no body.
-    pub(super) fn head(&mut self, head: &Head, end: bool) -> Result<(), Gone> {
+    pub(in crate::upstream) fn head(&mut self, head: &Head, end: bool) -> Result<(), Gone> {
         match self {
             Self::H1(answer) => {
                 answer.head(head, end);
@@ -43,7 +43,12 @@ impl Sink {
     }
 
     /// One body frame. `more`: bytes that follow at once; `end`: this was the last frame.
-    pub(super) async fn data(&mut self, frame: Bytes, more: usize, end: bool) -> Result<(), Gone> {
+    pub(in crate::upstream) async fn data(
+        &mut self,
+        frame: Bytes,
+        more: usize,
+        end: bool,
+    ) -> Result<(), Gone> {
         match self {
             Self::H1(answer) => answer.data(&frame, end).await,
             Self::H2(answer) => answer.data(frame, more, end).await,
@@ -51,35 +56,38 @@ impl Sink {
     }
 
     /// Gives the connection a turn to write, where that is not the answer's own business.
-    pub(super) async fn breathe(&mut self) {
+    pub(in crate::upstream) async fn breathe(&mut self) {
         if let Self::H2(_) = self {
             tokio::task::yield_now().await;
         }
     }
 
     /// Lets everything so far leave.
-    pub(super) async fn flush(&mut self) -> Result<(), Gone> {
+    pub(in crate::upstream) async fn flush(&mut self) -> Result<(), Gone> {
         match self {
             Self::H1(answer) => answer.flush().await,
             Self::H2(_) => Ok(()),
         }
     }
 
-    pub(super) async fn empty_frames(&mut self, count: u32) {
+    pub(in crate::upstream) async fn empty_frames(&mut self, count: u32) {
         match self {
             Self::H1(_) => {}
             Self::H2(answer) => answer.empty_frames(count).await,
         }
     }
 
-    pub(super) async fn trailers(&mut self, lines: &[(String, String)]) -> Result<(), Gone> {
+    pub(in crate::upstream) async fn trailers(
+        &mut self,
+        lines: &[(String, String)],
+    ) -> Result<(), Gone> {
         match self {
             Self::H1(answer) => answer.trailers(lines).await,
             Self::H2(answer) => answer.trailers(lines),
         }
     }
 
-    pub(super) async fn finish(&mut self) -> Result<(), Gone> {
+    pub(in crate::upstream) async fn finish(&mut self) -> Result<(), Gone> {
         match self {
             Self::H1(answer) => answer.finish().await,
             Self::H2(answer) => answer.finish(),
@@ -87,7 +95,7 @@ impl Sink {
     }
 
     /// Bytes between two frames.
-    pub(super) async fn raw(&mut self, bytes: Bytes) -> Result<(), Gone> {
+    pub(in crate::upstream) async fn raw(&mut self, bytes: Bytes) -> Result<(), Gone> {
         match self {
             Self::H1(answer) => answer.raw(&bytes).await,
             Self::H2(answer) => {
@@ -97,21 +105,21 @@ impl Sink {
         }
     }
 
-    pub(super) async fn cut(&mut self, how: Cut) {
+    pub(in crate::upstream) async fn cut(&mut self, how: Cut) {
         match self {
             Self::H1(answer) => answer.cut(how).await,
             Self::H2(answer) => answer.cut(how).await,
         }
     }
 
-    pub(super) async fn reset(&mut self, code: u32) {
+    pub(in crate::upstream) async fn reset(&mut self, code: u32) {
         match self {
             Self::H1(answer) => answer.cut(Cut::Rst).await,
             Self::H2(answer) => answer.reset(code).await,
         }
     }
 
-    pub(super) async fn refuse(&mut self) {
+    pub(in crate::upstream) async fn refuse(&mut self) {
         match self {
             Self::H1(answer) => answer.cut(Cut::Fin).await,
             Self::H2(answer) => answer.reset(h2::Reason::REFUSED_STREAM.into()).await,
@@ -119,7 +127,7 @@ impl Sink {
     }
 
     /// True if this request is over with it.
-    pub(super) async fn goaway(&mut self, which: Goaway) -> bool {
+    pub(in crate::upstream) async fn goaway(&mut self, which: Goaway) -> bool {
         match self {
             Self::H1(answer) => {
                 answer.close_after();
@@ -130,7 +138,7 @@ impl Sink {
     }
 
     /// Completes when the peer has left. Over HTTP/1.1 only whoever reads the connection can know.
-    pub(super) async fn gone(&mut self) -> Gone {
+    pub(in crate::upstream) async fn gone(&mut self) -> Gone {
         match self {
             Self::H1(_) => std::future::pending().await,
             Self::H2(answer) => answer.gone().await,

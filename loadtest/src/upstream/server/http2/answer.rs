@@ -10,9 +10,9 @@ use h2::{Reason, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::Control;
-use crate::upstream::sink::Gone;
-use crate::upstream::step::{Goaway, Head};
-use crate::upstream::wire::{Cut, Wire};
+use crate::upstream::script::sink::Gone;
+use crate::upstream::script::step::{Goaway, Head};
+use crate::upstream::server::wire::{Cut, Wire};
 
 /// One answer under way.
 pub(in crate::upstream) struct Answer {

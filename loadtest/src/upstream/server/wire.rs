@@ -29,13 +29,13 @@ pub enum Cut {
 }
 
 /// The bytes' way to the peer.
-pub(super) enum Transport {
+pub(in crate::upstream) enum Transport {
     Clear(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Transport {
-    pub(super) fn tcp(&self) -> &TcpStream {
+    pub(in crate::upstream) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Clear(tcp) => tcp,
             Self::Tls(tls) => tls.get_ref().0,
@@ -46,7 +46,7 @@ impl Transport {
 /// A shared handle to one socket. HTTP code reads and writes through it as through any stream, while a script
 /// may inject bytes or cut it. Belongs to one thread.
 #[derive(Clone)]
-pub(super) struct Wire {
+pub(in crate::upstream) struct Wire {
     shared: Rc<Shared>,
 }
 
@@ -71,7 +71,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 impl Wire {
     /// `refused_streams` sees every byte that HTTP writes.
-    pub(super) fn new(transport: Transport, watch: Option<RefusedStreams>) -> Self {
+    pub(in crate::upstream) fn new(transport: Transport, watch: Option<RefusedStreams>) -> Self {
         let shared = Shared {
             transport: RefCell::new(Some(transport)),
             cut: Cell::new(false),
@@ -83,14 +83,14 @@ impl Wire {
     }
 
     /// Ends the socket now, whatever is half written.
-    pub(super) fn cut(&self, how: Cut) {
+    pub(in crate::upstream) fn cut(&self, how: Cut) {
         self.shared.cut.set(true);
         self.end(how);
         self.wake_driver();
     }
 
     /// Ends the socket after its connection has ended by itself.
-    pub(super) fn close(&self) {
+    pub(in crate::upstream) fn close(&self) {
         self.end(Cut::Fin);
     }
 
@@ -101,14 +101,14 @@ impl Wire {
     }
 
     /// Whether a script, or a test from outside, ended the socket.
-    pub(super) fn is_cut(&self) -> bool {
+    pub(in crate::upstream) fn is_cut(&self) -> bool {
         self.shared.cut.get()
     }
 
     /// Puts `bytes` on the wire between two frames, as soon as all earlier frames have left, and then cuts if
     /// `cut` says so. Only for HTTP/2, whose driver flushes; a second call before the first took effect adds
     /// its bytes behind.
-    pub(super) fn at_boundary(&self, bytes: Bytes, cut: Option<Cut>) {
+    pub(in crate::upstream) fn at_boundary(&self, bytes: Bytes, cut: Option<Cut>) {
         let mut pending = self.shared.pending.borrow_mut();
         let bytes = match pending.take() {
             Some(earlier) => [earlier.bytes, bytes].concat().into(),

@@ -25,7 +25,7 @@ impl Default for About {
 }
 
 /// The state of one answer's stream: which frame comes next, and the hash of what went before.
-pub(super) struct Stream {
+pub(in crate::upstream) struct Stream {
     about: About,
     nth: u64,
     recv_ns: u64,
@@ -55,21 +55,21 @@ const SAID_LIMIT: usize = 256 * 1024;
 
 impl Stream {
     /// `nth` tells answers apart, `recv_ns` is when the request's head was read.
-    pub(super) fn new(about: About, nth: u64, recv_ns: u64, hash: bool) -> Self {
+    pub(in crate::upstream) fn new(about: About, nth: u64, recv_ns: u64, hash: bool) -> Self {
         let hash = hash.then(Sha256::new);
         let said = String::new();
         Self { about, nth, recv_ns, seq: 0, tokens: 0, said, template: None, hash }
     }
 
     /// Adds body bytes that were not written here to the hash.
-    pub(super) fn passed(&mut self, bytes: &[u8]) {
+    pub(in crate::upstream) fn passed(&mut self, bytes: &[u8]) {
         if let Some(hash) = &mut self.hash {
             hash.update(bytes);
         }
     }
 
     /// The frames before the first content frame; only the Responses API has any, and only once.
-    pub(super) fn opening(&mut self, now: u64) -> Vec<Bytes> {
+    pub(in crate::upstream) fn opening(&mut self, now: u64) -> Vec<Bytes> {
         if self.seq > 0 {
             return Vec::new();
         }
@@ -78,7 +78,7 @@ impl Stream {
     }
 
     /// The frames that end the stream. The last one before `[DONE]` carries the hash of all before it.
-    pub(super) fn done(&mut self, now: u64) -> Vec<Bytes> {
+    pub(in crate::upstream) fn done(&mut self, now: u64) -> Vec<Bytes> {
         let events = chunk::closing(&self.about, self.nth, self.tokens, &self.said);
         let last = events.len().saturating_sub(1);
         let numbered = events.into_iter().enumerate();
@@ -91,7 +91,7 @@ impl Stream {
     }
 
     /// Appends the next content frame, `bytes` long if that is possible, stamped with `now`.
-    pub(super) fn token(&mut self, out: &mut BytesMut, bytes: usize, now: u64) {
+    pub(in crate::upstream) fn token(&mut self, out: &mut BytesMut, bytes: usize, now: u64) {
         let start = out.len();
         if self.tokens == 0 {
             let mock = self.mock(now, false);
@@ -211,7 +211,7 @@ fn padded(seq: u64) -> [u8; SEQ_WIDTH] {
 }
 
 /// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(in crate::upstream) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let pairs = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     pairs.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()

@@ -1,5 +1,7 @@
 //! What the upstream saw, in the order in which it saw it. All times are nanoseconds of CLOCK_MONOTONIC.
 
+pub(in crate::upstream) mod recorder;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
