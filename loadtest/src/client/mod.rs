@@ -10,18 +10,9 @@
 //! # Ok(()) }
 //! ```
 
-/// HTTP/1.1's chunked coding, read strictly.
-mod chunked;
 /// `CLOCK_MONOTONIC`, the one clock of every stamp.
 pub mod clock;
-/// A connection in either protocol, and one exchange on it.
-mod connection;
-/// From a target to an open socket, TLS included.
-mod dial;
-/// The HTTP/1.1 exchange.
-mod h1;
-/// The HTTP/2 exchange.
-mod h2;
+mod http;
 /// What became of a request.
 mod outcome;
 /// How fast an answer is read.
@@ -36,14 +27,12 @@ mod reply;
 mod request;
 /// Server-sent events, found by scanning bytes.
 mod sse;
-/// A socket that tells when the kernel received.
-mod stamped;
 /// Where requests go, and how.
 mod target;
 
 pub use clock::Mono;
-pub use connection::{Connection, SendOptions};
-pub use dial::{DialError, dial};
+pub use http::connection::{Connection, SendOptions};
+pub use http::dial::{DialError, dial};
 pub use outcome::{Check, Failure, FailureKind, Outcome, Stamps};
 pub use pace::Pace;
 pub use pool::{Pool, STREAMS_PER_CONNECTION};

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use super::clock::Mono;
-use super::dial::DialError;
+use super::http::dial::DialError;
 
 /// The moments of one request, on `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug, Default)]

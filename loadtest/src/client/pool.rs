@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::clock::Mono;
-use super::connection::{Connection, SendOptions};
-use super::dial::{DialError, dial};
+use super::http::connection::{Connection, SendOptions};
+use super::http::dial::{DialError, dial};
+use super::http::h1::H1;
+use super::http::h2::H2;
 use super::outcome::Outcome;
 use super::progress::Watch;
 use super::request::Request;
 use super::target::Target;
-use super::{h1::H1, h2::H2};
 
 /// Streams one HTTP/2 connection carries before another is opened, unless said otherwise: the
 /// least that servers commonly allow.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::clock::Mono;
-use super::outcome::{Failure, FailureKind, Outcome};
-use super::pace::{Pace, Pacer};
-use super::progress::{Progress, Watch};
-use super::request::Request;
 use super::{h1::H1, h2::H2};
+use crate::client::clock::Mono;
+use crate::client::outcome::{Failure, FailureKind, Outcome};
+use crate::client::pace::{Pace, Pacer};
+use crate::client::progress::{Progress, Watch};
+use crate::client::request::Request;
 
 /// How one exchange is done.
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::connection::Connection;
 use super::stamped::Stamped;
-use super::target::{Protocol, Target};
 use super::{h1::H1, h2::H2};
+use crate::client::target::{Protocol, Target};
 
 /// Why no connection could be had.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ async fn secure(
 
 /// An open socket, clear or under TLS.
 #[derive(Debug)]
-pub(super) enum Io {
+pub(in crate::client) enum Io {
     Tcp(Stamped),
     Tls(Box<TlsStream<Stamped>>),
 }

@@ -13,13 +13,13 @@ use http::Version;
 use http::header::{CONNECTION, HOST};
 use http::uri::{Authority, Uri};
 
-use super::clock::Mono;
 use super::dial::Io;
-use super::outcome::{Failure, FailureKind};
-use super::pace::Pacer;
-use super::progress::{Progress, Watch};
-use super::request::Request;
 use super::stamped::KernelStamp;
+use crate::client::clock::Mono;
+use crate::client::outcome::{Failure, FailureKind};
+use crate::client::pace::Pacer;
+use crate::client::progress::{Progress, Watch};
+use crate::client::request::Request;
 
 /// Receive window of a stream, in bytes: more than a client that always reads can have unread.
 const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -38,7 +38,7 @@ pub struct H2 {
 }
 
 impl H2 {
-    pub(super) async fn open(
+    pub(in crate::client) async fn open(
         io: Io,
         scheme: &'static str,
         authority: Authority,
@@ -60,7 +60,7 @@ impl H2 {
         Ok(Self { send, scheme, authority, closed, stamp })
     }
 
-    pub(super) fn is_open(&mut self) -> bool {
+    pub(in crate::client) fn is_open(&mut self) -> bool {
         if self.closed.load(Ordering::Relaxed) {
             return false;
         }
@@ -69,11 +69,11 @@ impl H2 {
     }
 
     /// Streams that the peer allows at a time, as far as its SETTINGS have come.
-    pub(super) fn stream_limit(&self) -> usize {
+    pub(in crate::client) fn stream_limit(&self) -> usize {
         self.send.current_max_send_streams()
     }
 
-    pub(super) async fn exchange<W: Watch>(
+    pub(in crate::client) async fn exchange<W: Watch>(
         &mut self,
         request: &Request,
         pacer: &mut Pacer,

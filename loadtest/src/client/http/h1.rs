@@ -11,14 +11,14 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::Authority;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::clock::Mono;
 use super::dial::Io;
-use super::outcome::{Failure, FailureKind};
-use super::pace::Pacer;
-use super::progress::{Progress, Watch};
-use super::reply::Reply;
-use super::request::Request;
 use super::stamped::KernelStamp;
+use crate::client::clock::Mono;
+use crate::client::outcome::{Failure, FailureKind};
+use crate::client::pace::Pacer;
+use crate::client::progress::{Progress, Watch};
+use crate::client::reply::Reply;
+use crate::client::request::Request;
 
 /// What one read takes at most, in bytes: a saturated stream is read in few calls.
 const READ_SIZE: usize = 128 * 1024;
@@ -43,12 +43,12 @@ pub struct H1 {
 }
 
 impl H1 {
-    pub(super) fn new(io: Io, authority: &Authority, stamp: KernelStamp) -> Self {
+    pub(in crate::client) fn new(io: Io, authority: &Authority, stamp: KernelStamp) -> Self {
         Self { io, stamp, host: authority.to_string(), out: Vec::new(), reusable: true }
     }
 
     /// Whether the last answer left it reusable and the peer has neither closed nor spoken since.
-    pub(super) fn is_open(&mut self) -> bool {
+    pub(in crate::client) fn is_open(&mut self) -> bool {
         if !self.reusable {
             return false;
         }
@@ -57,7 +57,7 @@ impl H1 {
         Pin::new(&mut self.io).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
     }
 
-    pub(super) async fn exchange<W: Watch>(
+    pub(in crate::client) async fn exchange<W: Watch>(
         &mut self,
         request: &Request,
         pacer: &mut Pacer,
