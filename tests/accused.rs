@@ -8,12 +8,12 @@ use std::time::Duration;
 use firstbyte::config::{Config, Hedge, Triggers};
 use loadtest::upstream::Script;
 
-use crate::fixture::PATIENCE;
-use crate::group::{Several, ask, ok};
-use crate::http1_client::Http1;
-use crate::raw_http1::Client;
-use crate::raw_upstream::{Reply, frame, http2_frames};
-use crate::refusal::assert_refused;
+use crate::support::fixture::PATIENCE;
+use crate::support::group::{Several, ask, ok};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_http1::Client;
+use crate::support::peers::raw_upstream::{Reply, frame, http2_frames};
+use crate::support::refusal::assert_refused;
 
 const ENHANCE_YOUR_CALM: u32 = 11;
 

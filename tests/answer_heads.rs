@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use firstbyte::config::{self, Config};
 use loadtest::upstream::Upstream;
 
-use crate::fixture::Fixture;
-use crate::http1_client::Http1;
-use crate::http2_client::Http2;
-use crate::message::Ask;
-use crate::raw_http1::Client;
-use crate::raw_upstream::{self, Reply, frame, http2_frames, lead_to};
-use crate::refusal::assert_refused;
+use crate::support::fixture::Fixture;
+use crate::support::message::Ask;
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::http2_client::Http2;
+use crate::support::peers::raw_http1::Client;
+use crate::support::peers::raw_upstream::{self, Reply, frame, http2_frames, lead_to};
+use crate::support::refusal::assert_refused;
 
 const CODE: &str = "answer_head_too_large";
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use firstbyte::config::{Config, Protocol};
 use loadtest::upstream::{Builder, Log, Script, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::raw_http1::Client;
-use crate::size::{raise_descriptor_limit, size};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::raw_http1::Client;
+use crate::support::size::{raise_descriptor_limit, size};
 
 /// More than the two warm connections carry and a queue of a thousand holds.
 const BURST: usize = 1_500;

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use loadtest::random::Random;
 use loadtest::upstream::{Log, Script, Seen, Step};
 
-use crate::fixture::PATIENCE;
-use crate::http1_client::Http1;
-use crate::message::{Answer, Ask, Length};
-use crate::pairing::{Client, ORIGINS, Origin, every_pairing, upstream};
-use crate::splits::{events, pieces, sha256};
+use crate::support::fixture::PATIENCE;
+use crate::support::message::{Answer, Ask, Length};
+use crate::support::pairing::{Client, ORIGINS, Origin, every_pairing, upstream};
+use crate::support::peers::http1_client::Http1;
+use crate::support::splits::{events, pieces, sha256};
 
 /// Frames each way, over all pairings. The promise's full size is 1,000,000:
 /// `FIRSTBYTE_FRAMES=1000000 cargo test --test wire bytes_are`.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use firstbyte::config::Config;
 use loadtest::upstream::{Builder, End, Log, RequestSeen, Script, Seen, Step, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::{raw_http1, raw_http2};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::{raw_http1, raw_http2};
 
 /// How long after a client left the upstream would send its next frame.
 const LATER: Duration = Duration::from_secs(10);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use loadtest::upstream::{Script, Seen, Step, Tokens, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::raw_http2;
-use crate::size;
-use crate::tap::{GOAWAY, RST_STREAM, Tap};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::raw_http2;
+use crate::support::peers::tap::{GOAWAY, RST_STREAM, Tap};
+use crate::support::size;
 
 /// Cancels on the one upstream connection: the promise's full size.
 const CANCELS: usize = 2_000;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use loadtest::upstream::{Builder, Script, Seen, Upstream, now_ns};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::size::{bound, quantile, size};
-use crate::{raw_http1, raw_http2};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::{raw_http1, raw_http2};
+use crate::support::size::{bound, quantile, size};
 
 /// When the upstream would send again: who waits for that is told then.
 const LATER: Duration = Duration::from_secs(15);
@@ -90,7 +90,7 @@ fn leave_everywhere(upstream: Builder) -> HashMap<String, Vec<Duration>> {
                 left.insert(path, at);
             }
         }
-        crate::size::block_on(async {
+        crate::support::size::block_on(async {
             let client = raw_http2::Client::connect(fixture.address()).await;
             for nth in 0..each {
                 let path = format!("/v1/{place}/reset/{nth}");

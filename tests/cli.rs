@@ -8,8 +8,8 @@ use std::process::Stdio;
 use loadtest::upstream::{Script, Upstream};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::fixture::scratch;
-use crate::program::{Guarded, Program, file_for, program, run};
+use crate::support::fixture::scratch;
+use crate::support::program::{Guarded, Program, file_for, program, run};
 
 /// Upstream's head and first token come at once, the rest when the request's body has ended: so a
 /// stream is in flight for as long as the test wants.

@@ -6,14 +6,14 @@ use std::io::Write;
 use firstbyte::config::Protocol;
 use loadtest::upstream::{Script, Upstream};
 
-use crate::fixture::Fixture;
-use crate::http2_client::Http2;
-use crate::message::Ask;
-use crate::pairing::{CLIENTS, ORIGINS, upstream};
-use crate::raw_http1::Client;
-use crate::raw_log::RawLog;
-use crate::raw_upstream::lead_to;
-use crate::refusal::assert_refused;
+use crate::support::fixture::Fixture;
+use crate::support::message::Ask;
+use crate::support::pairing::{CLIENTS, ORIGINS, upstream};
+use crate::support::peers::http2_client::Http2;
+use crate::support::peers::raw_http1::Client;
+use crate::support::peers::raw_log::RawLog;
+use crate::support::peers::raw_upstream::lead_to;
+use crate::support::refusal::assert_refused;
 
 /// Below `/v1`, each leads to `/admin` or to the root by one reading.
 const OUT: &[&str] = &[

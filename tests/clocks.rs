@@ -6,11 +6,11 @@ use std::time::Duration;
 use firstbyte::config::{Config, Route, Triggers};
 use loadtest::upstream::{Cut, Log, Script, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::group::{Several, ask, ok};
-use crate::http1_client::Http1;
-use crate::raw_http1::Client;
-use crate::refusal::assert_refused;
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::group::{Several, ask, ok};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_http1::Client;
+use crate::support::refusal::assert_refused;
 
 /// The clock under test, and one that must not run out meanwhile.
 const SHORT: Duration = Duration::from_millis(400);
@@ -113,7 +113,7 @@ fn what_was_held_comes_whole_and_an_answer_without_a_body_is_not_waited_for() {
     assert_eq!(several.asked(), [1, 0]);
 }
 
-fn within(time: Duration) -> crate::message::Ask {
+fn within(time: Duration) -> crate::support::message::Ask {
     ask().header("x-firstbyte-timeout-ms", &time.as_millis().to_string())
 }
 

@@ -11,13 +11,13 @@ use firstbyte::config::{Config, Protocol};
 use loadtest::upstream::{Log, Script, Upstream};
 use serde_json::Value;
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::raw_http1::{Answer, Client};
-use crate::raw_http2;
-use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
-use crate::refusal::assert_refused;
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::message::Ask;
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_http1::{Answer, Client};
+use crate::support::peers::raw_http2;
+use crate::support::peers::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::support::refusal::assert_refused;
 
 /// The deadline under test: long beside what a busy machine adds to a step of `ALIVE`.
 const SHORT: Duration = Duration::from_millis(800);

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use loadtest::upstream::{Script, Seen, Upstream};
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
-use crate::fixture::{PATIENCE, scratch};
-use crate::http1_client::Http1;
-use crate::message::{Answer, Ask};
-use crate::program::Program;
+use crate::support::fixture::{PATIENCE, scratch};
+use crate::support::message::{Answer, Ask};
+use crate::support::peers::http1_client::Http1;
+use crate::support::program::Program;
 
 /// Those who dial and never ask.
 const DIALERS: usize = 1000;

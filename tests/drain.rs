@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use loadtest::upstream::{Script, Upstream};
 
-use crate::program::{Program, file_for};
-use crate::raw_http1;
-use crate::raw_http2;
-use crate::size::{self, bound, raise_descriptor_limit};
+use crate::support::peers::{raw_http1, raw_http2};
+use crate::support::program::{Program, file_for};
+use crate::support::size::{self, bound, raise_descriptor_limit};
 
 /// Of each protocol; the promise's full size is a thousand of both.
 const STREAMS: usize = 500;

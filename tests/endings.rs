@@ -6,11 +6,11 @@ use std::time::Duration;
 use firstbyte::config::Protocol;
 use loadtest::upstream::{Log, Script, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::http1_client::Http1;
-use crate::message::{Ask, Length};
-use crate::raw_http1::{Client, line};
-use crate::raw_upstream::{Reply, frame, http1, http2, lead_to};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::message::{Ask, Length};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_http1::{Client, line};
+use crate::support::peers::raw_upstream::{Reply, frame, http1, http2, lead_to};
 
 fn before(upstream: std::net::SocketAddr, protocol: Protocol) -> Fixture {
     Fixture::configured(Upstream::builder().clear(), |config| lead_to(config, upstream, protocol))

@@ -5,13 +5,13 @@ use std::time::Duration;
 use firstbyte::config::Protocol;
 use loadtest::upstream::{Cut, Script, Upstream};
 
-use crate::fixture::Fixture;
-use crate::http1_client::Http1;
-use crate::http2_client::Http2;
-use crate::message::{Ask, Length};
-use crate::pairing::{CLIENTS, ORIGINS, Origin, every_pairing, upstream};
-use crate::raw_upstream::{self, Reply};
-use crate::refusal::assert_refused;
+use crate::support::fixture::Fixture;
+use crate::support::message::{Ask, Length};
+use crate::support::pairing::{CLIENTS, ORIGINS, Origin, every_pairing, upstream};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::http2_client::Http2;
+use crate::support::peers::raw_upstream::{self, Reply};
+use crate::support::refusal::assert_refused;
 
 #[test]
 fn a_path_without_a_route_is_404() {
@@ -195,7 +195,7 @@ fn an_upstream_without_a_head_in_time_is_504() {
             let came = speaks.connect(&fixture).ask(&Ask::post("/v1/chat/completions", "{}"));
             assert_refused(&came, 504, "head_timeout");
         }
-        assert!(fixture.upstream.wait_for_cancel(0, crate::fixture::PATIENCE).is_some());
+        assert!(fixture.upstream.wait_for_cancel(0, crate::support::fixture::PATIENCE).is_some());
     }
 }
 

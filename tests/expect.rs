@@ -5,13 +5,13 @@ use std::io::Write;
 use firstbyte::config::Protocol;
 use loadtest::upstream::{Log, Script, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::http1_client::Http1;
-use crate::message::{Ask, Length};
-use crate::raw_http1;
-use crate::raw_http1::line;
-use crate::raw_upstream::lead_to;
-use crate::refusal::assert_refused;
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::message::{Ask, Length};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_http1;
+use crate::support::peers::raw_http1::line;
+use crate::support::peers::raw_upstream::lead_to;
+use crate::support::refusal::assert_refused;
 
 fn start() -> Fixture {
     Fixture::start(Upstream::builder().script(Script::new().await_body().answer(200, &[], "{}")))

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use firstbyte::config::{Config, Protocol, Triggers};
 use loadtest::upstream::{Cut, Script, Upstream};
 
-use crate::fixture::PATIENCE;
-use crate::group::{Several, ask, key_of, ok};
-use crate::http1_client::Http1;
-use crate::message::{Answer, Length};
-use crate::refusal::assert_refused;
+use crate::support::fixture::PATIENCE;
+use crate::support::group::{Several, ask, key_of, ok};
+use crate::support::message::{Answer, Length};
+use crate::support::peers::http1_client::Http1;
+use crate::support::refusal::assert_refused;
 
 fn assert_from(answer: &Answer, name: &str) {
     assert_eq!(answer.header("x-firstbyte-upstream"), Some(name), "{answer:?}");
@@ -118,7 +118,7 @@ fn after_the_head_a_cut_is_a_cut() {
     let all = Triggers::CLOSED.and(Triggers::HEAD_TIMEOUT).and(Triggers::statuses(400..600));
     let cut = Script::new().stream().body("data: 1\n\n").cut(Cut::Fin);
     let several = Several::configured(&[cut, ok("from b")], on(all));
-    let mut client = crate::raw_http1::Client::connect(&several.fixture);
+    let mut client = crate::support::peers::raw_http1::Client::connect(&several.fixture);
     client.ask("/v1/chat/completions", b"{}");
     let answer = client.answer().expect("a head");
     assert_eq!((answer.status, answer.text().as_str()), (200, "data: 1\n\n"));

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use firstbyte::config::Protocol;
 use loadtest::upstream::Upstream;
 
-use crate::fixture::Fixture;
 use crate::hostile::{self, Frames, Progress};
-use crate::raw_http1::Client;
-use crate::raw_upstream::{frame, lead_to};
-use crate::size;
+use crate::support::fixture::Fixture;
+use crate::support::peers::raw_http1::Client;
+use crate::support::peers::raw_upstream::{frame, lead_to};
+use crate::support::size;
 
 /// Answers that a neighbour is to get, and how long it asks at least and at most. Where the worker turns
 /// fairly that is half a second, and a few on a machine that others keep busy; where it doesn't, a

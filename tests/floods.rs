@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use firstbyte::config::Protocol;
 use loadtest::upstream::{Builder, Script, Seen, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::raw_frames::{
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::message::Ask;
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_frames::{
     DATA, Ended, Frames, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, goaway, is_end,
 };
-use crate::raw_http2;
-use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::support::peers::raw_http2;
+use crate::support::peers::raw_upstream::{Reply, frame, http2_frames, lead_to};
 
 /// `ENHANCE_YOUR_CALM` (RFC 9113, section 7).
 const CALM: u32 = 11;

@@ -11,10 +11,10 @@ use loadtest::client::{Mono, Pool, Protocol, Request, SendOptions, Target, Trace
 use loadtest::upstream::{Builder, Goaway, Log, Script, Seen, Upstream};
 use serde_json::Value;
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::raw_http1::{Answer, Client};
-use crate::raw_http2;
-use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::raw_http1::{Answer, Client};
+use crate::support::peers::raw_http2;
+use crate::support::peers::raw_upstream::{Reply, frame, http2_frames, lead_to};
 
 /// Requests over all clients.
 const REQUESTS: usize = 3_000;

@@ -9,9 +9,9 @@ use firstbyte::config::{Config, Protocol as Upward};
 use loadtest::client::{Check, Mono, Pool, Protocol, Request, SendOptions, Target};
 use loadtest::upstream::{Builder, Goaway, Script, Seen, Step, Tokens, Upstream};
 
-use crate::fixture::Fixture;
-use crate::raw_http1;
-use crate::size::{block_on, bound, size};
+use crate::support::fixture::Fixture;
+use crate::support::peers::raw_http1;
+use crate::support::size::{block_on, bound, size};
 
 /// At once: the promise's full size.
 const STREAMS: usize = 100;

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use loadtest::upstream::{Script, Seen, Upstream};
 use rustix::process::Signal;
 
-use crate::fixture::{PATIENCE, scratch};
-use crate::generations::{Generations, ask_anew, binary, exists};
-use crate::program::Guarded;
+use crate::support::fixture::{PATIENCE, scratch};
+use crate::support::generations::{Generations, ask_anew, binary, exists};
+use crate::support::program::Guarded;
 
 /// A stream that lasts until its request ends, or a short answer.
 fn upstream() -> Upstream {

@@ -10,8 +10,8 @@ use loadtest::upstream::{Script, Upstream};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::fixture::{PATIENCE, scratch};
-use crate::program::{Guarded, Program, file_for, program, run};
+use crate::support::fixture::{PATIENCE, scratch};
+use crate::support::program::{Guarded, Program, file_for, program, run};
 
 fn upstream() -> Upstream {
     Upstream::builder().script(Script::new().answer(200, &[], "{}")).start().expect("it starts")

@@ -9,11 +9,11 @@ use firstbyte::config::{
 };
 use loadtest::upstream::{Builder, Script, Upstream};
 
-use crate::fixture::Fixture;
-use crate::group::{Several, ask, ok};
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::refusal::assert_refused;
+use crate::support::fixture::Fixture;
+use crate::support::group::{Several, ask, ok};
+use crate::support::message::Ask;
+use crate::support::peers::http1_client::Http1;
+use crate::support::refusal::assert_refused;
 
 const POLICY: HealthPolicy = HealthPolicy {
     consecutive_failures: 3,

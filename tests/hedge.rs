@@ -7,11 +7,11 @@ use bytes::Bytes;
 use firstbyte::config::{Config, HealthPolicy, Hedge, Protocol, Retry, Triggers};
 use loadtest::upstream::{Cut, End, Log, RequestSeen, Script, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::group::{Several, ask, key_of, ok};
-use crate::http1_client::Http1;
-use crate::message::{Answer, Ask, Length};
-use crate::refusal::assert_refused;
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::group::{Several, ask, key_of, ok};
+use crate::support::message::{Answer, Ask, Length};
+use crate::support::peers::http1_client::Http1;
+use crate::support::refusal::assert_refused;
 
 /// When a second one is asked while nothing is known of the group.
 const SOON: Duration = Duration::from_millis(100);

@@ -2,10 +2,10 @@
 
 use loadtest::upstream::{RequestSeen, Script};
 
-use crate::fixture::{Fixture, KEY};
-use crate::http1_client::Http1;
-use crate::message::{Ask, Length};
-use crate::pairing::{CLIENTS, ORIGINS, Origin, upstream};
+use crate::support::fixture::{Fixture, KEY};
+use crate::support::message::{Ask, Length};
+use crate::support::pairing::{CLIENTS, ORIGINS, Origin, upstream};
+use crate::support::peers::http1_client::Http1;
 
 /// The `Connection` lines of one request each.
 fn spellings() -> Vec<Vec<String>> {

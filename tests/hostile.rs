@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::raw_upstream::{frame, read_frame, serve};
+use crate::support::peers::raw_upstream::{frame, read_frame, serve};
 
 /// Pieces that leave in one write: as fast as a peer can be.
 const AT_ONCE: u16 = 1000;

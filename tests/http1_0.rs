@@ -7,8 +7,8 @@ use std::time::Duration;
 use firstbyte::config::Config;
 use loadtest::upstream::{Cut, Log, Script, Step, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::raw_http1::{Client, line};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::raw_http1::{Client, line};
 
 const SHORT: Duration = Duration::from_millis(500);
 

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use loadtest::upstream::{Script, Seen, Upstream};
 
-use crate::fixture::PATIENCE;
-use crate::program::{Program, file_for};
-use crate::raw_http1;
-use crate::size::{bound, is_full, raise_descriptor_limit, size};
+use crate::support::fixture::PATIENCE;
+use crate::support::peers::raw_http1;
+use crate::support::program::{Program, file_for};
+use crate::support::size::{bound, is_full, raise_descriptor_limit, size};
 
 /// The promise's full size is ten thousand.
 const STREAMS: usize = 1_000;

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use firstbyte::config::Config;
 use loadtest::upstream::{Script, Seen, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::program::{Program, file_for};
-use crate::raw_frames::{
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::message::Ask;
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_frames::{
     Ended, Frames, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, goaway, is_end,
 };
-use crate::raw_http1;
-use crate::raw_upstream::frame;
-use crate::refusal::assert_refused;
+use crate::support::peers::raw_http1;
+use crate::support::peers::raw_upstream::frame;
+use crate::support::program::{Program, file_for};
+use crate::support::refusal::assert_refused;
 
 /// The times under test.
 const SHORT: Duration = Duration::from_millis(300);

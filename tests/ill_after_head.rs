@@ -7,9 +7,9 @@ use std::time::Duration;
 use firstbyte::config::{Config, HealthPolicy, Protocol};
 use loadtest::upstream::{Builder, Cut, Script, Seen, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::group::{Several, ask, ok};
-use crate::raw_http1::{Answer, Client};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::group::{Several, ask, ok};
+use crate::support::peers::raw_http1::{Answer, Client};
 
 const POLICY: HealthPolicy = HealthPolicy {
     consecutive_failures: 3,

@@ -4,9 +4,9 @@
 use firstbyte::config::Protocol;
 use loadtest::upstream::Upstream;
 
-use crate::fixture::Fixture;
-use crate::raw_http1::{Answer, Client};
-use crate::raw_upstream::{self, Reply, frame, lead_to};
+use crate::support::fixture::Fixture;
+use crate::support::peers::raw_http1::{Answer, Client};
+use crate::support::peers::raw_upstream::{self, Reply, frame, lead_to};
 
 /// As many as a request takes.
 const MOST: usize = 100;

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use loadtest::upstream::{Builder, Script, Upstream};
 use sha2::{Digest, Sha256};
 
-use crate::http1_client::Http1;
-use crate::http2_client::Http2;
-use crate::message::{Ask, Length};
-use crate::pairing::upstream;
-use crate::splits::sha256;
-use crate::talking_program::TalkingProgram;
+use crate::support::message::{Ask, Length};
+use crate::support::pairing::upstream;
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::http2_client::Http2;
+use crate::support::splits::sha256;
+use crate::support::talking_program::TalkingProgram;
 
 const LARGE: usize = 50 * 1024 * 1024;
 
@@ -36,7 +36,7 @@ fn with_programs(
     }
 }
 
-fn ask(program: &TalkingProgram, http2: bool, ask: &Ask) -> crate::message::Answer {
+fn ask(program: &TalkingProgram, http2: bool, ask: &Ask) -> crate::support::message::Answer {
     if http2 {
         Http2::connect(program.address()).ask(ask)
     } else {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use firstbyte::config::{self, Config};
 use loadtest::upstream::{RequestSeen, Script, Seen, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::http1_client::Http1;
-use crate::http2_client::Http2;
-use crate::message::{Answer, Ask, Length};
 use crate::other_origins;
-use crate::raw_http1::Client;
-use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
-use crate::refusal::assert_refused;
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::message::{Answer, Ask, Length};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::http2_client::Http2;
+use crate::support::peers::raw_http1::Client;
+use crate::support::peers::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::support::refusal::assert_refused;
 
 /// What hyper and other servers on `h2` announce.
 const ANNOUNCED: u32 = 16 * 1024;

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use firstbyte::config::{Config, Route};
 use loadtest::upstream::Script;
 
-use crate::fixture::Fixture;
-use crate::group::{Several, ok};
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::pairing::{CLIENTS, upstream};
-use crate::refusal::assert_refused;
+use crate::support::fixture::Fixture;
+use crate::support::group::{Several, ok};
+use crate::support::message::Ask;
+use crate::support::pairing::{CLIENTS, upstream};
+use crate::support::peers::http1_client::Http1;
+use crate::support::refusal::assert_refused;
 
 fn ask() -> Ask {
     Ask::post("/v1/chat/completions", r#"{"stream":true}"#)

@@ -9,8 +9,8 @@ use loadtest::upstream::{Script, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::fixture::{PATIENCE, scratch};
-use crate::program::Program;
+use crate::support::fixture::{PATIENCE, scratch};
+use crate::support::program::Program;
 
 const MIB: u64 = 1024 * 1024;
 

@@ -14,11 +14,11 @@ use loadtest::upstream::{Script, Seen, Step, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::control_group::Group;
-use crate::fixture::{PATIENCE, scratch};
-use crate::program::Program;
-use crate::raw_http2;
-use crate::size::{block_on, is_full, raise_descriptor_limit, size};
+use crate::support::control_group::Group;
+use crate::support::fixture::{PATIENCE, scratch};
+use crate::support::peers::raw_http2;
+use crate::support::program::Program;
+use crate::support::size::{block_on, is_full, raise_descriptor_limit, size};
 
 const MIB: u64 = 1024 * 1024;
 

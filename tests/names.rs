@@ -7,11 +7,11 @@ use loadtest::tls::CertificateSpec;
 use loadtest::upstream::{Builder, Cut, Log, Script, Seen, Upstream};
 use rustix::process::Signal;
 
-use crate::fixture::{PATIENCE, scratch};
-use crate::name_service::{NameService, Says};
-use crate::program::Program;
-use crate::raw_http1::Client;
-use crate::size::bound;
+use crate::support::fixture::{PATIENCE, scratch};
+use crate::support::peers::name_service::{NameService, Says};
+use crate::support::peers::raw_http1::Client;
+use crate::support::program::Program;
+use crate::support::size::bound;
 
 const NAME: &str = "model.firstbyte.test";
 const HERE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use loadtest::upstream::{Log, Script, Seen, Step, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::program::{Program, file_for};
-use crate::size::{bound, is_full, quantile, raise_descriptor_limit};
-use crate::{raw_http1, raw_http2, size};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::{raw_http1, raw_http2};
+use crate::support::program::{Program, file_for};
+use crate::support::size;
+use crate::support::size::{bound, is_full, quantile, raise_descriptor_limit};
 
 /// Of each protocol; the promise's full size is a thousand of both.
 const CLIENTS: usize = 500;

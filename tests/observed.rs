@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use loadtest::upstream::{Builder, Script, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::group::ask;
-use crate::http1_client::Http1;
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::group::ask;
+use crate::support::peers::http1_client::Http1;
 
 fn silent() -> Builder {
     Upstream::builder().script(Script::new().stream().body("data: 1\n\n").stall())

@@ -10,12 +10,12 @@ use firstbyte::config::{Config, Protocol, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use loadtest::upstream::{Script, Upstream};
 
-use crate::crowd::Crowd;
-use crate::fixture::Fixture;
-use crate::origin::{Make, Origin};
 use crate::other_origins;
-use crate::raw_upstream::lead_to;
-use crate::size::{block_on, size};
+use crate::support::crowd::Crowd;
+use crate::support::fixture::Fixture;
+use crate::support::peers::origin::{Make, Origin};
+use crate::support::peers::raw_upstream::lead_to;
+use crate::support::size::{block_on, size};
 
 const FRAME: &str = "data: frame\n\n";
 /// As many as two connections to any of the origins carry.

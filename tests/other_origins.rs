@@ -17,8 +17,8 @@ use hyper::{Request, Response, server};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::time::Sleep;
 
-use crate::installed::installed;
-use crate::program::Guarded;
+use crate::support::installed::installed;
+use crate::support::program::Guarded;
 
 /// Frames of each answer.
 const FRAMES: usize = 8;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use loadtest::tls::CertificateSpec;
 use loadtest::upstream::{Script, Seen, Upstream};
 
-use crate::fixture::{Fixture, KEY, PATIENCE};
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::refusal::assert_refused;
-use crate::{raw_http1, raw_http2};
+use crate::support::fixture::{Fixture, KEY, PATIENCE};
+use crate::support::message::Ask;
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::{raw_http1, raw_http2};
+use crate::support::refusal::assert_refused;
 
 /// What a good upstream gets, and one behind a bad certificate must not.
 fn ask() -> Ask {

@@ -9,13 +9,13 @@ use firstbyte::config::Protocol;
 use loadtest::random::Random;
 use loadtest::upstream::{Script, Upstream};
 
-use crate::fixture::Fixture;
-use crate::http1_client::Http1;
-use crate::message::{Ask, Length};
-use crate::pairing::{ORIGINS, upstream};
-use crate::raw_http1::{Client, line};
-use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
-use crate::splits::{events, sha256};
+use crate::support::fixture::Fixture;
+use crate::support::message::{Ask, Length};
+use crate::support::pairing::{ORIGINS, upstream};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_http1::{Client, line};
+use crate::support::peers::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::support::splits::{events, sha256};
 
 const MIB: usize = 1024 * 1024;
 

@@ -7,11 +7,11 @@ use firstbyte::config::{
 };
 use loadtest::upstream::{Script, Upstream};
 
-use crate::fixture::Fixture;
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::raw_http2;
-use crate::refusal::assert_refused;
+use crate::support::fixture::Fixture;
+use crate::support::message::Ask;
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_http2;
+use crate::support::refusal::assert_refused;
 
 /// Where a request goes that is to panic.
 const BROKEN: &str = "/broken/v1/models";

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use loadtest::upstream::Upstream;
 
-use crate::fixture::{Fixture, KEY};
+use crate::support::fixture::{Fixture, KEY};
 
 #[test]
 fn a_stream_comes_through_whole_and_is_recorded_once() {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use firstbyte::config::Protocol;
 use loadtest::upstream::{Script, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::raw_http1::Client;
-use crate::raw_log::RawLog;
-use crate::raw_upstream::lead_to;
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::raw_http1::Client;
+use crate::support::peers::raw_log::RawLog;
+use crate::support::peers::raw_upstream::lead_to;
 
 /// A request for `/v1/N` as the wire has it, and its body: by length, in chunks with everything that
 /// they may carry, or none.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use firstbyte::config::{Config, Protocol};
 use loadtest::upstream::{ConnectionEnd, ConnectionSeen, Cut, Goaway, Log, Script, Seen, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::raw_http1::{self, Client};
-use crate::raw_upstream::{Reply, http1, lead_to};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::raw_http1::{self, Client};
+use crate::support::peers::raw_upstream::{Reply, http1, lead_to};
 
 const COLD: &str = r#"firstbyte_cold_requests_total{upstream="openai"}"#;
 

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use firstbyte::config::Config;
 use loadtest::upstream::Script;
 
-use crate::fixture::Fixture;
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::pairing::upstream;
-use crate::raw_http2;
-use crate::refusal::assert_refused;
+use crate::support::fixture::Fixture;
+use crate::support::message::Ask;
+use crate::support::pairing::upstream;
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_http2;
+use crate::support::refusal::assert_refused;
 
 /// Set in the run inside of the namespace.
 const INSIDE: &str = "FIRSTBYTE_TEST_INSIDE_NAMESPACE";

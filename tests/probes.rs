@@ -7,8 +7,8 @@ use std::time::Duration;
 use firstbyte::config::{Config, HealthPolicy, Probe, Protocol};
 use loadtest::upstream::{Builder, Script, Seen, Upstream};
 
-use crate::fixture::{Fixture, KEY};
-use crate::group::{Several, ask, ok};
+use crate::support::fixture::{Fixture, KEY};
+use crate::support::group::{Several, ask, ok};
 
 const PATH: &str = "/models";
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use loadtest::upstream::Upstream;
 
-use crate::fixture::Fixture;
+use crate::support::fixture::Fixture;
 
 #[test]
 fn promtool_has_no_objection_and_a_real_prometheus_stores_every_metric() {

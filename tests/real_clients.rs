@@ -10,8 +10,8 @@ use std::time::Duration;
 use loadtest::upstream::{Cut, Script, Seen, Upstream};
 use serde_json::Value;
 
-use crate::fixture::{Fixture, scratch};
-use crate::installed::installed;
+use crate::support::fixture::{Fixture, scratch};
+use crate::support::installed::installed;
 
 /// How curl can speak to a proxy in clear, and the version that it then reports. `--http2` asks HTTP/1.1
 /// to be upgraded, which is not done for it.

@@ -10,9 +10,9 @@ use firstbyte::config::{
 };
 use loadtest::upstream::{Log, Script, Upstream};
 
-use crate::crowd::{Crowd, Visit};
-use crate::fixture::Fixture;
-use crate::origin::{Make, Origin, REQUESTS, STREAMS};
+use crate::support::crowd::{Crowd, Visit};
+use crate::support::fixture::Fixture;
+use crate::support::peers::origin::{Make, Origin, REQUESTS, STREAMS};
 
 /// More at once than two connections take.
 const CLIENTS: usize = 3 * STREAMS;

@@ -11,9 +11,9 @@ use firstbyte::runtime::{self, Origin};
 use loadtest::upstream::{Builder, Log, Script, Upstream};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, PATIENCE, scratch};
-use crate::http1_client::Http1;
-use crate::message::{Answer, Ask};
+use crate::support::fixture::{Fixture, PATIENCE, scratch};
+use crate::support::message::{Answer, Ask};
+use crate::support::peers::http1_client::Http1;
 
 /// An upstream that says its name.
 pub(crate) fn saying(name: &'static str) -> Builder {

@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use loadtest::upstream::{Cut, Script, Upstream};
 use std::time::Duration;
 
-use crate::fixture::{Fixture, PATIENCE};
 use crate::reload::{applied, begun, end, file, get, held, open, ready, reload, saying, started};
+use crate::support::fixture::{Fixture, PATIENCE};
 
 /// One connection of one stream, for which nobody waits long.
 const NARROW: &str = ", pool: { min_connections: 1, max_connections: 1, streams_per_connection: 1, \

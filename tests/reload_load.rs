@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use loadtest::upstream::{Script, Seen, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::http1_client::Http1;
-use crate::message::Ask;
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::message::Ask;
+use crate::support::peers::http1_client::Http1;
 
 /// What promise 20 says.
 const RELOADS: usize = 100;

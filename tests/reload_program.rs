@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use loadtest::upstream::{Script, Upstream};
 use rustix::process::Signal;
 
-use crate::fixture::scratch;
-use crate::program::{Program, file_for};
+use crate::support::fixture::scratch;
+use crate::support::program::{Program, file_for};
 
 fn upstream() -> Upstream {
     Upstream::builder().script(Script::new().answer(200, &[], "{}")).start().expect("it starts")
@@ -16,8 +16,8 @@ fn upstream() -> Upstream {
 
 fn ask(proxy: &Program, path: &str) -> u16 {
     let stream = std::net::TcpStream::connect(proxy.address).expect("the proxy listens");
-    let mut client = crate::http1_client::Http1::new(stream);
-    client.ask(&crate::message::Ask::get(path)).status
+    let mut client = crate::support::peers::http1_client::Http1::new(stream);
+    client.ask(&crate::support::message::Ask::get(path)).status
 }
 
 fn rerouted(file: &Path, from: &str, to: &str) -> String {

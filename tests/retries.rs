@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use firstbyte::config::{Config, Protocol, Retry, Triggers};
 use loadtest::upstream::{Builder, Cut, Script, Upstream};
 
-use crate::group::{Several, ask, ok};
-use crate::http1_client::Http1;
-use crate::refusal::assert_refused;
+use crate::support::group::{Several, ask, ok};
+use crate::support::peers::http1_client::Http1;
+use crate::support::refusal::assert_refused;
 
 /// The first `bad` requests get `script`, the others an answer.
 fn mending(bad: usize, script: Script) -> Builder {
@@ -127,7 +127,7 @@ fn after_a_byte_for_the_client_nothing_is_asked_again() {
         retrying(3)(config);
         config.groups[0].failover_on = Triggers::CLOSED.and(Triggers::statuses(400..600));
     });
-    let mut client = crate::raw_http1::Client::connect(&several.fixture);
+    let mut client = crate::support::peers::raw_http1::Client::connect(&several.fixture);
     client.ask("/v1/chat/completions", b"{}");
     assert!(!client.answer().expect("a head").whole);
     assert_eq!(several.asked(), [1]);

@@ -4,12 +4,12 @@ use std::io::{Read, Write};
 
 use loadtest::upstream::Script;
 
-use crate::fixture::KEY;
-use crate::http1_client::Http1;
-use crate::http2_client::Http2;
-use crate::message::{Answer, Ask};
-use crate::pairing::{every_pairing, upstream};
-use crate::talking_program::TalkingProgram;
+use crate::support::fixture::KEY;
+use crate::support::message::{Answer, Ask};
+use crate::support::pairing::{every_pairing, upstream};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::http2_client::Http2;
+use crate::support::talking_program::TalkingProgram;
 
 /// The client's own key, which is nobody's business but ours.
 const THEIRS: &str = "sk-theirs-canary-9876543210";
@@ -53,7 +53,7 @@ fn the_upstream_sees_our_key_alone_and_the_client_sees_none() {
 #[test]
 fn without_a_key_of_ours_the_clients_goes_only_where_it_may() {
     for forward in [false, true] {
-        let fixture = crate::fixture::Fixture::configured(upstream(), |config| {
+        let fixture = crate::support::fixture::Fixture::configured(upstream(), |config| {
             config.upstreams[0].key = None;
             config.upstreams[0].forward_authorization = forward;
         });

@@ -3,8 +3,8 @@
 use firstbyte::config::{Config, Pick};
 use loadtest::upstream::Script;
 
-use crate::group::{NAMES, Several, ask, ok};
-use crate::http1_client::Http1;
+use crate::support::group::{NAMES, Several, ask, ok};
+use crate::support::peers::http1_client::Http1;
 
 /// All in one tier with these weights.
 fn flat(config: &mut Config, weights: [u32; 3]) {

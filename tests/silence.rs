@@ -9,13 +9,13 @@ use firstbyte::config::{Config, Hedge, Protocol};
 use loadtest::upstream::{Script, Seen, Step, Upstream};
 use rustix::process::Signal;
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::group::{Several, ask as post, ok};
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::program::{Program, file_for};
-use crate::raw_http1::Client;
-use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::group::{Several, ask as post, ok};
+use crate::support::message::Ask;
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::raw_http1::Client;
+use crate::support::peers::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::support::program::{Program, file_for};
 
 const COLD: &str = r#"firstbyte_cold_requests_total{upstream="openai"}"#;
 

@@ -7,10 +7,10 @@ use firstbyte::config::{Config, Protocol};
 use loadtest::upstream::{Script, Upstream};
 use serde_json::Value;
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::raw_http1::Client;
-use crate::raw_http2;
-use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::raw_http1::Client;
+use crate::support::peers::raw_http2;
+use crate::support::peers::raw_upstream::{Reply, frame, http2_frames, lead_to};
 
 /// The silence that is allowed: long beside what a busy machine adds to a step of `ALIVE`.
 const SHORT: Duration = Duration::from_millis(800);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use loadtest::upstream::{Builder, Log, Script, Seen, Step, Tokens, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::program::{Program, file_for};
-use crate::{raw_http1, raw_http2};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::{raw_http1, raw_http2};
+use crate::support::program::{Program, file_for};
 
 /// Frames of a token's size, each of which costs 216 of h2's small-frame budget until it is read.
 const SMALL: usize = 40;
@@ -247,7 +247,7 @@ fn a_client_that_reads_by_the_spoon_is_evicted_and_so_recorded() {
 /// who sets nothing.
 #[test]
 fn the_kernel_does_not_give_a_slow_reader_up_before_we_do() {
-    if crate::size::is_full() {
+    if crate::support::size::is_full() {
         reads_by_the_spoon(Duration::from_secs(30), Duration::from_secs(5));
     }
 }

@@ -7,10 +7,10 @@ use std::io::{Read, Write};
 use firstbyte::config::Protocol;
 use loadtest::upstream::{Script, Upstream};
 
-use crate::fixture::Fixture;
-use crate::raw_http1::Client;
-use crate::raw_log::{Asked, RawLog};
-use crate::raw_upstream::lead_to;
+use crate::support::fixture::Fixture;
+use crate::support::peers::raw_http1::Client;
+use crate::support::peers::raw_log::{Asked, RawLog};
+use crate::support::peers::raw_upstream::lead_to;
 
 /// What stands behind each vector: were the vector read otherwise, it would be part of it, or another
 /// request would begin earlier.

@@ -10,9 +10,9 @@ use firstbyte::transport::SocketOptions;
 use loadtest::upstream::Script;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
-use crate::fixture::Fixture;
-use crate::message::Ask;
-use crate::pairing::{CLIENTS, Client, ORIGINS, upstream};
+use crate::support::fixture::Fixture;
+use crate::support::message::Ask;
+use crate::support::pairing::{CLIENTS, Client, ORIGINS, upstream};
 
 /// The descriptor of this process whose socket has these addresses.
 fn socket(here: SocketAddr, there: SocketAddr) -> Option<OwnedFd> {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use loadtest::upstream::{Log, Script, Seen, Upstream};
 
-use crate::fixture::Fixture;
-use crate::{raw_http2, size};
+use crate::support::fixture::Fixture;
+use crate::support::peers::raw_http2;
+use crate::support::size;
 
 /// Of each kind: the promise's full size.
 const STREAMS: usize = 50;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use firstbyte::config::{Config, Protocol};
 use loadtest::upstream::{Log, Script, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::raw_http2;
-use crate::raw_upstream::{Reply, frame, http2_frames, lead_to};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::raw_http2;
+use crate::support::peers::raw_upstream::{Reply, frame, http2_frames, lead_to};
 
 /// Long streams, which all begin together.
 const STREAMS: usize = 100;

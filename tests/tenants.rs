@@ -10,8 +10,8 @@ use loadtest::client::{Mono, Pool, Protocol, Request, SendOptions, Target, Trace
 use loadtest::random::Random;
 use loadtest::upstream::{Cut, Goaway, Script, Seen, Step, Upstream};
 
-use crate::group::Several;
-use crate::size;
+use crate::support::group::Several;
+use crate::support::size;
 
 const TENANTS: usize = 1_000;
 /// The promise's full size is a million.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use loadtest::upstream::Script;
 
-use crate::http1_client::Http1;
-use crate::http2_client::Http2;
-use crate::message::{Ask, Length};
-use crate::pairing::{ORIGINS, Origin, every_pairing, upstream};
+use crate::support::message::{Ask, Length};
+use crate::support::pairing::{ORIGINS, Origin, every_pairing, upstream};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::http2_client::Http2;
 
 #[test]
 fn the_head_comes_down_while_the_upstream_still_waits_for_the_body() {

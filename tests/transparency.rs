@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use loadtest::upstream::{RequestSeen, Script};
 
-use crate::fixture::Fixture;
-use crate::http1_client::Http1;
-use crate::message::{Ask, Length};
-use crate::pairing::{Origin, every_pairing, upstream};
+use crate::support::fixture::Fixture;
+use crate::support::message::{Ask, Length};
+use crate::support::pairing::{Origin, every_pairing, upstream};
+use crate::support::peers::http1_client::Http1;
 
 fn last(fixture: &Fixture) -> RequestSeen {
     fixture.upstream.log().requests.last().cloned().expect("a request")

@@ -6,10 +6,10 @@ use firstbyte::config::Protocol;
 use h2::Reason;
 use loadtest::upstream::{Cut, Goaway, Head, Log, Script, Seen, Step, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::raw_http1::{self, Answer};
-use crate::raw_http2;
-use crate::raw_upstream::{Reply, frame, http1, http2, lead_to};
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::peers::raw_http1::{self, Answer};
+use crate::support::peers::raw_http2;
+use crate::support::peers::raw_upstream::{Reply, frame, http1, http2, lead_to};
 
 const FIRST: &str = "data: {\"n\":1}\n\n";
 const SECOND: &str = "data: {\"n\":2}\n\n";

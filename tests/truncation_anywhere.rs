@@ -8,9 +8,10 @@ use firstbyte::config::Protocol;
 use loadtest::random::Random;
 use loadtest::upstream::{Cut, NAMED_SCRIPTS, Script, Seen, Step, Upstream};
 
-use crate::fixture::Fixture;
-use crate::raw_upstream::{Reply, frame, http1, http2, lead_to};
-use crate::{raw_http1, raw_http2, size};
+use crate::support::fixture::Fixture;
+use crate::support::peers::raw_upstream::{Reply, frame, http1, http2, lead_to};
+use crate::support::peers::{raw_http1, raw_http2};
+use crate::support::size;
 
 /// Over both of the raw upstreams and both of the clients' protocols; under TLS there are some more.
 const CUTS: usize = 2_000;

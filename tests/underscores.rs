@@ -2,8 +2,8 @@
 
 use loadtest::upstream::Script;
 
-use crate::message::Ask;
-use crate::pairing::{CLIENTS, Origin, every_pairing, upstream};
+use crate::support::message::Ask;
+use crate::support::pairing::{CLIENTS, Origin, every_pairing, upstream};
 
 const COUNTER: &str = "firstbyte_underscore_headers_dropped_total";
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use firstbyte::config::{Config, Route, Scheme, Target, UpstreamId};
 use loadtest::upstream::{Script, Upstream};
 
-use crate::fixture::{Fixture, PATIENCE};
-use crate::http1_client::Http1;
-use crate::message::Ask;
-use crate::pairing::{CLIENTS, upstream};
-use crate::refusal::assert_refused;
+use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::message::Ask;
+use crate::support::pairing::{CLIENTS, upstream};
+use crate::support::peers::http1_client::Http1;
+use crate::support::refusal::assert_refused;
 
 fn ask() -> Ask {
     Ask::post("/v1/chat/completions", r#"{"stream":true}"#)

@@ -6,11 +6,11 @@ use firstbyte::config::{Allowed, Config};
 use loadtest::upstream::{Builder, Script, Upstream};
 use serde_json::Value;
 
-use crate::fixture::Fixture;
-use crate::http1_client::Http1;
-use crate::http2_client::Http2;
-use crate::message::{Answer, Ask};
 use crate::reload::{applied, file, ready};
+use crate::support::fixture::Fixture;
+use crate::support::message::{Answer, Ask};
+use crate::support::peers::http1_client::Http1;
+use crate::support::peers::http2_client::Http2;
 
 /// What the upstream answers to whoever asks.
 fn upstream() -> Builder {

@@ -4,7 +4,7 @@ use loadtest::upstream::{Builder, Cut, Goaway, Head, Script, Step, Upstream};
 
 use super::for_both;
 use super::program::Job;
-use crate::fixture::Fixture;
+use crate::support::fixture::Fixture;
 
 /// How often each stream is cut; the connection to the upstream is another one each time, or the same.
 const TIMES: usize = 3;

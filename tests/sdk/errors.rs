@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::program::Sdk;
 use super::{assert_same, for_both};
-use crate::fixture::Fixture;
+use crate::support::fixture::Fixture;
 
 #[test]
 fn each_status_of_the_upstream_is_its_class_with_all_that_it_said() {

@@ -12,7 +12,7 @@ mod program;
 use loadtest::upstream::{Builder, Upstream};
 
 use self::program::{Sdk, Verdict};
-use crate::fixture::Fixture;
+use crate::support::fixture::Fixture;
 
 /// Runs `check` for each SDK; where one can't be fetched, that has been said, and the other still runs.
 fn for_both(check: impl Fn(Sdk) -> Option<()>) {

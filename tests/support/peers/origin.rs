@@ -10,9 +10,9 @@ use std::time::Instant;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::fixture::{PATIENCE, scratch};
-use crate::installed::installed;
-use crate::program::Guarded;
+use crate::support::fixture::{PATIENCE, scratch};
+use crate::support::installed::installed;
+use crate::support::program::Guarded;
 
 /// Streams that either takes at once on one connection.
 pub(crate) const STREAMS: usize = 16;

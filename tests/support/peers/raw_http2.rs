@@ -8,7 +8,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::Request;
 
-use crate::fixture::PATIENCE;
+use crate::support::fixture::PATIENCE;
 
 /// An answer as far as it came.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What every error of our own has on the wire.
 
-use crate::message::Answer;
+use super::message::Answer;
 
 /// Asserts that an answer is ours and says `code`: in the API's shape for the SDKs, in `Proxy-Status`
 /// (RFC 9209) for everybody else, with an id, and with advice on trying again that fits.

@@ -6,9 +6,9 @@ use firstbyte::config::{
 };
 use loadtest::upstream::{Builder, Script, Upstream};
 
-use crate::fixture::{Fixture, KEY};
-use crate::http1_client::Http1;
-use crate::message::{Answer, Ask};
+use super::fixture::{Fixture, KEY};
+use super::message::{Answer, Ask};
+use super::peers::http1_client::Http1;
 
 /// The first member is `fixture.upstream`, named `a`; the others are `b` and `c`.
 pub(crate) struct Several {

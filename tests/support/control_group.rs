@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::program::program;
+use super::program::program;
 
 /// Where the kernel shows its groups, and what their limit is called.
 const TREES: [(&str, &str); 2] =

@@ -9,8 +9,8 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::fixture::PATIENCE;
-use crate::message::{Answer, Ask, Length};
+use crate::support::fixture::PATIENCE;
+use crate::support::message::{Answer, Ask, Length};
 
 /// Larger than any answer that is not read on.
 const WINDOW: u32 = 16 * 1024 * 1024;

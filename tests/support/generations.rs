@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use crate::fixture::{PATIENCE, scratch};
-use crate::program::program;
+use super::fixture::{PATIENCE, scratch};
+use super::program::program;
 
 /// All that came of one start. Dropped, each that still runs is killed.
 pub(crate) struct Generations {

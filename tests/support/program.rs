@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use loadtest::upstream::Upstream;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::fixture::{PATIENCE, scratch};
+use super::fixture::{PATIENCE, scratch};
 
 /// Clock ticks a second, in which `/proc` counts: the same on every Linux that there is (`getconf CLK_TCK`).
 const TICKS: u64 = 100;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crate::fixture::PATIENCE;
-use crate::raw_http1::Client;
+use super::fixture::PATIENCE;
+use super::peers::raw_http1::Client;
 
 /// One request and its answer.
 #[derive(Debug)]

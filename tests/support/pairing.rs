@@ -3,10 +3,10 @@
 use firstbyte::config::{Config, Protocol};
 use loadtest::upstream::{Builder, Upstream};
 
-use crate::fixture::Fixture;
-use crate::http1_client::Http1;
-use crate::http2_client::{self, Http2};
-use crate::message::{Answer, Ask};
+use super::fixture::Fixture;
+use super::message::{Answer, Ask};
+use super::peers::http1_client::Http1;
+use super::peers::http2_client::{self, Http2};
 
 use bytes::Bytes;
 

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::message::{Answer, Ask, Length};
+use crate::support::message::{Answer, Ask, Length};
 
 /// One connection.
 pub(crate) struct Http1 {

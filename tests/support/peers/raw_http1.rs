@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::fixture::{Fixture, PATIENCE};
+use crate::support::fixture::{Fixture, PATIENCE};
 
 /// An answer as far as it came.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::fixture::scratch;
-use crate::program::{Program, program};
+use crate::support::fixture::scratch;
+use crate::support::program::{Program, program};
 
 /// What the server says of every name.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use loadtest::upstream::Upstream;
 
-use crate::fixture::{KEY, PATIENCE, scratch};
+use super::fixture::{KEY, PATIENCE, scratch};
 
 /// A running binary. Dropped, it is killed.
 pub(crate) struct TalkingProgram {
