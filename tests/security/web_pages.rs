@@ -6,7 +6,7 @@ use firstbyte::config::{Allowed, Config};
 use loadtest::upstream::{Builder, Script, Upstream};
 use serde_json::Value;
 
-use crate::reload::{applied, file, ready};
+use crate::operate::reload::{applied, file, ready};
 use crate::support::fixture::Fixture;
 use crate::support::message::{Answer, Ask};
 use crate::support::peers::http1_client::Http1;

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use loadtest::upstream::{Cut, Script, Upstream};
 use std::time::Duration;
 
-use crate::reload::{applied, begun, end, file, get, held, open, ready, reload, saying, started};
+use super::reload::{applied, begun, end, file, get, held, open, ready, reload, saying, started};
 use crate::support::fixture::{Fixture, PATIENCE};
 
 /// One connection of one stream, for which nobody waits long.

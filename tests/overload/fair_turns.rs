@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use firstbyte::config::Protocol;
 use loadtest::upstream::Upstream;
 
-use crate::hostile::{self, Frames, Progress};
 use crate::support::fixture::Fixture;
 use crate::support::peers::raw_http1::Client;
 use crate::support::peers::raw_upstream::{frame, lead_to};
 use crate::support::size;
+use crate::upstreams::hostile::{self, Frames, Progress};
 
 /// Answers that a neighbour is to get, and how long it asks at least and at most. Where the worker turns
 /// fairly that is half a second, and a few on a machine that others keep busy; where it doesn't, a

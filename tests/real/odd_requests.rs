@@ -10,7 +10,7 @@ use firstbyte::config::{Config, Protocol, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use loadtest::upstream::{Script, Upstream};
 
-use crate::other_origins;
+use super::other_origins;
 use crate::support::crowd::Crowd;
 use crate::support::fixture::Fixture;
 use crate::support::peers::origin::{Make, Origin};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use firstbyte::config::{self, Config};
 use loadtest::upstream::{RequestSeen, Script, Seen, Upstream};
 
-use crate::other_origins;
+use crate::real::other_origins;
 use crate::support::fixture::{Fixture, PATIENCE};
 use crate::support::message::{Answer, Ask, Length};
 use crate::support::peers::http1_client::Http1;

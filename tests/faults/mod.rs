@@ -1,0 +1,9 @@
+//! What breaks, and what the client sees of it.
+
+mod clocks;
+mod deadlines;
+mod errors;
+mod panics;
+mod tenants;
+mod truncation;
+mod truncation_anywhere;

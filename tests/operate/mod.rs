@@ -1,0 +1,13 @@
+//! The program as an operator sees it: start, reload, drain, upgrade, metrics.
+
+mod cli;
+mod drain;
+mod handover;
+mod hanging_files;
+mod observed;
+mod prometheus;
+pub(crate) mod reload;
+mod reload_gone;
+mod reload_load;
+mod reload_program;
+mod sockets;

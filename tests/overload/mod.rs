@@ -1,0 +1,10 @@
+//! More than there is room for.
+
+mod burst;
+mod descriptors;
+mod fair_turns;
+mod floods;
+mod limits;
+mod memory;
+mod memory_unread;
+mod ports;

@@ -1,0 +1,6 @@
+//! Other people's clients and servers.
+
+mod odd_requests;
+pub(crate) mod other_origins;
+mod real_clients;
+mod real_origins;

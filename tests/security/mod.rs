@@ -1,0 +1,8 @@
+//! Keys, paths and requests that mean harm.
+
+mod own_upstream;
+mod secrets;
+mod smuggling;
+mod traversal;
+mod underscores;
+mod web_pages;

@@ -1,0 +1,13 @@
+//! Connections to upstreams: how they come, go, and fail.
+
+mod accused;
+mod answer_heads;
+mod goaway;
+mod goaway_crowd;
+pub(crate) mod hostile;
+mod large_heads;
+mod names;
+mod pool;
+mod silence;
+mod stream_limit;
+mod unreachable;
