@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Those that were kept, and if there are more, how many.
-    pub(in crate::config) fn into_faults(mut self) -> Vec<Fault> {
+    pub(super) fn into_faults(mut self) -> Vec<Fault> {
         if self.count > self.faults.len() {
             let what = format!("has {} faults; these are {MOST_FAULTS} of them", self.count);
             let place = Place::File(self.file);
@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes what was wrong with the text itself.
-    pub(in crate::config) fn flaws(&mut self, flaws: Vec<Flaw>) {
+    pub(super) fn flaws(&mut self, flaws: Vec<Flaw>) {
         for (at, what, hint) in flaws {
             self.fault(at, "", what, hint);
         }

@@ -41,7 +41,7 @@ impl Durations {
     }
 
     /// Adds all that `other` holds.
-    pub(in crate::record) fn absorb(&mut self, other: &Durations) {
+    pub(super) fn absorb(&mut self, other: &Durations) {
         let Some(more) = other.counts.as_ref().filter(|more| !more.is_empty()) else { return };
         if self.counts.is_none() {
             self.counts = empty();

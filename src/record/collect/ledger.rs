@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     /// Meters that nobody reads.
-    pub(in crate::record) fn lacking(&self) -> Rc<UpstreamMeters> {
+    pub(super) fn lacking(&self) -> Rc<UpstreamMeters> {
         Rc::new(UpstreamMeters::new(usize::MAX, Rc::clone(&self.active)))
     }
 

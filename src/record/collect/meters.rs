@@ -171,7 +171,7 @@ pub(in crate::record) struct Gauges {
 }
 
 impl Gauges {
-    pub(in crate::record) fn absorb(&mut self, other: &Gauges) {
+    pub(super) fn absorb(&mut self, other: &Gauges) {
         self.streams_in_flight += other.streams_in_flight;
         self.client_connections += other.client_connections;
         if self.upstreams.len() < other.upstreams.len() {

@@ -109,7 +109,7 @@ impl Recordings {
     }
 
     /// Adds all that `other` holds.
-    pub(in crate::record) fn absorb(&mut self, other: &Recordings) {
+    pub(super) fn absorb(&mut self, other: &Recordings) {
         for (key, count) in &other.requests {
             *self.requests.entry(*key).or_default() += count;
         }

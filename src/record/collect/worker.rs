@@ -28,7 +28,7 @@ pub struct WorkerRecorder {
     pub(in crate::record) asks: mpsc::Receiver<Box<Recordings>>,
     pub(in crate::record) answers: mpsc::Sender<Interval>,
     pub(in crate::record) log: Option<OutboxSetup>,
-    pub(in crate::record) left_behind: LeftBehind,
+    pub(super) left_behind: LeftBehind,
 }
 
 impl WorkerRecorder {

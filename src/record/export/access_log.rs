@@ -135,7 +135,7 @@ impl ClockPair {
 }
 
 /// Appends the entry as one line of JSON with its newline.
-pub(in crate::record) fn append_line(
+pub(super) fn append_line(
     out: &mut Vec<u8>,
     entry: &Entry,
     names: &Labels,

@@ -19,7 +19,7 @@ use crate::config::{AccessLog, apart};
 use crate::record::collect::labels::Labels;
 
 /// How long a line may rest on its worker.
-pub(in crate::record) const REST: Duration = Duration::from_millis(200);
+pub(super) const REST: Duration = Duration::from_millis(200);
 /// Entries that leave at once, without waiting for [`REST`].
 const BATCH: usize = 512;
 /// Batches under way at most: with paths at their longest about 12 MiB, and seconds of lines at

@@ -8,12 +8,12 @@ use rustix::time::{ClockId, clock_gettime};
 /// Usage as of now; what this platform does not tell is `None` and left out.
 pub(in crate::record) struct Process {
     /// User and system time of all threads, in seconds.
-    pub(in crate::record) cpu_seconds: f64,
-    pub(in crate::record) resident_bytes: Option<u64>,
-    pub(in crate::record) virtual_bytes: Option<u64>,
-    pub(in crate::record) threads: Option<u64>,
-    pub(in crate::record) open_fds: Option<u64>,
-    pub(in crate::record) max_fds: Option<u64>,
+    pub(super) cpu_seconds: f64,
+    pub(super) resident_bytes: Option<u64>,
+    pub(super) virtual_bytes: Option<u64>,
+    pub(super) threads: Option<u64>,
+    pub(super) open_fds: Option<u64>,
+    pub(super) max_fds: Option<u64>,
 }
 
 impl Process {

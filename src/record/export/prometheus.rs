@@ -52,7 +52,7 @@ impl Text {
     }
 
     /// A distribution's buckets, sum and count, in seconds; `bounds_ns` ascending.
-    pub(in crate::record) fn histogram(
+    pub(super) fn histogram(
         &mut self,
         name: &str,
         labels: &[(&str, &str)],

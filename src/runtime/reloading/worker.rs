@@ -21,7 +21,7 @@ pub(in crate::runtime) struct Change {
     pub(in crate::runtime) before: Arc<Plan>,
     pub(in crate::runtime) after: Arc<Plan>,
     /// Takes the worker's word that it can.
-    pub(in crate::runtime) prepared: std_mpsc::SyncSender<Prepared>,
+    pub(super) prepared: std_mpsc::SyncSender<Prepared>,
     /// All workers can.
     pub(in crate::runtime) go: oneshot::Receiver<()>,
     pub(in crate::runtime) done: std_mpsc::SyncSender<()>,

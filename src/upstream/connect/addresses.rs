@@ -24,7 +24,7 @@ impl Addresses {
     }
 
     /// Whether both mean the same, in whatever order they are tried.
-    pub(in crate::upstream) fn is_same_set(&self, other: &Self) -> bool {
+    pub(super) fn is_same_set(&self, other: &Self) -> bool {
         let within = |a: &Self, b: &Self| a.now.iter().chain(&a.passing).all(|one| b.has(*one));
         within(self, other) && within(other, self)
     }
@@ -48,7 +48,7 @@ struct Seen {
 
 impl Memory {
     /// Takes what the name resolves to at `now`.
-    pub(in crate::upstream) fn learn(&mut self, found: &[SocketAddr], now: Instant) -> Addresses {
+    pub(super) fn learn(&mut self, found: &[SocketAddr], now: Instant) -> Addresses {
         for (address, seen) in &mut self.0 {
             if found.contains(address) {
                 seen.came_back |= seen.missing;

@@ -24,7 +24,7 @@ pub(in crate::upstream) struct Progress(Rc<Cell<bool>>);
 
 impl Progress {
     /// TCP is there; the handshakes are still to come.
-    pub(in crate::upstream) fn linked(&self) {
+    pub(super) fn linked(&self) {
         self.0.set(true);
     }
 
@@ -89,7 +89,7 @@ fn due(newest: Instant, field: Field, stagger: Duration) -> Instant {
 ///
 /// # Errors
 /// All have failed: the error of the one that came furthest, of several the first one's.
-pub(in crate::upstream) async fn race<T, F>(
+pub(super) async fn race<T, F>(
     addresses: &[SocketAddr],
     stagger: Duration,
     attempt: impl Fn(SocketAddr, Progress) -> F,

@@ -105,7 +105,7 @@ impl ResolvedName {
     }
 
     /// None of the addresses could be connected to: they may be old.
-    pub(in crate::upstream) fn doubt(&self) {
+    pub(super) fn doubt(&self) {
         self.doubted.notify_one();
     }
 }

@@ -52,13 +52,13 @@ pub(in crate::upstream) struct Conn {
     /// It carried nothing at the pool's last look.
     pub(in crate::upstream) idle: Cell<Option<Idle>>,
     /// That it ended was told by one of its streams.
-    pub(in crate::upstream) failure_reported: Cell<bool>,
+    pub(super) failure_reported: Cell<bool>,
     /// The latest of its streams, as [`Conn::served`] counts them, that was answered: heads are read in
     /// their order (RFC 9113, section 4.3), so that none up to it can be why the connection ends.
     pub(in crate::upstream) answered: Cell<u64>,
     /// The peer said GOAWAY with an error: one of its streams may be why.
     pub(in crate::upstream) accused: Cell<bool>,
-    pub(in crate::upstream) retire_at: Instant,
+    pub(super) retire_at: Instant,
     /// Counts the connection among the draining from then until its last lease ends.
     pub(in crate::upstream) draining: RefCell<Option<GaugeGuard>>,
 }
@@ -123,7 +123,7 @@ pub(in crate::upstream) fn stream_cap(ours: usize, peer: usize) -> usize {
 
 /// When a connection that is `now` new is to be replaced: `max_age` less up to a tenth, spread by
 /// `seed`, so that connections opened together do not end together.
-pub(in crate::upstream) fn retire_at(now: Instant, max_age: Duration, seed: u64) -> Instant {
+pub(super) fn retire_at(now: Instant, max_age: Duration, seed: u64) -> Instant {
     // A multiplicative hash (Knuth, TAOCP 6.4) spreads consecutive seeds over the interval.
     let spread = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as u32;
     now + max_age.saturating_sub(max_age / 10 * spread / 65_536)

@@ -4,9 +4,9 @@
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::upstream) struct View {
     /// Connections that take new streams and are to stay.
-    pub(in crate::upstream) staying: usize,
+    pub(super) staying: usize,
     /// Connections that take new streams until they are replaced.
-    pub(in crate::upstream) retiring: usize,
+    pub(super) retiring: usize,
     /// Connections whose peer is silent: they take new streams only where no other does.
     pub(in crate::upstream) suspect: usize,
     /// Connections on the way.
@@ -18,13 +18,13 @@ pub(in crate::upstream) struct View {
     /// Requests that wait for a stream.
     pub(in crate::upstream) waiting: usize,
     /// Streams that one more connection can be expected to carry.
-    pub(in crate::upstream) per_connection: usize,
+    pub(super) per_connection: usize,
     /// Connections kept warm whatever the load.
     pub(in crate::upstream) min: usize,
     /// Connections at most.
     pub(in crate::upstream) max: usize,
     /// A connect failed a moment ago and its backoff has not passed.
-    pub(in crate::upstream) backing_off: bool,
+    pub(super) backing_off: bool,
 }
 
 /// Connects at once, whatever waits: each costs the worker up to a millisecond of computing for TLS, and
@@ -60,7 +60,7 @@ pub(in crate::upstream) fn wanted(view: View) -> usize {
 
 /// Whether an idle connection with so many `free` streams may go: without it, nothing would be opened in
 /// its place.
-pub(in crate::upstream) fn can_spare(view: View, free: usize) -> bool {
+pub(super) fn can_spare(view: View, free: usize) -> bool {
     let without = View {
         staying: view.staying.saturating_sub(1),
         free: view.free.saturating_sub(free),

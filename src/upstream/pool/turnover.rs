@@ -37,7 +37,7 @@ impl Pool {
     }
 
     /// Replaces a connection ahead of time once it carried its share of requests.
-    pub(in crate::upstream) fn check_requests(self: &Rc<Self>, conn: &Rc<Conn>) {
+    pub(super) fn check_requests(self: &Rc<Self>, conn: &Rc<Conn>) {
         let most = self.settings.pool.max_requests.min(self.peer_limit.leave_at());
         if conn.served.get() >= most {
             self.retire(conn);

@@ -47,7 +47,7 @@ impl Greeting {
     }
 
     /// What is to be written in place of `bytes`; [`Greeting::wrote`] says how much of it was.
-    pub(in crate::upstream) fn say<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(super) fn say<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         if self.sent == PREFACE {
             let value = settings(bytes).and_then(|all| position(all, MAX_HEADER_LIST_SIZE));
             self.at = value.map(|value| PREFACE + FRAME_HEAD + value);

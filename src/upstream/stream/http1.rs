@@ -21,7 +21,7 @@ use crate::upstream::pool::connection::{Conn, Sender};
 
 /// What hyper reads at once, at most (400 KiB unless set): it decodes a whole read in one turn of the task,
 /// where what comes is no part of a body.
-pub(in crate::upstream) const BUFFER: usize = 64 * 1024;
+pub(super) const BUFFER: usize = 64 * 1024;
 
 /// The lines of a head that it reads without memory of their own.
 const USUAL_LINES: usize = 100;
@@ -170,7 +170,7 @@ impl SharedIo {
     }
 
     /// The reader polls from now on, until [`SharedIo::give_back`].
-    pub(in crate::upstream) fn take_in_hand(&self) {
+    pub(super) fn take_in_hand(&self) {
         self.in_hand.set(true);
     }
 
@@ -185,7 +185,7 @@ impl SharedIo {
     }
 
     /// Polls for the reader; without effect where the connection is not in its hand.
-    pub(in crate::upstream) fn poll_in_hand(&self, cx: &mut Context<'_>) {
+    pub(super) fn poll_in_hand(&self, cx: &mut Context<'_>) {
         if self.in_hand.get() && self.poll(cx).is_ready() {
             self.give_back();
         }

@@ -18,7 +18,7 @@ const BITS: [u8; 256] = [
 ];
 
 /// No byte has more.
-pub(in crate::upstream) const MOST_BITS: usize = 30;
+pub(super) const MOST_BITS: usize = 30;
 
 /// The code's length of a text, in bits.
 pub(in crate::upstream) fn bits(text: &[u8]) -> usize {

@@ -261,10 +261,7 @@ fn dns(text: &mut Text, hub: &Hub) {
 }
 
 /// Every configured upstream's gauges; zero before a worker has answered.
-pub(in crate::record) fn upstream_gauges<'a>(
-    hub: &'a Hub,
-    totals: &Totals,
-) -> Vec<(&'a str, UpstreamGauges)> {
+pub(super) fn upstream_gauges<'a>(hub: &'a Hub, totals: &Totals) -> Vec<(&'a str, UpstreamGauges)> {
     let now = totals.gauges.upstreams.iter().copied();
     let filled = now.chain(std::iter::repeat(UpstreamGauges::default()));
     hub.names.upstreams.iter().map(String::as_str).zip(filled).collect()
