@@ -1,6 +1,6 @@
 //! The floor: what any proxy must add, because a process stands in between.
 //!
-//! `cargo run --release -p loadtest --example relay -- LISTEN TARGET` copies bytes between each accepted connection and one
+//! `cargo run --release -p firstbyte-loadtest --example relay -- LISTEN TARGET` copies bytes between each accepted connection and one
 //! connection to TARGET. One thread, one epoll, `TCP_NODELAY` on both sides; no HTTP, no TLS, no buffers to fill. A wake costs
 //! one `epoll_wait`, one `read` and one `write`, and that is all it does, so no proxy on this machine can beat its latency.
 //!
