@@ -2,11 +2,15 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+#[cfg(feature = "demo")]
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+#[cfg(feature = "demo")]
+use clap::Args;
+use clap::{CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+#[cfg(feature = "demo")]
 use crate::config::parse_duration;
 
 /// Version and commit, as `--version` prints them.
@@ -14,18 +18,26 @@ pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("FIRSTBY
 
 /// The fewest of which a p99 can be taken; one after the other, direct and through, it takes
 /// about ten seconds with the tokens and the gap below.
+#[cfg(feature = "demo")]
 const DEMO_REQUESTS: u32 = 100;
 /// A sentence or two.
+#[cfg(feature = "demo")]
 const DEMO_TOKENS: u32 = 25;
 /// A fast model's pace.
+#[cfg(feature = "demo")]
 const DEMO_GAP: &str = "2ms";
 /// Longer gaps show nothing more.
+#[cfg(feature = "demo")]
 const LONGEST_GAP: Duration = Duration::from_secs(60);
 
-const AFTER_HELP: &str = "\
-Examples:
-  firstbyte demo                             see it work: no key, no network
-  OPENAI_API_KEY=sk-… firstbyte              stand in front of api.openai.com
+// The first example is there where its command is.
+#[cfg(feature = "demo")]
+const DEMO_EXAMPLE: &str =
+    "  firstbyte demo                             see it work: no key, no network\n";
+#[cfg(not(feature = "demo"))]
+const DEMO_EXAMPLE: &str = "";
+
+const EXAMPLES: &str = "  OPENAI_API_KEY=sk-… firstbyte              stand in front of api.openai.com
   OPENAI_API_KEY=x OPENAI_BASE_URL=http://127.0.0.1:8000/v1 firstbyte
                                              stand in front of a local server
   firstbyte check -c firstbyte.yaml          every fault in a file, with its line
@@ -53,7 +65,8 @@ Exit: 0 done, 1 failed (a fault in the configuration, a byte that differed), 2 w
 
 /// What was asked for on the command line.
 #[derive(Debug, Parser)]
-#[command(name = "firstbyte", version = VERSION, about, after_help = AFTER_HELP)]
+#[command(name = "firstbyte", version = VERSION, about)]
+#[command(after_help = format!("Examples:\n{DEMO_EXAMPLE}{EXAMPLES}"))]
 #[command(args_conflicts_with_subcommands = true, max_term_width = 100)]
 pub struct Cli {
     /// Configuration file; without one the environment decides
@@ -74,6 +87,7 @@ pub enum Command {
         config: PathBuf,
     },
     /// Stream through the proxy from an upstream of its own, and show what was added
+    #[cfg(feature = "demo")]
     Demo(Demo),
     /// Print a shell's completions, to be put where that shell looks for them
     #[command(after_help = "Example: firstbyte completions bash > \
@@ -91,6 +105,7 @@ pub enum Command {
 }
 
 /// What the demo streams.
+#[cfg(feature = "demo")]
 #[derive(Debug, Clone, Args)]
 pub struct Demo {
     /// Leave the upstream and the proxy running, with a curl line to try
@@ -123,6 +138,7 @@ pub fn completions(shell: Shell, out: &mut dyn Write) -> std::io::Result<()> {
     out.write_all(&script)
 }
 
+#[cfg(feature = "demo")]
 fn gap(text: &str) -> Result<Duration, String> {
     let gap = parse_duration(text)?;
     if gap > LONGEST_GAP { Err("is longer than a minute".into()) } else { Ok(gap) }
@@ -169,6 +185,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "demo")]
     #[test]
     fn the_demo_s_gap_is_a_duration_and_may_be_nothing() {
         let gap = |text| match parsed(&["demo", "--gap", text]).unwrap().command {

@@ -6,6 +6,7 @@
 // Layer: program
 
 /// `firstbyte demo`: everything at once, on a mock upstream of its own.
+#[cfg(feature = "demo")]
 pub mod demo;
 /// The program as it serves: signals, reloads, its end.
 pub mod serve;

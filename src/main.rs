@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use firstbyte::cli::{self, Cli, Command};
 use firstbyte::config::{self, ProcessEnv};
+#[cfg(feature = "demo")]
+use firstbyte::demo;
 use firstbyte::runtime::Origin;
-use firstbyte::{demo, log, serve};
+use firstbyte::{log, serve};
 
 /// Frees and allocates per frame come from the same thread, which is what it is best at.
 #[global_allocator]
@@ -38,6 +40,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             writeln!(io::stdout(), "ok: {}\n{}", path.display(), config::describe(&config))?;
             Ok(ExitCode::SUCCESS)
         }
+        #[cfg(feature = "demo")]
         Some(Command::Demo(wanted)) => demo::run(&wanted),
         Some(Command::Completions { shell }) => {
             cli::completions(shell, &mut io::stdout().lock())?;
