@@ -12,6 +12,8 @@
 mod tests;
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +37,9 @@ struct Inner {
 #[derive(Default)]
 struct Lists {
     nodes: Vec<Node>,
-    free: Vec<usize>,
+    /// Unused nodes, those in front first, so that the end empties and can be given up. Some may be in use
+    /// again, or gone.
+    free: BinaryHeap<Reverse<usize>>,
     /// Those that never asked, and those that have.
     ends: [Ends; 2],
 }
@@ -49,6 +53,7 @@ struct Ends {
 
 #[derive(Default)]
 struct Node {
+    used: bool,
     limit_guard: Option<LimitGuard>,
     waker: Option<Waker>,
     told: Option<Why>,
@@ -86,6 +91,9 @@ pub(super) struct Rest {
 /// The time that somebody who has just connected has to ask before its place is a newcomer's.
 const FIRST_WORDS: Duration = Duration::from_secs(1);
 
+/// Nodes that are kept though nobody uses them.
+const SMALL: usize = 64;
+
 const NEVER_ASKED: usize = 0;
 const ASKED: usize = 1;
 
@@ -98,14 +106,7 @@ impl Idle {
     /// A connection with this place, that has not asked for anything at `now`.
     pub(super) fn enter(&self, limit_guard: LimitGuard, now: Instant) -> Rest {
         let mut lists = self.0.lists.borrow_mut();
-        let node = Node { limit_guard: Some(limit_guard), ..Node::default() };
-        let at = if let Some(at) = lists.free.pop() {
-            lists.nodes[at] = node;
-            at
-        } else {
-            lists.nodes.push(node);
-            lists.nodes.len() - 1
-        };
+        let at = lists.put(Node { used: true, limit_guard: Some(limit_guard), ..Node::default() });
         lists.link(at, NEVER_ASKED, now);
         drop(lists);
         self.0.show(1);
@@ -156,6 +157,34 @@ impl Inner {
 }
 
 impl Lists {
+    fn put(&mut self, node: Node) -> usize {
+        while let Some(Reverse(at)) = self.free.pop() {
+            match self.nodes.get_mut(at) {
+                Some(free) if !free.used => {
+                    *free = node;
+                    return at;
+                }
+                Some(_in_use) => {}
+                None => self.free = BinaryHeap::new(), // and so are all behind it
+            }
+        }
+        self.nodes.push(node);
+        self.nodes.len() - 1
+    }
+
+    /// What a crowd took is given up once most of it has left.
+    fn take(&mut self, at: usize) -> Node {
+        let node = std::mem::take(&mut self.nodes[at]);
+        while self.nodes.pop_if(|last| !last.used).is_some() {}
+        if self.nodes.len() < self.nodes.capacity() / 4 {
+            self.nodes.shrink_to(SMALL.max(self.nodes.len() * 2));
+        }
+        if at < self.nodes.len() {
+            self.free.push(Reverse(at));
+        }
+        node
+    }
+
     /// Of each list the one that rests longest.
     fn fronts(&self) -> impl Iterator<Item = (usize, Instant)> {
         [NEVER_ASKED, ASKED].into_iter().filter_map(|list| self.front(list))
@@ -257,8 +286,7 @@ impl Drop for Rest {
     fn drop(&mut self) {
         self.ends();
         let mut lists = self.idle.lists.borrow_mut();
-        let node = std::mem::take(&mut lists.nodes[self.at]);
-        lists.free.push(self.at);
+        let node = lists.take(self.at);
         drop(lists);
         drop(node); // its place is the next one's
     }

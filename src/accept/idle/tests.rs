@@ -107,3 +107,22 @@ fn the_order_holds_however_they_come_and_go() {
         assert_eq!(told(&rests[nth]), Some(Why::Room), "the {nth}th");
     }
 }
+
+#[test]
+fn what_a_crowd_took_is_given_up_when_it_has_left() {
+    let crowd = Crowd::new(20_000);
+    let stays = crowd.enter(S);
+    let mut all: Vec<_> = (0..10_000).map(|_| crowd.enter(S)).collect();
+    let last = all.pop();
+    drop(all);
+    let nodes = || crowd.idle.0.lists.borrow().nodes.capacity();
+    assert!(nodes() >= 10_000, "one at the end keeps it");
+    let again: Vec<_> = (0..9_999).map(|_| crowd.enter(S)).collect();
+    drop(last);
+    drop(again);
+    assert!(nodes() <= SMALL, "{} nodes for one connection", nodes());
+    assert_eq!(crowd.resting(), 1);
+    drop(stays);
+    let few: Vec<_> = (0..10).map(|_| crowd.enter(S)).collect();
+    assert_eq!((few.len(), crowd.resting()), (10, 10));
+}
