@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use firstbyte::config::AccessLog;
+use firstbyte::config::{AccessLog, RouteId, UpstreamId};
 use firstbyte::record::{Hub, Leased, Opened, Outcome, Record, Recorder, Setup};
 use http::{Method, StatusCode, Version};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
@@ -50,7 +50,7 @@ fn begin(recorder: &Recorder, start: Instant) -> Rc<Record> {
         method: Method::POST,
         path: "/v1/chat/completions".to_owned(),
     });
-    record.routed(0, 0);
+    record.routed(RouteId(0), UpstreamId(0));
     record.leased(Leased { waited: Duration::ZERO, cold: false, version: Version::HTTP_2 });
     record.head_sent(at(20));
     record.upstream_head(at(200), StatusCode::OK, Some("req_0123456789abcdef01234567"));

@@ -77,10 +77,10 @@ impl Proxy {
         let (group, record) = (context.group, context.record);
         let mut selection = group.select(&context.head.headers);
         let Some(mut at) = self.next(&mut selection, group) else {
-            record.on_route(context.route.route.0);
+            record.on_route(context.route.route);
             return Err(Kind::AllEjected.into());
         };
-        record.routed(context.route.route.0, at.0);
+        record.routed(context.route.route, at);
         // Boxed: nearly no request has one, and every request in flight would hold room for it.
         let mut passed: Option<Box<Answered>> = None;
         let mut hedging = group.hedging.as_deref();
@@ -99,11 +99,11 @@ impl Proxy {
                 ControlFlow::Continue(next_attempt) => next_attempt,
             };
             match when {
-                None => record.failed_over(to.0, reason),
+                None => record.failed_over(to, reason),
                 Some(when) => {
                     let began = Instant::now();
                     tokio::time::sleep_until(when.into()).await;
-                    record.retried(to.0, reason, began.elapsed());
+                    record.retried(to, reason, began.elapsed());
                 }
             }
             at = to;
@@ -256,7 +256,7 @@ fn last(
             Ok(reached)
         }
         (Err(_), Some(fallback)) => {
-            record.fell_back(fallback.upstream.0, fallback.answer.source.version());
+            record.fell_back(fallback.upstream, fallback.answer.source.version());
             Ok(*fallback)
         }
         (Err(failed), None) => Err(failed.error),

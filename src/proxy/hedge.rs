@@ -128,7 +128,7 @@ impl Proxy {
             return None;
         }
         let at = selection.take_hedge_target(beside);
-        Some(Second { at, upload, hedge: Hedge::send(context.record, at.0, after) })
+        Some(Second { at, upload, hedge: Hedge::send(context.record, at, after) })
     }
 }
 

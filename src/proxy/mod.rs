@@ -246,7 +246,7 @@ impl Proxy {
         let path = head.uri.path().to_owned();
         let route = self.table.lookup(&path)?;
         let permit = self.admission.on_route(permit, route.route).inspect_err(|_full| {
-            record.on_route(route.route.0);
+            record.on_route(route.route);
         })?;
         // Both are there in every configuration that was checked.
         let group = self.groups.get(route.target).ok_or(Kind::Internal)?;

@@ -3,13 +3,15 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::collect::labels::LabelId;
 use super::collect::recordings::FailoverKey;
 use super::outcome::{FailoverReason, HedgeEnd};
 use super::request::Record;
+use crate::config::UpstreamId;
 
 /// What the access log says of a hedge.
 pub(super) struct Hedged {
-    pub(super) to: usize,
+    pub(super) to: LabelId,
     /// From asking the first to asking this one.
     pub(super) after: Duration,
     pub(super) end: HedgeEnd,
@@ -35,8 +37,8 @@ pub struct Hedge {
 }
 
 impl Hedge {
-    /// `whole`'s request is sent to the upstream of this index too, so long `after` the first was asked.
-    pub fn send(whole: &Rc<Record>, upstream: usize, after: Duration) -> Self {
+    /// `whole`'s request is sent to this upstream too, so long `after` the first was asked.
+    pub fn send(whole: &Rc<Record>, upstream: UpstreamId, after: Duration) -> Self {
         Self {
             own: Record::open_hedge(whole, upstream),
             whole: Rc::clone(whole),
@@ -95,7 +97,7 @@ impl Hedge {
 
 impl Drop for Hedge {
     fn drop(&mut self) {
-        let to = self.own.state.borrow().upstream.unwrap_or_default();
+        let to = self.own.state.borrow().upstream.unwrap_or(LabelId::NOWHERE);
         let loser = match self.end {
             HedgeEnd::Won => Some(&self.whole),
             HedgeEnd::Lost => Some(&self.own),

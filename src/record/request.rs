@@ -15,6 +15,7 @@ use super::export::access_log::cut;
 use super::id::RequestId;
 use super::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason, Shed};
 use super::request_state::{Head, RequestState};
+use crate::config::{RouteId, UpstreamId};
 
 /// Longer request ids of an upstream are cut to this many bytes.
 const UPSTREAM_ID_BYTES: usize = 128;
@@ -90,7 +91,7 @@ impl Record {
     }
 
     /// The part of a hedge that asks `upstream`.
-    pub(super) fn open_hedge(whole: &Rc<Record>, upstream: usize) -> Rc<Record> {
+    pub(super) fn open_hedge(whole: &Rc<Record>, upstream: UpstreamId) -> Rc<Record> {
         let opened = Opened { path: String::new(), method: Method::default(), ..whole.opened };
         let upstream = Some(whole.slots.upstream(upstream));
         let state = RequestState { upstream, ..RequestState::default() };
@@ -127,15 +128,15 @@ impl Record {
         self.opened.version >= Version::HTTP_2
     }
 
-    /// Indices into the configuration's routes and upstreams.
-    pub fn routed(&self, route: usize, upstream: usize) {
+    /// The route is known, and who is asked first.
+    pub fn routed(&self, route: RouteId, upstream: UpstreamId) {
         let mut state = self.state.borrow_mut();
         state.route = Some(self.slots.route(route));
         state.upstream = Some(self.slots.upstream(upstream));
     }
 
     /// The route is known, and no upstream of it is asked.
-    pub fn on_route(&self, route: usize) {
+    pub fn on_route(&self, route: RouteId) {
         self.state.borrow_mut().route = Some(self.slots.route(route));
     }
 
@@ -264,7 +265,7 @@ impl Record {
     }
 
     /// The upstream was left for another of its group.
-    pub fn failed_over(&self, to: usize, reason: FailoverReason) {
+    pub fn failed_over(&self, to: UpstreamId, reason: FailoverReason) {
         let to = self.slots.upstream(to);
         let mut state = self.state.borrow_mut();
         let mut active = self.ledger.active.borrow_mut();
@@ -276,7 +277,7 @@ impl Record {
     }
 
     /// All failed, and this one is asked again after a pause.
-    pub fn retried(&self, to: usize, reason: FailoverReason, waited: Duration) {
+    pub fn retried(&self, to: UpstreamId, reason: FailoverReason, waited: Duration) {
         let to = self.slots.upstream(to);
         let mut state = self.state.borrow_mut();
         let mut active = self.ledger.active.borrow_mut();
@@ -290,7 +291,7 @@ impl Record {
     }
 
     /// Nobody after it did better: an answer that was passed over is the client's after all.
-    pub fn fell_back(&self, upstream: usize, version: Version) {
+    pub fn fell_back(&self, upstream: UpstreamId, version: Version) {
         let mut state = self.state.borrow_mut();
         state.settle(&mut self.ledger.active.borrow_mut());
         state.upstream = Some(self.slots.upstream(upstream));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::{StatusCode, Version};
 
+use super::collect::labels::LabelId;
 use super::collect::recordings::Recordings;
 use super::hedge::Hedged;
 use super::outcome::{FailoverReason, Outcome, Prevented};
@@ -23,8 +24,8 @@ pub(super) enum Head {
 /// it may end anywhere.
 #[derive(Default)]
 pub(super) struct RequestState {
-    pub(super) route: Option<usize>,
-    pub(super) upstream: Option<usize>,
+    pub(super) route: Option<LabelId>,
+    pub(super) upstream: Option<LabelId>,
     pub(super) upstream_version: Option<Version>,
     pub(super) upstream_status: Option<StatusCode>,
     pub(super) upstream_request_id: Option<String>,
@@ -46,7 +47,7 @@ pub(super) struct RequestState {
     pub(super) bytes_down: u64,
     pub(super) replays: u32,
     /// Who was asked before and left, and why. Empty, and without memory, for nearly every request.
-    pub(super) left: Vec<(usize, FailoverReason)>,
+    pub(super) left: Vec<(LabelId, FailoverReason)>,
     pub(super) retries: u32,
     pub(super) retry_wait: Option<Duration>,
     pub(super) prevented: Option<Prevented>,

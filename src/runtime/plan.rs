@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use super::descriptors::capacity;
 use super::error::StartError;
 use crate::admit::Admission;
-use crate::config::{Config, Scheme, Upstream, read_file, shares_connections};
+use crate::config::{Config, Scheme, Upstream, UpstreamId, read_file, shares_connections};
 use crate::record::{Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
 use crate::transport::tls::client::{Roots, client_config};
@@ -106,8 +106,10 @@ impl<'a> CheckedConfig<'a> {
         for (id, (upstream, trust)) in config.upstreams.iter().zip(trusts).enumerate() {
             let name = match before.and_then(|before| before.resolves(upstream)) {
                 Some(name) => name.clone(),
-                None => ResolvedName::of(upstream, hub.dns(&label_ids, id), &mut resolver)
-                    .map_err(|error| StartError::Io("start the DNS thread", error))?,
+                None => {
+                    ResolvedName::of(upstream, hub.dns(&label_ids, UpstreamId(id)), &mut resolver)
+                        .map_err(|error| StartError::Io("start the DNS thread", error))?
+                }
             };
             links.push(Link { trust, name });
         }
@@ -131,12 +133,12 @@ impl<'a> Baseline<'a> {
 }
 
 impl Plan {
-    pub(super) fn name(&self, id: usize) -> Option<ResolvedName> {
-        Some(self.links.get(id)?.name.clone())
+    pub(super) fn name(&self, id: UpstreamId) -> Option<ResolvedName> {
+        Some(self.links.get(id.0)?.name.clone())
     }
 
-    pub(super) fn tls(&self, id: usize) -> Option<Arc<ClientConfig>> {
-        self.links.get(id)?.trust.tls.clone()
+    pub(super) fn tls(&self, id: UpstreamId) -> Option<Arc<ClientConfig>> {
+        self.links.get(id.0)?.trust.tls.clone()
     }
 
     /// What is taken of answers.
@@ -147,20 +149,22 @@ impl Plan {
 
     /// The upstream of `before` whose connections serve upstream `id` too. What is taken of answers was
     /// announced on them.
-    pub(super) fn same_as(&self, id: usize, before: &Plan) -> Option<usize> {
+    pub(super) fn same_as(&self, id: UpstreamId, before: &Plan) -> Option<UpstreamId> {
         if self.answer_heads() != before.answer_heads() {
             return None;
         }
-        let (upstream, link) = (self.config.upstreams.get(id)?, self.links.get(id)?);
+        let (upstream, link) = (self.config.upstreams.get(id.0)?, self.links.get(id.0)?);
         before.link(upstream, link.trust.ca.as_deref()).map(|(id, _)| id)
     }
 
-    fn link(&self, upstream: &Upstream, ca: Option<&[u8]>) -> Option<(usize, &Link)> {
+    fn link(&self, upstream: &Upstream, ca: Option<&[u8]>) -> Option<(UpstreamId, &Link)> {
         let mut known = self.config.upstreams.iter().zip(&self.links).enumerate();
         let same = |then: &Upstream, link: &Link| {
             shares_connections(then, upstream) && link.trust.ca.as_deref() == ca
         };
-        known.find(|(_, (then, link))| same(then, link)).map(|(id, (_, link))| (id, link))
+        known
+            .find(|(_, (then, link))| same(then, link))
+            .map(|(id, (_, link))| (UpstreamId(id), link))
     }
 
     /// What is known of the name that `upstream` asks for. However else its connections are to differ, the

@@ -11,12 +11,12 @@ use tokio::time::timeout_at;
 use super::ceilings::Ceilings;
 use super::configured::Configured;
 use super::dns::DnsMeters;
-use super::labels::{Full, LabelIds, Labels};
+use super::labels::{Full, LabelId, LabelIds, Labels};
 use super::ledger::LeftBehind;
 use super::meters::Gauges;
 use super::recordings::Recordings;
 use super::worker::{Interval, WorkerRecorder};
-use crate::config::AccessLog;
+use crate::config::{AccessLog, UpstreamId};
 use crate::record::export::log_writer::LogWriter;
 use crate::record::export::{metrics, stats};
 
@@ -58,8 +58,7 @@ pub struct Hub {
     left_behind: LeftBehind,
     log: Option<LogWriter>,
     pub(in crate::record) configured: Configured,
-    /// By the upstream's place.
-    pub(in crate::record) dns: Mutex<BTreeMap<usize, Arc<DnsMeters>>>,
+    pub(in crate::record) dns: Mutex<BTreeMap<LabelId, Arc<DnsMeters>>>,
 }
 
 /// The hub's end of one worker.
@@ -184,11 +183,11 @@ impl Hub {
         self.configured.refused();
     }
 
-    /// The meters of the name of a configuration's upstream with this index.
-    pub fn dns(&self, label_ids: &LabelIds, upstream: usize) -> Arc<DnsMeters> {
-        let Some(place) = label_ids.upstreams.get(upstream) else { return Arc::default() };
+    /// The meters of the name of a configuration's upstream.
+    pub fn dns(&self, label_ids: &LabelIds, upstream: UpstreamId) -> Arc<DnsMeters> {
+        let Some(label) = label_ids.upstreams.get(upstream.0) else { return Arc::default() };
         let mut dns = self.dns.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(dns.entry(*place).or_default())
+        Arc::clone(dns.entry(*label).or_default())
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4. Waits for the workers, at most a

@@ -21,11 +21,28 @@ pub(in crate::record) struct LabelTable {
     adding: Mutex<()>,
 }
 
+/// Where a name is counted: its index among the labels of routes, or of upstreams. Labels outlive the
+/// configuration that brought them, so this is another number than
+/// [`RouteId`](crate::config::RouteId) and [`UpstreamId`](crate::config::UpstreamId), which change with a
+/// reload; only [`Slots`](super::slots::Slots) leads from one to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::record) struct LabelId(pub(super) usize);
+
+impl LabelId {
+    /// Of what the configuration lacks: no label has it, and nothing is counted there.
+    pub(in crate::record) const NOWHERE: LabelId = LabelId(usize::MAX);
+
+    /// The label's place in a list that is in the labels' order.
+    pub(in crate::record) fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// Where the routes and upstreams of one configuration are counted, in its order.
 #[derive(Debug, Clone, Default)]
 pub struct LabelIds {
-    pub(in crate::record) routes: Vec<usize>,
-    pub(in crate::record) upstreams: Vec<usize>,
+    pub(in crate::record) routes: Vec<LabelId>,
+    pub(in crate::record) upstreams: Vec<LabelId>,
 }
 
 /// There is no place left for a new name.
@@ -48,11 +65,11 @@ impl Labels {
         Labels { routes: LabelTable::new(routes), upstreams: LabelTable::new(upstreams) }
     }
 
-    pub(in crate::record) fn route(&self, id: Option<usize>) -> &str {
+    pub(in crate::record) fn route(&self, id: Option<LabelId>) -> &str {
         id.and_then(|id| self.routes.get(id)).map_or(Labels::NONE, String::as_str)
     }
 
-    pub(in crate::record) fn upstream(&self, id: Option<usize>) -> &str {
+    pub(in crate::record) fn upstream(&self, id: Option<LabelId>) -> &str {
         id.and_then(|id| self.upstreams.get(id)).map_or(Labels::NONE, String::as_str)
     }
 
@@ -84,8 +101,13 @@ impl LabelTable {
         self.taken.load(Ordering::Acquire)
     }
 
-    pub(in crate::record) fn get(&self, place: usize) -> Option<&String> {
-        self.entries.get(place)?.get()
+    /// A label for each name that there is now.
+    pub(in crate::record) fn ids(&self) -> impl Iterator<Item = LabelId> {
+        (0..self.len()).map(LabelId)
+    }
+
+    fn get(&self, id: LabelId) -> Option<&String> {
+        self.entries.get(id.0)?.get()
     }
 
     pub(in crate::record) fn iter(&self) -> impl Iterator<Item = &String> + Clone {
@@ -97,20 +119,20 @@ impl LabelTable {
         names.iter().filter(is_new).count() <= self.entries.len() - self.len()
     }
 
-    fn label_ids(&self, names: &[&str]) -> Result<Vec<usize>, Full> {
+    fn label_ids(&self, names: &[&str]) -> Result<Vec<LabelId>, Full> {
         // One adds at a time, or a name could get two places.
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        names.iter().map(|name| self.place(name)).collect()
+        names.iter().map(|name| self.label_id(name)).collect()
     }
 
-    fn place(&self, name: &str) -> Result<usize, Full> {
-        if let Some(place) = self.iter().position(|known| known == name) {
-            return Ok(place);
+    fn label_id(&self, name: &str) -> Result<LabelId, Full> {
+        if let Some(known) = self.iter().position(|known| known == name) {
+            return Ok(LabelId(known));
         }
-        let place = self.len();
-        self.entries.get(place).ok_or(Full)?.set(name.to_owned()).map_err(|_taken| Full)?;
-        self.taken.store(place + 1, Ordering::Release);
-        Ok(place)
+        let next = self.len();
+        self.entries.get(next).ok_or(Full)?.set(name.to_owned()).map_err(|_taken| Full)?;
+        self.taken.store(next + 1, Ordering::Release);
+        Ok(LabelId(next))
     }
 }
 
@@ -122,9 +144,11 @@ mod tests {
     fn a_name_keeps_its_place_and_a_new_one_gets_the_next() {
         let names = Labels::new(vec!["/v1".into()], vec!["a".into(), "b".into()]);
         let label_ids = names.label_ids(&["/v2", "/v1"], &["c", "a"]).unwrap();
-        assert_eq!((label_ids.routes, label_ids.upstreams), (vec![1, 0], vec![2, 0]));
+        assert_eq!(label_ids.routes, [LabelId(1), LabelId(0)]);
+        assert_eq!(label_ids.upstreams, [LabelId(2), LabelId(0)]);
         assert_eq!(names.upstreams.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert_eq!((names.upstream(Some(2)), names.route(Some(9))), ("c", Labels::NONE));
+        assert_eq!(names.upstream(Some(LabelId(2))), "c");
+        assert_eq!(names.route(Some(LabelId(9))), Labels::NONE);
     }
 
     #[test]
@@ -133,7 +157,7 @@ mod tests {
         for nth in 0..MORE {
             assert!(names.label_ids(&[], &[&format!("u{nth}")]).is_ok());
         }
-        assert_eq!(names.label_ids(&[], &["u7"]).unwrap().upstreams, [7]);
+        assert_eq!(names.label_ids(&[], &["u7"]).unwrap().upstreams, [LabelId(7)]);
         assert_eq!(names.label_ids(&[], &["one more"]).unwrap_err(), Full);
         assert_eq!(names.label_ids(&["/v1"], &["one more"]).unwrap_err(), Full);
         assert_eq!(names.routes.len(), 0, "none is taken for what is refused");

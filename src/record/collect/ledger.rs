@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::labels::LabelId;
 use super::meters::{Active, Gauge, Gauges, UpstreamMeters};
 use super::recordings::{Recordings, RequestKey};
 use crate::record::export::access_log::{Entry, PATH_BYTES, cut};
@@ -23,7 +24,7 @@ pub(in crate::record) struct Ledger {
     pub(in crate::record) ids: RequestIds,
     pub(in crate::record) in_flight: Gauge,
     pub(in crate::record) clients: Gauge,
-    /// By place; those of upstreams that a reload took away stay, for what still runs there.
+    /// By [`LabelId`]; those of upstreams that a reload took away stay, for what still runs there.
     upstreams: RefCell<Vec<Rc<UpstreamMeters>>>,
     /// `None` where no access log is wanted: then no entry is made at all.
     pub(in crate::record) log: Option<Outbox>,
@@ -72,20 +73,20 @@ impl Ledger {
         }
     }
 
-    /// The meters at a place that the hub gave.
-    pub(in crate::record) fn meters(&self, place: usize) -> Rc<UpstreamMeters> {
+    /// The meters of a label that the hub gave.
+    pub(super) fn meters(&self, label: LabelId) -> Rc<UpstreamMeters> {
         let mut upstreams = self.upstreams.borrow_mut();
-        while upstreams.len() <= place {
-            let next = UpstreamMeters::new(upstreams.len(), Rc::clone(&self.active));
-            upstreams.push(Rc::new(next));
+        while upstreams.len() <= label.index() {
+            let next = LabelId(upstreams.len());
+            upstreams.push(Rc::new(UpstreamMeters::new(next, Rc::clone(&self.active))));
         }
         self.active.borrow_mut().grow(upstreams.len());
-        Rc::clone(&upstreams[place])
+        Rc::clone(&upstreams[label.index()])
     }
 
     /// Meters that nobody reads.
     pub(super) fn lacking(&self) -> Rc<UpstreamMeters> {
-        Rc::new(UpstreamMeters::new(usize::MAX, Rc::clone(&self.active)))
+        Rc::new(UpstreamMeters::new(LabelId::NOWHERE, Rc::clone(&self.active)))
     }
 
     /// Counts a request that is over; called by its `Drop` only, hence once.

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::labels::LabelId;
 use super::recordings::{Recordings, UpstreamRecordings};
 use crate::record::outcome::{Ejection, Oversize, Silence};
 
@@ -70,12 +71,12 @@ pub struct UpstreamMeters {
     pub silent: Gauge,
     /// 1 while this worker leaves it out of its groups.
     pub ejected: Gauge,
-    id: usize,
+    label: LabelId,
     active: Active,
 }
 
 impl UpstreamMeters {
-    pub(in crate::record) fn new(id: usize, active: Active) -> UpstreamMeters {
+    pub(super) fn new(label: LabelId, active: Active) -> UpstreamMeters {
         UpstreamMeters {
             connecting: Gauge::default(),
             ready: Gauge::default(),
@@ -85,54 +86,54 @@ impl UpstreamMeters {
             waiting: Gauge::default(),
             silent: Gauge::default(),
             ejected: Gauge::default(),
-            id,
+            label,
             active,
         }
     }
 
     /// Where it is counted.
-    pub(in crate::record) fn place(&self) -> usize {
-        self.id
+    pub(super) fn label(&self) -> LabelId {
+        self.label
     }
 
     /// A connect succeeded; `took` covers TCP to the peer's SETTINGS, and the addresses tried in vain.
     pub fn connected(&self, took: Duration) {
-        self.active.borrow_mut().upstream(self.id, |upstream| upstream.connect.record(took));
+        self.active.borrow_mut().upstream(self.label, |upstream| upstream.connect.record(took));
     }
 
     /// A connect failed or ran out of time.
     pub fn connect_failed(&self) {
-        self.active.borrow_mut().upstream(self.id, |upstream| upstream.connect_failures += 1);
+        self.active.borrow_mut().upstream(self.label, |upstream| upstream.connect_failures += 1);
     }
 
     /// It is left out from now on.
     pub fn ejected_for(&self, cause: Ejection) {
         self.ejected.set(1);
         let count = |upstream: &mut UpstreamRecordings| upstream.ejections[cause as usize] += 1;
-        self.active.borrow_mut().upstream(self.id, count);
+        self.active.borrow_mut().upstream(self.label, count);
     }
 
     /// A connection fell silent, or what became of that.
     pub fn silence(&self, step: Silence) {
         let count = |upstream: &mut UpstreamRecordings| upstream.silences[step as usize] += 1;
-        self.active.borrow_mut().upstream(self.id, count);
+        self.active.borrow_mut().upstream(self.label, count);
     }
 
     /// A connection was given up: frames without a purpose came without end.
     pub fn flooded(&self) {
-        self.active.borrow_mut().upstream(self.id, |upstream| upstream.floods += 1);
+        self.active.borrow_mut().upstream(self.label, |upstream| upstream.floods += 1);
     }
 
     /// A head or trailers too large for somebody.
     pub fn oversize(&self, what: Oversize) {
         let count = |upstream: &mut UpstreamRecordings| upstream.oversizes[what as usize] += 1;
-        self.active.borrow_mut().upstream(self.id, count);
+        self.active.borrow_mut().upstream(self.label, count);
     }
 
     /// A probe came back.
     pub fn probed(&self, well: bool) {
         let count = |upstream: &mut UpstreamRecordings| upstream.probes[usize::from(well)] += 1;
-        self.active.borrow_mut().upstream(self.id, count);
+        self.active.borrow_mut().upstream(self.label, count);
     }
 
     pub(in crate::record) fn read(&self) -> UpstreamGauges {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use http::StatusCode;
 
 use super::durations::Durations;
+use super::labels::LabelId;
 use crate::record::outcome::{
     Clock, Ejection, FailoverReason, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason,
     Shed, Silence,
@@ -13,8 +14,8 @@ use crate::record::outcome::{
 /// The labels of `requests_total`, as numbers; names are put in when someone asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::record) struct RequestKey {
-    pub(in crate::record) route: Option<usize>,
-    pub(in crate::record) upstream: Option<usize>,
+    pub(in crate::record) route: Option<LabelId>,
+    pub(in crate::record) upstream: Option<LabelId>,
     /// What the client was answered; `None` if it left before it was.
     pub(in crate::record) code: Option<StatusCode>,
 }
@@ -22,8 +23,8 @@ pub(in crate::record) struct RequestKey {
 /// The labels of `failovers_total`, as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::record) struct FailoverKey {
-    pub(in crate::record) from: usize,
-    pub(in crate::record) to: usize,
+    pub(in crate::record) from: LabelId,
+    pub(in crate::record) to: LabelId,
     pub(in crate::record) reason: FailoverReason,
 }
 
@@ -74,6 +75,7 @@ pub(in crate::record) struct Recordings {
     pub(in crate::record) panics: u64,
     /// Header lines that were not forwarded for their names' underscores.
     pub(in crate::record) withheld: u64,
+    /// By [`LabelId`].
     pub(in crate::record) upstreams: Vec<UpstreamRecordings>,
     pub(in crate::record) gap_upstream: Durations,
     pub(in crate::record) gap_client: Durations,
@@ -97,13 +99,13 @@ impl Recordings {
         }
     }
 
-    /// Touches one upstream's part; an index that the configuration never had is let fall.
+    /// Touches one upstream's part; what the configuration lacks is let fall.
     pub(in crate::record) fn upstream(
         &mut self,
-        id: usize,
+        label: LabelId,
         touch: impl FnOnce(&mut UpstreamRecordings),
     ) {
-        if let Some(upstream) = self.upstreams.get_mut(id) {
+        if let Some(upstream) = self.upstreams.get_mut(label.index()) {
             touch(upstream);
         }
     }

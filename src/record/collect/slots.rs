@@ -1,15 +1,18 @@
-//! Where the requests of one configuration are counted: its numbers, which change with each reload, beside
-//! places, which do not.
+//! Where the requests of one configuration are counted: from its indices, which change with each reload, to
+//! labels, which do not.
 
 use std::rc::Rc;
 
-use super::labels::LabelIds;
+use super::labels::{LabelId, LabelIds};
 use super::ledger::Ledger;
 use super::meters::UpstreamMeters;
+use crate::config::{RouteId, UpstreamId};
 
 /// Of one worker and configuration. Requests that began under it keep it.
 pub(in crate::record) struct Slots {
-    routes: Vec<usize>,
+    /// By [`RouteId`].
+    routes: Vec<LabelId>,
+    /// By [`UpstreamId`].
     upstreams: Vec<Rc<UpstreamMeters>>,
     /// Stands for those that the configuration lacks; nobody reads it.
     lacking: Rc<UpstreamMeters>,
@@ -19,22 +22,20 @@ impl Slots {
     pub(in crate::record) fn new(ledger: &Ledger, label_ids: &LabelIds) -> Slots {
         Slots {
             routes: label_ids.routes.clone(),
-            upstreams: label_ids.upstreams.iter().map(|place| ledger.meters(*place)).collect(),
+            upstreams: label_ids.upstreams.iter().map(|label| ledger.meters(*label)).collect(),
             lacking: ledger.lacking(),
         }
     }
 
-    /// The place of the configuration's route `id`.
-    pub(in crate::record) fn route(&self, id: usize) -> usize {
-        self.routes.get(id).copied().unwrap_or(usize::MAX)
+    pub(in crate::record) fn route(&self, id: RouteId) -> LabelId {
+        self.routes.get(id.0).copied().unwrap_or(LabelId::NOWHERE)
     }
 
-    /// The place of the configuration's upstream `id`.
-    pub(in crate::record) fn upstream(&self, id: usize) -> usize {
-        self.meters(id).place()
+    pub(in crate::record) fn upstream(&self, id: UpstreamId) -> LabelId {
+        self.meters(id).label()
     }
 
-    pub(in crate::record) fn meters(&self, id: usize) -> &UpstreamMeters {
-        self.upstreams.get(id).unwrap_or(&self.lacking)
+    pub(in crate::record) fn meters(&self, id: UpstreamId) -> &UpstreamMeters {
+        self.upstreams.get(id.0).unwrap_or(&self.lacking)
     }
 }

@@ -10,6 +10,7 @@ use super::ledger::{Ledger, LeftBehind};
 use super::meters::{ConnectionGuard, Gauges, UpstreamMeters};
 use super::recordings::Recordings;
 use super::slots::Slots;
+use crate::config::UpstreamId;
 use crate::record::export::log_writer::OutboxSetup;
 use crate::record::outcome::{Hangup, Shed};
 use crate::record::request::{Opened, Record};
@@ -42,8 +43,8 @@ impl WorkerRecorder {
             tokio::task::spawn_local(flush(Rc::clone(&ledger)));
         }
         let label_ids = LabelIds {
-            routes: (0..self.names.routes.len()).collect(),
-            upstreams: (0..self.names.upstreams.len()).collect(),
+            routes: self.names.routes.ids().collect(),
+            upstreams: self.names.upstreams.ids().collect(),
         };
         let slots = Rc::new(Slots::new(&ledger, &label_ids));
         Recorder { ledger, slots }
@@ -91,9 +92,9 @@ impl Recorder {
         Record::open_probe(Rc::clone(&self.ledger), Rc::clone(&self.slots))
     }
 
-    /// The meters of the upstream with this index in the configuration; an index that it lacks
-    /// gets meters that nobody reads.
-    pub fn upstream(&self, id: usize) -> &UpstreamMeters {
+    /// The meters of one of the configuration's upstreams; one that it lacks gets meters that nobody
+    /// reads.
+    pub fn upstream(&self, id: UpstreamId) -> &UpstreamMeters {
         self.slots.meters(id)
     }
 

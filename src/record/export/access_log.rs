@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::{Method, StatusCode, Version};
 use serde::Serialize;
 
-use crate::record::collect::labels::Labels;
+use crate::record::collect::labels::{LabelId, Labels};
 use crate::record::hedge::Hedged;
 use crate::record::id::RequestId;
 use crate::record::outcome::{FailoverReason, Outcome, Prevented};
@@ -24,8 +24,8 @@ pub(in crate::record) struct Entry {
     pub(in crate::record) version: Version,
     pub(in crate::record) method: Method,
     pub(in crate::record) path: String,
-    pub(in crate::record) route: Option<usize>,
-    pub(in crate::record) upstream: Option<usize>,
+    pub(in crate::record) route: Option<LabelId>,
+    pub(in crate::record) upstream: Option<LabelId>,
     pub(in crate::record) upstream_version: Option<Version>,
     pub(in crate::record) upstream_request_id: Option<String>,
     pub(in crate::record) status: Option<StatusCode>,
@@ -34,7 +34,7 @@ pub(in crate::record) struct Entry {
     pub(in crate::record) error: Option<&'static str>,
     pub(in crate::record) cold: bool,
     pub(in crate::record) replays: u32,
-    pub(in crate::record) left: Vec<(usize, FailoverReason)>,
+    pub(in crate::record) left: Vec<(LabelId, FailoverReason)>,
     pub(in crate::record) retries: u32,
     pub(in crate::record) retry_wait: Option<Duration>,
     pub(in crate::record) prevented: Option<Prevented>,
@@ -141,7 +141,7 @@ pub(super) fn append_line(
     names: &Labels,
     clocks: ClockPair,
 ) -> Result<(), serde_json::Error> {
-    let left = |(from, reason): &(usize, FailoverReason)| Left {
+    let left = |(from, reason): &(LabelId, FailoverReason)| Left {
         from: names.upstream(Some(*from)),
         reason: reason.label(),
     };

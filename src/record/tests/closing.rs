@@ -18,7 +18,7 @@ fn the_first_end_wins_and_the_last_owner_closes() {
         let recorder = hub.worker(0).start();
         let body = recorder.open(opened("/v1/models", Instant::now()));
         let task = Rc::clone(&body);
-        body.routed(0, 1);
+        body.routed(RouteId(0), UpstreamId(1));
         body.status(StatusCode::OK);
         body.end(Outcome::Complete);
         task.end(Outcome::TimedOut);
@@ -60,7 +60,7 @@ fn a_request_dropped_in_any_window_counts_once_as_a_client_that_left() {
             let now = Instant::now();
             let record = recorder.open(opened("/v1", now));
             if window > 0 {
-                record.routed(0, 0);
+                record.routed(RouteId(0), UpstreamId(0));
             }
             if window > 1 {
                 record.head_sent(now);
@@ -135,12 +135,12 @@ fn gauges_follow_their_guards() {
         let hub = hub(AccessLog::Off);
         let recorder = hub.worker(0).start();
         let client = recorder.client_connection();
-        let meters = recorder.upstream(1);
+        let meters = recorder.upstream(UpstreamId(1));
         let connecting = meters.connecting.enter();
         meters.ready.set(3);
         meters.waiting.set(7);
         drop(connecting);
-        recorder.upstream(99).ready.set(1_000);
+        recorder.upstream(UpstreamId(99)).ready.set(1_000);
         let seen = stats(&hub).await;
         assert_eq!(seen["client_connections"], 1);
         let upstream = &seen["upstreams"][1];

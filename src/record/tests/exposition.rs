@@ -45,7 +45,7 @@ fn everything(recorder: &super::super::Recorder) {
     let start = Instant::now();
     let at = |micros| start + Duration::from_micros(micros);
     let record = recorder.open(opened("/v1/chat/completions", start));
-    record.routed(0, 0);
+    record.routed(RouteId(0), UpstreamId(0));
     record.leased(Leased {
         waited: Duration::from_micros(3),
         cold: false,
@@ -63,7 +63,7 @@ fn everything(recorder: &super::super::Recorder) {
         record.written(at(read + 15));
     }
     record.end(Outcome::Complete);
-    recorder.upstream(0).connected(Duration::from_millis(30));
+    recorder.upstream(UpstreamId(0)).connected(Duration::from_millis(30));
 }
 
 #[test]

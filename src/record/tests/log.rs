@@ -77,7 +77,7 @@ fn a_line_tells_the_whole_story() {
         let at = |micros| start + Duration::from_micros(micros);
         let record = recorder.open(opened("/v1/chat/completions", start));
         id = record.id().to_string();
-        record.routed(0, 1);
+        record.routed(RouteId(0), UpstreamId(1));
         record.head_sent(at(20));
         record.request_bytes(30);
         record.request_bytes(12);

@@ -12,7 +12,7 @@ use super::*;
 
 fn one_request(recorder: &Recorder, start: Instant) {
     let record = recorder.open(opened("/v1", start));
-    record.routed(0, 0);
+    record.routed(RouteId(0), UpstreamId(0));
     record.head_sent(start + Duration::from_micros(10));
     record.status(StatusCode::OK);
     record.end(Outcome::Complete);
@@ -129,7 +129,7 @@ fn what_an_ended_worker_recorded_stays_and_its_gauges_go() {
     let hub = hub(AccessLog::Off);
     local(async {
         let recorder = hub.worker(0).start();
-        recorder.upstream(0).ready.set(2);
+        recorder.upstream(UpstreamId(0)).ready.set(2);
         assert_eq!(stats(&hub).await["upstreams"][0]["connections"]["ready"], 2);
         one_request(&recorder, Instant::now());
     });

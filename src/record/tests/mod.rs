@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::runtime::{Builder, LocalOptions};
 
 use super::{Hub, Opened, Setup};
-use crate::config::AccessLog;
+use crate::config::{AccessLog, RouteId, UpstreamId};
 
 /// Runs a worker's or a scraper's future in a runtime like a worker's.
 fn local<T>(work: impl Future<Output = T>) -> T {

@@ -35,7 +35,7 @@ fn each_phase_of_a_streamed_answer_is_timed_from_its_own_beginning() {
         let start = Instant::now();
         let at = |micros| start + us(micros);
         let record = recorder.open(opened("/v1/chat/completions", start));
-        record.routed(0, 0);
+        record.routed(RouteId(0), UpstreamId(0));
         record.leased(Leased { waited: us(5), cold: true, version: Version::HTTP_2 });
         record.head_sent(at(40));
         record.upstream_head(at(1_040), StatusCode::OK, Some("req_1"));
@@ -93,7 +93,7 @@ fn every_gap_counts_when_frames_are_read_faster_than_written_or_never_written() 
         let recorder = hub.worker(0).start();
         let start = Instant::now();
         let record = recorder.open(opened("/", start));
-        record.routed(0, 0);
+        record.routed(RouteId(0), UpstreamId(0));
         record.leased(Leased { waited: us(5), cold: false, version: Version::HTTP_2 });
         record.leased(Leased { waited: us(7), cold: false, version: Version::HTTP_2 });
         record.head_sent(start);
@@ -118,7 +118,7 @@ fn after_a_replay_the_upstream_is_timed_from_the_second_sending() {
         let recorder = hub.worker(0).start();
         let start = Instant::now();
         let record = recorder.open(opened("/", start));
-        record.routed(0, 0);
+        record.routed(RouteId(0), UpstreamId(0));
         record.head_sent(start + us(10));
         record.replayed(ReplayReason::RefusedStream);
         record.head_sent(start + us(500));
@@ -158,7 +158,7 @@ fn an_answer_of_our_own_is_no_time_to_first_byte() {
         let recorder = hub.worker(0).start();
         let start = Instant::now();
         let record = recorder.open(opened("/", start));
-        record.routed(0, 0);
+        record.routed(RouteId(0), UpstreamId(0));
         record.status(StatusCode::SERVICE_UNAVAILABLE);
         record.written(start + us(10));
         drop(record);
@@ -173,9 +173,9 @@ fn connects_that_work_are_timed_and_those_that_fail_are_counted() {
     local(async {
         let hub = hub(AccessLog::Off);
         let recorder = hub.worker(0).start();
-        recorder.upstream(0).connected(us(1_500));
-        recorder.upstream(0).connect_failed();
-        recorder.upstream(7).connect_failed();
+        recorder.upstream(UpstreamId(0)).connected(us(1_500));
+        recorder.upstream(UpstreamId(0)).connect_failed();
+        recorder.upstream(UpstreamId(7)).connect_failed();
         let record = recorder.open(opened("/", Instant::now()));
         record.cancelled(us(30));
         let seen = stats(&hub).await;

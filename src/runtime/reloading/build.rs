@@ -52,7 +52,8 @@ fn build(
     let config = &plan.config;
     let mut fresh = Vec::new();
     let mut upstreams = Vec::with_capacity(config.upstreams.len());
-    for (id, meant) in config.upstreams.iter().enumerate() {
+    for (index, meant) in config.upstreams.iter().enumerate() {
+        let id = UpstreamId(index);
         let same = before.and_then(|before| same(plan, id, before));
         let pool = if let Some(same) = same {
             same.pool.clone()
@@ -72,7 +73,7 @@ fn build(
             None => HealthTracker::new(meant.health, &meant.name, recorder.clone(), id),
         };
         let head = UpstreamHead::new(meant, config.via).ok()?;
-        let limit = plan.admission.upstream(UpstreamId(id));
+        let limit = plan.admission.upstream(id);
         upstreams.push(Upstream { pool, head, name, health, limit });
     }
     let stock = before.map(|before| Rc::clone(&before.proxy.stock));
@@ -91,8 +92,8 @@ fn build(
 }
 
 /// The upstream whose connections serve this one too.
-fn same<'a>(plan: &Plan, id: usize, before: Before<'a>) -> Option<&'a Upstream> {
-    before.proxy.upstreams.get(plan.same_as(id, before.plan)?)
+fn same<'a>(plan: &Plan, id: UpstreamId, before: Before<'a>) -> Option<&'a Upstream> {
+    before.proxy.upstreams.get(plan.same_as(id, before.plan)?.0)
 }
 
 /// The one that was asked by this name at this place: what is known of it holds, whatever else changed.

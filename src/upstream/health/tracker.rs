@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::{Change, Health, Probes};
-use crate::config::{HealthPolicy, Upstream};
+use crate::config::{HealthPolicy, Upstream, UpstreamId};
 use crate::record::Recorder;
 
 /// One worker's opinion of an upstream, by what became of its requests.
@@ -14,15 +14,14 @@ pub struct HealthTracker {
     /// The operator's name for it.
     name: String,
     recorder: Recorder,
-    /// Where the recorder counts it.
-    id: usize,
+    id: UpstreamId,
     /// No configuration in force has it: what streams of an older one still see is nobody's news.
     retired: Cell<bool>,
 }
 
 impl HealthTracker {
     /// Well.
-    pub fn new(policy: HealthPolicy, name: &str, recorder: Recorder, id: usize) -> Rc<Self> {
+    pub fn new(policy: HealthPolicy, name: &str, recorder: Recorder, id: UpstreamId) -> Rc<Self> {
         let health = RefCell::new(Health::new(policy, Instant::now()));
         Rc::new(Self { health, name: name.to_owned(), recorder, id, retired: Cell::new(false) })
     }

@@ -31,7 +31,7 @@ use super::keepalive::PeerLimit;
 use super::stream::head_size::HeadLimit;
 use super::stream::{http1, http2};
 use crate::algo::backoff::{backoff, draw};
-use crate::config;
+use crate::config::{self, UpstreamId};
 use crate::error::{Error, Kind};
 use crate::record::{Leased, Record, Recorder, UpstreamMeters};
 use connection::{Conn, Sender, State, retire_at, stream_cap};
@@ -52,7 +52,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// One worker's connections to one upstream.
 pub struct Pool {
-    id: usize,
+    id: UpstreamId,
     /// For requests that may cost their connection.
     apart: bool,
     settings: Arc<config::Upstream>,
@@ -98,7 +98,7 @@ impl Pool {
     /// # Errors
     /// The upstream's host is not a name that TLS can verify.
     pub fn new(
-        id: usize,
+        id: UpstreamId,
         settings: Arc<config::Upstream>,
         tls: Option<Arc<ClientConfig>>,
         name: ResolvedName,
@@ -110,7 +110,7 @@ impl Pool {
     }
 
     fn of(
-        (id, apart): (usize, bool),
+        (id, apart): (UpstreamId, bool),
         settings: Arc<config::Upstream>,
         connector: Connector,
         recorder: Recorder,

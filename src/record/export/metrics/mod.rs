@@ -253,8 +253,8 @@ fn dns(text: &mut Text, hub: &Hub) {
     let all = hub.dns.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, kind, help, value) in families {
         text.family(name, kind, help);
-        for (place, label) in hub.names.upstreams.iter().enumerate() {
-            let value = all.get(&place).map_or(0, |meters| value(meters));
+        for (id, label) in hub.names.upstreams.ids().zip(hub.names.upstreams.iter()) {
+            let value = all.get(&id).map_or(0, |meters| value(meters));
             text.sample(name, &[("upstream", label)], value);
         }
     }
