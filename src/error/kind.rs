@@ -1,0 +1,95 @@
+//! What the table says of a kind of failure, and what follows from it.
+
+use std::io;
+use std::time::Duration;
+
+use h2::Reason;
+use http::StatusCode;
+
+use super::table::Kind;
+use super::{Blame, Side};
+
+/// After a local shortage: long enough for a stream to end, and beside the SDKs' own first backoff
+/// of half a second not felt as an outage.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Kind {
+    /// What failed, on which side, and what to do: fit for anyone's eyes.
+    pub fn message(self) -> &'static str {
+        self.row().message
+    }
+
+    /// Who failed.
+    pub fn side(self) -> Side {
+        self.row().side
+    }
+
+    /// What the request counts as.
+    pub fn outcome(self) -> Blame {
+        self.row().blame
+    }
+
+    /// The status sent, or logged where it is too late to send one.
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The JSON's `code`: stable and `snake_case`, so it serves as a log field and a metric label too.
+    pub fn code(self) -> &'static str {
+        self.row().code
+    }
+
+    /// The JSON's `type`.
+    pub fn openai_type(self) -> &'static str {
+        match self.side() {
+            Side::Proxy if self.status() == StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            Side::Client => "invalid_request_error",
+            Side::Upstream | Side::Proxy => "server_error",
+        }
+    }
+
+    /// Proxy error type (RFC 9209, section 2.3).
+    pub fn proxy_status(self) -> &'static str {
+        self.row().proxy_status
+    }
+
+    /// `x-should-retry`: `false` where the same request must fail again; otherwise the SDKs' own
+    /// rule (408, 409, 429, 5xx) is right and `None` leaves it to them.
+    pub fn should_retry(self) -> Option<bool> {
+        let hopeless = self.side() == Side::Client && self.outcome() == Blame::Refused;
+        hopeless.then_some(false)
+    }
+
+    /// When to come back; set on the 503s and 429s, which are all a shortage of our own.
+    pub fn retry_after(self) -> Option<Duration> {
+        let short = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+        short.contains(&self.status()).then_some(RETRY_AFTER)
+    }
+
+    /// What an `h2` error of a stream means before the answer's head; after it, all is
+    /// [`Kind::UpstreamCut`].
+    pub fn of_h2(error: &h2::Error) -> Self {
+        if error.is_library() {
+            return Self::UpstreamProtocol;
+        }
+        match (error.is_remote(), error.is_go_away(), error.reason()) {
+            (true, true, Some(reason)) if reason != Reason::NO_ERROR => Self::UpstreamGoaway,
+            (true, false, _) => Self::UpstreamReset,
+            _ => Self::UpstreamClosed,
+        }
+    }
+
+    /// What a failed `connect` means. A shortage of our own (ports, descriptors, memory) must not
+    /// be blamed on an upstream that is well.
+    pub fn of_connect(error: &io::Error) -> Self {
+        const NO_FILES: [i32; 3] = [23, 24, 105]; // ENFILE, EMFILE, ENOBUFS on Linux
+        if error.raw_os_error().is_some_and(|code| NO_FILES.contains(&code)) {
+            return Self::LocalLimit;
+        }
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::ConnectTimeout,
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory => Self::LocalLimit,
+            _ => Self::ConnectRefused,
+        }
+    }
+}
