@@ -7,24 +7,23 @@
 
 mod collect;
 mod export;
-mod hedge;
 mod id;
 mod outcome;
+mod recorder;
 mod request;
-mod request_state;
 
 pub use collect::ceilings::Ceilings;
 pub use collect::dns::DnsMeters;
 pub use collect::hub::{Hub, Setup};
 pub use collect::labels::{Full, LabelIds};
 pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
-pub use collect::worker::{Recorder, WorkerRecorder};
-pub use hedge::Hedge;
 pub use id::RequestId;
 pub use outcome::{
     Clock, Ejection, FailoverReason, Hangup, Outcome, Oversize, Prevented, ReplayReason, Shed,
     Silence,
 };
+pub use recorder::{Recorder, WorkerRecorder};
+pub use request::hedge::Hedge;
 pub use request::{Leased, Opened, Record};
 
 #[cfg(test)]

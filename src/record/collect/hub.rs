@@ -15,10 +15,10 @@ use super::labels::{Full, LabelId, LabelIds, Labels};
 use super::ledger::LeftBehind;
 use super::meters::Gauges;
 use super::recordings::Recordings;
-use super::worker::{Interval, WorkerRecorder};
 use crate::config::{AccessLog, UpstreamId};
 use crate::record::export::log_writer::LogWriter;
 use crate::record::export::{metrics, stats};
+use crate::record::recorder::{Interval, WorkerRecorder};
 
 /// How long one collection waits for the workers, all together.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -10,4 +10,3 @@ pub(in crate::record) mod ledger;
 pub(in crate::record) mod meters;
 pub(in crate::record) mod recordings;
 pub(in crate::record) mod slots;
-pub(in crate::record) mod worker;

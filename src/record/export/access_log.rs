@@ -7,9 +7,9 @@ use http::{Method, StatusCode, Version};
 use serde::Serialize;
 
 use crate::record::collect::labels::{LabelId, Labels};
-use crate::record::hedge::Hedged;
 use crate::record::id::RequestId;
 use crate::record::outcome::{FailoverReason, Outcome, Prevented};
+use crate::record::request::hedge::Hedged;
 
 /// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
 pub(in crate::record) const PATH_BYTES: usize = 1024;

@@ -3,25 +3,25 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::collect::labels::LabelId;
-use super::collect::recordings::FailoverKey;
-use super::outcome::{FailoverReason, HedgeEnd};
-use super::request::Record;
+use super::Record;
 use crate::config::UpstreamId;
+use crate::record::collect::labels::LabelId;
+use crate::record::collect::recordings::FailoverKey;
+use crate::record::outcome::{FailoverReason, HedgeEnd};
 
 /// What the access log says of a hedge.
-pub(super) struct Hedged {
-    pub(super) to: LabelId,
+pub(in crate::record) struct Hedged {
+    pub(in crate::record) to: LabelId,
     /// From asking the first to asking this one.
-    pub(super) after: Duration,
-    pub(super) end: HedgeEnd,
+    pub(in crate::record) after: Duration,
+    pub(in crate::record) end: HedgeEnd,
     /// The first failed, and is among those that were left.
     first_is_left: bool,
 }
 
 impl Hedged {
     /// Attempts that are neither who answered nor among those that were left.
-    pub(super) fn attempts_beside(&self) -> usize {
+    pub(in crate::record) fn attempts_beside(&self) -> usize {
         usize::from(!self.first_is_left)
     }
 }

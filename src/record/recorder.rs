@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::labels::{LabelIds, Labels};
-use super::ledger::{Ledger, LeftBehind};
-use super::meters::{ConnectionGuard, Gauges, UpstreamMeters};
-use super::recordings::Recordings;
-use super::slots::Slots;
+use super::collect::labels::{LabelIds, Labels};
+use super::collect::ledger::{Ledger, LeftBehind};
+use super::collect::meters::{ConnectionGuard, Gauges, UpstreamMeters};
+use super::collect::recordings::Recordings;
+use super::collect::slots::Slots;
+use super::export::log_writer::OutboxSetup;
+use super::outcome::{Hangup, Shed};
+use super::request::{Opened, Record};
 use crate::config::UpstreamId;
-use crate::record::export::log_writer::OutboxSetup;
-use crate::record::outcome::{Hangup, Shed};
-use crate::record::request::{Opened, Record};
 
 /// What a worker answers when the hub asks.
 pub(in crate::record) struct Interval {
@@ -29,7 +29,7 @@ pub struct WorkerRecorder {
     pub(in crate::record) asks: mpsc::Receiver<Box<Recordings>>,
     pub(in crate::record) answers: mpsc::Sender<Interval>,
     pub(in crate::record) log: Option<OutboxSetup>,
-    pub(super) left_behind: LeftBehind,
+    pub(in crate::record) left_behind: LeftBehind,
 }
 
 impl WorkerRecorder {
