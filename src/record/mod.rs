@@ -14,6 +14,7 @@ mod request;
 
 pub use collect::ceilings::Ceilings;
 pub use collect::dns::DnsMeters;
+pub use collect::finished::Opened;
 pub use collect::hub::{Hub, Setup};
 pub use collect::labels::{Full, LabelIds};
 pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
@@ -24,7 +25,7 @@ pub use outcome::{
 };
 pub use recorder::{Recorder, WorkerRecorder};
 pub use request::hedge::Hedge;
-pub use request::{Leased, Opened, Record};
+pub use request::{Leased, Record};
 
 #[cfg(test)]
 mod tests;

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::collect::finished::Opened;
 use super::collect::labels::{LabelIds, Labels};
 use super::collect::ledger::{Ledger, LeftBehind};
 use super::collect::meters::{ConnectionGuard, Gauges, UpstreamMeters};
+use super::collect::outbox::OutboxSetup;
 use super::collect::recordings::Recordings;
 use super::collect::slots::Slots;
-use super::export::log_writer::OutboxSetup;
 use super::outcome::{Hangup, Shed};
-use super::request::{Opened, Record};
+use super::request::Record;
 use crate::config::UpstreamId;
 
 /// What a worker answers when the hub asks.
@@ -28,7 +29,7 @@ pub struct WorkerRecorder {
     pub(in crate::record) names: Arc<Labels>,
     pub(in crate::record) asks: mpsc::Receiver<Box<Recordings>>,
     pub(in crate::record) answers: mpsc::Sender<Interval>,
-    pub(in crate::record) log: Option<OutboxSetup>,
+    pub(in crate::record) outbox: Option<OutboxSetup>,
     pub(in crate::record) left_behind: LeftBehind,
 }
 
@@ -36,10 +37,10 @@ impl WorkerRecorder {
     /// Starts recording. Must run inside the worker's `LocalRuntime`, where it starts two local
     /// tasks that live as long as that runtime: one answers the hub, one flushes the access log.
     pub fn start(self) -> Recorder {
-        let log = self.log.map(OutboxSetup::start);
-        let ledger = Rc::new(Ledger::new(self.names.upstreams.len(), log, self.left_behind));
+        let outbox = self.outbox.map(OutboxSetup::start);
+        let ledger = Rc::new(Ledger::new(self.names.upstreams.len(), outbox, self.left_behind));
         tokio::task::spawn_local(answer(Rc::clone(&ledger), self.asks, self.answers));
-        if ledger.log.is_some() {
+        if ledger.outbox.is_some() {
             tokio::task::spawn_local(flush(Rc::clone(&ledger)));
         }
         let label_ids = LabelIds {
@@ -68,9 +69,9 @@ async fn answer(
 }
 
 async fn flush(ledger: Rc<Ledger>) {
-    while let Some(log) = &ledger.log {
-        log.rested().await;
-        log.flush();
+    while let Some(outbox) = &ledger.outbox {
+        outbox.rested().await;
+        outbox.flush();
     }
 }
 

@@ -144,7 +144,7 @@ impl Hub {
             names: Arc::clone(&self.names),
             asks,
             answers: answer,
-            log: self.log.as_ref().and_then(LogWriter::outbox),
+            outbox: self.log.as_ref().and_then(LogWriter::outbox),
             left_behind: Arc::clone(&self.left_behind),
         }
     }

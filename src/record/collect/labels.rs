@@ -24,7 +24,7 @@ pub(in crate::record) struct LabelTable {
 /// Where a name is counted: its index among the labels of routes, or of upstreams. Labels outlive the
 /// configuration that brought them, so this is another number than
 /// [`RouteId`](crate::config::RouteId) and [`UpstreamId`](crate::config::UpstreamId), which change with a
-/// reload; only [`Slots`](super::slots::Slots) leads from one to the other.
+/// reload; only `Slots` leads from one to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::record) struct LabelId(pub(super) usize);
 

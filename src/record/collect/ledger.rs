@@ -4,16 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::mem;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
+use super::finished::{Facts, Finished};
 use super::labels::LabelId;
 use super::meters::{Active, Gauge, Gauges, UpstreamMeters};
+use super::outbox::Outbox;
 use super::recordings::{Recordings, RequestKey};
-use crate::record::export::access_log::{Entry, PATH_BYTES, cut};
-use crate::record::export::log_writer::Outbox;
 use crate::record::id::RequestIds;
 use crate::record::outcome::Outcome;
-use crate::record::request::Record;
 
 /// Where a worker that ends leaves what the hub has not asked for yet.
 pub(in crate::record) type LeftBehind = Arc<Mutex<Vec<Recordings>>>;
@@ -26,8 +24,8 @@ pub(in crate::record) struct Ledger {
     pub(in crate::record) clients: Gauge,
     /// By [`LabelId`]; those of upstreams that a reload took away stay, for what still runs there.
     upstreams: RefCell<Vec<Rc<UpstreamMeters>>>,
-    /// `None` where no access log is wanted: then no entry is made at all.
-    pub(in crate::record) log: Option<Outbox>,
+    /// `None` where no access log is wanted: then nothing is kept of a request that is over.
+    pub(in crate::record) outbox: Option<Outbox>,
     left_behind: LeftBehind,
     /// Why we end what is still open ourselves, once we do.
     cutting: Cell<Option<&'static str>>,
@@ -36,7 +34,7 @@ pub(in crate::record) struct Ledger {
 impl Ledger {
     pub(in crate::record) fn new(
         upstreams: usize,
-        log: Option<Outbox>,
+        outbox: Option<Outbox>,
         left_behind: LeftBehind,
     ) -> Ledger {
         let active: Active = Rc::new(RefCell::new(Box::new(Recordings::new(upstreams))));
@@ -46,7 +44,7 @@ impl Ledger {
             ids: RequestIds::new(),
             in_flight: Gauge::default(),
             clients: Gauge::default(),
-            log,
+            outbox,
             left_behind,
             cutting: Cell::new(None),
         }
@@ -89,68 +87,27 @@ impl Ledger {
         Rc::new(UpstreamMeters::new(LabelId::NOWHERE, Rc::clone(&self.active)))
     }
 
-    /// Counts a request that is over; called by its `Drop` only, hence once.
-    pub(in crate::record) fn close(&self, record: &mut Record, now: Instant) {
-        let (id, opened) = (record.id(), record.opened.at);
-        let state = record.state.get_mut();
-        let outcome = state.outcome.unwrap_or_else(|| match self.cutting.get() {
-            Some(fault) => {
-                self.active.borrow_mut().cut += 1;
-                state.fault.get_or_insert(fault);
-                Outcome::TimedOut
-            }
-            None => Outcome::ClientGone,
-        });
-        let duration = now.saturating_duration_since(opened);
+    /// How a request ended of which nobody said so, and the fault, where it has one: its client left, unless
+    /// we cut it ourselves.
+    pub(in crate::record) fn untold_end(&self) -> (Outcome, Option<&'static str>) {
+        let Some(fault) = self.cutting.get() else { return (Outcome::ClientGone, None) };
+        self.active.borrow_mut().cut += 1;
+        (Outcome::TimedOut, Some(fault))
+    }
+
+    /// Counts a request that is over and hands it to the exporters; called by its record's `Drop` only,
+    /// hence once.
+    pub(in crate::record) fn close(&self, mut finished: Finished) {
+        let Facts { route, upstream, status: code, .. } = finished.facts;
         let mut active = self.active.borrow_mut();
-        state.settle(&mut active);
-        active.ends[outcome as usize] += 1;
-        active.duration.record(duration);
-        let key = RequestKey { route: state.route, upstream: state.upstream, code: state.status };
-        *active.requests.entry(key).or_default() += 1;
+        active.ends[finished.outcome as usize] += 1;
+        active.duration.record(finished.duration);
+        *active.requests.entry(RequestKey { route, upstream, code }).or_default() += 1;
         drop(active);
-        let Some(log) = &self.log else { return };
-        let mut path = mem::take(&mut record.opened.path);
-        if path.len() > PATH_BYTES {
-            // A new string, so that the long one's memory does not rest in the batch.
-            path = Box::<str>::from(cut(&path, PATH_BYTES)).into_string();
+        if let Some(outbox) = &self.outbox {
+            finished.shorten();
+            outbox.push(finished);
         }
-        log.push(Entry {
-            opened,
-            id,
-            client: record.opened.client,
-            version: record.opened.version,
-            method: mem::take(&mut record.opened.method),
-            path,
-            route: state.route,
-            upstream: state.upstream,
-            upstream_version: state.upstream_version,
-            upstream_request_id: state.upstream_request_id.take(),
-            status: state.status,
-            upstream_status: state.upstream_status,
-            outcome,
-            error: state.fault,
-            cold: state.cold,
-            replays: state.replays,
-            left: mem::take(&mut state.left),
-            retries: state.retries,
-            retry_wait: state.retry_wait,
-            prevented: state.prevented,
-            hedge: state.hedge.take(),
-            frames: state.frames,
-            bytes_up: state.bytes_up,
-            bytes_down: state.bytes_down,
-            pool_wait: state.pool_wait,
-            upstream_ttfb: state.upstream_ttfb,
-            client_ttfb: state.client_ttfb,
-            overhead_request: state.overhead_request,
-            overhead_head: state.overhead_head,
-            overhead_chunk_max: state.overhead_chunk_max,
-            gap_upstream_max: state.gap_upstream_max,
-            gap_client_max: state.gap_client_max,
-            cancel_max: state.cancel_max,
-            duration,
-        });
     }
 }
 

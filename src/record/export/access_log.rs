@@ -1,58 +1,17 @@
-//! One line per request: what is kept for it on the worker, and how it is written elsewhere.
+//! One line of JSON per request: how [`Finished`] is written.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use http::{Method, StatusCode, Version};
+use http::Version;
 use serde::Serialize;
 
+use crate::record::collect::finished::{Finished, Hedged, cut};
 use crate::record::collect::labels::{LabelId, Labels};
-use crate::record::id::RequestId;
-use crate::record::outcome::{FailoverReason, Outcome, Prevented};
-use crate::record::request::hedge::Hedged;
+use crate::record::outcome::{FailoverReason, Prevented};
 
-/// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
-pub(in crate::record) const PATH_BYTES: usize = 1024;
 /// Longer methods are cut to this many bytes.
 const METHOD_BYTES: usize = 32;
-
-/// What a line is made of. It has no place for a header, a query or a body: no key can get in.
-pub(in crate::record) struct Entry {
-    pub(in crate::record) opened: Instant,
-    pub(in crate::record) id: RequestId,
-    pub(in crate::record) client: SocketAddr,
-    pub(in crate::record) version: Version,
-    pub(in crate::record) method: Method,
-    pub(in crate::record) path: String,
-    pub(in crate::record) route: Option<LabelId>,
-    pub(in crate::record) upstream: Option<LabelId>,
-    pub(in crate::record) upstream_version: Option<Version>,
-    pub(in crate::record) upstream_request_id: Option<String>,
-    pub(in crate::record) status: Option<StatusCode>,
-    pub(in crate::record) upstream_status: Option<StatusCode>,
-    pub(in crate::record) outcome: Outcome,
-    pub(in crate::record) error: Option<&'static str>,
-    pub(in crate::record) cold: bool,
-    pub(in crate::record) replays: u32,
-    pub(in crate::record) left: Vec<(LabelId, FailoverReason)>,
-    pub(in crate::record) retries: u32,
-    pub(in crate::record) retry_wait: Option<Duration>,
-    pub(in crate::record) prevented: Option<Prevented>,
-    pub(in crate::record) hedge: Option<Box<Hedged>>,
-    pub(in crate::record) frames: u64,
-    pub(in crate::record) bytes_up: u64,
-    pub(in crate::record) bytes_down: u64,
-    pub(in crate::record) pool_wait: Option<Duration>,
-    pub(in crate::record) upstream_ttfb: Option<Duration>,
-    pub(in crate::record) client_ttfb: Option<Duration>,
-    pub(in crate::record) overhead_request: Option<Duration>,
-    pub(in crate::record) overhead_head: Option<Duration>,
-    pub(in crate::record) overhead_chunk_max: Option<Duration>,
-    pub(in crate::record) gap_upstream_max: Option<Duration>,
-    pub(in crate::record) gap_client_max: Option<Duration>,
-    pub(in crate::record) cancel_max: Option<Duration>,
-    pub(in crate::record) duration: Duration,
-}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -134,76 +93,66 @@ impl ClockPair {
     }
 }
 
-/// Appends the entry as one line of JSON with its newline.
+/// Appends the request as one line of JSON with its newline.
 pub(super) fn append_line(
     out: &mut Vec<u8>,
-    entry: &Entry,
-    names: &Labels,
+    finished: &Finished,
+    labels: &Labels,
     clocks: ClockPair,
 ) -> Result<(), serde_json::Error> {
+    let Finished { id, opened, facts, outcome, duration } = finished;
     let left = |(from, reason): &(LabelId, FailoverReason)| Left {
-        from: names.upstream(Some(*from)),
+        from: labels.upstream(Some(*from)),
         reason: reason.label(),
     };
     let beside = |hedge: &Hedged| Beside {
-        to: names.upstream(Some(hedge.to)),
+        to: labels.upstream(Some(hedge.to)),
         after_us: hedge.after.as_nanos() as f64 / 1e3,
         result: hedge.end.label(),
     };
     let line = Line {
-        ts: rfc3339(clocks.date(entry.opened)),
-        id: entry.id.to_string(),
-        client: entry.client,
-        version: version_name(entry.version),
-        method: cut(entry.method.as_str(), METHOD_BYTES),
-        path: &entry.path,
-        route: entry.route.map(|id| names.route(Some(id))),
-        upstream: entry.upstream.map(|id| names.upstream(Some(id))),
-        upstream_version: entry.upstream_version.map(version_name),
-        status: entry.status.map(|status| status.as_u16()),
-        upstream_status: entry.upstream_status.map(|status| status.as_u16()),
-        outcome: entry.outcome.label(),
-        error: entry.error,
-        cold: entry.cold,
-        pool_wait_us: us(entry.pool_wait),
-        ttfb_us: Sides { upstream: us(entry.upstream_ttfb), client: us(entry.client_ttfb) },
+        ts: rfc3339(clocks.date(opened.at)),
+        id: id.to_string(),
+        client: opened.client,
+        version: version_name(opened.version),
+        method: cut(opened.method.as_str(), METHOD_BYTES),
+        path: &opened.path,
+        route: facts.route.map(|id| labels.route(Some(id))),
+        upstream: facts.upstream.map(|id| labels.upstream(Some(id))),
+        upstream_version: facts.upstream_version.map(version_name),
+        status: facts.status.map(|status| status.as_u16()),
+        upstream_status: facts.upstream_status.map(|status| status.as_u16()),
+        outcome: outcome.label(),
+        error: facts.fault,
+        cold: facts.cold,
+        pool_wait_us: us(facts.pool_wait),
+        ttfb_us: Sides { upstream: us(facts.upstream_ttfb), client: us(facts.client_ttfb) },
         overhead_us: Phases {
-            request: us(entry.overhead_request),
-            head: us(entry.overhead_head),
-            chunk_max: us(entry.overhead_chunk_max),
+            request: us(facts.overhead_request),
+            head: us(facts.overhead_head),
+            chunk_max: us(facts.overhead_chunk_max),
         },
         gap_max_us: Sides {
-            upstream: us(entry.gap_upstream_max),
-            client: us(entry.gap_client_max),
+            upstream: us(facts.gap_upstream_max),
+            client: us(facts.gap_client_max),
         },
-        frames: entry.frames,
-        bytes_up: entry.bytes_up,
-        bytes_down: entry.bytes_down,
-        replays: entry.replays,
-        attempts: entry.left.len()
-            + usize::from(entry.upstream.is_some())
-            + entry.hedge.as_ref().map_or(0, |hedge| hedge.attempts_beside()),
-        failovers: entry.left.iter().map(left).collect(),
-        retries: entry.retries,
-        retry_wait_us: us(entry.retry_wait),
-        attempt_prevented: entry.prevented.map(Prevented::label),
-        hedge: entry.hedge.as_deref().map(beside),
-        cancel_us: us(entry.cancel_max),
-        duration_us: entry.duration.as_nanos() as f64 / 1e3,
-        upstream_request_id: entry.upstream_request_id.as_deref(),
+        frames: facts.frames,
+        bytes_up: facts.bytes_up,
+        bytes_down: facts.bytes_down,
+        replays: facts.replays,
+        attempts: facts.attempts(),
+        failovers: facts.left.iter().map(left).collect(),
+        retries: facts.retries,
+        retry_wait_us: us(facts.retry_wait),
+        attempt_prevented: facts.prevented.map(Prevented::label),
+        hedge: facts.hedge.as_deref().map(beside),
+        cancel_us: us(facts.cancel_max),
+        duration_us: duration.as_nanos() as f64 / 1e3,
+        upstream_request_id: facts.upstream_request_id.as_deref(),
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.push(b'\n');
     Ok(())
-}
-
-/// `prometheus` up to `bytes`, on a character's boundary.
-pub(in crate::record) fn cut(text: &str, bytes: usize) -> &str {
-    let mut end = text.len().min(bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 fn us(took: Option<Duration>) -> Option<f64> {
@@ -264,12 +213,5 @@ mod tests {
             assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
         assert!(rfc3339(UNIX_EPOCH + Duration::from_millis(1_234)).ends_with("01.234Z"));
-    }
-
-    #[test]
-    fn a_cut_never_splits_a_character() {
-        assert_eq!(cut("añb", 2), "a");
-        assert_eq!(cut("añb", 3), "añ");
-        assert_eq!(cut("abc", 10), "abc");
     }
 }

@@ -5,26 +5,10 @@ use std::time::Duration;
 
 use super::Record;
 use crate::config::UpstreamId;
+use crate::record::collect::finished::Hedged;
 use crate::record::collect::labels::LabelId;
 use crate::record::collect::recordings::FailoverKey;
 use crate::record::outcome::{FailoverReason, HedgeEnd};
-
-/// What the access log says of a hedge.
-pub(in crate::record) struct Hedged {
-    pub(in crate::record) to: LabelId,
-    /// From asking the first to asking this one.
-    pub(in crate::record) after: Duration,
-    pub(in crate::record) end: HedgeEnd,
-    /// The first failed, and is among those that were left.
-    first_is_left: bool,
-}
-
-impl Hedged {
-    /// Attempts that are neither who answered nor among those that were left.
-    pub(in crate::record) fn attempts_beside(&self) -> usize {
-        usize::from(!self.first_is_left)
-    }
-}
 
 /// A hedge under way. Two attempts of one request must not stamp one record: this one's stamps are kept
 /// apart until it is known whose count. Dropped before that (the client left), it counts as abandoned.
@@ -80,16 +64,17 @@ impl Hedge {
         let mut active = self.whole.ledger.active.borrow_mut();
         // What is known so far is of the first.
         whole.settle(&mut active);
-        let first = std::mem::replace(&mut whole.upstream, own.upstream);
-        whole.upstream_version = own.upstream_version;
-        whole.cold |= own.cold;
+        let first = std::mem::replace(&mut whole.facts.upstream, own.facts.upstream);
+        whole.facts.upstream_version = own.facts.upstream_version;
+        whole.facts.cold |= own.facts.cold;
         whole.head_sent = own.head_sent;
         whole.unsettled = std::mem::take(&mut own.unsettled);
-        if let Some(waited) = own.pool_wait {
-            whole.pool_wait = Some(whole.pool_wait.unwrap_or_default() + waited);
+        if let Some(waited) = own.facts.pool_wait {
+            whole.facts.pool_wait = Some(whole.facts.pool_wait.unwrap_or_default() + waited);
         }
-        if let (Some(from), Some(to), Some(reason)) = (first, own.upstream, self.first_failed) {
-            whole.left.push((from, reason));
+        if let (Some(from), Some(to), Some(reason)) = (first, own.facts.upstream, self.first_failed)
+        {
+            whole.facts.left.push((from, reason));
             *active.failovers.entry(FailoverKey { from, to, reason }).or_default() += 1;
         }
     }
@@ -97,7 +82,7 @@ impl Hedge {
 
 impl Drop for Hedge {
     fn drop(&mut self) {
-        let to = self.own.state.borrow().upstream.unwrap_or(LabelId::NOWHERE);
+        let to = self.own.state.borrow().facts.upstream.unwrap_or(LabelId::NOWHERE);
         let loser = match self.end {
             HedgeEnd::Won => Some(&self.whole),
             HedgeEnd::Lost => Some(&self.own),
@@ -105,7 +90,7 @@ impl Drop for Hedge {
         };
         // One that was still waiting for a stream has cost nothing.
         let loser = loser.map(|record| record.state.borrow());
-        let loser = loser.and_then(|state| state.head_sent.and(state.upstream));
+        let loser = loser.and_then(|state| state.head_sent.and(state.facts.upstream));
         {
             let mut active = self.whole.ledger.active.borrow_mut();
             active.upstream(to, |upstream| upstream.hedges[self.end as usize] += 1);
@@ -118,6 +103,6 @@ impl Drop for Hedge {
         }
         let first_is_left = self.first_failed.is_some();
         let hedged = Hedged { to, after: self.after, end: self.end, first_is_left };
-        self.whole.state.borrow_mut().hedge = Some(Box::new(hedged));
+        self.whole.state.borrow_mut().facts.hedge = Some(Box::new(hedged));
     }
 }

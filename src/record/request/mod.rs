@@ -7,6 +7,7 @@ mod state;
 pub use stamps::Leased;
 
 use std::cell::RefCell;
+use std::mem;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode, Version};
 
 use crate::config::{RouteId, UpstreamId};
+use crate::record::collect::finished::{Facts, Finished, Opened};
 use crate::record::collect::ledger::Ledger;
 use crate::record::collect::meters::GaugeGuard;
 use crate::record::collect::recordings::{FailoverKey, UpstreamRecordings};
@@ -22,28 +24,13 @@ use crate::record::id::RequestId;
 use crate::record::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason, Shed};
 use state::RequestState;
 
-/// What is known when a request's head has arrived.
-#[derive(Debug, Clone)]
-pub struct Opened {
-    /// When the head was complete.
-    pub at: Instant,
-    /// The client's address.
-    pub client: SocketAddr,
-    /// The client's HTTP version.
-    pub version: Version,
-    /// The request's method.
-    pub method: Method,
-    /// The request's path; a query in it is dropped, since keys travel there.
-    pub path: String,
-}
-
 /// One request's record. Share it by `Rc`; when the last clone is dropped it is closed: counted,
 /// timed and put into the access log, exactly once.
 pub struct Record {
     id: RequestId,
-    pub(in crate::record) opened: Opened,
-    pub(in crate::record) state: RefCell<RequestState>,
-    pub(in crate::record) ledger: Rc<Ledger>,
+    opened: Opened,
+    state: RefCell<RequestState>,
+    ledger: Rc<Ledger>,
     slots: Rc<Slots>,
     part: Part,
 }
@@ -86,10 +73,11 @@ impl Record {
     }
 
     /// The part of a hedge that asks `upstream`.
-    pub(in crate::record) fn open_hedge(whole: &Rc<Record>, upstream: UpstreamId) -> Rc<Record> {
+    fn open_hedge(whole: &Rc<Record>, upstream: UpstreamId) -> Rc<Record> {
         let opened = Opened { path: String::new(), method: Method::default(), ..whole.opened };
         let upstream = Some(whole.slots.upstream(upstream));
-        let state = RequestState { upstream, ..RequestState::default() };
+        let facts = Facts { upstream, ..Facts::default() };
+        let state = RequestState { facts, ..RequestState::default() };
         Rc::new(Record {
             id: whole.id,
             opened,
@@ -126,23 +114,23 @@ impl Record {
     /// The route is known, and who is asked first.
     pub fn routed(&self, route: RouteId, upstream: UpstreamId) {
         let mut state = self.state.borrow_mut();
-        state.route = Some(self.slots.route(route));
-        state.upstream = Some(self.slots.upstream(upstream));
+        state.facts.route = Some(self.slots.route(route));
+        state.facts.upstream = Some(self.slots.upstream(upstream));
     }
 
     /// The route is known, and no upstream of it is asked.
     pub fn on_route(&self, route: RouteId) {
-        self.state.borrow_mut().route = Some(self.slots.route(route));
+        self.state.borrow_mut().facts.route = Some(self.slots.route(route));
     }
 
     /// Bytes of the request's body went up.
     pub fn request_bytes(&self, bytes: usize) {
-        self.whole().state.borrow_mut().bytes_up += bytes as u64;
+        self.whole().state.borrow_mut().facts.bytes_up += bytes as u64;
     }
 
     /// The request was sent again.
     pub fn replayed(&self, reason: ReplayReason) {
-        self.whole().state.borrow_mut().replays += 1;
+        self.whole().state.borrow_mut().facts.replays += 1;
         self.ledger.active.borrow_mut().replays[reason as usize] += 1;
     }
 
@@ -160,8 +148,8 @@ impl Record {
         let mut active = self.ledger.active.borrow_mut();
         // What is known so far is of the one that was left.
         state.settle(&mut active);
-        let Some(from) = state.upstream.replace(to) else { return };
-        state.left.push((from, reason));
+        let Some(from) = state.facts.upstream.replace(to) else { return };
+        state.facts.left.push((from, reason));
         *active.failovers.entry(FailoverKey { from, to, reason }).or_default() += 1;
     }
 
@@ -171,11 +159,11 @@ impl Record {
         let mut state = self.state.borrow_mut();
         let mut active = self.ledger.active.borrow_mut();
         state.settle(&mut active);
-        if let Some(from) = state.upstream.replace(to) {
-            state.left.push((from, reason));
+        if let Some(from) = state.facts.upstream.replace(to) {
+            state.facts.left.push((from, reason));
         }
-        state.retries += 1;
-        state.retry_wait = Some(state.retry_wait.unwrap_or_default() + waited);
+        state.facts.retries += 1;
+        state.facts.retry_wait = Some(state.facts.retry_wait.unwrap_or_default() + waited);
         active.upstream(to, |upstream| upstream.retries += 1);
     }
 
@@ -183,15 +171,15 @@ impl Record {
     pub fn fell_back(&self, upstream: UpstreamId, version: Version) {
         let mut state = self.state.borrow_mut();
         state.settle(&mut self.ledger.active.borrow_mut());
-        state.upstream = Some(self.slots.upstream(upstream));
-        state.upstream_version = Some(version);
+        state.facts.upstream = Some(self.slots.upstream(upstream));
+        state.facts.upstream_version = Some(version);
         // It was sent to others since: how long this one took is not known any more.
         state.head_sent = None;
     }
 
     /// Somebody was left to ask, and was not asked.
     pub fn attempt_prevented(&self, why: Prevented) {
-        self.state.borrow_mut().prevented = Some(why);
+        self.state.borrow_mut().facts.prevented = Some(why);
         self.ledger.active.borrow_mut().prevented[why as usize] += 1;
     }
 
@@ -203,12 +191,12 @@ impl Record {
 
     /// What the client is answered, by the upstream or by us.
     pub fn status(&self, status: StatusCode) {
-        self.state.borrow_mut().status = Some(status);
+        self.state.borrow_mut().facts.status = Some(status);
     }
 
     /// The kind of an error of ours; the first one stays, as later ones follow from it.
     pub fn fault(&self, kind: &'static str) {
-        self.state.borrow_mut().fault.get_or_insert(kind);
+        self.state.borrow_mut().facts.fault.get_or_insert(kind);
     }
 
     /// Its answer was ended for want of memory, since the client took nothing.
@@ -223,19 +211,44 @@ impl Record {
     }
 
     fn of_upstream(&self, state: &RequestState, touch: impl FnOnce(&mut UpstreamRecordings)) {
-        if let Some(id) = state.upstream {
+        if let Some(id) = state.facts.upstream {
             self.ledger.active.borrow_mut().upstream(id, touch);
+        }
+    }
+
+    /// As exporters see it; for `Drop`, since it takes what they need.
+    fn finish(&mut self, now: Instant) -> Finished {
+        let state = self.state.get_mut();
+        state.settle(&mut self.ledger.active.borrow_mut());
+        let outcome = state.outcome.unwrap_or_else(|| {
+            let (outcome, fault) = self.ledger.untold_end();
+            state.facts.fault = state.facts.fault.or(fault);
+            outcome
+        });
+        let opened = &mut self.opened;
+        Finished {
+            id: self.id,
+            duration: now.saturating_duration_since(opened.at),
+            opened: Opened {
+                path: mem::take(&mut opened.path),
+                method: mem::take(&mut opened.method),
+                ..*opened
+            },
+            facts: mem::take(&mut state.facts),
+            outcome,
         }
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let ledger = Rc::clone(&self.ledger);
         match self.part {
-            Part::Whole(_) => ledger.close(self, Instant::now()),
+            Part::Whole(_) => {
+                let finished = self.finish(Instant::now());
+                self.ledger.close(finished);
+            }
             Part::Probe => {}
-            Part::Hedge(_) => self.state.get_mut().settle(&mut ledger.active.borrow_mut()),
+            Part::Hedge(_) => self.state.get_mut().settle(&mut self.ledger.active.borrow_mut()),
         }
     }
 }

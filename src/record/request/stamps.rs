@@ -8,7 +8,7 @@ use http::{StatusCode, Version};
 
 use super::state::Head;
 use super::{Part, Record};
-use crate::record::export::access_log::cut;
+use crate::record::collect::finished::cut;
 
 /// Longer request ids of an upstream are cut to this many bytes.
 const UPSTREAM_ID_BYTES: usize = 128;
@@ -28,9 +28,9 @@ impl Record {
     /// A stream was had. After a replay this is called again: waits add up in the access log.
     pub fn leased(&self, lease: Leased) {
         let mut state = self.state.borrow_mut();
-        state.pool_wait = Some(state.pool_wait.unwrap_or_default() + lease.waited);
-        state.cold |= lease.cold;
-        state.upstream_version = Some(lease.version);
+        state.facts.pool_wait = Some(state.facts.pool_wait.unwrap_or_default() + lease.waited);
+        state.facts.cold |= lease.cold;
+        state.facts.upstream_version = Some(lease.version);
         let unsettled = state.unsettled.pool_wait.replace(lease.waited);
         if lease.cold || unsettled.is_some() {
             self.of_upstream(&state, |upstream| {
@@ -52,7 +52,7 @@ impl Record {
         // When a hedge is sent is no matter of what we add.
         if state.head_sent.replace(at).is_none() && matches!(self.part, Part::Whole(_)) {
             let took = at.saturating_duration_since(self.opened.at);
-            state.overhead_request = Some(took);
+            state.facts.overhead_request = Some(took);
             active.overhead_request.record(took);
         }
     }
@@ -60,14 +60,15 @@ impl Record {
     /// The final answer's head was read; only the first call counts, so keep 1xx answers out.
     pub fn upstream_head(&self, at: Instant, status: StatusCode, upstream_id: Option<&str>) {
         let mut state = self.state.borrow_mut();
-        if state.upstream_status.is_some() {
+        if state.facts.upstream_status.is_some() {
             return;
         }
-        state.upstream_status = Some(status);
-        state.upstream_request_id = upstream_id.map(|id| cut(id, UPSTREAM_ID_BYTES).to_owned());
+        state.facts.upstream_status = Some(status);
+        state.facts.upstream_request_id =
+            upstream_id.map(|id| cut(id, UPSTREAM_ID_BYTES).to_owned());
         if let Some(sent) = state.head_sent {
             let took = at.saturating_duration_since(sent);
-            state.upstream_ttfb = Some(took);
+            state.facts.upstream_ttfb = Some(took);
             state.unsettled.ttfb = Some(took);
         }
     }
@@ -75,11 +76,11 @@ impl Record {
     /// A chunk of the answer's body was read from the upstream.
     pub fn upstream_frame(&self, at: Instant, bytes: usize) {
         let mut state = self.state.borrow_mut();
-        state.frames += 1;
-        state.bytes_down += bytes as u64;
+        state.facts.frames += 1;
+        state.facts.bytes_down += bytes as u64;
         if let Some(before) = state.last_frame.replace(at) {
             let gap = at.saturating_duration_since(before);
-            state.gap_upstream_max = state.gap_upstream_max.max(Some(gap));
+            state.facts.gap_upstream_max = state.facts.gap_upstream_max.max(Some(gap));
             if let Some(unsettled) = state.unsettled.gap.replace(gap) {
                 // Several frames were read for one write.
                 self.ledger.active.borrow_mut().gap_upstream.record(unsettled);
@@ -103,11 +104,11 @@ impl Record {
     /// The client's socket took all that was handed over.
     pub fn written(&self, at: Instant) {
         let mut state = self.state.borrow_mut();
-        if state.client_ttfb.is_none() {
+        if state.facts.client_ttfb.is_none() {
             let took = at.saturating_duration_since(self.opened.at);
-            state.client_ttfb = Some(took);
+            state.facts.client_ttfb = Some(took);
             // Our own refusals are quick and would flatter the figure.
-            if state.upstream_status.is_some() {
+            if state.facts.upstream_status.is_some() {
                 self.of_upstream(&state, |upstream| upstream.client_ttfb.record(took));
             }
         }
@@ -116,16 +117,16 @@ impl Record {
         if let Head::Handed(read_at) = state.head {
             let took = at.saturating_duration_since(read_at);
             state.head = Head::Written;
-            state.overhead_head = Some(took);
+            state.facts.overhead_head = Some(took);
             active.overhead_head.record(took);
         }
         if let Some(read_at) = state.unwritten.take() {
             let took = at.saturating_duration_since(read_at);
-            state.overhead_chunk_max = state.overhead_chunk_max.max(Some(took));
+            state.facts.overhead_chunk_max = state.facts.overhead_chunk_max.max(Some(took));
             active.overhead_chunk.record(took);
             if let Some(before) = state.last_body_write.replace(at) {
                 let gap = at.saturating_duration_since(before);
-                state.gap_client_max = state.gap_client_max.max(Some(gap));
+                state.facts.gap_client_max = state.facts.gap_client_max.max(Some(gap));
                 active.gap_client.record(gap);
             }
         }
@@ -137,7 +138,7 @@ impl Record {
             return;
         }
         let mut state = self.whole().state.borrow_mut();
-        state.cancel_max = state.cancel_max.max(Some(took));
+        state.facts.cancel_max = state.facts.cancel_max.max(Some(took));
         self.ledger.active.borrow_mut().cancel.record(took);
     }
 }

@@ -13,8 +13,9 @@ use super::super::{Outcome, Recorder};
 use super::*;
 use crate::record::collect::labels::{LabelIds, Labels};
 use crate::record::collect::ledger::{Ledger, LeftBehind};
+use crate::record::collect::outbox::OutboxSetup;
 use crate::record::collect::slots::Slots;
-use crate::record::export::log_writer::{LogWriter, OutboxSetup};
+use crate::record::export::log_writer::LogWriter;
 
 /// Long enough that only a fault reaches it.
 const EVER: Duration = Duration::from_secs(30);
