@@ -3,26 +3,54 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Instant;
 
-use super::attempts::RequestContext;
+use super::context::{RequestContext, RoutedRequest};
 use super::{Proxy, Upstream};
 use crate::config::UpstreamId;
 use crate::error::{Error, Kind};
-use crate::record::{Oversize, Record};
+use crate::record::{FailoverReason, Oversize, Record};
 use crate::relay::head::{Withheld, is_large, speaks_of_trailers};
 use crate::relay::replay::{Failure, Replay, Seen, decide};
-use crate::relay::{Answer, Attempt, exchange};
+use crate::relay::{Answer, Attempt, Clocks, exchange};
+use crate::route::{after_answer, after_failure, name_of};
 use crate::upstream::{HeadSize, Lease, Marks};
 
+/// What came of asking one upstream.
+pub(super) struct Attempted {
+    pub(super) at: UpstreamId,
+    pub(super) result: Result<Answer, Attempt>,
+    /// Why the next one may be asked; `None` where what came is the client's.
+    pub(super) leads_on: Option<FailoverReason>,
+}
+
 impl Proxy {
+    /// Asks one upstream. Dropped, it resets the stream at once.
+    pub(super) async fn attempt(&self, routed: &RoutedRequest<'_>, at: UpstreamId) -> Attempted {
+        let (began, group) = (Instant::now(), routed.group);
+        if group.is_named {
+            self.asked(at, began);
+        }
+        let result = self.send_with_replay(routed, at).await;
+        if group.is_named {
+            self.report_health(at, group, began, &result);
+        }
+        let leads_on = match &result {
+            Ok(answer) => after_answer(answer.head.status, &group.failover_on),
+            Err(failed) => after_failure(failed.error.kind(), failed.failure, &group.failover_on),
+        };
+        Attempted { at, result, leads_on }
+    }
+
     /// Sends the request to one upstream until an answer begins or a failure must be told: again only
     /// if it provably was not processed.
-    pub(super) async fn send_with_replay(
+    async fn send_with_replay(
         &self,
-        context: &RequestContext<'_>,
+        routed: &RoutedRequest<'_>,
         at: UpstreamId,
     ) -> Result<Answer, Attempt> {
-        let RequestContext { head, scan, route, upload, record, .. } = *context;
+        let RoutedRequest { context, route, upload, .. } = *routed;
+        let RequestContext { head, scan, record, .. } = *context;
         let upstream = &self.upstreams[at.0];
         let mut replays = 0;
         let size = upstream.head.most(head, scan);
@@ -48,7 +76,7 @@ impl Proxy {
             }
             // Not before: a client that waits to be told to send its body is told by this.
             poll_fn(|cx| Poll::Ready(upload.borrow_mut().gather(cx))).await.map_err(unproven)?;
-            let clocks = self.clocks(context, at);
+            let clocks = self.clocks(routed, at);
             let attempt = match exchange(lease, request, upload, clocks, record).await {
                 Ok(answer) => return Ok(answer),
                 Err(attempt) => attempt,
@@ -59,6 +87,33 @@ impl Proxy {
                 _ => return Err(attempt),
             }
             replays += 1;
+        }
+    }
+
+    /// The upstream's clocks, or the route's own in their place.
+    pub(super) fn clocks(&self, routed: &RoutedRequest<'_>, upstream: UpstreamId) -> Clocks {
+        let upstream = &self.config.upstreams[upstream.0].deadlines;
+        let route = &self.config.routes[routed.route.route.0].deadlines;
+        Clocks {
+            head: route.response_head.unwrap_or(upstream.response_head),
+            first_frame: route.first_frame.unwrap_or(upstream.first_frame),
+            gap: route.frame_gap.unwrap_or(upstream.frame_gap),
+            hold_head: routed.group.failover_on.first_frame_timeout,
+        }
+    }
+}
+
+impl Attempted {
+    /// What came is an answer that the client gets.
+    pub(super) fn is_answer(&self) -> bool {
+        self.result.is_ok() && self.leads_on.is_none()
+    }
+
+    pub(super) fn reason(&self) -> FailoverReason {
+        match (self.leads_on, &self.result) {
+            (Some(reason), _) => reason,
+            (None, Err(failed)) => name_of(failed.error.kind(), failed.failure),
+            (None, Ok(_)) => FailoverReason::Status,
         }
     }
 }

@@ -4,35 +4,18 @@
 //! thrown away before there is a better one: if nobody else answers, it is what the client gets, since
 //! the upstream's own words say more than ours.
 
-use std::cell::RefCell;
 use std::ops::ControlFlow;
-use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
-use http::request;
-
 use super::Proxy;
+use super::attempt::Attempted;
+use super::context::RoutedRequest;
+use super::hedge::HedgeResult;
 use crate::config::UpstreamId;
 use crate::error::{Error, Kind};
 use crate::record::{FailoverReason, Prevented, Record};
-use crate::relay::{Answer, Attempt, Clocks, Upload};
-use crate::route::{Group, Match, Selection, after_answer, after_failure, retry_after};
-use crate::upstream::HeadScan;
-
-/// A request on its way, as whoever is asked needs it.
-#[derive(Clone, Copy)]
-pub(super) struct RequestContext<'a> {
-    /// As the client sent it.
-    pub(super) head: &'a request::Parts,
-    /// What its lines are.
-    pub(super) scan: HeadScan,
-    pub(super) route: Match<'a>,
-    pub(super) group: &'a Group,
-    /// The end of the client's own time.
-    pub(super) until: Option<Instant>,
-    pub(super) upload: &'a RefCell<Upload>,
-    pub(super) record: &'a Rc<Record>,
-}
+use crate::relay::{Answer, Attempt, Clocks};
+use crate::route::{Group, Selection, retry_after};
 
 /// Somebody answered.
 pub(super) struct Answered {
@@ -42,24 +25,6 @@ pub(super) struct Answered {
     pub(super) by_group: bool,
     /// Those that go on running.
     pub(super) clocks: Clocks,
-}
-
-/// What came of asking one upstream.
-pub(super) struct Attempted {
-    pub(super) at: UpstreamId,
-    pub(super) result: Result<Answer, Attempt>,
-    /// Why the next one may be asked; `None` where what came is the client's.
-    pub(super) leads_on: Option<FailoverReason>,
-}
-
-/// What came of asking one upstream, or two at once.
-pub(super) struct HedgeResult {
-    /// The one that counts: an answer, or who failed last.
-    pub(super) last: Attempted,
-    /// The one of two that failed while the other went on.
-    pub(super) before: Option<Box<Attempted>>,
-    /// Two were asked.
-    pub(super) hedged: bool,
 }
 
 /// Who is asked next, and why.
@@ -73,27 +38,27 @@ struct NextAttempt {
 impl Proxy {
     /// Asks the members of a route's group in turn, and again after a pause where the operator wants
     /// that. Whoever is asked gets a head made for it alone and the whole body from its beginning.
-    pub(super) async fn failover(&self, context: &RequestContext<'_>) -> Result<Answered, Error> {
-        let (group, record) = (context.group, context.record);
-        let mut selection = group.select(&context.head.headers);
+    pub(super) async fn failover(&self, routed: &RoutedRequest<'_>) -> Result<Answered, Error> {
+        let (group, record) = (routed.group, routed.context.record);
+        let mut selection = group.select(&routed.context.head.headers);
         let Some(mut at) = self.next(&mut selection, group) else {
-            record.on_route(context.route.route);
+            record.on_route(routed.route.route);
             return Err(Kind::AllEjected.into());
         };
-        record.routed(context.route.route, at);
+        record.routed(routed.route.route, at);
         // Boxed: nearly no request has one, and every request in flight would hold room for it.
         let mut passed: Option<Box<Answered>> = None;
         let mut hedging = group.hedging.as_deref();
         loop {
             let hedge_result = match hedging {
-                None => HedgeResult::alone(self.attempt(context, at).await),
+                None => HedgeResult::alone(self.attempt(routed, at).await),
                 // Boxed, so that those who do not hedge have no room for it.
-                Some(hedging) => Box::pin(self.hedge(context, at, &mut selection, hedging)).await,
+                Some(hedging) => Box::pin(self.hedge(routed, at, &mut selection, hedging)).await,
             };
             if hedge_result.hedged {
                 hedging = None; // once for each request
             }
-            let weighed = self.decide(hedge_result, &mut selection, &mut passed, context);
+            let weighed = self.decide(hedge_result, &mut selection, &mut passed, routed);
             let NextAttempt { reason, to, when } = match weighed {
                 ControlFlow::Break(over) => return over,
                 ControlFlow::Continue(next_attempt) => next_attempt,
@@ -117,12 +82,12 @@ impl Proxy {
         hedge_result: HedgeResult,
         selection: &mut Selection<'_>,
         passed: &mut Option<Box<Answered>>,
-        context: &RequestContext<'_>,
+        routed: &RoutedRequest<'_>,
     ) -> ControlFlow<Result<Answered, Error>, NextAttempt> {
-        let next = self.next_attempt(&hedge_result, selection, passed.is_some(), context);
-        let by_group = context.group.is_named;
+        let next = self.next_attempt(&hedge_result, selection, passed.is_some(), routed);
+        let by_group = routed.group.is_named;
         let reached = |Attempted { at, result, .. }: Attempted| {
-            let clocks = self.clocks(context, at);
+            let clocks = self.clocks(routed, at);
             result.map(|answer| Answered { upstream: at, answer, by_group, clocks })
         };
         if let Some(before) = hedge_result.before
@@ -132,7 +97,7 @@ impl Proxy {
         }
         let answered = reached(hedge_result.last);
         let Some(next_attempt) = next else {
-            return ControlFlow::Break(last(answered, passed.take(), context.record));
+            return ControlFlow::Break(last(answered, passed.take(), routed.context.record));
         };
         if let Ok(answer) = answered {
             discard(keep(passed, answer));
@@ -140,49 +105,6 @@ impl Proxy {
         ControlFlow::Continue(next_attempt)
     }
 
-    /// Asks one upstream. Dropped, it resets the stream at once.
-    pub(super) async fn attempt(&self, context: &RequestContext<'_>, at: UpstreamId) -> Attempted {
-        let (began, group) = (Instant::now(), context.group);
-        if group.is_named {
-            self.asked(at, began);
-        }
-        let result = self.send_with_replay(context, at).await;
-        if group.is_named {
-            self.report_health(at, group, began, &result);
-        }
-        let leads_on = match &result {
-            Ok(answer) => after_answer(answer.head.status, &group.failover_on),
-            Err(failed) => after_failure(failed.error.kind(), failed.failure, &group.failover_on),
-        };
-        Attempted { at, result, leads_on }
-    }
-}
-
-impl HedgeResult {
-    /// Nobody else was asked.
-    pub(super) fn alone(last: Attempted) -> Self {
-        Self { last, before: None, hedged: false }
-    }
-
-    fn answered(&self) -> bool {
-        self.each().any(|attempted| attempted.result.is_ok())
-    }
-
-    /// A bound of our own was met, not a failure of theirs.
-    fn lacked_room(&self) -> bool {
-        let local = |failed: &Attempt| failed.error.kind() == Kind::LocalLimit;
-        self.each().any(|attempted| {
-            attempted.leads_on == Some(FailoverReason::Queue)
-                || attempted.result.as_ref().is_err_and(local)
-        })
-    }
-
-    fn each(&self) -> impl Iterator<Item = &Attempted> {
-        self.before.as_deref().into_iter().chain([&self.last])
-    }
-}
-
-impl Proxy {
     fn next(&self, selection: &mut Selection<'_>, group: &Group) -> Option<UpstreamId> {
         selection.next(self.allowed(group), |id| self.upstreams[id.0].pool.load())
     }
@@ -201,7 +123,7 @@ impl Proxy {
         hedge_result: &HedgeResult,
         selection: &mut Selection<'_>,
         answered: bool,
-        context: &RequestContext<'_>,
+        routed: &RoutedRequest<'_>,
     ) -> Option<NextAttempt> {
         for attempted in hedge_result.each() {
             attempted.leads_on?;
@@ -213,27 +135,27 @@ impl Proxy {
         }
         let reason = hedge_result.last.leads_on?;
         let final_word = answered || hedge_result.answered() || hedge_result.lacked_room();
-        let next = self.next(selection, context.group);
+        let next = self.next(selection, routed.group);
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
         let next =
             match next.or_else(|| if final_word { None } else { selection.last_resort(load) }) {
                 Some(to) => Ok(Some(NextAttempt { reason, to, when: None })),
                 None => selection
-                    .again(self.allowed(context.group), Instant::now(), context.until)
+                    .again(self.allowed(routed.group), Instant::now(), routed.context.until)
                     .map(|when| {
                         when.and_then(|when| {
-                            let to = self.next(selection, context.group)?;
+                            let to = self.next(selection, routed.group)?;
                             Some(NextAttempt { reason, to, when: Some(when) })
                         })
                     }),
             };
         let why = match next {
-            Ok(Some(next)) if context.upload.borrow_mut().rewind() => return Some(next),
+            Ok(Some(next)) if routed.upload.borrow_mut().rewind() => return Some(next),
             Ok(Some(_)) => Prevented::Body,
             Ok(None) => return None,
             Err(why) => why,
         };
-        context.record.attempt_prevented(why);
+        routed.context.record.attempt_prevented(why);
         None
     }
 }
@@ -260,20 +182,6 @@ fn last(
             Ok(*fallback)
         }
         (Err(failed), None) => Err(failed.error),
-    }
-}
-
-impl Proxy {
-    /// The upstream's clocks, or the route's own in their place.
-    pub(super) fn clocks(&self, context: &RequestContext<'_>, upstream: UpstreamId) -> Clocks {
-        let upstream = &self.config.upstreams[upstream.0].deadlines;
-        let route = &self.config.routes[context.route.route.0].deadlines;
-        Clocks {
-            head: route.response_head.unwrap_or(upstream.response_head),
-            first_frame: route.first_frame.unwrap_or(upstream.first_frame),
-            gap: route.frame_gap.unwrap_or(upstream.frame_gap),
-            hold_head: context.group.failover_on.first_frame_timeout,
-        }
     }
 }
 

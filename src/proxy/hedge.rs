@@ -9,11 +9,23 @@ use std::time::{Duration, Instant};
 use http::header::EXPECT;
 
 use super::Proxy;
-use super::attempts::{Attempted, HedgeResult, RequestContext};
+use super::attempt::Attempted;
+use super::context::{RequestContext, RoutedRequest};
 use crate::config::UpstreamId;
+use crate::error::Kind;
 use crate::record::{FailoverReason, Hedge, Prevented};
-use crate::relay::{Deadline, Upload};
-use crate::route::{Hedging, Selection, name_of};
+use crate::relay::{Attempt, Deadline, Upload};
+use crate::route::{Hedging, Selection};
+
+/// What came of asking one upstream, or two at once.
+pub(super) struct HedgeResult {
+    /// The one that counts: an answer, or who failed last.
+    pub(super) last: Attempted,
+    /// The one of two that failed while the other went on.
+    pub(super) before: Option<Box<Attempted>>,
+    /// Two were asked.
+    pub(super) hedged: bool,
+}
 
 /// Which of two was done, and with what.
 enum Done {
@@ -33,15 +45,15 @@ impl Proxy {
     /// streams at once.
     pub(super) async fn hedge(
         &self,
-        context: &RequestContext<'_>,
+        routed: &RoutedRequest<'_>,
         first: UpstreamId,
         selection: &mut Selection<'_>,
         hedging: &Hedging,
     ) -> HedgeResult {
         let began = Instant::now();
         // A body that is still on its way is not the upstream's delay.
-        let since = || began.max(context.upload.borrow().progress());
-        let mut first = pin!(self.attempt(context, first));
+        let since = || began.max(routed.upload.borrow().progress());
+        let mut first = pin!(self.attempt(routed, first));
         let delay = hedging.delay(began);
         let mut late = Deadline::default();
         let early = std::future::poll_fn(|cx| match first.as_mut().poll(cx) {
@@ -52,7 +64,7 @@ impl Proxy {
             saw(hedging, &attempted, since());
             return HedgeResult::alone(attempted);
         }
-        let Some(second) = self.second(context, selection, hedging, began.elapsed()).await else {
+        let Some(second) = self.second(routed, selection, hedging, began.elapsed()).await else {
             let attempted = first.await;
             saw(hedging, &attempted, since());
             return HedgeResult::alone(attempted);
@@ -60,7 +72,8 @@ impl Proxy {
         let Second { at, upload, mut hedge } = second;
         let upload = RefCell::new(upload);
         let own = hedge.record().clone();
-        let beside = RequestContext { upload: &upload, record: &own, ..*context };
+        let context = RequestContext { record: &own, ..*routed.context };
+        let beside = RoutedRequest { context: &context, upload: &upload, ..*routed };
         // Boxed: most first ones are in time, and need no room for it.
         let mut second = Box::pin(self.attempt(&beside, at));
         let (last, before) = match either(first.as_mut(), second.as_mut()).await {
@@ -78,14 +91,14 @@ impl Proxy {
                     hedge.failed();
                 }
                 // What is left of the body goes where the answer is from.
-                context.upload.swap(&upload);
+                routed.upload.swap(&upload);
                 (last, Some(Box::new(attempted)))
             }
             Done::Second(attempted) if attempted.is_answer() => {
                 hedge.answered();
                 let now = Instant::now();
                 hedging.saw(now, now.saturating_duration_since(since()));
-                context.upload.swap(&upload);
+                routed.upload.swap(&upload);
                 (attempted, None)
             }
             Done::Second(attempted) => {
@@ -102,7 +115,7 @@ impl Proxy {
     /// it is recorded.
     async fn second(
         &self,
-        context: &RequestContext<'_>,
+        routed: &RoutedRequest<'_>,
         selection: &mut Selection<'_>,
         hedging: &Hedging,
         after: Duration,
@@ -111,24 +124,48 @@ impl Proxy {
         let well = |id: UpstreamId| self.allows(id) && !self.upstreams[id.0].health.is_ejected();
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
         let beside = selection.hedge_target(well, load)?;
-        if !context.head.headers.contains_key(EXPECT) {
+        if !routed.context.head.headers.contains_key(EXPECT) {
             // It may not have been read because the first one does not take it. A client that waits to be
             // told to send its body would be told by this.
-            let read = |cx: &mut Context<'_>| context.upload.borrow_mut().read_ahead(cx);
+            let read = |cx: &mut Context<'_>| routed.upload.borrow_mut().read_ahead(cx);
             while std::future::poll_fn(|cx| Poll::Ready(read(cx))).await {
                 tokio::task::yield_now().await;
             }
         }
-        let Some(upload) = context.upload.borrow().twin() else {
-            context.record.attempt_prevented(Prevented::HedgeBody);
+        let Some(upload) = routed.upload.borrow().twin() else {
+            routed.context.record.attempt_prevented(Prevented::HedgeBody);
             return None;
         };
         if !hedging.afford() {
-            context.record.attempt_prevented(Prevented::HedgeBudget);
+            routed.context.record.attempt_prevented(Prevented::HedgeBudget);
             return None;
         }
         let at = selection.take_hedge_target(beside);
-        Some(Second { at, upload, hedge: Hedge::send(context.record, at, after) })
+        Some(Second { at, upload, hedge: Hedge::send(routed.context.record, at, after) })
+    }
+}
+
+impl HedgeResult {
+    /// Nobody else was asked.
+    pub(super) fn alone(last: Attempted) -> Self {
+        Self { last, before: None, hedged: false }
+    }
+
+    pub(super) fn answered(&self) -> bool {
+        self.each().any(|attempted| attempted.result.is_ok())
+    }
+
+    /// A bound of our own was met, not a failure of theirs.
+    pub(super) fn lacked_room(&self) -> bool {
+        let local = |failed: &Attempt| failed.error.kind() == Kind::LocalLimit;
+        self.each().any(|attempted| {
+            attempted.leads_on == Some(FailoverReason::Queue)
+                || attempted.result.as_ref().is_err_and(local)
+        })
+    }
+
+    pub(super) fn each(&self) -> impl Iterator<Item = &Attempted> {
+        self.before.as_deref().into_iter().chain([&self.last])
     }
 }
 
@@ -154,20 +191,5 @@ fn saw(hedging: &Hedging, attempted: &Attempted, since: Instant) {
     {
         let took = answer.source.read_at().saturating_duration_since(since);
         hedging.saw(Instant::now(), took);
-    }
-}
-
-impl Attempted {
-    /// What came is an answer that the client gets.
-    fn is_answer(&self) -> bool {
-        self.result.is_ok() && self.leads_on.is_none()
-    }
-
-    fn reason(&self) -> FailoverReason {
-        match (self.leads_on, &self.result) {
-            (Some(reason), _) => reason,
-            (None, Err(failed)) => name_of(failed.error.kind(), failed.failure),
-            (None, Ok(_)) => FailoverReason::Status,
-        }
     }
 }

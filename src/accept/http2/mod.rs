@@ -199,7 +199,7 @@ pub(super) async fn refuse(
     let service = service_fn(move |request: Request<Incoming>| {
         told.set(true);
         let request = request.map(|body| RequestBody::Http2(body, Rc::clone(&client.wire)));
-        let answer = proxy.decline(&client, &request, kind);
+        let answer = proxy.decline(&client, request, kind);
         std::future::ready(Ok::<_, Infallible>(answer))
     });
     let builder = builder(acceptor, STREAMS_REFUSED, Local(None));

@@ -1,0 +1,92 @@
+//! Answers of our own: to what is not forwarded, and to what failed before an upstream's answer began.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response, Version};
+
+use super::context::RequestContext;
+use super::{Client, Proxy, shed};
+use crate::error::{Error, Kind};
+use crate::record::{Opened, Record};
+use crate::relay::drive::Patience;
+use crate::relay::{self, RelayBody, RequestBody};
+use crate::upstream::HeadScan;
+
+impl Proxy {
+    /// Answers a request that is not looked at: the connection that it came on may not stay.
+    pub fn decline(
+        &self,
+        client: &Client,
+        request: Request<RequestBody>,
+        kind: Kind,
+    ) -> Response<RelayBody> {
+        let (head, _unread) = request.into_parts();
+        let record = self.open(client, &head);
+        let id = record.id().header_value();
+        let scan = HeadScan::of(&head.headers);
+        let context =
+            RequestContext { client, head: &head, scan, record: &record, id: &id, until: None };
+        let mut answer = self.refuse(&context, &kind.into());
+        if let Ok(Some(page)) = self.page(&context) {
+            page.may_see(answer.headers_mut());
+        }
+        answer
+    }
+
+    /// Answers what could not be read as a request on an HTTP/1.1 connection, or not to its end. It is
+    /// recorded as one whose method and path are not known.
+    pub fn turn_away(&self, client: &Client, kind: Kind) -> Response<RelayBody> {
+        let unknown = Method::from_bytes(b"-").unwrap_or_default();
+        let record = self.recorder.open(Opened {
+            at: client.wire.read_at(),
+            client: client.address,
+            version: Version::HTTP_11,
+            method: unknown,
+            path: "-".to_owned(),
+        });
+        self.error_response(&kind.into(), Version::HTTP_11, false, &record)
+    }
+
+    /// The answer to a request that could not be forwarded, or whose upstream failed before its head.
+    pub(super) fn refuse(
+        &self,
+        context: &RequestContext<'_>,
+        error: &Error,
+    ) -> Response<RelayBody> {
+        let bodyless = context.head.method == Method::HEAD;
+        self.error_response(error, context.head.version, bodyless, context.record)
+    }
+
+    /// `bodyless`: asked for by HEAD.
+    fn error_response(
+        &self,
+        error: &Error,
+        version: Version,
+        bodyless: bool,
+        record: &Rc<Record>,
+    ) -> Response<RelayBody> {
+        let kind = error.kind();
+        let (status, headers, body) = error.response_parts(&record.id().header_value());
+        record.status(status);
+        record.fault(kind.code());
+        record.end(relay::outcome(kind.outcome()));
+        if let Some(why) = shed::why(kind) {
+            self.recorder.shed(why);
+        }
+        // Over HTTP/2 hyper would send a body to HEAD too, and the client reset the stream for that.
+        let body = if bodyless { Bytes::new() } else { body };
+        // Over HTTP/1.1 the socket has its own.
+        let patience = (version >= Version::HTTP_2)
+            .then(|| Patience::new(self.admission.pressure(), self.config.client.write_stall));
+        let mut answer = Response::new(RelayBody::own(body, patience));
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        if matches!(kind, Kind::BadRequest(_)) && version < Version::HTTP_2 {
+            // What follows on this connection may be part of what was not understood.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+}
