@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::client::{Protocol, STREAMS_PER_CONNECTION};
-use crate::load::schedule::{Arrivals, parse_size, parse_span};
+use crate::duration;
+use crate::load::schedule::{Arrivals, parse_size};
 use crate::load::slow::Slow;
 use crate::measure::Goals;
 use crate::request::Api;
@@ -88,7 +89,7 @@ pub(super) struct ConnectArgs {
     #[arg(long)]
     pub(super) kernel_stamps: bool,
     /// Bound on connecting, TLS included
-    #[arg(long, default_value = "10s", value_parser = parse_span, value_name = "TIME")]
+    #[arg(long, default_value = "10s", value_parser = duration::parse, value_name = "TIME")]
     pub(super) connect_timeout: Duration,
 }
 
@@ -107,14 +108,14 @@ pub(super) struct LoadArgs {
     #[arg(short = 'c', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) concurrency: Option<u32>,
     /// Pause between the requests of a slot
-    #[arg(long, default_value = "0s", value_parser = parse_span, value_name = "TIME")]
+    #[arg(long, default_value = "0s", value_parser = duration::parse, value_name = "TIME")]
     pub(super) think: Duration,
     /// Slow readers: a share of the requests that takes so many bytes per second, or pauses after
     /// each read; 10%@16k/s, 5%@200ms. They are counted and checked, but in no latency
     #[arg(long, value_name = "SHARE@PACE")]
     pub(super) slow: Option<Slow>,
     /// Bound on one request, from its start to its end
-    #[arg(long, default_value = "60s", value_parser = parse_span, value_name = "TIME")]
+    #[arg(long, default_value = "60s", value_parser = duration::parse, value_name = "TIME")]
     pub(super) timeout: Duration,
     /// Seed of arrivals, prompts, rotation and bootstrap
     #[arg(long, default_value_t = 1)]
@@ -140,7 +141,7 @@ pub(super) struct VerdictArgs {
     #[arg(long, value_name = "CONDITION")]
     pub(super) fail_if: Vec<Condition>,
     /// Void (exit 3) if the generator's own lag at p99 is over this
-    #[arg(long, default_value = "5ms", value_parser = parse_span, value_name = "TIME")]
+    #[arg(long, default_value = "5ms", value_parser = duration::parse, value_name = "TIME")]
     pub(super) max_lag: Duration,
     /// Void (exit 3) if a worker of an open loop waited longer than this share of time for a
     /// processor
@@ -165,7 +166,7 @@ pub(super) struct ShowArgs {
     #[command(flatten)]
     pub(super) files: crate::report::output::Files,
     /// Time between notes: of the live view, the interval log, the charts
-    #[arg(long, default_value = "1s", value_parser = parse_span, value_name = "TIME")]
+    #[arg(long, default_value = "1s", value_parser = duration::parse, value_name = "TIME")]
     pub(super) interval: Duration,
     /// Show neither progress nor table
     #[arg(long)]

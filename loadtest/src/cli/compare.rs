@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::compare::{Resampling, Rotation, Samples, compare as compare_samples, rotate};
+use crate::compare::{Comparison, Resampling, Rotation, compare as compare_samples, rotate};
 use crate::load::Plan;
-use crate::load::schedule::{Schedule, parse_span};
+use crate::load::schedule::Schedule;
 use crate::measure::Totals;
-use crate::report::{Comparison, format};
+use crate::{duration, format};
 
 use super::Exit;
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
@@ -33,16 +33,16 @@ pub struct CompareArgs {
     #[arg(required = true, num_args = 2.., value_name = "NAME=URL")]
     targets: Vec<NamedUrl>,
     /// Length of a slice
-    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = parse_span)]
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration::parse)]
     slice: Duration,
     /// Slices of each target
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..))]
     rounds: u16,
     /// Uncounted slice of each target before the first round
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_span)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
     warm_up: Duration,
     /// Uncounted beginning of each slice
-    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = parse_span)]
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration::parse)]
     settle: Duration,
     /// Resamples of the bootstrap
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..))]
@@ -167,11 +167,8 @@ impl CompareArgs {
     }
 
     fn comparison(&self, names: &[String], totals: &Totals) -> Comparison {
-        let samples: Vec<_> = totals
-            .accounts
-            .iter()
-            .map(|account| Samples::finish(account.samples.clone()))
-            .collect();
+        let samples: Vec<_> =
+            totals.accounts.iter().map(|account| account.samples.clone().finish()).collect();
         let resampling = Resampling {
             resamples: self.resamples as usize,
             confidence: self.confidence,

@@ -4,8 +4,8 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
+use crate::format;
 use crate::measure::{Interval, Measure, Totals};
-use crate::report::format;
 
 use super::session::Named;
 

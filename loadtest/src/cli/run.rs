@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::load::Plan;
-use crate::load::schedule::{Schedule, Stage, parse_span};
+use crate::load::schedule::{Schedule, Stage};
 use crate::load::worker::Pass;
-use crate::report::format;
+use crate::{duration, format};
 
 use super::Exit;
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
@@ -39,13 +39,13 @@ pub struct RunArgs {
     requests: Option<u64>,
     /// How long to send requests, warm-up not included; those in flight are then waited for
     /// [default: 10s unless -n or --stages]
-    #[arg(short = 'z', long, value_name = "TIME", value_parser = parse_span)]
+    #[arg(short = 'z', long, value_name = "TIME", value_parser = duration::parse)]
     duration: Option<Duration>,
     /// Open loop whose rate changes: TIME@RATE or TIME@FROM..TO, e.g. 10s@10..200,30s@200
     #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["rate", "duration"])]
     stages: Vec<Stage>,
     /// Requests due in the first TIME are sent but not counted [default: 1s, 0 with -n]
-    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     warm_up: Option<Duration>,
     /// Process that serves the target on this machine, to show what it uses; may be repeated
     #[arg(long, value_name = "PID")]

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::client::{FailureKind, Mono};
+use crate::compare::Comparison;
+use crate::format;
 use crate::load::worker::{Pass, Program, TargetPlan, Workers};
 use crate::measure::series::{Axis, Series};
 use crate::measure::{Measure, Totals, host, request_histogram};
 use crate::report::output::{self, Journal};
-use crate::report::{About, Comparison, Definition, FORMAT, Report, format, target_report, text};
+use crate::report::{About, Definition, FORMAT, Report, target_report, text};
 use crate::verdict::{Condition, Generator, Verdict};
 
 use super::Exit;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::load::schedule::parse_span;
+use crate::duration;
 use crate::soak::{self, Spec};
 
 use super::Exit;
@@ -24,7 +24,7 @@ use super::session::Trouble;
 )]
 pub struct SoakArgs {
     /// For how long
-    #[arg(long = "for", value_name = "TIME", default_value = "30m", value_parser = parse_span)]
+    #[arg(long = "for", value_name = "TIME", default_value = "30m", value_parser = duration::parse)]
     length: Duration,
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
@@ -33,7 +33,7 @@ pub struct SoakArgs {
     #[arg(short = 'c', long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     concurrency: u16,
     /// Send the proxy SIGHUP this often
-    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     reload_every: Option<Duration>,
     /// Series of /metrics that counts requests in flight; it must be 0 at the end
     #[arg(long, value_name = "SERIES", default_value = "firstbyte_streams_in_flight")]

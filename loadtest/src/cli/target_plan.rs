@@ -7,8 +7,8 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::client::{SendOptions, Target};
+use crate::format;
 use crate::load::worker::{Connections, TargetPlan};
-use crate::report::format;
 use crate::request::{Api, ApiKey, Prompts, RequestSource, RequestSpec};
 
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::measure::{COMPARED, QUANTILES, Sample};
 use crate::random::Random;
-use crate::report::{Added, Comparison};
 
-use super::sample::{COMPARED, QUANTILES, Sample};
+use super::comparison::{Added, Comparison};
 
 /// Values that must lie beyond a quantile for it to be compared: with fewer it is an anecdote.
 const BEYOND_MIN: f64 = 5.0;

@@ -2,11 +2,11 @@
 
 /// How sure one can be of a difference.
 mod bootstrap;
+/// What a comparison came to, as data.
+mod comparison;
 /// Who is measured when.
 mod rotation;
-/// What one slice measured.
-mod sample;
 
 pub use bootstrap::{Resampling, compare};
+pub use comparison::{Added, Comparison};
 pub use rotation::{Rotation, rotate};
-pub use sample::{COMPARED, QUANTILES, Sample, Samples};

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::duration;
 use crate::random::Random;
 
 /// When a request should start.
@@ -66,24 +67,9 @@ impl FromStr for Stage {
             Ok(rate) if rate.is_finite() && rate >= 0.0 => Ok(rate),
             _ => Err(wrong()),
         };
-        let stage = Self { span: parse_span(span)?, from: rate(from)?, to: rate(to)? };
+        let stage = Self { span: duration::parse(span)?, from: rate(from)?, to: rate(to)? };
         if stage.count() > 0.0 { Ok(stage) } else { Err(wrong()) }
     }
-}
-
-/// Reads `250us`, `10ms`, `1.5s`, `2m`, `1h`; a bare number is seconds.
-pub fn parse_span(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let scale = match &text[digits..] {
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("{text:?} is not a time like 250us, 10ms, 1.5s, 2m, 1h")),
-    };
-    let number: f64 = text[..digits].parse().map_err(|_| format!("{text:?} is not a time"))?;
-    Duration::try_from_secs_f64(number * scale).map_err(|error| format!("{text:?}: {error}"))
 }
 
 /// Reads `500`, `64k`, `1m`: bytes, at most 64 MiB.

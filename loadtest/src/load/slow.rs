@@ -4,8 +4,9 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use crate::client::Pace;
+use crate::duration;
 
-use super::schedule::{parse_size, parse_span};
+use super::schedule::parse_size;
 
 /// A share of the requests that is read slowly.
 ///
@@ -44,7 +45,7 @@ impl FromStr for Slow {
                 .and_then(NonZeroU32::new)
                 .map(Pace::PerSecond)
                 .ok_or("a rate is at least a byte per second")?,
-            None => Pace::Pause(parse_span(pace)?),
+            None => Pace::Pause(duration::parse(pace)?),
         };
         if pace == Pace::Pause(std::time::Duration::ZERO) {
             return Err("a pause of nothing is not slow".into());

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::client::Outcome;
-use crate::load::schedule::parse_span;
+use crate::duration;
 
 use super::kinds::Measure;
 
@@ -36,7 +36,7 @@ impl FromStr for Goals {
                 word.split_once(':').ok_or_else(|| format!("{word:?} is not like ttft:200ms"))?;
             let measure = Measure::named(name).filter(|measure| !measure.is_per_event());
             let measure = measure.ok_or_else(|| format!("{name:?} is no measure of a request"))?;
-            Ok((measure, parse_span(bound)?.as_nanos() as u64))
+            Ok((measure, duration::parse(bound)?.as_nanos() as u64))
         });
         goals.collect::<Result<_, String>>().map(Self)
     }

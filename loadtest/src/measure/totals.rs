@@ -1,11 +1,10 @@
 //! Where all workers' notes come together, off the data path.
 
-use crate::compare::Samples;
-use crate::verdict::GeneratorLoad;
-
+use super::generator_load::GeneratorLoad;
 use super::goal::Goals;
 use super::host::ThreadTime;
 use super::recorder::Interval;
+use super::samples::Samples;
 use super::series::Series;
 use super::tally::Tally;
 

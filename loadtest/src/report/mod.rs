@@ -4,8 +4,6 @@
 mod build;
 /// Comma-separated values.
 mod csv;
-/// Numbers for people.
-pub mod format;
 /// HdrHistogram's own formats.
 mod hdr;
 /// One self-contained page.

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::format;
-use super::model::{Added, Comparison, Definition, MeasureReport, Report, TargetReport};
+use super::model::{Definition, MeasureReport, Report, TargetReport};
+use crate::compare::{Added, Comparison};
+use crate::format;
 
 /// The columns of the measures' table.
 const COLUMNS: [&str; 6] = ["p50", "p90", "p95", "p99", "p99.9", "p99.99"];

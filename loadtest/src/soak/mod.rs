@@ -172,7 +172,7 @@ impl Soak<'_> {
     }
 
     fn tell(&self, sample: &Sample) {
-        use crate::report::format::{bytes, count};
+        use crate::format::{bytes, count};
         let tally = self.tally.borrow();
         eprintln!(
             "{:.0} of {:.0} s: {} requests, {} whole, {} broken on purpose, {} clients left, {} excused, {} WRONG; \

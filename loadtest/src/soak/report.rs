@@ -8,8 +8,8 @@ use std::process::ExitStatus;
 
 use serde::Serialize;
 
+use crate::format::{bytes, count};
 use crate::measure::host::{Machine, machine};
-use crate::report::format::{bytes, count};
 
 use super::Spec;
 use super::samples::{Sample, Trend};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::log::{Log, RequestSeen};
 use super::script::Script;
 use super::script::step::Step;
-use super::{Builder, Standard, Upstream, span};
+use super::{Builder, Standard, Upstream};
+use crate::duration;
 
 /// Serves scripted OpenAI-compatible answers until interrupted.
 ///
@@ -34,10 +35,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 16)]
     tokens: u64,
     /// From the request to the answer's head, such as 20ms
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = span::parse)]
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = duration::parse)]
     first: Duration,
     /// From one token to the next, such as 10ms; 0 means back to back
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = span::parse)]
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = duration::parse)]
     gap: Duration,
     /// Size of one frame of a standard stream; 0 means the smallest whole one
     #[arg(long, value_name = "BYTES", default_value_t = 0)]

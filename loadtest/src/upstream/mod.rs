@@ -22,8 +22,6 @@ mod openai;
 pub mod raw;
 mod script;
 mod server;
-/// Durations as people write them.
-pub mod span;
 
 pub use clock::now_ns;
 pub use log::{

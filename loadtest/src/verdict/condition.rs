@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use crate::load::schedule::parse_span;
 use crate::measure::{Measure, Tally};
+use crate::{duration, format};
 
 /// A bound whose crossing fails the run.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +114,7 @@ impl Quantity {
 
     fn show(self, value: f64) -> String {
         match self {
-            Self::Time(..) | Self::Added(..) => crate::report::format::nanos(value),
+            Self::Time(..) | Self::Added(..) => format::nanos(value),
             Self::ErrorRate | Self::Goodput => format!("{:.3} %", value * 100.0),
             Self::Errors | Self::Requests => format!("{value:.0}"),
             Self::Rate | Self::TokenRate => format!("{value:.1}/s"),
@@ -133,7 +133,7 @@ impl Quantity {
                 if text.parse::<f64>().is_ok_and(|number| number != 0.0) {
                     return Err(format!("{text:?} needs a unit: us, ms or s"));
                 }
-                Ok(parse_span(text)?.as_nanos() as f64)
+                Ok(duration::parse(text)?.as_nanos() as f64)
             }
             Self::ErrorRate | Self::Goodput => match text.strip_suffix('%') {
                 Some(percent) => Ok(number(percent.trim())? / 100.0),

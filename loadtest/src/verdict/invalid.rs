@@ -1,13 +1,11 @@
 //! Reasons to refuse a run's figures: a generator that was late or starved measured itself.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::measure::Interval;
-use crate::measure::host::ThreadTime;
-use crate::report::format;
+use crate::format;
+use crate::measure::GeneratorLoad;
 
 /// How far the generator may be from ideal.
 #[derive(Clone, Copy, Debug)]
@@ -26,32 +24,6 @@ impl Default for Bounds {
     /// measures waits for it at times; one that waits a third of the time is starved.
     fn default() -> Self {
         Self { lag: Duration::from_millis(5), busy: 0.95, waiting: 0.3 }
-    }
-}
-
-/// Adds up the workers' time.
-#[derive(Clone, Debug, Default)]
-pub struct GeneratorLoad {
-    workers: BTreeMap<usize, (ThreadTime, u64)>,
-}
-
-impl GeneratorLoad {
-    /// Adds what a worker noted of itself.
-    pub fn add(&mut self, interval: &Interval) {
-        let (time, span) = self.workers.entry(interval.worker).or_default();
-        *time = time.plus(interval.cpu);
-        *span += interval.end.since(interval.begin);
-    }
-
-    /// The busiest worker's share of time on a processor, and the most starved one's without.
-    fn shares(&self) -> (f64, f64) {
-        let share = |pick: fn(&ThreadTime) -> u64| {
-            let shares = self.workers.values().map(|(time, span)| {
-                if *span == 0 { 0.0 } else { pick(time) as f64 / *span as f64 }
-            });
-            shares.fold(0.0, f64::max)
-        };
-        (share(|time| time.running), share(|time| time.waiting))
     }
 }
 
@@ -119,13 +91,12 @@ impl Generator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::host::ThreadTime;
 
     fn judged(lag_ms: u64, running: u64, waiting: u64, open_loop: bool) -> Vec<String> {
         let mut lag = crate::measure::request_histogram();
         lag.record_n(lag_ms * 1_000_000, 100).unwrap();
-        let load = GeneratorLoad {
-            workers: BTreeMap::from([(0, (ThreadTime { running, waiting }, 1000))]),
-        };
+        let load = GeneratorLoad::of_one(ThreadTime { running, waiting }, 1000);
         Generator::judge(&lag, &load, open_loop, &Bounds::default()).void
     }
 

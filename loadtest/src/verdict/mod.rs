@@ -6,4 +6,4 @@ mod condition;
 mod invalid;
 
 pub use condition::{Condition, Verdict};
-pub use invalid::{Bounds, Generator, GeneratorLoad};
+pub use invalid::{Bounds, Generator};

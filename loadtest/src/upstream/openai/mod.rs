@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::clock;
 use super::script::Script;
 use super::script::seen::Seen;
 use super::script::step::{Head, Step, Tokens};
-use super::{clock, span};
+use crate::duration;
 use chunk::Shape;
 use sse::About;
 
@@ -215,7 +216,7 @@ fn common_headers(seen: &Seen) -> Vec<(String, String)> {
     lines.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// A duration in a header, as [`span`] reads it.
-fn header_span(seen: &Seen, name: &str) -> Option<Duration> {
-    seen.header(name).and_then(|text| span::parse(text).ok())
+/// A duration in a header, as [`duration`] reads it.
+fn header_duration(seen: &Seen, name: &str) -> Option<Duration> {
+    seen.header(name).and_then(|text| duration::parse(text).ok())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Standard, header_span, whole};
+use super::{Standard, header_duration, whole};
 use crate::upstream::script::Script;
 use crate::upstream::script::seen::Seen;
 use crate::upstream::script::step::{Goaway, Step};
@@ -65,7 +65,7 @@ pub(super) fn by_name(name: &str, pace: &Standard, seen: &Seen) -> Script {
         "echo" => Script::new().echo(),
         "echo-sha256" => echo_sha256(),
         "429" => {
-            Script::new().rate_limited(header_span(seen, "x-mock-retry-after").unwrap_or(RETRY))
+            Script::new().rate_limited(header_duration(seen, "x-mock-retry-after").unwrap_or(RETRY))
         }
         _ => by_status(name, seen),
     }

@@ -5,15 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::duration;
 use crate::upstream::server::wire::Cut;
-use crate::upstream::span;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
     /// Moves the cursor and waits for it.
-    Wait(#[serde(with = "span")] Duration),
+    Wait(#[serde(with = "duration")] Duration),
     /// Waits until the whole request body has arrived (for early scripts); the cursor moves to that moment.
     AwaitBody,
     /// An interim answer, such as 100 or 103. Over HTTP/1.1 any 1xx but 101.
@@ -77,7 +77,7 @@ pub struct Tokens {
     /// How many.
     pub count: u64,
     /// From one to the next; zero means back to back. The first is due at the cursor, and the cursor stays at the last.
-    #[serde(with = "span")]
+    #[serde(with = "duration")]
     pub every: Duration,
     /// Size of one frame with its SSE framing. Under about 260 bytes the frame is not a whole chunk of the API
     /// any more, under about 70 it has no stamp. 0 means the smallest whole one.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use crate::measure::{Interval, Measure, event_histogram};
+use super::kinds::Measure;
+use super::recorder::{Interval, event_histogram};
 
 /// The measures that are compared.
 pub const COMPARED: [Measure; 4] = [Measure::Ttfb, Measure::Gap, Measure::LegDown, Measure::Total];
