@@ -15,7 +15,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::connection::Acceptor;
+use super::acceptor::Acceptor;
+use super::connection;
 
 /// Connections that the kernel may hold for us while a worker is busy; the kernel caps it at
 /// `net.core.somaxconn`.
@@ -218,7 +219,7 @@ impl Inbox {
 }
 
 fn serve(acceptor: &Rc<Acceptor>, stream: TcpStream, address: SocketAddr, counted: Counted) {
-    let served = Rc::clone(acceptor).serve(stream, address);
+    let served = connection::serve(Rc::clone(acceptor), stream, address);
     tokio::task::spawn_local(async move {
         served.await;
         drop(counted);

@@ -1,6 +1,7 @@
 //! Client connections: listened for, handed to the least loaded worker, recognised by their first
 //! bytes, served, drained.
 
+mod acceptor;
 mod closing;
 mod connection;
 mod detect;
@@ -12,7 +13,7 @@ mod idle;
 mod listener;
 mod refusal;
 
-pub use connection::Acceptor;
+pub use acceptor::Acceptor;
 pub use drain::Drain;
 pub use idle::Idle;
 pub use listener::{Inbox, Loads, bind, listen};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use super::connection::Acceptor;
+use super::acceptor::Acceptor;
 use super::detect::{Protocol, detect};
 use super::{http1, http2};
 use crate::error::Kind;

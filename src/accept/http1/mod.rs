@@ -11,8 +11,8 @@ use bytes::{Buf, Bytes};
 use http::header::CONNECTION;
 use http::{Method, Request, Response, Version};
 
+use super::acceptor::Acceptor;
 use super::closing;
-use super::connection::Acceptor;
 use super::drain::DrainGuard;
 use super::head_timeout::{Expired, HeadTimeout};
 use super::idle::Rest;

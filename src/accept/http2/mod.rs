@@ -17,8 +17,8 @@ use hyper::{Request, Response, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWrite;
 
+use super::acceptor::Acceptor;
 use super::closing;
-use super::connection::Acceptor;
 use super::drain::DrainGuard;
 use super::idle::{Rest, Why};
 use crate::admit::Pressure;
