@@ -1,7 +1,7 @@
 //! A proxy that runs: where it is, whether it is ready, how it ends.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::orders::Order;
 use super::reloading::reloader::Reloader;
+use super::warm::Warmed;
 use crate::admin::Readiness;
 use crate::handover::Listening;
 use crate::record::Hub;
@@ -26,29 +27,6 @@ pub struct Running {
     pub(super) workers: Vec<JoinHandle<usize>>,
     pub(super) admin_thread: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
     pub(super) warmed: Arc<Warmed>,
-}
-
-/// How many workers have warmed their pools, for those who wait without polling.
-#[derive(Default)]
-pub(super) struct Warmed {
-    workers: Mutex<usize>,
-    changed: Condvar,
-}
-
-impl Warmed {
-    /// One worker more has its minimum of connections to every upstream.
-    pub(super) fn one_more(&self) {
-        // Poisoned only if a thread panicked while it counted; the count still stands.
-        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.changed.notify_all();
-    }
-
-    /// Waits for `all` of them, at most `within`; `false` if that passed.
-    fn wait(&self, all: usize, within: Duration) -> bool {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(workers, within, |n| *n < all);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 >= all
-    }
 }
 
 impl Running {

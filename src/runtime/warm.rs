@@ -3,17 +3,38 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::running::Warmed;
 use crate::admin::Readiness;
-
 use crate::config::{Config, Target, UpstreamId};
 use crate::upstream::Pool;
+
+/// How many workers have warmed their pools, for those who wait without polling.
+#[derive(Default)]
+pub(super) struct Warmed {
+    workers: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Warmed {
+    /// One worker more has its minimum of connections to every upstream.
+    pub(super) fn one_more(&self) {
+        // Poisoned only if a thread panicked while it counted; the count still stands.
+        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits for `all` of them, at most `within`; `false` if that passed.
+    pub(super) fn wait(&self, all: usize, within: Duration) -> bool {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(workers, within, |n| *n < all);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 >= all
+    }
+}
 
 /// Tells when a worker is ready for the first time. Once ready it stays so: a reload warms what is new
 /// before it counts.
