@@ -11,10 +11,10 @@ use crate::config::UpstreamId;
 use crate::error::{Error, Kind};
 use crate::record::{FailoverReason, Oversize, Record};
 use crate::relay::head::{Withheld, is_large, speaks_of_trailers};
-use crate::relay::replay::{Failure, Replay, Seen, decide};
+use crate::relay::replay::{Replay, Seen, decide};
 use crate::relay::{Answer, Attempt, Clocks, exchange};
 use crate::route::{after_answer, after_failure, name_of};
-use crate::upstream::{HeadSize, Lease, Marks};
+use crate::upstream::{Failure, HeadSize, Lease, Marks};
 
 /// What came of asking one upstream.
 pub(super) struct Attempted {

@@ -10,9 +10,9 @@ use http::StatusCode;
 use super::Proxy;
 use crate::config::UpstreamId;
 use crate::error::Kind;
-use crate::relay::replay::Failure;
 use crate::relay::{Answer, Attempt};
 use crate::route::Group;
+use crate::upstream::Failure;
 
 /// Slowness is looked for at each so many-th answer: it takes a walk over all peers' windows.
 const COMPARED_EACH: u64 = 16;

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use http::{Request, response};
 
 use super::deadline::Deadline;
-use super::replay::Failure;
 use super::upload::Upload;
 use crate::error::{Error, Kind};
 use crate::record::{Clock, Oversize, Record};
-use crate::upstream::{Broken, HeadScan, Lease, RecvBody, SendBody, Stream};
+use crate::upstream::{Broken, Failure, HeadScan, Lease, RecvBody, SendBody, Stream};
 
 /// The three clocks of an upstream, and whether the second runs before the client has the head.
 #[derive(Debug, Clone, Copy)]

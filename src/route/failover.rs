@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::config::Triggers;
 use crate::error::Kind;
 use crate::record::FailoverReason;
-use crate::relay::replay::Failure;
+use crate::upstream::Failure;
 
 /// Why an upstream that failed with this error is left for another; `None` if it is not.
 pub fn after_failure(kind: Kind, failure: Failure, on: &Triggers) -> Option<FailoverReason> {

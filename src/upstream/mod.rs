@@ -17,4 +17,4 @@ pub use pool::lease::Lease;
 pub use stream::head_scan::{HeadScan, Marks};
 pub use stream::head_size::{HeadLimit, HeadSize};
 pub use stream::recv::RecvBody;
-pub use stream::{Broken, Chunk, ResponseBody, ResponseFuture, SendBody, Stream};
+pub use stream::{Broken, Chunk, Failure, ResponseBody, ResponseFuture, SendBody, Stream};

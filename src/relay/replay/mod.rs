@@ -13,9 +13,8 @@ mod buffer;
 
 pub use buffer::ReplayBuffer;
 
-use h2::Reason;
-
 use crate::record::ReplayReason;
+use crate::upstream::Failure;
 
 /// How often a refused request may be sent again. The second upstream that refuses has a reason.
 pub const MAX_REFUSALS: u8 = 1;
@@ -24,22 +23,6 @@ pub const MAX_REFUSALS: u8 = 1;
 /// together fill up together, and one request can meet several ends in a row; each time it is as
 /// unprocessed as the first. Bounded, so that a peer that only says GOAWAY is told of.
 pub const MAX_GOAWAYS: u8 = 3;
-
-/// How an attempt failed, as far as the proof goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Failure {
-    /// No byte of the request was written: the connection handed it back, or never took it.
-    Unsent,
-    /// The upstream's GOAWAY of `NO_ERROR` says that our stream was above the last one it may have
-    /// processed.
-    GoAway,
-    /// The upstream ended the connection with an error, and this request may be the cause.
-    Suspect,
-    /// The upstream reset our stream with `REFUSED_STREAM`.
-    Refused,
-    /// Anything else: the upstream may have processed the request.
-    Unknown,
-}
 
 /// Whether anything of the answer was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,28 +67,6 @@ pub enum NoReplay {
     BodySpoiled,
     /// It has been sent again already.
     Spent,
-}
-
-impl Failure {
-    /// What an error **of a stream** proves: one from its answer's future, its receive or its send
-    /// half. Not one of the connection's own future: that ends with the peer's GOAWAY error also
-    /// for streams below the last one, which may have been processed.
-    ///
-    /// In `h2` 0.4.20 a GOAWAY of the peer's fails at once the streams above its last id, and those
-    /// only, with an error that is both `is_go_away` and `is_remote`. The others go on, and end with
-    /// an I/O error if the connection then closes on them. A GOAWAY of our own making (a peer that
-    /// breaks the protocol, the small-frame budget) fails every stream, and is not remote.
-    pub fn from_h2(error: &h2::Error) -> Self {
-        if !error.is_remote() {
-            return Failure::Unknown;
-        }
-        match (error.is_go_away(), error.reason()) {
-            (true, Some(Reason::NO_ERROR)) => Failure::GoAway,
-            (true, _) => Failure::Suspect,
-            (false, Some(Reason::REFUSED_STREAM)) => Failure::Refused,
-            (false, _) => Failure::Unknown,
-        }
-    }
 }
 
 /// Whether to send a request again that was already sent again `replays` times.

@@ -1,5 +1,6 @@
 //! One request's stream to an upstream, whichever protocol carries it.
 
+mod failure;
 pub(in crate::upstream) mod greeting;
 pub(in crate::upstream) mod head_scan;
 pub(in crate::upstream) mod head_size;
@@ -26,6 +27,8 @@ use head_scan::HeadScan;
 use head_size::{HeadLimit, HeadSize};
 use http1::SlotWriter;
 use parcel::Parcel;
+
+pub use failure::Failure;
 
 /// Why a stream broke, as the protocol tells it.
 #[derive(Debug)]
