@@ -4,17 +4,20 @@
 //! when dropped, and an unfinished stream is reset with it.
 
 mod connect;
+mod connection;
 mod health;
 mod keepalive;
 mod pool;
+mod recv;
+mod socket;
 mod stream;
 
 pub use connect::resolver::{ResolvedName, Resolver};
 pub use health::tracker::{AnswerGuard, HealthTracker};
 pub use pool::Pool;
 pub use pool::handle::PoolHandle;
-pub use pool::lease::Lease;
+pub use pool::lease::{Lease, Stream};
+pub use recv::RecvBody;
 pub use stream::head_scan::{HeadScan, Marks};
 pub use stream::head_size::{HeadLimit, HeadSize};
-pub use stream::recv::RecvBody;
-pub use stream::{Broken, Chunk, Failure, ResponseBody, ResponseFuture, SendBody, Stream};
+pub use stream::{Broken, Chunk, Failure, ResponseBody, ResponseFuture, SendBody};

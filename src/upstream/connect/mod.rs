@@ -15,11 +15,10 @@ use std::time::Instant;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
+use super::socket::UpstreamSocket;
 use super::stream::greeting::{Greeting, PeerTakes};
 use super::stream::head_size::HeadLimit;
 use super::stream::http1::SlotBody;
@@ -34,18 +33,12 @@ use crate::transport::{self, Stamped, Wire};
 use happy_eyeballs::{Progress, race};
 use resolver::ResolvedName;
 
-/// A socket that speaks clear or TLS; one type, so that the protocols above are compiled once.
-pub(super) enum Transport {
-    Clear(Stamped<TcpStream>),
-    Tls(Box<TlsStream<Stamped<TcpStream>>>),
-}
-
 /// A connection that is ready for its first request.
 #[expect(clippy::large_enum_variant, reason = "made and taken apart once per connection")]
 pub(super) enum Connected {
     Http2(
         h2::client::SendRequest<Parcel>,
-        h2::client::Connection<Watched<ReadAfterReset<Transport>>, Parcel>,
+        h2::client::Connection<Watched<ReadAfterReset<UpstreamSocket>>, Parcel>,
         h2::PingPong,
         PeerTakes,
     ),
@@ -146,7 +139,7 @@ impl Connector {
     async fn negotiate(&self, stamped: Stamped<TcpStream>) -> Result<Connected, Error> {
         let wire = Rc::clone(stamped.wire());
         let Some((connector, host)) = &self.tls else {
-            let io = Transport::Clear(stamped);
+            let io = UpstreamSocket::Clear(stamped);
             return match self.settings.protocol {
                 Protocol::Http2 => self.http2(io, wire).await,
                 Protocol::Auto | Protocol::Http1 => self.http1(io, wire).await,
@@ -160,11 +153,11 @@ impl Connector {
         if !offered_http2 && self.settings.protocol == Protocol::Http2 {
             return Err(Error::with(Kind::UpstreamHandshake, "the upstream does not offer h2"));
         }
-        let io = Transport::Tls(Box::new(tls));
+        let io = UpstreamSocket::Tls(Box::new(tls));
         if offered_http2 { self.http2(io, wire).await } else { self.http1(io, wire).await }
     }
 
-    async fn http2(&self, io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
+    async fn http2(&self, io: UpstreamSocket, wire: Rc<Wire>) -> Result<Connected, Error> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::with(Kind::UpstreamHandshake, error)
         };
@@ -181,7 +174,7 @@ impl Connector {
         Ok(Connected::Http2(sender, connection, pings, peer_takes))
     }
 
-    async fn http1(&self, io: Transport, wire: Rc<Wire>) -> Result<Connected, Error> {
+    async fn http1(&self, io: UpstreamSocket, wire: Rc<Wire>) -> Result<Connected, Error> {
         let interims = Rc::new(Interims::default());
         let io = ReadAfterReset::new(io, wire).counting(&interims);
         let (sender, connection) = http1::builder(self.heads)
@@ -205,65 +198,4 @@ fn was_hung_up_on(error: &Error) -> bool {
         return left || error.get_io().is_some_and(closed);
     }
     source.downcast_ref::<io::Error>().is_some_and(closed)
-}
-
-macro_rules! either {
-    ($self:ident, $io:ident => $call:expr) => {
-        match $self.get_mut() {
-            Transport::Clear($io) => $call,
-            Transport::Tls(tls) => {
-                let $io = tls.as_mut();
-                $call
-            }
-        }
-    };
-}
-
-impl AsyncRead for Transport {
-    fn poll_read(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        either!(self, io => std::pin::Pin::new(io).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Transport {
-    fn poll_write(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &[u8],
-    ) -> std::task::Poll<io::Result<usize>> {
-        either!(self, io => std::pin::Pin::new(io).poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> std::task::Poll<io::Result<usize>> {
-        either!(self, io => std::pin::Pin::new(io).poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Clear(io) => io.is_write_vectored(),
-            Self::Tls(io) => io.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        either!(self, io => std::pin::Pin::new(io).poll_flush(cx))
-    }
-
-    fn poll_shutdown(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        either!(self, io => std::pin::Pin::new(io).poll_shutdown(cx))
-    }
 }

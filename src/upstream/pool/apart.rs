@@ -9,9 +9,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Pool;
-use super::connection::Conn;
 use super::sizing::View;
 use crate::config::{self, Protocol, Scheme};
+use crate::upstream::connection::Conn;
 
 impl Pool {
     /// Whether streams share connections: over HTTP/1.1 none does. Before ALPN has said it, they may.

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::connection::Conn;
 use super::{MAX_BACKOFF, Pool};
+use crate::upstream::connection::Conn;
 
 impl Pool {
     /// The connection's task ends it now. An upstream that does so on one will do it on the next: a new
     /// connection waits, unless a request has nowhere else to go.
-    pub(in crate::upstream) fn flooded(self: &Rc<Self>, conn: &Conn) {
+    pub(super) fn flooded(self: &Rc<Self>, conn: &Conn) {
         self.meters().flooded();
         let (upstream, streams) = (&self.settings.name, conn.in_flight.get());
         tracing::warn!(upstream, streams, "a connection is given up: control frames without end");

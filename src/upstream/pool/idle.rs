@@ -7,19 +7,12 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Pool;
-use super::connection::{Conn, State};
+
 use super::sizing::can_spare;
+use crate::upstream::connection::{Conn, State};
 
 /// Connections closed in one turn of the loop.
 const AT_A_TIME: usize = 16;
-
-/// Since when a connection has carried nothing.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::upstream) struct Idle {
-    since: Instant,
-    /// Streams that it had carried until then.
-    served: u64,
-}
 
 impl Pool {
     /// Looks for idle connections until there are no more than the minimum. Requests pay nothing: a look
@@ -39,7 +32,7 @@ impl Pool {
         let usable =
             conns.iter().filter(|conn| conn.state.get() == State::Ready && !conn.suspect.get());
         let long = |conn: &&Rc<Conn>| {
-            idle_since(conn, now).is_some_and(|since| now - since >= self.settings.pool.idle)
+            conn.idle_since(now).is_some_and(|since| now - since >= self.settings.pool.idle)
         };
         let mut idle: Vec<_> = usable.filter(long).map(Rc::clone).collect();
         drop(conns);
@@ -61,17 +54,6 @@ impl Pool {
         self.watches_idle.set(more && !self.closed.get());
         self.watches_idle.get()
     }
-}
-
-/// Since when it was seen to carry nothing.
-fn idle_since(conn: &Conn, now: Instant) -> Option<Instant> {
-    let served = conn.served.get();
-    let idle = (conn.in_flight.get() == 0).then(|| match conn.idle.get() {
-        Some(idle) if idle.served == served => idle,
-        _ => Idle { since: now, served },
-    });
-    conn.idle.set(idle);
-    idle.map(|idle| idle.since)
 }
 
 /// It ends by itself once no more than the minimum is open, and with the pool.

@@ -7,13 +7,13 @@ use std::time::Instant;
 use http::Request;
 
 use super::Pool;
-use super::connection::{Conn, Sender, State};
 use crate::admit::LimitGuard;
 use crate::record::{GaugeGuard, Oversize, Record};
 use crate::transport::Wire;
+use crate::upstream::connection::{Conn, Sender, State};
 use crate::upstream::stream::head_size::HeadLimit;
 use crate::upstream::stream::http1::SharedIo;
-use crate::upstream::stream::{Broken, ResponseFuture, SendBody, Stream, http1, http2};
+use crate::upstream::stream::{Broken, ResponseFuture, SendBody, http1, http2};
 
 /// The right to one stream on one connection. Given back when dropped; if the stream was opened and
 /// not finished, the upstream is told at once (HTTP/2: `RST_STREAM`, HTTP/1.1: the connection closes).
@@ -35,6 +35,16 @@ enum Progress {
     Unused,
     Opened,
     Finished,
+}
+
+/// A request under way: where its body goes, where its answer comes from, and the right to both.
+pub struct Stream {
+    /// Takes the request's body.
+    pub sink: SendBody,
+    /// Gives the answer's head.
+    pub response: ResponseFuture,
+    /// Given back when dropped.
+    pub lease: Lease,
 }
 
 impl Lease {

@@ -5,10 +5,10 @@
 //! outlives a call.
 
 mod apart;
-pub(in crate::upstream) mod connection;
+mod events;
 mod flood;
 pub(in crate::upstream) mod handle;
-pub(super) mod idle;
+mod idle;
 pub(in crate::upstream) mod lease;
 mod queue;
 mod shortage;
@@ -27,14 +27,15 @@ use tokio::task::AbortHandle;
 
 use super::connect::resolver::ResolvedName;
 use super::connect::{Connected, Connector, Fresh};
+use super::connection::pinger::Pinger;
+use super::connection::{self, Conn, Sender, State, retire_at, stream_cap};
 use super::keepalive::PeerLimit;
 use super::stream::head_size::HeadLimit;
-use super::stream::{http1, http2};
+use super::stream::http1::SharedIo;
 use crate::algo::backoff::{backoff, draw};
 use crate::config::{self, UpstreamId};
 use crate::error::{Error, Kind};
 use crate::record::{Leased, Record, Recorder, UpstreamMeters};
-use connection::{Conn, Sender, State, retire_at, stream_cap};
 use lease::Lease;
 use queue::{Queue, Waiting};
 use shortage::Shortage;
@@ -307,26 +308,26 @@ impl Pool {
         match connected {
             Connected::Http2(sender, io, pings, takes) => {
                 let ours = self.settings.pool.streams_per_connection;
-                let pinger = http2::Pinger::new(pings, &self.settings.pool);
+                let pinger = Pinger::new(pings, &self.settings.pool);
                 let cap = stream_cap(ours, io.max_concurrent_send_streams());
                 let sender = Sender::Http2(RefCell::new(sender), RefCell::new(pinger));
                 let conn = Rc::new(Conn::new(sender, wire, peer, (cap, takes.get()), retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {
-                    http2::drive(io, weak.clone(), &pool).await;
+                    connection::http2::drive(io, weak.clone(), &pool.settings.pool, &pool).await;
                     pool.ended(&weak);
                 });
             }
             Connected::Http1(sender, io, interims) => {
-                let io = http1::SharedIo::new(io, interims);
+                let io = SharedIo::new(io, interims);
                 let socket = Rc::clone(&wire);
                 let sender = Sender::Http1(RefCell::new(sender), Rc::clone(&io));
                 let conn = Rc::new(Conn::new(sender, wire, peer, (1, None), retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {
-                    http1::drive(io, weak.clone(), &pool).await;
+                    connection::http1::drive(io, weak.clone(), &pool).await;
                     socket.closed(Instant::now());
                     pool.ended(&weak);
                 });

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Pool;
-use super::connection::{Conn, Sender};
 use crate::record::Silence;
+use crate::upstream::connection::{Conn, Sender};
 
 /// Where none is trusted, the one that was heard last and has a stream free.
 pub(super) fn least_suspect(conns: &[Rc<Conn>]) -> Option<&Rc<Conn>> {
@@ -31,7 +31,7 @@ impl Pool {
     }
 
     /// What the connection's task thinks of its peer.
-    pub(in crate::upstream) fn suspect(self: &Rc<Self>, conn: &Rc<Conn>, suspect: bool) {
+    pub(super) fn suspect(self: &Rc<Self>, conn: &Rc<Conn>, suspect: bool) {
         if conn.suspect.replace(suspect) == suspect {
             return;
         }
@@ -50,7 +50,7 @@ impl Pool {
     }
 
     /// The connection's task ends it now: nothing came for the whole timeout.
-    pub(in crate::upstream) fn gave_up(&self, conn: &Rc<Conn>) {
+    pub(super) fn gave_up(&self, conn: &Rc<Conn>) {
         conn.suspect.set(true);
         self.meters().silence(Silence::GivenUp);
         let (upstream, streams) = (&self.settings.name, conn.in_flight.get());

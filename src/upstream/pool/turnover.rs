@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Pool;
-use super::connection::{Conn, State};
+use crate::upstream::connection::{Conn, State};
 
 impl Pool {
     /// The peer said GOAWAY: what is on the connection finishes, nothing new goes there.
-    pub(in crate::upstream) fn on_goaway(self: &Rc<Self>, conn: &Rc<Conn>) {
+    pub(super) fn on_goaway(self: &Rc<Self>, conn: &Rc<Conn>) {
         self.peer_limit.saw_goaway_after(conn.served.get());
         self.drain(conn);
         self.tend();
@@ -23,13 +23,13 @@ impl Pool {
     }
 
     /// Takes a connection out of the choice. The leases on it keep it alive until they end.
-    pub(in crate::upstream) fn forget(&self, conn: &Rc<Conn>) {
+    pub(super) fn forget(&self, conn: &Rc<Conn>) {
         self.conns.borrow_mut().retain(|known| !Rc::ptr_eq(known, conn));
         self.publish();
     }
 
     /// Replaces a connection ahead of time once it is old, or closes one that need not be kept.
-    pub(in crate::upstream) fn check_age(self: &Rc<Self>, conn: &Rc<Conn>, now: Instant) {
+    pub(super) fn check_age(self: &Rc<Self>, conn: &Rc<Conn>, now: Instant) {
         if now >= conn.retire_at {
             self.retire(conn);
         }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -15,9 +15,7 @@ use hyper_util::rt::TokioIo;
 use super::head_size::HeadLimit;
 use super::interim::Interims;
 use super::read_after_reset::ReadAfterReset;
-use crate::upstream::connect::Transport;
-use crate::upstream::pool::Pool;
-use crate::upstream::pool::connection::{Conn, Sender};
+use crate::upstream::socket::UpstreamSocket;
 
 /// What hyper reads at once, at most (400 KiB unless set): it decodes a whole read in one turn of the task,
 /// where what comes is no part of a body.
@@ -143,7 +141,7 @@ impl Body for SlotBody {
 }
 
 /// Our transport as hyper takes it.
-pub(in crate::upstream) type Io = TokioIo<ReadAfterReset<Transport>>;
+pub(in crate::upstream) type Io = TokioIo<ReadAfterReset<UpstreamSocket>>;
 
 /// A connection as hyper drives it, polled by one of two tasks: its own, or, while the body of an
 /// answer is read, the reader's. hyper gives on one frame a poll, so that a reader who polls it finds
@@ -170,7 +168,7 @@ impl SharedIo {
     }
 
     /// The reader polls from now on, until [`SharedIo::give_back`].
-    pub(super) fn take_in_hand(&self) {
+    pub(in crate::upstream) fn take_in_hand(&self) {
         self.in_hand.set(true);
     }
 
@@ -185,7 +183,7 @@ impl SharedIo {
     }
 
     /// Polls for the reader; without effect where the connection is not in its hand.
-    pub(super) fn poll_in_hand(&self, cx: &mut Context<'_>) {
+    pub(in crate::upstream) fn poll_in_hand(&self, cx: &mut Context<'_>) {
         if self.in_hand.get() && self.poll(cx).is_ready() {
             self.give_back();
         }
@@ -201,7 +199,7 @@ impl SharedIo {
         Poll::Ready(())
     }
 
-    fn poll_driver(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::upstream) fn poll_driver(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut driver = self.driver.borrow_mut();
         if !driver.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
             *driver = Some(cx.waker().clone());
@@ -232,24 +230,4 @@ pub(in crate::upstream) fn open(
     let (writer, body) = slot(has_body);
     let response = sender.borrow_mut().try_send_request(head.map(|()| body));
     (writer, Box::pin(response))
-}
-
-/// Runs a connection to its end; ready when the socket is closed. It holds the connection weakly:
-/// once pool and leases have let go, hyper finds its sender dropped and closes.
-pub(in crate::upstream) async fn drive(io: Rc<SharedIo>, conn: Weak<Conn>, pool: &Rc<Pool>) {
-    std::future::poll_fn(|cx| {
-        if io.poll_driver(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        if let Some(conn) = conn.upgrade()
-            && conn.resting.get()
-            && let Sender::Http1(sender, _) = &conn.sender
-            && let Poll::Ready(Ok(())) = sender.borrow_mut().poll_ready(cx)
-        {
-            conn.resting.set(false);
-            pool.freed();
-        }
-        Poll::Pending
-    })
-    .await;
 }

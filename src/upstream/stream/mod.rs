@@ -1,4 +1,4 @@
-//! One request's stream to an upstream, whichever protocol carries it.
+//! The two halves of one request's stream to an upstream, whichever protocol carries it.
 
 mod failure;
 pub(in crate::upstream) mod greeting;
@@ -10,7 +10,6 @@ mod huffman;
 pub(in crate::upstream) mod interim;
 pub(in crate::upstream) mod parcel;
 pub(in crate::upstream) mod read_after_reset;
-pub(in crate::upstream) mod recv;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -20,7 +19,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
-use super::pool::lease::Lease;
 use crate::admit::Share;
 use crate::error::{Error, Kind};
 use head_scan::HeadScan;
@@ -66,16 +64,6 @@ impl Broken {
             Self::HeadTooLarge => Kind::AnswerHeadTooLarge.into(),
         }
     }
-}
-
-/// A request under way: where its body goes, where its answer comes from, and the right to both.
-pub struct Stream {
-    /// Takes the request's body.
-    pub sink: SendBody,
-    /// Gives the answer's head.
-    pub response: ResponseFuture,
-    /// Given back when dropped.
-    pub lease: Lease,
 }
 
 /// Where a request's body goes. Dropped before the end, it breaks the request.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
 
-use super::head_size::HeadSize;
-use super::{Broken, Chunk, ResponseBody};
+use super::pool::lease::Lease;
+use super::stream::head_size::HeadSize;
+use super::stream::{Broken, Chunk, ResponseBody};
 use crate::record::Oversize;
 use crate::transport::Turn;
-use crate::upstream::pool::lease::Lease;
 
 /// What is read at most of an answer that is passed over: more than any error's text.
 const PASSED_OVER: usize = 64 * 1024;

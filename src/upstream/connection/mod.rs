@@ -1,16 +1,20 @@
-//! One connection to an upstream as its pool sees it.
+//! One connection to an upstream: what is known of it, and its own task.
+
+pub(in crate::upstream) mod events;
+pub(in crate::upstream) mod http1;
+pub(in crate::upstream) mod http2;
+pub(in crate::upstream) mod pinger;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::idle::Idle;
 use crate::record::GaugeGuard;
 use crate::transport::Wire;
 use crate::upstream::stream::http1::{SharedIo, SlotBody};
-use crate::upstream::stream::http2::Pinger;
 use crate::upstream::stream::parcel::Parcel;
+use pinger::Pinger;
 
 /// What a connection is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,14 @@ pub(in crate::upstream) enum State {
 pub(in crate::upstream) enum Sender {
     Http2(RefCell<h2::client::SendRequest<Parcel>>, RefCell<Pinger>),
     Http1(RefCell<hyper::client::conn::http1::SendRequest<SlotBody>>, Rc<SharedIo>),
+}
+
+/// Since when a connection has carried nothing.
+#[derive(Debug, Clone, Copy)]
+struct Idle {
+    since: Instant,
+    /// Streams that it had carried until then.
+    served: u64,
 }
 
 /// One connection. Its task owns the socket; the pool and every lease hold this.
@@ -50,15 +62,15 @@ pub(in crate::upstream) struct Conn {
     /// HTTP/1.1 only: the last answer was read to its end but the connection is not ready yet.
     pub(in crate::upstream) resting: Cell<bool>,
     /// It carried nothing at the pool's last look.
-    pub(in crate::upstream) idle: Cell<Option<Idle>>,
+    idle: Cell<Option<Idle>>,
     /// That it ended was told by one of its streams.
-    pub(super) failure_reported: Cell<bool>,
+    pub(in crate::upstream) failure_reported: Cell<bool>,
     /// The latest of its streams, as [`Conn::served`] counts them, that was answered: heads are read in
     /// their order (RFC 9113, section 4.3), so that none up to it can be why the connection ends.
     pub(in crate::upstream) answered: Cell<u64>,
     /// The peer said GOAWAY with an error: one of its streams may be why.
     pub(in crate::upstream) accused: Cell<bool>,
-    pub(super) retire_at: Instant,
+    pub(in crate::upstream) retire_at: Instant,
     /// Counts the connection among the draining from then until its last lease ends.
     pub(in crate::upstream) draining: RefCell<Option<GaugeGuard>>,
 }
@@ -106,6 +118,17 @@ impl Conn {
         self.in_flight.get() == 0 && self.seen.replace(self.served.get()) == self.served.get()
     }
 
+    /// Since when it was seen to carry nothing, by those who ask this at each look.
+    pub(in crate::upstream) fn idle_since(&self, now: Instant) -> Option<Instant> {
+        let served = self.served.get();
+        let idle = (self.in_flight.get() == 0).then(|| match self.idle.get() {
+            Some(idle) if idle.served == served => idle,
+            _ => Idle { since: now, served },
+        });
+        self.idle.set(idle);
+        idle.map(|idle| idle.since)
+    }
+
     pub(in crate::upstream) fn version(&self) -> http::Version {
         match self.sender {
             Sender::Http2(..) => http::Version::HTTP_2,
@@ -123,7 +146,7 @@ pub(in crate::upstream) fn stream_cap(ours: usize, peer: usize) -> usize {
 
 /// When a connection that is `now` new is to be replaced: `max_age` less up to a tenth, spread by
 /// `seed`, so that connections opened together do not end together.
-pub(super) fn retire_at(now: Instant, max_age: Duration, seed: u64) -> Instant {
+pub(in crate::upstream) fn retire_at(now: Instant, max_age: Duration, seed: u64) -> Instant {
     // A multiplicative hash (Knuth, TAOCP 6.4) spreads consecutive seeds over the interval.
     let spread = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as u32;
     now + max_age.saturating_sub(max_age / 10 * spread / 65_536)
