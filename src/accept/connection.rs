@@ -15,7 +15,7 @@ use super::{http1, http2, refusal};
 use crate::admit;
 use crate::proxy::Client;
 use crate::record::Hangup;
-use crate::transport::{self, Stamped};
+use crate::transport::{self, ReadAhead, Stamped, WriteStall};
 
 /// How long a drain waits for the first byte of a connection that was accepted before: a round trip to any
 /// client, and what a busy machine adds.
@@ -58,8 +58,9 @@ async fn run(
     let on_loopback = stream
         .local_addr()
         .is_ok_and(|local| admit::is_on_loopback(local, &acceptor.proxy().config.listen));
-    let socket = Stamped::new(stream, began, Some(stall));
-    let client = Rc::new(Client { address, on_loopback, wire: Rc::clone(socket.wire()) });
+    let stream = WriteStall::new(Stamped::new(stream, began), stall);
+    let client = Rc::new(Client { address, on_loopback, wire: Rc::clone(stream.wire()) });
+    let socket = ReadAhead::new(stream);
     let protocol = {
         let detected = tokio::time::timeout(head, detect(&socket));
         first_words(&acceptor, std::pin::pin!(detected), &mut drain_guard, &rest).await

@@ -6,7 +6,7 @@ use std::io;
 use tokio::io::AsyncRead;
 
 use crate::proto::http2::PREFACE;
-use crate::transport::Stamped;
+use crate::transport::ReadAhead;
 
 /// What arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ fn recognise(bytes: &[u8]) -> Option<Protocol> {
 
 /// Reads until the protocol is known; what was read is kept for it. `None` if the client left
 /// without a byte. No deadline here: the caller has one.
-pub(super) async fn detect<S>(socket: &Stamped<S>) -> io::Result<Option<Protocol>>
+pub(super) async fn detect<S>(socket: &ReadAhead<S>) -> io::Result<Option<Protocol>>
 where
     S: AsyncRead + Unpin,
 {

@@ -16,7 +16,7 @@ use super::{http1, http2};
 use crate::error::Kind;
 use crate::proxy::Client;
 use crate::record::Shed;
-use crate::transport::{self, Stamped};
+use crate::transport::{self, ReadAhead, Stamped, WriteStall};
 
 /// For the first bytes, and again for the answer. Who has something to ask has asked it by then; who holds
 /// a connection silently must not keep others from being told.
@@ -34,8 +34,9 @@ pub(super) async fn refuse(
     if transport::tune(&stream).is_err() {
         return; // the client left before we could look
     }
-    let socket = Stamped::new(stream, Instant::now(), Some(REFUSAL_TIMEOUT));
-    let client = Rc::new(Client { address, on_loopback: false, wire: Rc::clone(socket.wire()) });
+    let stream = WriteStall::new(Stamped::new(stream, Instant::now()), REFUSAL_TIMEOUT);
+    let client = Rc::new(Client { address, on_loopback: false, wire: Rc::clone(stream.wire()) });
+    let socket = ReadAhead::new(stream);
     let detected = tokio::time::timeout(REFUSAL_TIMEOUT, detect(&socket)).await;
     let told = async {
         match detected {

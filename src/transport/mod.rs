@@ -1,17 +1,24 @@
 //! The sockets at both ends of the path: their options, and what is known of each one's last
 //! read, last write and what still waits to be written.
+//!
+//! In layers, from the socket up: `stamped` stamps reads and writes; `write_stall` gives up a client that
+//! takes nothing; `tls`; `read_ahead` serves the client's protocol, and notices that a client left.
+//! `wire` is what a stamped socket knows, for everybody on its connection.
 
+mod read_ahead;
 mod socket;
 mod stamped;
 pub mod tls;
 mod turn;
 mod wire;
+mod write_stall;
 
-use socket::abort_on_close;
+pub use read_ahead::{Peer, ReadAhead};
 pub use socket::{SocketOptions, tune, tune_client};
-pub use stamped::{Peer, Stamped};
+pub use stamped::Stamped;
 pub use turn::{Turn, come_again};
 pub use wire::Wire;
+pub use write_stall::WriteStall;
 
-/// What clients connect by. TLS will be a variant of the inner stream, and everything above stays.
-pub type ClientSocket = Stamped<tokio::net::TcpStream>;
+/// What clients connect by. TLS will lie between the two layers, and the protocols above stay as they are.
+pub type ClientSocket = ReadAhead<WriteStall<tokio::net::TcpStream>>;

@@ -131,7 +131,7 @@ impl Connector {
             .map_err(|error| Error::with(Kind::of_connect(&error), error))?;
         progress.linked();
         transport::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
-        let stamped = Stamped::new(stream, Instant::now(), None);
+        let stamped = Stamped::new(stream, Instant::now());
         let wire = Rc::clone(stamped.wire());
         Ok(Fresh { connected: self.negotiate(stamped).await?, wire, peer })
     }
