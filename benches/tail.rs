@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use firstbyte::relay::done::DoneScanner;
+use firstbyte::relay::observers::{DoneScanner, Observer};
 
 fn tails(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("the tail of a stream");
@@ -14,7 +14,7 @@ fn tails(criterion: &mut Criterion) {
         let mut tail = DoneScanner::default();
         group.bench_function(format!("after a chunk of {bytes} bytes"), |bencher| {
             bencher.iter(|| {
-                tail.push(black_box(&chunk));
+                tail.chunk(black_box(&chunk));
                 tail.is_done()
             });
         });

@@ -38,6 +38,7 @@ use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Download, RelayBody, RequestBody, Upload};
+use crate::relay::{DownloadParts, RequestRest};
 use crate::route::{Groups, Table};
 use crate::upstream::{HeadScan, HealthTracker, Marks, PoolHandle};
 use attempts::Answered;
@@ -224,13 +225,14 @@ impl Proxy {
             relay::drive::discard_request_body(upload);
             None
         } else {
-            Some((upload, sink))
+            Some(RequestRest { upload, sink })
         };
         let judged = answered.by_group && head.status.is_success();
         let answer_guard = judged.then(|| upstream.health.answer_guard(head_at));
-        let buffered = (permit, &self.stock);
-        let download =
-            Download::new(source, rest, bounds, answer_guard, &client.wire, record, buffered);
+        let (wire, stock) = (&client.wire, &self.stock);
+        let parts =
+            DownloadParts { source, rest, bounds, answer_guard, wire, record, permit, stock };
+        let download = Download::new(parts);
         Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
     }
 }

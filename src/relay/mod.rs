@@ -1,19 +1,19 @@
 //! Heads and bodies on their way between the two sides.
 //!
 //! In the order of a request: `head` cleans and injects, `upload` sends the body up, `exchange`
-//! waits for the answer's head, `replay` decides whether to try again, `download` brings the body down,
-//! `body` is its face toward whoever writes it to the client (hyper for HTTP/2, `accept` for HTTP/1.1),
+//! waits for the answer's head, `replay` decides whether to try again, `download` brings the body down and
+//! shows it to the `observers`, `body` is its face toward whoever writes it to the client (hyper for HTTP/2, `accept` for HTTP/1.1),
 //! and `drive` keeps a download going while that one does not ask for it.
 
 mod body;
 mod bounds;
 mod deadline;
-pub mod done;
 mod download;
 pub mod drive;
 mod exchange;
 pub mod head;
 mod in_flight;
+pub mod observers;
 mod pace;
 pub mod replay;
 mod request_body;
@@ -22,8 +22,8 @@ mod upload;
 pub use body::RelayBody;
 pub use bounds::Bounds;
 pub use deadline::Deadline;
-pub use download::Download;
 pub(crate) use download::outcome;
+pub use download::{Download, DownloadParts, RequestRest};
 pub use exchange::{Answer, Attempt, Clocks, exchange};
 pub use in_flight::TrackedBytes;
 pub use request_body::RequestBody;

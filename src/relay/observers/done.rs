@@ -1,5 +1,7 @@
 //! Whether a stream of events was complete to its reader when it was left.
 
+use super::Observer;
+
 /// How a stream of events says that it is complete. SDKs close as soon as they read it.
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
@@ -10,20 +12,22 @@ pub struct DoneScanner {
 }
 
 impl DoneScanner {
-    /// Another chunk was handed over. Costs the same whatever its size.
-    pub fn push(&mut self, chunk: &[u8]) {
-        let keep = self.bytes.len();
-        if chunk.len() >= keep {
-            self.bytes.copy_from_slice(&chunk[chunk.len() - keep..]);
-        } else {
-            self.bytes.copy_within(chunk.len().., 0);
-            self.bytes[keep - chunk.len()..].copy_from_slice(chunk);
-        }
-    }
-
     /// They are the end of a complete stream of events.
     pub fn is_done(&self) -> bool {
         self.bytes == DONE
+    }
+}
+
+impl Observer for DoneScanner {
+    /// Costs the same whatever the chunk's size.
+    fn chunk(&mut self, bytes: &[u8]) {
+        let keep = self.bytes.len();
+        if bytes.len() >= keep {
+            self.bytes.copy_from_slice(&bytes[bytes.len() - keep..]);
+        } else {
+            self.bytes.copy_within(bytes.len().., 0);
+            self.bytes[keep - bytes.len()..].copy_from_slice(bytes);
+        }
     }
 }
 
@@ -38,12 +42,12 @@ mod tests {
             let mut scanner = DoneScanner::default();
             for chunk in stream.chunks(size) {
                 assert!(!scanner.is_done());
-                scanner.push(chunk);
+                scanner.chunk(chunk);
             }
             assert!(scanner.is_done(), "in chunks of {size}");
         }
         let mut scanner = DoneScanner::default();
-        scanner.push(b"data: [DONE]\n");
+        scanner.chunk(b"data: [DONE]\n");
         assert!(!scanner.is_done(), "the frame has not ended");
     }
 }

@@ -1,0 +1,89 @@
+//! How an answer's body ends: whole, with a failure that the client is told, or dropped.
+
+use std::task::{Context, Poll};
+
+use hyper::body::Frame;
+
+use super::reader::State;
+use super::{Download, Polled};
+use crate::error::{Blame, Kind};
+use crate::record::Outcome;
+use crate::relay::observers::Observer;
+
+impl Download {
+    /// No bytes are left to give: the end, the failure, or waiting.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Polled {
+        match self.reader.state() {
+            State::Open => {
+                let (heard, begun) = (self.reader.heard(), self.reader.has_begun());
+                let (due, clock, kind) = self.bounds.clock(heard, begun);
+                if self.deadline.poll(cx, due).is_pending() {
+                    return Poll::Pending;
+                }
+                self.report.record.timed_out(clock);
+                self.report.blame_upstream();
+                self.reader.fail(kind.into());
+                self.poll_end(cx)
+            }
+            State::Ended => {
+                let trailers = self.reader.take_trailers();
+                self.delivery.end(&self.report.record);
+                Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
+            }
+            // An error makes the writer drop what it has not written, even the head: what came before
+            // the cut leaves first.
+            State::Failed(_) if !self.delivery.has_left(cx) => Poll::Pending,
+            State::Failed(_) | State::Told => {
+                Poll::Ready(self.reader.take_failure().map(|error| {
+                    self.report.failed(&error);
+                    Err(error)
+                }))
+            }
+        }
+    }
+
+    /// The client has all of it, or its writer has.
+    fn is_whole(&self) -> bool {
+        matches!(self.reader.state(), State::Ended) || self.delivery.is_whole()
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        self.delivery.leave();
+        let (whole, done) = (self.is_whole(), self.report.observers.is_done());
+        if whole {
+            self.sending.discard();
+        }
+        if whole || done {
+            self.report.ended();
+        }
+        self.report.observers.end(self.reader.unread());
+        let wire = self.delivery.wire();
+        if let State::Failed(error) = self.reader.state() {
+            self.report.failed(error);
+        } else if wire.stalled() {
+            self.report.give_up(Kind::ClientWriteStall);
+        } else if wire.is_doomed() && !self.delivery.is_ended() {
+            // Another stream of its connection was, and took it along.
+            self.report.evict();
+        } else if done {
+            // SDKs close once they have read this: the stream was complete to its reader.
+            self.report.record.end(Outcome::Complete);
+        } else if let Some(kind) = wire.ended_by() {
+            self.report.ended_by(kind);
+        } else if !whole {
+            wire.give_up();
+        }
+    }
+}
+
+/// What an error means for the record.
+pub(crate) fn outcome(blame: Blame) -> Outcome {
+    match blame {
+        Blame::Upstream => Outcome::UpstreamFailed,
+        Blame::Client => Outcome::ClientGone,
+        Blame::Timeout => Outcome::TimedOut,
+        Blame::Refused => Outcome::Refused,
+    }
+}

@@ -1,0 +1,80 @@
+//! Who keeps account of an answer: its observers, the request's record, the upstream's health, the permit.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::ending::outcome;
+use crate::admit::Permit;
+use crate::error::{Error, Kind};
+use crate::record::{Outcome, Record};
+use crate::relay::observers::Observers;
+use crate::upstream::AnswerGuard;
+
+/// They live as long as the answer's body; dropped with it, the permit goes last.
+pub(super) struct Report {
+    pub(super) observers: Observers,
+    /// Where the upstream is judged by how its answer ends.
+    answer_guard: Option<AnswerGuard>,
+    pub(super) record: Rc<Record>,
+    permit: Permit,
+}
+
+impl Report {
+    pub(super) fn new(
+        record: &Rc<Record>,
+        permit: Permit,
+        answer_guard: Option<AnswerGuard>,
+    ) -> Self {
+        let (observers, record) = (Observers::default(), Rc::clone(record));
+        Self { observers, answer_guard, record, permit }
+    }
+
+    /// A frame came from the upstream.
+    pub(super) fn frame(&self, at: Instant, bytes: usize) {
+        self.record.upstream_frame(at, bytes);
+    }
+
+    /// The body's first bytes came from the upstream.
+    pub(super) fn begun(&mut self) {
+        self.permit.answered();
+    }
+
+    /// The upstream failed, though its answer began. Not if all was said: nobody misses what comes after.
+    pub(super) fn blame_upstream(&mut self) {
+        if let Some(answer_guard) = self.answer_guard.take()
+            && !self.observers.is_done()
+        {
+            answer_guard.cut();
+        }
+    }
+
+    /// The upstream said all that it had to.
+    pub(super) fn ended(&mut self) {
+        if let Some(answer_guard) = self.answer_guard.take() {
+            answer_guard.ended();
+        }
+    }
+
+    /// The answer failed, on either side.
+    pub(super) fn failed(&self, error: &Error) {
+        self.ended_by(error.kind());
+    }
+
+    /// The same, where there is no more to say of it than what it was.
+    pub(super) fn ended_by(&self, kind: Kind) {
+        self.record.fault(kind.code());
+        self.record.end(outcome(kind.outcome()));
+    }
+
+    /// A client that takes nothing is waited for no longer.
+    pub(super) fn give_up(&self, kind: Kind) {
+        self.record.fault(kind.code());
+        self.record.end(Outcome::TimedOut);
+    }
+
+    /// The same, since memory is short.
+    pub(super) fn evict(&self) {
+        self.record.evicted();
+        self.give_up(Kind::ClientMemory);
+    }
+}
