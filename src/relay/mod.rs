@@ -14,7 +14,6 @@ mod exchange;
 pub mod head;
 mod in_flight;
 pub mod observers;
-mod pace;
 pub mod replay;
 mod request_body;
 mod upload;

@@ -1,6 +1,8 @@
 //! A request's body on its way up: frame by frame as it arrives, no faster than the upstream takes
 //! it, the first bytes kept for a replay.
 
+mod pace;
+
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -11,7 +13,6 @@ use hyper::body::Frame;
 
 use super::deadline::Deadline;
 use super::head::clean_request_trailers;
-use super::pace::Pace;
 use super::replay::{BodyKept, ReplayBuffer};
 use super::request_body::RequestBody;
 use crate::admit::{Share, Stock};
@@ -19,6 +20,7 @@ use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::transport::come_again;
 use crate::upstream::SendBody;
+use pace::Pace;
 
 /// What is read at most of a body that nobody takes. Chats with long context fit, and it is read as
 /// fast as it comes: no copy of it is made.
