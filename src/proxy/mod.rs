@@ -38,7 +38,7 @@ use crate::error::{Error, Kind};
 use crate::record::{Opened, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Download, RelayBody, RequestBody, Upload};
-use crate::relay::{DownloadParts, RequestRest};
+use crate::relay::{DownloadParts, RequestRest, UploadLimits};
 use crate::route::{Groups, Table};
 use crate::upstream::{HeadScan, HealthTracker, Marks, PoolHandle};
 use attempts::Answered;
@@ -167,9 +167,12 @@ impl Proxy {
         let RequestContext { head, scan, record, .. } = *context;
         // A client that waits to be told to send its body sends none after a refusal.
         let sends = head.version < Version::HTTP_2 && !scan.marks.any(Marks::EXPECT);
-        let pace = (self.config.client.body_idle, self.config.client.body_rate);
-        let keep = (self.config.limits.replay_bytes, &self.stock);
-        Upload::new(body, sends, keep, pace, record.opened_at(), record)
+        let taking = UploadLimits {
+            replay: self.config.limits.replay_bytes,
+            idle: self.config.client.body_idle,
+            rate: self.config.client.body_rate,
+        };
+        Upload::new(body, sends, taking, &self.stock, record.opened_at(), record)
     }
 
     /// From a place under the bound to an answer that began.
