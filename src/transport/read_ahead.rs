@@ -214,7 +214,7 @@ mod tests {
     async fn a_peer_that_sends_more_than_may_be_read_ahead_is_not_read_further() {
         let (near, mut far) = tokio::io::duplex(4 * READ_AHEAD);
         let socket = ReadAhead::new(near);
-        far.write_all(&[0; 2 * READ_AHEAD]).await.unwrap();
+        far.write_all(&vec![0; 2 * READ_AHEAD]).await.unwrap();
         drop(far);
         let look = || std::future::poll_fn(|cx| Poll::Ready(socket.poll_peer(cx)));
         assert_eq!(look().await, Peer::Sent);
