@@ -17,10 +17,8 @@ pub trait Observer {
     fn chunk(&mut self, bytes: &[u8]);
 
     /// Nothing more goes over: the answer has ended, or it was dropped, and its record is not closed yet.
-    /// `unread` came from the upstream after the last chunk, for a client that did not take it.
-    fn end(&mut self, unread: &[u8]) {
-        let _unread = unread;
-    }
+    /// What is unread came from the upstream after the last chunk, for a client that did not take it.
+    fn end(&mut self, _unread: &[u8]) {}
 }
 
 impl<T: Observer> Observer for Option<T> {
