@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::upstream::Written;
 use crate::config::Upstream;
 use crate::config::file::fault::At;
-use crate::config::file::reader::{Fields, Reader};
+use crate::config::key::reader::{Fields, Reader};
 use crate::config::keys as k;
 
 /// Two listeners on one address, and the admin listener on a client's: with `SO_REUSEPORT` the

@@ -2,8 +2,8 @@
 
 use super::upstream::fit_name;
 use super::{Names, named};
-use crate::config::file::reader::{Fields, Reader};
 use crate::config::group::Triggers;
+use crate::config::key::reader::{Fields, Reader};
 use crate::config::keys as k;
 use crate::config::{Group, Hedge, MOST_MEMBERS, Member, Retry, UpstreamId};
 

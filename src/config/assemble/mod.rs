@@ -9,10 +9,10 @@ use std::collections::HashMap;
 pub(super) use self::clash::leads_back;
 use super::file::bounds::MOST_CANDIDATES;
 use super::file::fault::{At, nearest};
-use super::file::reader::{Fields, Reader};
 use super::file::yaml::Node;
+use super::key::Key;
+use super::key::reader::{Fields, Reader};
 use super::keys as k;
-use super::kind::Key;
 use super::route::UpstreamName;
 use super::{
     Allowed, ClientDeadlines, Config, GroupId, Limits, Route, RouteDeadlines, Target, UpstreamId,

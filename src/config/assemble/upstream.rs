@@ -1,8 +1,8 @@
 //! Upstreams, and the rules between their keys.
 
 use crate::config::file::fault::At;
-use crate::config::file::reader::{Fields, Reader};
 use crate::config::file::yaml::Name;
+use crate::config::key::reader::{Fields, Reader};
 use crate::config::keys as k;
 use crate::config::{Dns, HealthPolicy, Pool, Probe, Scheme, Upstream, UpstreamDeadlines};
 

@@ -16,7 +16,7 @@ pub(in crate::config) const LONGEST_KEY: usize = 1024;
 /// Upstreams, groups, routes, or a group's members: some of the rules look at each beside each.
 pub(in crate::config) const MOST_SECTIONS: usize = 4096;
 /// Values of a key that may have several.
-pub(super) const MOST_ITEMS: usize = 256;
+pub(in crate::config) const MOST_ITEMS: usize = 256;
 /// Faults that are told, and for which a way out is looked for.
 pub(in crate::config) const MOST_FAULTS: usize = 100;
 /// Names that are compared to one that is not known, or listed beside it.

@@ -4,8 +4,5 @@ pub(in crate::config) mod bounds;
 pub(in crate::config) mod env;
 pub(in crate::config) mod fault;
 pub(in crate::config) mod files;
-pub(in crate::config) mod load;
-pub(in crate::config) mod read;
-pub(in crate::config) mod reader;
 pub(in crate::config) mod stamp;
 pub(in crate::config) mod yaml;

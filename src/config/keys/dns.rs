@@ -1,8 +1,8 @@
 //! The keys of an upstream's name.
 
 use crate::config::defaults as d;
+use crate::config::key::{Key, Section, Shape};
 use crate::config::kind::quantity::Span;
-use crate::config::kind::{Key, Section, Shape};
 
 pub(in crate::config) static DNS_INTERVAL: Key<Span> = Key::new(
     "interval",

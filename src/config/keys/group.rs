@@ -4,10 +4,10 @@ use super::route;
 use crate::config::WhenEjected;
 use crate::config::defaults as d;
 use crate::config::group::{PickBy, Trigger};
-use crate::config::kind::address::Many;
+use crate::config::key::{Key, Section, Shape};
+use crate::config::kind::many::Many;
 use crate::config::kind::quantity::{Count, Span};
 use crate::config::kind::scalar::Choice;
-use crate::config::kind::{Key, Section, Shape};
 
 /// Shares are told apart to a millionth.
 const LARGEST_WEIGHT: u64 = 1_000_000;

@@ -1,9 +1,9 @@
 //! The keys of an upstream's health.
 
 use crate::config::defaults as d;
-use crate::config::kind::address::Many;
+use crate::config::key::{Key, Section, Shape};
+use crate::config::kind::many::Many;
 use crate::config::kind::quantity::{Count, Span};
-use crate::config::kind::{Key, Section, Shape};
 use crate::config::probe::{ProbePath, Status};
 
 pub(in crate::config) static CONSECUTIVE_FAILURES: Key<Count> = Key::new(

@@ -1,8 +1,8 @@
 //! The keys of what is bounded: for all, for a route, for an upstream.
 
 use crate::config::defaults as d;
+use crate::config::key::{Key, Section, Shape};
 use crate::config::kind::quantity::{Count, OwnCount, Size};
-use crate::config::kind::{Key, Section, Shape};
 use crate::config::memory::Memory;
 
 /// hyper's read buffer can't be smaller.

@@ -15,13 +15,26 @@ pub(super) use limits::*;
 pub(super) use route_deadlines::*;
 pub(super) use web::*;
 
-use super::kind::address::{Address, AddressOrOff, Many};
+use super::key::{Key, Section, Shape, reference};
+use super::kind::address::{Address, AddressOrOff};
+use super::kind::many::Many;
 use super::kind::quantity::{Count, OwnCount, Size, Span};
 use super::kind::scalar::{Choice, Flag, Log, ReadableFile, Workers};
 use super::kind::secret::{HeaderText, Secret};
 use super::kind::url::UpstreamUrl;
-use super::kind::{Key, Section, Shape};
 use super::{Protocol, ReloadOn, defaults as d, route};
+
+/// The JSON Schema (draft 2020-12) of the configuration file, as shipped in
+/// `docs/firstbyte.schema.json`; ends with a line break.
+pub fn json_schema() -> String {
+    reference::json_schema(&ROOT)
+}
+
+/// The table of `docs/configuration.md` in Markdown, one row for each key, in the order of the
+/// file; ends with a line break.
+pub fn key_table() -> String {
+    reference::key_table(&ROOT)
+}
 
 /// A window's bound (RFC 9113, section 6.9.1).
 const LARGEST_WINDOW: u64 = (1 << 31) - 1;

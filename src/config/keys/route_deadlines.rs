@@ -1,7 +1,7 @@
 //! The keys of a route's own clocks.
 
+use crate::config::key::{Key, Section, Shape};
 use crate::config::kind::quantity::OwnSpan;
-use crate::config::kind::{Key, Section, Shape};
 
 pub(in crate::config) static ROUTE_RESPONSE_HEAD: Key<OwnSpan> =
     Key::new("response_head", OwnSpan, "In place of the upstream's `deadlines.response_head`.");

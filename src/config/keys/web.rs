@@ -1,7 +1,7 @@
 //! The keys of who may ask, beside programs that reach a listener.
 
-use crate::config::kind::Key;
-use crate::config::kind::address::Many;
+use crate::config::key::Key;
+use crate::config::kind::many::Many;
 use crate::config::kind::secret::Secret;
 use crate::config::web::{Host, Origin};
 

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::World;
 use crate::config::file::yaml::{self, Data, Node};
-use crate::config::kind::reference;
+use crate::config::key::reference;
+use crate::config::keys::ROOT;
 use crate::config::{Config, GroupId, Target, from_env, json_schema, key_table};
 
 const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test shipped` -->\n";
@@ -96,7 +97,7 @@ fn the_example_the_schema_and_the_table_know_the_same_keys() {
     let (mut in_example, mut in_schema) = (BTreeSet::new(), BTreeSet::new());
     keys_of_tree(&root, "", &mut in_example);
     keys_of_schema(&serde_json::from_str(&json_schema()).unwrap(), "", &mut in_schema);
-    let in_table: BTreeSet<_> = reference::rows().into_iter().map(|row| row.path).collect();
+    let in_table: BTreeSet<_> = reference::rows(&ROOT).into_iter().map(|row| row.path).collect();
     assert_eq!(in_example, in_table);
     assert_eq!(in_schema, in_table);
 }

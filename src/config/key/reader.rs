@@ -1,18 +1,21 @@
 //! Reads keys out of the tree. A fault never ends the reading: it is noted, a default stands in,
 //! and the configuration is thrown away at the end.
 
-use super::bounds::{MOST_FAULTS, MOST_ITEMS, MOST_SECTIONS};
-use super::env::fill;
-use super::fault::{At, Complaint, Fault, Place, nearest};
-use super::yaml::{Data, Flaw, Name, Node};
-use crate::config::kind::address::Many;
-use crate::config::kind::reference::rows;
-use crate::config::kind::{Around, Key, Kind, Row, Section};
+use super::reference::rows;
+use super::{Key, Row, Section};
+use crate::config::file::bounds::{MOST_FAULTS, MOST_ITEMS, MOST_SECTIONS};
+use crate::config::file::env::fill;
+use crate::config::file::fault::{At, Complaint, Fault, Place, nearest};
+use crate::config::file::yaml::{Data, Flaw, Name, Node};
+use crate::config::kind::many::Many;
+use crate::config::kind::{Around, Kind};
 
 /// Reads values and gathers faults.
 pub(in crate::config) struct Reader<'a> {
     file: String,
     around: Around<'a>,
+    /// Where keys belong that stand in the wrong place.
+    root: &'static Section,
     /// The first [`MOST_FAULTS`] of them.
     faults: Vec<Fault>,
     count: usize,
@@ -49,12 +52,12 @@ impl<'n> Fields<'n> {
 }
 
 impl<'a> Reader<'a> {
-    pub(in crate::config) fn new(file: String, around: Around<'a>) -> Self {
-        Self { file, around, faults: Vec::new(), count: 0 }
+    pub(in crate::config) fn new(file: String, around: Around<'a>, root: &'static Section) -> Self {
+        Self { file, around, root, faults: Vec::new(), count: 0 }
     }
 
     /// Those that were kept, and if there are more, how many.
-    pub(super) fn into_faults(mut self) -> Vec<Fault> {
+    pub(in crate::config) fn into_faults(mut self) -> Vec<Fault> {
         if self.count > self.faults.len() {
             let what = format!("has {} faults; these are {MOST_FAULTS} of them", self.count);
             let place = Place::File(self.file);
@@ -121,7 +124,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes what was wrong with the text itself.
-    pub(super) fn flaws(&mut self, flaws: Vec<Flaw>) {
+    pub(in crate::config) fn flaws(&mut self, flaws: Vec<Flaw>) {
         for (at, what, hint) in flaws {
             self.fault(at, "", what, hint);
         }
@@ -274,7 +277,7 @@ impl<'a> Reader<'a> {
             let is_known = section.entries.iter().any(|entry| entry.name() == name.text);
             if !is_known && self.counts() {
                 let what = format!("{} is not a key", quoted(&name.text));
-                self.keep(name.at, &*fields.path, what, instead_of(&name.text, section));
+                self.keep(name.at, &*fields.path, what, instead_of(&name.text, section, self.root));
             }
         }
         for entry in section.entries.iter().filter(|entry| entry.required()) {
@@ -300,13 +303,13 @@ fn names(section: &Section) -> Vec<&'static str> {
 }
 
 /// What to say to an unknown key: the nearest here, the place where it belongs, all that are known.
-fn instead_of(unknown: &str, section: &Section) -> String {
+fn instead_of(unknown: &str, section: &Section, root: &Section) -> String {
     let known = names(section);
     let list = known.join(", ");
     if let Some(likely) = nearest(unknown, known) {
         return format!("did you mean `{likely}`? Known here: {list}");
     }
-    let rows = rows();
+    let rows = rows(root);
     let of_that_name = |row: &&Row| row.path.rsplit('.').next() == Some(unknown);
     match rows.iter().find(of_that_name) {
         Some(row) => format!("it belongs at `{}`. Known here: {list}", row.path),

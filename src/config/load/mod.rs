@@ -1,12 +1,16 @@
 //! File → configuration as meant, or every fault in it.
 
+pub(super) mod no_file;
+pub(super) mod reread;
+
 use std::path::Path;
 
-use super::bounds::LARGEST;
-use super::env::Env;
-use super::fault::{At, Fault, Faults, Place};
-use super::reader::Reader;
-use super::yaml;
+use crate::config::file::bounds::LARGEST;
+use crate::config::file::env::Env;
+use crate::config::file::fault::{At, Fault, Faults, Place};
+use crate::config::file::yaml;
+use crate::config::key::reader::Reader;
+use crate::config::keys::ROOT;
 use crate::config::kind::Around;
 use crate::config::{Config, assemble};
 
@@ -35,7 +39,7 @@ pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults>
         return Err(of_the_file(path, what, "is it the right file?"));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut reader = Reader::new(path.display().to_string(), Around { env, folder });
+    let mut reader = Reader::new(path.display().to_string(), Around { env, folder }, &ROOT);
     let mut config = None;
     match std::str::from_utf8(bytes) {
         Ok(text) => {

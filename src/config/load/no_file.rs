@@ -3,13 +3,13 @@
 use std::env::VarError;
 use std::path::Path;
 
-use super::assemble::leads_back;
-use super::file::env::Env;
-use super::file::fault::{Complaint, Fault, Faults, Place};
-use super::kind::scalar::Workers;
-use super::kind::secret::{HeaderText, check_key};
-use super::kind::{Around, Kind, url};
-use super::{
+use crate::config::assemble::leads_back;
+use crate::config::file::env::Env;
+use crate::config::file::fault::{Complaint, Fault, Faults, Place};
+use crate::config::kind::scalar::Workers;
+use crate::config::kind::secret::{HeaderText, check_key};
+use crate::config::kind::{Around, Kind, url};
+use crate::config::{
     Allowed, ClientDeadlines, Config, Dns, HealthPolicy, Limits, Pool, Protocol, Route, Target,
     Upstream, UpstreamDeadlines, UpstreamId, defaults,
 };
