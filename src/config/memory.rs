@@ -12,7 +12,7 @@ use super::kind::{Around, Kind};
 pub(super) struct Memory;
 
 /// Less than twice what the proxy takes at rest sheds all the time; more than a pebibyte is a slip.
-const SIZE: Size = Size { default: 0, within: (16 << 20)..=(1 << 50) };
+const SIZE: Size<u64> = Size { default: 0, within: (16 << 20)..=(1 << 50) };
 
 impl Kind for Memory {
     type Value = MemoryLimit;

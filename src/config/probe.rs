@@ -1,4 +1,4 @@
-//! A probe of an upstream's health: what it asks, and the two kinds of value that only it has.
+//! A probe of an upstream's health: what it asks, and the kind of value that only it has.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::file::fault::Complaint;
 use super::kind::{Around, Kind};
-use super::route::Prefix;
 
 /// A request of our own that says whether an upstream is well. Each worker sends it by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,33 +30,6 @@ impl Probe {
     /// Whether an answer of this status says that the upstream is well.
     pub fn is_well(&self, status: u16) -> bool {
         self.statuses.iter().any(|well| well.contains(&status))
-    }
-}
-
-/// A path, or nothing at all.
-pub(super) struct ProbePath;
-
-impl Kind for ProbePath {
-    type Value = Option<String>;
-
-    fn read(&self, text: &str, around: &Around<'_>) -> Result<Option<String>, Complaint> {
-        Prefix.read(text, around).map(Some)
-    }
-
-    fn absent(&self) -> Option<String> {
-        None
-    }
-
-    fn name(&self) -> String {
-        Prefix.name()
-    }
-
-    fn default_text(&self) -> Option<String> {
-        None
-    }
-
-    fn schema(&self) -> Value {
-        Prefix.schema()
     }
 }
 

@@ -38,8 +38,8 @@ fn members(reader: &mut Reader<'_>, group: &Fields<'_>, upstreams: &Names<'_>) -
         let found = named(reader, &fields, &k::MEMBER_UPSTREAM, upstreams);
         let member = Member {
             upstream: UpstreamId(found.unwrap_or_default()),
-            weight: reader.get(&fields, &k::WEIGHT) as u32,
-            tier: reader.get(&fields, &k::TIER) as u32,
+            weight: reader.get(&fields, &k::WEIGHT),
+            tier: reader.get(&fields, &k::TIER),
         };
         let known = |earlier: &Member| earlier.upstream == member.upstream;
         if found.is_some() && members.iter().any(known) {
@@ -65,10 +65,10 @@ fn members(reader: &mut Reader<'_>, group: &Fields<'_>, upstreams: &Names<'_>) -
 fn retry(reader: &mut Reader<'_>, group: &Fields<'_>) -> Retry {
     let fields = reader.section(group, &k::RETRY);
     let retry = Retry {
-        times: reader.get(&fields, &k::RETRY_TIMES) as u32,
+        times: reader.get(&fields, &k::RETRY_TIMES),
         pause: reader.get(&fields, &k::RETRY_PAUSE),
         longest_pause: reader.get(&fields, &k::LONGEST_PAUSE),
-        budget: reader.get(&fields, &k::RETRY_BUDGET) as u32,
+        budget: reader.get(&fields, &k::RETRY_BUDGET),
     };
     if retry.pause > retry.longest_pause {
         let key = k::RETRY_PAUSE.name;
@@ -82,10 +82,10 @@ fn retry(reader: &mut Reader<'_>, group: &Fields<'_>) -> Retry {
 fn hedge(reader: &mut Reader<'_>, group: &Fields<'_>, members: &[Member]) -> Option<Hedge> {
     let fields = reader.section(group, &k::HEDGE);
     let hedge = Hedge {
-        quantile: reader.get(&fields, &k::HEDGE_QUANTILE) as u32,
+        quantile: reader.get(&fields, &k::HEDGE_QUANTILE),
         floor: reader.get(&fields, &k::HEDGE_FLOOR),
         ceiling: reader.get(&fields, &k::HEDGE_CEILING),
-        budget: reader.get(&fields, &k::HEDGE_BUDGET) as u32,
+        budget: reader.get(&fields, &k::HEDGE_BUDGET),
     };
     if hedge.quantile == 0 {
         return None;

@@ -104,7 +104,7 @@ fn routes(
         }
         let deadlines = route_deadlines(reader, &fields);
         let limits = reader.section(&fields, &k::ROUTE_LIMITS);
-        let streams = reader.get(&limits, &k::ROUTE_STREAMS).map(|most| most as usize);
+        let streams = reader.get(&limits, &k::ROUTE_STREAMS);
         routes.push(Route { path, target, deadlines, streams });
     }
     routes
@@ -176,13 +176,13 @@ fn client(reader: &mut Reader<'_>, root: &Fields<'_>) -> ClientDeadlines {
 fn limits(reader: &mut Reader<'_>, root: &Fields<'_>) -> Limits {
     let fields = reader.section(root, &k::LIMITS);
     Limits {
-        connections: reader.get(&fields, &k::CONNECTIONS) as usize,
-        streams: reader.get(&fields, &k::STREAMS) as usize,
-        header_bytes: reader.get(&fields, &k::HEADER_BYTES) as usize,
-        headers: reader.get(&fields, &k::HEADERS) as usize,
-        response_header_bytes: reader.get(&fields, &k::RESPONSE_HEADER_BYTES) as usize,
-        response_headers: reader.get(&fields, &k::RESPONSE_HEADERS) as usize,
-        replay_bytes: reader.get(&fields, &k::REPLAY_BYTES) as usize,
+        connections: reader.get(&fields, &k::CONNECTIONS),
+        streams: reader.get(&fields, &k::STREAMS),
+        header_bytes: reader.get(&fields, &k::HEADER_BYTES),
+        headers: reader.get(&fields, &k::HEADERS),
+        response_header_bytes: reader.get(&fields, &k::RESPONSE_HEADER_BYTES),
+        response_headers: reader.get(&fields, &k::RESPONSE_HEADERS),
+        replay_bytes: reader.get(&fields, &k::REPLAY_BYTES),
         memory: reader.get(&fields, &k::MEMORY),
     }
 }

@@ -53,7 +53,7 @@ fn one(reader: &mut Reader<'_>, fields: &Fields<'_>, name: String) -> Written {
     let dns = dns(reader, fields);
     let (health, probe) = health(reader, fields);
     let limits = reader.section(fields, &k::UPSTREAM_LIMITS);
-    let streams = reader.get(&limits, &k::UPSTREAM_STREAMS).map(|most| most as usize);
+    let streams = reader.get(&limits, &k::UPSTREAM_STREAMS);
     key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
     if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
         let name = k::CA_FILE.name;
@@ -118,9 +118,9 @@ fn key_rules(
 fn pool(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> Pool {
     let fields = reader.section(upstream, &k::POOL);
     let pool = Pool {
-        min_connections: reader.get(&fields, &k::MIN_CONNECTIONS) as usize,
-        max_connections: reader.get(&fields, &k::MAX_CONNECTIONS) as usize,
-        streams_per_connection: reader.get(&fields, &k::STREAMS_PER_CONNECTION) as usize,
+        min_connections: reader.get(&fields, &k::MIN_CONNECTIONS),
+        max_connections: reader.get(&fields, &k::MAX_CONNECTIONS),
+        streams_per_connection: reader.get(&fields, &k::STREAMS_PER_CONNECTION),
         max_age: reader.get(&fields, &k::MAX_AGE),
         max_requests: reader.get(&fields, &k::MAX_REQUESTS),
         ping_interval: reader.get(&fields, &k::PING_INTERVAL),
@@ -128,10 +128,10 @@ fn pool(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> Pool {
         suspect_after: reader.get(&fields, &k::SUSPECT_AFTER),
         ping_timeout: reader.get(&fields, &k::PING_TIMEOUT),
         idle: reader.get(&fields, &k::POOL_IDLE),
-        queue: reader.get(&fields, &k::QUEUE).map(|most| most as usize),
+        queue: reader.get(&fields, &k::QUEUE),
         queue_timeout: reader.get(&fields, &k::QUEUE_TIMEOUT),
-        stream_window: reader.get(&fields, &k::STREAM_WINDOW) as u32,
-        connection_window: reader.get(&fields, &k::CONNECTION_WINDOW) as u32,
+        stream_window: reader.get(&fields, &k::STREAM_WINDOW),
+        connection_window: reader.get(&fields, &k::CONNECTION_WINDOW),
     };
     let (min, max) = (pool.min_connections, pool.max_connections);
     if min > max {
@@ -169,10 +169,10 @@ fn dns(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> Dns {
 fn health(reader: &mut Reader<'_>, upstream: &Fields<'_>) -> (HealthPolicy, Option<Probe>) {
     let fields = reader.section(upstream, &k::HEALTH);
     let health = HealthPolicy {
-        consecutive_failures: reader.get(&fields, &k::CONSECUTIVE_FAILURES) as u32,
-        failure_percent: reader.get(&fields, &k::FAILURE_PERCENT) as u32,
-        slow_percent: reader.get(&fields, &k::SLOW_PERCENT) as u32,
-        requests: reader.get(&fields, &k::HEALTH_REQUESTS) as u32,
+        consecutive_failures: reader.get(&fields, &k::CONSECUTIVE_FAILURES),
+        failure_percent: reader.get(&fields, &k::FAILURE_PERCENT),
+        slow_percent: reader.get(&fields, &k::SLOW_PERCENT),
+        requests: reader.get(&fields, &k::HEALTH_REQUESTS),
         window: reader.get(&fields, &k::HEALTH_WINDOW),
         eject: reader.get(&fields, &k::EJECT),
         longest_eject: reader.get(&fields, &k::LONGEST_EJECT),
@@ -192,7 +192,7 @@ fn probe(reader: &mut Reader<'_>, health: &Fields<'_>) -> Option<Probe> {
     let path = reader.get(&fields, &k::PROBE_PATH);
     let interval = reader.get(&fields, &k::PROBE_INTERVAL);
     let timeout = reader.get(&fields, &k::PROBE_TIMEOUT);
-    let failures = reader.get(&fields, &k::PROBE_FAILURES) as u32;
+    let failures = reader.get(&fields, &k::PROBE_FAILURES);
     let statuses = reader.get_many(&fields, &k::PROBE_STATUSES);
     let statuses = statuses.into_iter().map(|(_, one)| one).collect();
     path.map(|path| Probe { path, interval, timeout, failures, statuses })

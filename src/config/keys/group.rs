@@ -10,20 +10,20 @@ use crate::config::kind::quantity::{Count, Span};
 use crate::config::kind::scalar::Choice;
 
 /// Shares are told apart to a millionth.
-const LARGEST_WEIGHT: u64 = 1_000_000;
+const LARGEST_WEIGHT: u32 = 1_000_000;
 /// Nobody has more kinds of upstream than that.
-const LAST_TIER: u64 = 63;
+const LAST_TIER: u32 = 63;
 
 pub(in crate::config) static MEMBER_UPSTREAM: Key<route::UpstreamName> =
     Key::required("upstream", route::UpstreamName, "The upstream's name.");
-pub(in crate::config) static WEIGHT: Key<Count> = Key::new(
+pub(in crate::config) static WEIGHT: Key<Count<u32>> = Key::new(
     "weight",
-    Count { default: d::WEIGHT as u64, within: 0..=LARGEST_WEIGHT },
+    Count { default: d::WEIGHT, within: 0..=LARGEST_WEIGHT },
     "Its share of the tier's requests, beside the others' weights; 0 takes none at all.",
 );
-pub(in crate::config) static TIER: Key<Count> = Key::new(
+pub(in crate::config) static TIER: Key<Count<u32>> = Key::new(
     "tier",
-    Count { default: d::TIER as u64, within: 0..=LAST_TIER },
+    Count { default: d::TIER, within: 0..=LAST_TIER },
     "Lower tiers are asked first; a higher one only when no lower one is left to ask.",
 );
 
@@ -51,9 +51,9 @@ pub(in crate::config) static FAILOVER_ON: Key<Many<Trigger>> = Key::new(
      its first frame.",
 );
 
-pub(in crate::config) static RETRY_TIMES: Key<Count> = Key::new(
+pub(in crate::config) static RETRY_TIMES: Key<Count<u32>> = Key::new(
     "times",
-    Count { default: d::RETRY_TIMES as u64, within: 0..=10 },
+    Count { default: d::RETRY_TIMES, within: 0..=10 },
     "How often those that failed are asked again, after the failures that also lead to the next one.",
 );
 pub(in crate::config) static RETRY_PAUSE: Key<Span> = Key::new(
@@ -66,9 +66,9 @@ pub(in crate::config) static LONGEST_PAUSE: Key<Span> = Key::new(
     Span { default: d::RETRY_LONGEST_PAUSE },
     "Any pause at most. An upstream whose `retry-after` is longer is not asked again.",
 );
-pub(in crate::config) static RETRY_BUDGET: Key<Count> = Key::new(
+pub(in crate::config) static RETRY_BUDGET: Key<Count<u32>> = Key::new(
     "budget",
-    Count { default: d::RETRY_BUDGET as u64, within: 0..=100 },
+    Count { default: d::RETRY_BUDGET, within: 0..=100 },
     "Retries for each hundred requests of the group, on each worker, and ten in reserve.",
 );
 
@@ -80,9 +80,9 @@ pub(in crate::config) static RETRY: Section = Section {
     entries: &[&RETRY_TIMES, &RETRY_PAUSE, &LONGEST_PAUSE, &RETRY_BUDGET],
 };
 
-pub(in crate::config) static HEDGE_QUANTILE: Key<Count> = Key::new(
+pub(in crate::config) static HEDGE_QUANTILE: Key<Count<u32>> = Key::new(
     "quantile",
-    Count { default: d::HEDGE_QUANTILE as u64, within: 0..=99 },
+    Count { default: d::HEDGE_QUANTILE, within: 0..=99 },
     "How many of a hundred answers begin sooner than a second member is asked; 0 for never. The one \
      that answers later is cancelled, and may be billed all the same.",
 );
@@ -96,9 +96,9 @@ pub(in crate::config) static HEDGE_CEILING: Key<Span> = Key::new(
     Span { default: d::HEDGE_CEILING },
     "Nor later than this; and at this time while too few answers are known.",
 );
-pub(in crate::config) static HEDGE_BUDGET: Key<Count> = Key::new(
+pub(in crate::config) static HEDGE_BUDGET: Key<Count<u32>> = Key::new(
     "budget",
-    Count { default: d::HEDGE_BUDGET as u64, within: 1..=100 },
+    Count { default: d::HEDGE_BUDGET, within: 1..=100 },
     "Hedges for each hundred requests of the group, on each worker, and ten in reserve.",
 );
 

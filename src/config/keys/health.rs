@@ -3,28 +3,30 @@
 use crate::config::defaults as d;
 use crate::config::key::{Key, Section, Shape};
 use crate::config::kind::many::Many;
+use crate::config::kind::optional::Optional;
 use crate::config::kind::quantity::{Count, Span};
-use crate::config::probe::{ProbePath, Status};
+use crate::config::probe::Status;
+use crate::config::route::Prefix;
 
-pub(in crate::config) static CONSECUTIVE_FAILURES: Key<Count> = Key::new(
+pub(in crate::config) static CONSECUTIVE_FAILURES: Key<Count<u32>> = Key::new(
     "consecutive_failures",
-    Count { default: d::CONSECUTIVE_FAILURES as u64, within: 0..=1_000_000 },
+    Count { default: d::CONSECUTIVE_FAILURES, within: 0..=1_000_000 },
     "Failures in a row that eject it; 0 for never.",
 );
-pub(in crate::config) static FAILURE_PERCENT: Key<Count> = Key::new(
+pub(in crate::config) static FAILURE_PERCENT: Key<Count<u32>> = Key::new(
     "failure_percent",
-    Count { default: d::FAILURE_PERCENT as u64, within: 0..=100 },
+    Count { default: d::FAILURE_PERCENT, within: 0..=100 },
     "Failures of a hundred requests that eject it; 0 for never.",
 );
-pub(in crate::config) static SLOW_PERCENT: Key<Count> = Key::new(
+pub(in crate::config) static SLOW_PERCENT: Key<Count<u32>> = Key::new(
     "slow_percent",
-    Count { default: d::SLOW_PERCENT as u64, within: 0..=100_000 },
+    Count { default: d::SLOW_PERCENT, within: 0..=100_000 },
     "Its first byte (p90) beside the median of its group's other members, in per cent, that ejects it, \
      if it is also 50 ms later; 0 for never.",
 );
-pub(in crate::config) static HEALTH_REQUESTS: Key<Count> = Key::new(
+pub(in crate::config) static HEALTH_REQUESTS: Key<Count<u32>> = Key::new(
     "requests",
-    Count { default: d::HEALTH_REQUESTS as u64, within: 1..=1_000_000 },
+    Count { default: d::HEALTH_REQUESTS, within: 1..=1_000_000 },
     "Requests within the window before the two above count.",
 );
 pub(in crate::config) static HEALTH_WINDOW: Key<Span> = Key::new(
@@ -43,9 +45,9 @@ pub(in crate::config) static LONGEST_EJECT: Key<Span> = Key::new(
     "Out for so long at most; well for so long, its relapses are forgiven.",
 );
 
-pub(in crate::config) static PROBE_PATH: Key<ProbePath> = Key::new(
+pub(in crate::config) static PROBE_PATH: Key<Optional<Prefix>> = Key::new(
     "path",
-    ProbePath,
+    Optional(Prefix),
     "Asked with GET below the path of `url`, with the upstream's key; without it nothing is asked.",
 );
 pub(in crate::config) static PROBE_INTERVAL: Key<Span> = Key::new(
@@ -58,9 +60,9 @@ pub(in crate::config) static PROBE_TIMEOUT: Key<Span> = Key::new(
     Span { default: d::PROBE_TIMEOUT },
     "From asking for a stream to the answer's head.",
 );
-pub(in crate::config) static PROBE_FAILURES: Key<Count> = Key::new(
+pub(in crate::config) static PROBE_FAILURES: Key<Count<u32>> = Key::new(
     "failures",
-    Count { default: d::PROBE_FAILURES as u64, within: 1..=1_000 },
+    Count { default: d::PROBE_FAILURES, within: 1..=1_000 },
     "Failures in a row that eject it.",
 );
 pub(in crate::config) static PROBE_STATUSES: Key<Many<Status>> = Key::new(

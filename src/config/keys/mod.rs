@@ -18,7 +18,8 @@ pub(super) use web::*;
 use super::key::{Key, Section, Shape, reference};
 use super::kind::address::{Address, AddressOrOff};
 use super::kind::many::Many;
-use super::kind::quantity::{Count, OwnCount, Size, Span};
+use super::kind::optional::Optional;
+use super::kind::quantity::{Count, Size, Span};
 use super::kind::scalar::{Choice, Flag, Log, ReadableFile, Workers};
 use super::kind::secret::{HeaderText, Secret};
 use super::kind::url::UpstreamUrl;
@@ -37,11 +38,11 @@ pub fn key_table() -> String {
 }
 
 /// A window's bound (RFC 9113, section 6.9.1).
-const LARGEST_WINDOW: u64 = (1 << 31) - 1;
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// A connection's window starts here and only grows (RFC 9113, section 6.9.2).
-const SMALLEST_CONNECTION_WINDOW: u64 = 65_535;
+const SMALLEST_CONNECTION_WINDOW: u32 = 65_535;
 /// A frame at its initial size limit (RFC 9113, section 6.5.2) must fit.
-const SMALLEST_STREAM_WINDOW: u64 = 16_384;
+const SMALLEST_STREAM_WINDOW: u32 = 16_384;
 /// Client streams have odd 31-bit numbers (RFC 9113, section 5.1.1).
 const MOST_REQUESTS: u64 = 1 << 30;
 
@@ -159,19 +160,19 @@ pub(super) static UPSTREAMS: Section = Section {
     ],
 };
 
-pub(super) static MIN_CONNECTIONS: Key<Count> = Key::new(
+pub(super) static MIN_CONNECTIONS: Key<Count<usize>> = Key::new(
     "min_connections",
-    Count { default: d::MIN_CONNECTIONS as u64, within: 1..=4096 },
+    Count { default: d::MIN_CONNECTIONS, within: 1..=4096 },
     "Connections kept warm whatever the load.",
 );
-pub(super) static MAX_CONNECTIONS: Key<Count> = Key::new(
+pub(super) static MAX_CONNECTIONS: Key<Count<usize>> = Key::new(
     "max_connections",
-    Count { default: d::MAX_CONNECTIONS as u64, within: 1..=4096 },
+    Count { default: d::MAX_CONNECTIONS, within: 1..=4096 },
     "Connections at most.",
 );
-pub(super) static STREAMS_PER_CONNECTION: Key<Count> = Key::new(
+pub(super) static STREAMS_PER_CONNECTION: Key<Count<usize>> = Key::new(
     "streams_per_connection",
-    Count { default: d::STREAMS_PER_CONNECTION as u64, within: 1..=65_535 },
+    Count { default: d::STREAMS_PER_CONNECTION, within: 1..=65_535 },
     "Streams put on one HTTP/2 connection; also kept under three quarters of the peer's limit.",
 );
 pub(super) static MAX_AGE: Key<Span> = Key::new(
@@ -179,7 +180,7 @@ pub(super) static MAX_AGE: Key<Span> = Key::new(
     Span { default: d::MAX_AGE },
     "A connection older than this, less up to a tenth, is replaced ahead of time.",
 );
-pub(super) static MAX_REQUESTS: Key<Count> = Key::new(
+pub(super) static MAX_REQUESTS: Key<Count<u64>> = Key::new(
     "max_requests",
     Count { default: d::MAX_REQUESTS, within: 1..=MOST_REQUESTS },
     "A connection that carried so many requests is replaced ahead of time.",
@@ -210,9 +211,9 @@ pub(super) static POOL_IDLE: Key<Span> = Key::new(
     Span { default: d::POOL_IDLE },
     "A connection beyond `min_connections` that carried no request for this long is closed.",
 );
-pub(super) static QUEUE: Key<OwnCount> = Key::new(
+pub(super) static QUEUE: Key<Optional<Count<usize>>> = Key::new(
     "queue",
-    OwnCount { within: 0..=1_000_000 },
+    Optional(Count::within(0..=1_000_000)),
     "Requests that may wait for a stream; the next gets 503. Unless set, as many as the top-level \
      `limits.streams` lets in.",
 );
@@ -221,17 +222,14 @@ pub(super) static QUEUE_TIMEOUT: Key<Span> = Key::new(
     Span { default: d::QUEUE_TIMEOUT },
     "How long a request may wait for a stream; then 503.",
 );
-pub(super) static STREAM_WINDOW: Key<Size> = Key::new(
+pub(super) static STREAM_WINDOW: Key<Size<u32>> = Key::new(
     "stream_window",
-    Size { default: d::STREAM_WINDOW as u64, within: SMALLEST_STREAM_WINDOW..=LARGEST_WINDOW },
+    Size { default: d::STREAM_WINDOW, within: SMALLEST_STREAM_WINDOW..=LARGEST_WINDOW },
     "HTTP/2 receive window of one stream: what one slow client can make the proxy hold.",
 );
-pub(super) static CONNECTION_WINDOW: Key<Size> = Key::new(
+pub(super) static CONNECTION_WINDOW: Key<Size<u32>> = Key::new(
     "connection_window",
-    Size {
-        default: d::CONNECTION_WINDOW as u64,
-        within: SMALLEST_CONNECTION_WINDOW..=LARGEST_WINDOW,
-    },
+    Size { default: d::CONNECTION_WINDOW, within: SMALLEST_CONNECTION_WINDOW..=LARGEST_WINDOW },
     "HTTP/2 receive window of one connection.",
 );
 
@@ -315,7 +313,7 @@ pub(super) static CLIENT_IDLE: Key<Span> = Key::new(
 );
 pub(super) static BODY_IDLE: Key<Span> =
     Key::new("body_idle", Span { default: d::BODY_IDLE }, "Silence inside a request body.");
-pub(super) static BODY_RATE: Key<Size> = Key::new(
+pub(super) static BODY_RATE: Key<Size<u64>> = Key::new(
     "body_rate",
     Size { default: d::BODY_RATE, within: 0..=(1 << 30) },
     "Bytes a second that a request body must bring on average, pauses of up to `body_idle` aside; slower \

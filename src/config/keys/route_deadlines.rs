@@ -1,14 +1,21 @@
 //! The keys of a route's own clocks.
 
 use crate::config::key::{Key, Section, Shape};
-use crate::config::kind::quantity::OwnSpan;
+use crate::config::kind::optional::Optional;
+use crate::config::kind::quantity::Span;
 
-pub(in crate::config) static ROUTE_RESPONSE_HEAD: Key<OwnSpan> =
-    Key::new("response_head", OwnSpan, "In place of the upstream's `deadlines.response_head`.");
-pub(in crate::config) static ROUTE_FIRST_FRAME: Key<OwnSpan> =
-    Key::new("first_frame", OwnSpan, "In place of the upstream's `deadlines.first_frame`.");
-pub(in crate::config) static ROUTE_FRAME_GAP: Key<OwnSpan> =
-    Key::new("frame_gap", OwnSpan, "In place of the upstream's `deadlines.frame_gap`.");
+pub(in crate::config) static ROUTE_RESPONSE_HEAD: Key<Optional<Span>> = Key::new(
+    "response_head",
+    Optional(Span::ANY),
+    "In place of the upstream's `deadlines.response_head`.",
+);
+pub(in crate::config) static ROUTE_FIRST_FRAME: Key<Optional<Span>> = Key::new(
+    "first_frame",
+    Optional(Span::ANY),
+    "In place of the upstream's `deadlines.first_frame`.",
+);
+pub(in crate::config) static ROUTE_FRAME_GAP: Key<Optional<Span>> =
+    Key::new("frame_gap", Optional(Span::ANY), "In place of the upstream's `deadlines.frame_gap`.");
 
 pub(in crate::config) static ROUTE_DEADLINES: Section = Section {
     name: "deadlines",

@@ -2,6 +2,7 @@
 
 pub(in crate::config) mod address;
 pub(in crate::config) mod many;
+pub(in crate::config) mod optional;
 pub(in crate::config) mod quantity;
 pub(in crate::config) mod scalar;
 pub(in crate::config) mod secret;

@@ -14,16 +14,42 @@ const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_0
 const SIZE_UNITS: [(&str, u64); 4] =
     [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
+/// An integer as the configuration holds it.
+pub(in crate::config) trait Number:
+    Copy + PartialOrd + Sync + TryFrom<u64>
+{
+    /// As it is read and shown.
+    fn wide(self) -> u64;
+}
+
+impl Number for u32 {
+    fn wide(self) -> u64 {
+        self.into()
+    }
+}
+
+impl Number for u64 {
+    fn wide(self) -> u64 {
+        self
+    }
+}
+
+impl Number for usize {
+    fn wide(self) -> u64 {
+        self as u64
+    }
+}
+
 /// A whole number within bounds.
-pub(in crate::config) struct Count {
-    pub(in crate::config) default: u64,
-    pub(in crate::config) within: RangeInclusive<u64>,
+pub(in crate::config) struct Count<N> {
+    pub(in crate::config) default: N,
+    pub(in crate::config) within: RangeInclusive<N>,
 }
 
 /// Bytes within bounds, with or without a binary unit.
-pub(in crate::config) struct Size {
-    pub(in crate::config) default: u64,
-    pub(in crate::config) within: RangeInclusive<u64>,
+pub(in crate::config) struct Size<N> {
+    pub(in crate::config) default: N,
+    pub(in crate::config) within: RangeInclusive<N>,
 }
 
 /// A duration with its unit: at least a millisecond, at most a week, beyond which it is more
@@ -32,36 +58,45 @@ pub(in crate::config) struct Span {
     pub(in crate::config) default: Duration,
 }
 
+impl Span {
+    /// One that is only ever written; see [`Optional`](super::optional::Optional).
+    pub(in crate::config) const ANY: Self = Self { default: SHORTEST };
+}
+
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
-impl Kind for Count {
-    type Value = u64;
+impl<N: Number> Count<N> {
+    /// One that is only ever written; see [`Optional`](super::optional::Optional).
+    pub(in crate::config) const fn within(within: RangeInclusive<N>) -> Self {
+        Self { default: *within.start(), within }
+    }
+}
 
-    fn read(&self, text: &str, _: &Around<'_>) -> Result<u64, Complaint> {
-        let (least, most) = (self.within.start(), self.within.end());
+impl<N: Number> Kind for Count<N> {
+    type Value = N;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<N, Complaint> {
+        let (least, most) = (self.within.start().wide(), self.within.end().wide());
         let hint = format!("write a number from {least} to {most}");
         let number = digits(text).ok_or_else(|| Complaint::new("is not a whole number", &hint))?;
-        if self.within.contains(&number) {
-            return Ok(number);
-        }
-        Err(Complaint::new("is out of bounds", hint))
+        within(number, &self.within).ok_or_else(|| Complaint::new("is out of bounds", hint))
     }
 
-    fn absent(&self) -> u64 {
+    fn absent(&self) -> N {
         self.default
     }
 
     fn name(&self) -> String {
-        format!("number, {}–{}", self.within.start(), self.within.end())
+        format!("number, {}–{}", self.within.start().wide(), self.within.end().wide())
     }
 
     fn default_text(&self) -> Option<String> {
-        Some(self.default.to_string())
+        Some(self.default.wide().to_string())
     }
 
     fn schema(&self) -> Value {
-        let (least, most) = (self.within.start(), self.within.end());
+        let (least, most) = (self.within.start().wide(), self.within.end().wide());
         json!({ "anyOf": [
             { "type": "integer", "minimum": least, "maximum": most },
             { "type": "string", "pattern": "^[0-9]+$|\\$\\{" },
@@ -69,36 +104,41 @@ impl Kind for Count {
     }
 }
 
-impl Kind for Size {
-    type Value = u64;
+impl<N: Number> Kind for Size<N> {
+    type Value = N;
 
-    fn read(&self, text: &str, _: &Around<'_>) -> Result<u64, Complaint> {
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<N, Complaint> {
         let size = with_unit(text, &SIZE_UNITS).ok_or_else(|| {
             let likely = loosely(text, &SIZE_WORDS).map_or_else(|| "64KiB".into(), show_size);
             let what = "is not a size (a number, with `KiB`, `MiB` or `GiB` or none)";
             Complaint::new(what, format!("write {likely}"))
         })?;
-        if self.within.contains(&size) {
+        if let Some(size) = within(size, &self.within) {
             return Ok(size);
         }
-        let (least, most) = (show_size(*self.within.start()), show_size(*self.within.end()));
+        let (least, most) =
+            (show_size(self.within.start().wide()), show_size(self.within.end().wide()));
         Err(Complaint::new("is out of bounds", format!("write a size from {least} to {most}")))
     }
 
-    fn absent(&self) -> u64 {
+    fn absent(&self) -> N {
         self.default
     }
 
     fn name(&self) -> String {
-        format!("size, {}–{}", show_size(*self.within.start()), show_size(*self.within.end()))
+        format!(
+            "size, {}–{}",
+            show_size(self.within.start().wide()),
+            show_size(self.within.end().wide())
+        )
     }
 
     fn default_text(&self) -> Option<String> {
-        Some(show_size(self.default))
+        Some(show_size(self.default.wide()))
     }
 
     fn schema(&self) -> Value {
-        let (least, most) = (self.within.start(), self.within.end());
+        let (least, most) = (self.within.start().wide(), self.within.end().wide());
         json!({ "anyOf": [
             { "type": "integer", "minimum": least, "maximum": most },
             { "type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)?$|\\$\\{" },
@@ -136,71 +176,6 @@ impl Kind for Span {
     }
 }
 
-/// A whole number where there is none if it is not written.
-pub(in crate::config) struct OwnCount {
-    pub(in crate::config) within: RangeInclusive<u64>,
-}
-
-impl OwnCount {
-    fn written(&self) -> Count {
-        Count { default: *self.within.start(), within: self.within.clone() }
-    }
-}
-
-impl Kind for OwnCount {
-    type Value = Option<u64>;
-
-    fn read(&self, text: &str, around: &Around<'_>) -> Result<Option<u64>, Complaint> {
-        self.written().read(text, around).map(Some)
-    }
-
-    fn absent(&self) -> Option<u64> {
-        None
-    }
-
-    fn name(&self) -> String {
-        self.written().name()
-    }
-
-    fn default_text(&self) -> Option<String> {
-        None
-    }
-
-    fn schema(&self) -> Value {
-        self.written().schema()
-    }
-}
-
-/// A duration where somebody else's holds if it is not written.
-pub(in crate::config) struct OwnSpan;
-
-/// What is read is within bounds by itself: the default is never asked for.
-const ANY_SPAN: Span = Span { default: SHORTEST };
-
-impl Kind for OwnSpan {
-    type Value = Option<Duration>;
-
-    fn read(&self, text: &str, around: &Around<'_>) -> Result<Option<Duration>, Complaint> {
-        ANY_SPAN.read(text, around).map(Some)
-    }
-
-    fn absent(&self) -> Option<Duration> {
-        None
-    }
-
-    fn name(&self) -> String {
-        ANY_SPAN.name()
-    }
-
-    fn default_text(&self) -> Option<String> {
-        None
-    }
-
-    fn schema(&self) -> Value {
-        ANY_SPAN.schema()
-    }
-}
-
 /// A duration such as `500ms`, `5s`, `10m` or `1h`; zero is one too.
 ///
 /// # Errors
@@ -234,6 +209,10 @@ fn show(amount: u64, units: &[(&str, u64)], zero: &str) -> String {
     let fitting = units.iter().find(|(_, factor)| amount.is_multiple_of(*factor));
     fitting
         .map_or_else(|| amount.to_string(), |(unit, factor)| format!("{}{unit}", amount / factor))
+}
+
+fn within<N: Number>(number: u64, bounds: &RangeInclusive<N>) -> Option<N> {
+    N::try_from(number).ok().filter(|number| bounds.contains(number))
 }
 
 /// Digits only: no sign, no underscore, no exponent; `None` beyond `u64` too.
