@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::upstream::Written;
 use crate::config::Upstream;
 use crate::config::file::fault::At;
 use crate::config::key::reader::{Fields, Reader};
 use crate::config::keys as k;
+use crate::config::upstream::Written;
 
 /// Two listeners on one address, and the admin listener on a client's: with `SO_REUSEPORT` the
 /// kernel would allow it and hand connections to either, so that metrics become public.

@@ -1,19 +1,22 @@
 //! Groups, and what must hold between their members.
 
-use super::upstream::fit_name;
-use super::{Names, named};
 use crate::config::group::Triggers;
 use crate::config::key::reader::{Fields, Reader};
 use crate::config::keys as k;
+use crate::config::names::{Names, fit_name};
 use crate::config::{Group, Hedge, MOST_MEMBERS, Member, Retry, UpstreamId};
 
 /// All of them, in the file's order, which is the order of their ids. `upstreams` are the names that
 /// members can have.
-pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>, upstreams: &Names<'_>) -> Vec<Group> {
+pub(super) fn all(
+    reader: &mut Reader<'_>,
+    root: &Fields<'_>,
+    upstreams: &Names<'_, UpstreamId>,
+) -> Vec<Group> {
     let mut groups = Vec::new();
     for (name, fields) in reader.named(root, &k::GROUPS) {
         fit_name(reader, name, &fields);
-        if upstreams.place(&name.text).is_some() {
+        if upstreams.id(&name.text).is_some() {
             let hint = "routes could not tell them apart; rename one";
             reader.fault(name.at, &*fields.path, "is the name of an upstream too", hint);
         }
@@ -31,13 +34,17 @@ pub(super) fn all(reader: &mut Reader<'_>, root: &Fields<'_>, upstreams: &Names<
     groups
 }
 
-fn members(reader: &mut Reader<'_>, group: &Fields<'_>, upstreams: &Names<'_>) -> Vec<Member> {
+fn members(
+    reader: &mut Reader<'_>,
+    group: &Fields<'_>,
+    upstreams: &Names<'_, UpstreamId>,
+) -> Vec<Member> {
     let faults_before = reader.count();
     let mut members: Vec<Member> = Vec::new();
     for fields in reader.list(group, &k::MEMBERS) {
-        let found = named(reader, &fields, &k::MEMBER_UPSTREAM, upstreams);
+        let found = upstreams.read(reader, &fields, &k::MEMBER_UPSTREAM);
         let member = Member {
-            upstream: UpstreamId(found.unwrap_or_default()),
+            upstream: found.unwrap_or(UpstreamId(0)),
             weight: reader.get(&fields, &k::WEIGHT),
             tier: reader.get(&fields, &k::TIER),
         };

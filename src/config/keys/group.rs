@@ -1,6 +1,6 @@
 //! The keys of a group of upstreams.
 
-use super::route;
+use super::names;
 use crate::config::WhenEjected;
 use crate::config::defaults as d;
 use crate::config::group::{PickBy, Trigger};
@@ -14,8 +14,8 @@ const LARGEST_WEIGHT: u32 = 1_000_000;
 /// Nobody has more kinds of upstream than that.
 const LAST_TIER: u32 = 63;
 
-pub(in crate::config) static MEMBER_UPSTREAM: Key<route::UpstreamName> =
-    Key::required("upstream", route::UpstreamName, "The upstream's name.");
+pub(in crate::config) static MEMBER_UPSTREAM: Key<names::UpstreamName> =
+    Key::required("upstream", names::UpstreamName, "The upstream's name.");
 pub(in crate::config) static WEIGHT: Key<Count<u32>> = Key::new(
     "weight",
     Count { default: d::WEIGHT, within: 0..=LARGEST_WEIGHT },

@@ -3,10 +3,10 @@
 pub(in crate::config) mod address;
 pub(in crate::config) mod many;
 pub(in crate::config) mod optional;
+pub(in crate::config) mod path;
 pub(in crate::config) mod quantity;
 pub(in crate::config) mod scalar;
 pub(in crate::config) mod secret;
-pub(in crate::config) mod url;
 
 use std::path::Path;
 

@@ -8,7 +8,8 @@ use crate::config::file::env::Env;
 use crate::config::file::fault::{Complaint, Fault, Faults, Place};
 use crate::config::kind::scalar::Workers;
 use crate::config::kind::secret::{HeaderText, check_key};
-use crate::config::kind::{Around, Kind, url};
+use crate::config::kind::{Around, Kind};
+use crate::config::upstream::url;
 use crate::config::{
     Allowed, ClientDeadlines, Config, Dns, HealthPolicy, Limits, Pool, Protocol, Route, Target,
     Upstream, UpstreamDeadlines, UpstreamId, defaults,
@@ -45,7 +46,7 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
             base_path: url.base_path,
             key,
             forward_authorization: false,
-            underscores_in_headers: defaults::UNDERSCORES_IN_HEADERS,
+            underscores_in_headers: false,
             organization,
             project,
             ca_file: None,

@@ -1,12 +1,60 @@
-//! A probe of an upstream's health: what it asks, and the kind of value that only it has.
+//! `upstreams.NAME.health.probe`: a request of our own that says whether an upstream is well.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::file::fault::Complaint;
-use super::kind::{Around, Kind};
+use crate::config::file::fault::Complaint;
+use crate::config::key::reader::{Fields, Reader};
+use crate::config::key::{Key, Section, Shape};
+use crate::config::kind::many::Many;
+use crate::config::kind::optional::Optional;
+use crate::config::kind::path::Prefix;
+use crate::config::kind::quantity::{Count, Span};
+use crate::config::kind::{Around, Kind};
+
+pub(super) static PROBE: Section = Section {
+    name: "probe",
+    shape: Shape::One,
+    required: false,
+    doc: "A request of our own. While there are probes, one of them takes an ejected upstream back, and no \
+          client's request is its trial.",
+    entries: &[&PATH, &INTERVAL, &TIMEOUT, &FAILURES, &STATUSES],
+};
+
+static PATH: Key<Optional<Prefix>> = Key::new(
+    "path",
+    Optional(Prefix),
+    "Asked with GET below the path of `url`, with the upstream's key; without it nothing is asked.",
+);
+
+static INTERVAL: Key<Span> = Key::new(
+    "interval",
+    // Three failures of them take half a minute: requests find out sooner, and a probe is to find who comes back.
+    Span { default: Duration::from_secs(10) },
+    "From one probe to the next, a tenth more or less; on each worker.",
+);
+
+static TIMEOUT: Key<Span> = Key::new(
+    "timeout",
+    // A list of models takes no thought.
+    Span { default: Duration::from_secs(2) },
+    "From asking for a stream to the answer's head.",
+);
+
+static FAILURES: Key<Count<u32>> = Key::new(
+    "failures",
+    // One is chance, two are bad luck.
+    Count { default: 3, within: 1..=1_000 },
+    "Failures in a row that eject it.",
+);
+
+static STATUSES: Key<Many<Status>> = Key::new(
+    "statuses",
+    Many(Status { default: 200..=299 }),
+    "Answers that say that it is well; any other is a failure.",
+);
 
 /// A request of our own that says whether an upstream is well. Each worker sends it by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +75,18 @@ pub struct Probe {
 pub type Statuses = RangeInclusive<u16>;
 
 impl Probe {
+    /// All keys are read, so that a fault in one is found though nothing is asked.
+    pub(super) fn read(reader: &mut Reader<'_>, health: &Fields<'_>) -> Option<Self> {
+        let fields = reader.section(health, &PROBE);
+        let path = reader.get(&fields, &PATH);
+        let interval = reader.get(&fields, &INTERVAL);
+        let timeout = reader.get(&fields, &TIMEOUT);
+        let failures = reader.get(&fields, &FAILURES);
+        let statuses = reader.get_many(&fields, &STATUSES);
+        let statuses = statuses.into_iter().map(|(_, one)| one).collect();
+        path.map(|path| Self { path, interval, timeout, failures, statuses })
+    }
+
     /// Whether an answer of this status says that the upstream is well.
     pub fn is_well(&self, status: u16) -> bool {
         self.statuses.iter().any(|well| well.contains(&status))
@@ -34,8 +94,8 @@ impl Probe {
 }
 
 /// `204`, or `2xx`.
-pub(super) struct Status {
-    pub(super) default: Statuses,
+struct Status {
+    default: Statuses,
 }
 
 impl Kind for Status {

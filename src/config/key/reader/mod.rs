@@ -1,12 +1,16 @@
 //! Reads keys out of the tree. A fault never ends the reading: it is noted, a default stands in,
 //! and the configuration is thrown away at the end.
 
-use super::reference::rows;
-use super::{Key, Row, Section};
-use crate::config::file::bounds::{MOST_FAULTS, MOST_ITEMS, MOST_SECTIONS};
-use crate::config::file::env::fill;
-use crate::config::file::fault::{At, Complaint, Fault, Place, nearest};
-use crate::config::file::yaml::{Data, Flaw, Name, Node};
+mod faults;
+
+use std::path::Path;
+
+use self::faults::{instead_of, names, quoted};
+use super::{Key, Section, Shape};
+use crate::config::file::bounds::{MOST_ITEMS, MOST_SECTIONS};
+use crate::config::file::env::{ProcessEnv, fill};
+use crate::config::file::fault::{At, Complaint, Fault};
+use crate::config::file::yaml::{Data, Name, Node};
 use crate::config::kind::many::Many;
 use crate::config::kind::{Around, Kind};
 
@@ -16,7 +20,7 @@ pub(in crate::config) struct Reader<'a> {
     around: Around<'a>,
     /// Where keys belong that stand in the wrong place.
     root: &'static Section,
-    /// The first [`MOST_FAULTS`] of them.
+    /// The first of them, as many as are told.
     faults: Vec<Fault>,
     count: usize,
 }
@@ -56,78 +60,12 @@ impl<'a> Reader<'a> {
         Self { file, around, root, faults: Vec::new(), count: 0 }
     }
 
-    /// Those that were kept, and if there are more, how many.
-    pub(in crate::config) fn into_faults(mut self) -> Vec<Fault> {
-        if self.count > self.faults.len() {
-            let what = format!("has {} faults; these are {MOST_FAULTS} of them", self.count);
-            let place = Place::File(self.file);
-            self.faults.push(Fault { place, key: String::new(), what, hint: String::new() });
-        }
-        self.faults
-    }
-
-    /// How many faults there are, so that one fault does not lead to a second about the same.
-    pub(in crate::config) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Counts one more fault; false if no more are kept. To be asked where a way out costs something to
-    /// find.
-    fn counts(&mut self) -> bool {
-        self.count += 1;
-        self.faults.len() < MOST_FAULTS
-    }
-
-    /// Notes a fault at a place.
-    pub(in crate::config) fn fault(
-        &mut self,
-        at: At,
-        key: impl Into<String>,
-        what: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        if self.counts() {
-            self.keep(at, key, what, hint);
-        }
-    }
-
-    /// The same where the way out costs something to find.
-    pub(in crate::config) fn fault_with(
-        &mut self,
-        at: At,
-        key: impl Into<String>,
-        what: impl Into<String>,
-        hint: impl FnOnce() -> String,
-    ) {
-        if self.counts() {
-            self.keep(at, key, what, hint());
-        }
-    }
-
-    fn keep(
-        &mut self,
-        at: At,
-        key: impl Into<String>,
-        what: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
-        let place = Place::In(self.file.clone(), at);
-        self.faults.push(Fault { place, key: key.into(), what: what.into(), hint: hint.into() });
-    }
-
     /// As many as may be; of more, that they are too many.
     fn first<'n, T>(&mut self, all: &'n [T], most: usize, at: At, path: &str) -> &'n [T] {
         if all.len() > most {
             self.fault(at, path, format!("has more than {most} entries"), "keep fewer");
         }
         &all[..all.len().min(most)]
-    }
-
-    /// Notes what was wrong with the text itself.
-    pub(in crate::config) fn flaws(&mut self, flaws: Vec<Flaw>) {
-        for (at, what, hint) in flaws {
-            self.fault(at, "", what, hint);
-        }
     }
 
     /// The value of a key, or its default.
@@ -185,14 +123,6 @@ impl<'a> Reader<'a> {
         };
         let read = fill(text, self.around.env).and_then(|filled| read(&filled, &self.around));
         read.map_err(|complaint| self.complain(node.at, path, text, complaint)).ok()
-    }
-
-    /// Quotes the value as written, never as filled in: a variable may hold a secret.
-    fn complain(&mut self, at: At, path: &str, text: &str, complaint: Complaint) {
-        let Complaint { what, hint, quotable } = complaint;
-        let subject = if quotable { quoted(text) } else { "the value".to_owned() };
-        let what = format!("{subject} {what}");
-        self.fault(at, path, what, hint);
     }
 
     /// A section that stands once; one that is not written is empty.
@@ -290,29 +220,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A value in quotes; of a long one the beginning.
-fn quoted(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let beginning: String = text.chars().take(LONGEST).collect();
-    let rest = if beginning.len() < text.len() { "…" } else { "" };
-    format!("{beginning:?}{rest}")
-}
-
-fn names(section: &Section) -> Vec<&'static str> {
-    section.entries.iter().map(|entry| entry.name()).collect()
-}
-
-/// What to say to an unknown key: the nearest here, the place where it belongs, all that are known.
-fn instead_of(unknown: &str, section: &Section, root: &Section) -> String {
-    let known = names(section);
-    let list = known.join(", ");
-    if let Some(likely) = nearest(unknown, known) {
-        return format!("did you mean `{likely}`? Known here: {list}");
-    }
-    let rows = rows(root);
-    let of_that_name = |row: &&Row| row.path.rsplit('.').next() == Some(unknown);
-    match rows.iter().find(of_that_name) {
-        Some(row) => format!("it belongs at `{}`. Known here: {list}", row.path),
-        None => format!("known here: {list}"),
-    }
+/// What `read` makes of a section of which nothing is written: the defaults of all its keys.
+pub(in crate::config) fn unwritten<T>(read: impl FnOnce(&mut Reader<'_>, &Fields<'_>) -> T) -> T {
+    static NONE: Section =
+        Section { name: "", shape: Shape::One, required: false, doc: "", entries: &[] };
+    // No value is read, so that nothing is asked of the environment.
+    let around = Around { env: &ProcessEnv, folder: Path::new("") };
+    let fields = Fields { at: At { line: 1, column: 1 }, path: String::new(), entries: &[] };
+    read(&mut Reader::new(String::new(), around, &NONE), &fields)
 }

@@ -4,9 +4,18 @@ use std::net::Ipv6Addr;
 
 use serde_json::{Value, json};
 
-use super::{Around, Kind};
-use crate::config::Scheme;
 use crate::config::file::fault::{Complaint, nearest};
+use crate::config::kind::path::check_path;
+use crate::config::kind::{Around, Kind};
+
+/// Clear or TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// `http://`
+    Http,
+    /// `https://`
+    Https,
+}
 
 /// A URL that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,20 +131,4 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Complaint> {
         return Err(Complaint::new("has a character in its host that no host has", ""));
     }
     Ok((host, port))
-}
-
-/// Refuses what would not reach the upstream as written, or would leave the route's prefix.
-pub(in crate::config) fn check_path(path: &str) -> Result<(), Complaint> {
-    if !path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
-        let hint = "write it percent-encoded";
-        return Err(Complaint::new("has a character in its path that no path has", hint));
-    }
-    let segments = path.split('/').skip(1);
-    if segments.clone().any(|segment| matches!(segment, "." | "..")) {
-        return Err(Complaint::new("has a `.` or `..` in its path", "write the path it leads to"));
-    }
-    if segments.clone().any(str::is_empty) && path != "/" {
-        return Err(Complaint::new("has an empty segment in its path", "write each `/` once"));
-    }
-    Ok(())
 }

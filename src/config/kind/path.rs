@@ -1,13 +1,12 @@
-//! The values of a route: a path prefix, and the name of what it leads to.
+//! A path prefix, as a route and a probe have one.
 
 use serde_json::{Value, json};
 
-use super::file::fault::Complaint;
-use super::kind::url::check_path;
-use super::kind::{Around, Kind};
+use super::{Around, Kind};
+use crate::config::file::fault::Complaint;
 
 /// A path prefix that begins with `/` and ends on a segment boundary.
-pub(super) struct Prefix;
+pub(in crate::config) struct Prefix;
 
 impl Kind for Prefix {
     type Value = String;
@@ -49,29 +48,18 @@ impl Kind for Prefix {
     }
 }
 
-/// The name of an upstream or group; whether there is one of that name is seen when all are known.
-pub(super) struct UpstreamName;
-
-impl Kind for UpstreamName {
-    type Value = String;
-
-    fn read(&self, text: &str, _: &Around<'_>) -> Result<String, Complaint> {
-        Ok(text.to_owned())
+/// Refuses what would not reach the upstream as written, or would leave the route's prefix.
+pub(in crate::config) fn check_path(path: &str) -> Result<(), Complaint> {
+    if !path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
+        let hint = "write it percent-encoded";
+        return Err(Complaint::new("has a character in its path that no path has", hint));
     }
-
-    fn absent(&self) -> String {
-        String::new()
+    let segments = path.split('/').skip(1);
+    if segments.clone().any(|segment| matches!(segment, "." | "..")) {
+        return Err(Complaint::new("has a `.` or `..` in its path", "write the path it leads to"));
     }
-
-    fn name(&self) -> String {
-        "name".into()
+    if segments.clone().any(str::is_empty) && path != "/" {
+        return Err(Complaint::new("has an empty segment in its path", "write each `/` once"));
     }
-
-    fn default_text(&self) -> Option<String> {
-        None
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "string", "minLength": 1 })
-    }
+    Ok(())
 }

@@ -1,0 +1,257 @@
+//! `upstreams`: model APIs, each under a name of the operator's.
+
+pub(super) mod deadlines;
+pub(super) mod dns;
+pub(super) mod health;
+pub(super) mod pool;
+pub(super) mod probe;
+pub(super) mod url;
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use self::deadlines::{DEADLINES, UpstreamDeadlines};
+use self::dns::{DNS, Dns};
+use self::health::{HEALTH, HealthPolicy};
+use self::pool::{POOL, Pool};
+use self::probe::Probe;
+use self::url::{Scheme, UpstreamUrl, Url};
+use super::file::fault::At;
+use super::key::reader::{Fields, Reader};
+use super::key::{Key, Section, Shape};
+use super::kind::optional::Optional;
+use super::kind::quantity::Count;
+use super::kind::scalar::{Choice, Flag, ReadableFile};
+use super::kind::secret::{HeaderText, Secret};
+use super::limits::MOST;
+use super::names::fit_name;
+
+pub(super) static UPSTREAMS: Section = Section {
+    name: "upstreams",
+    shape: Shape::Named,
+    required: true,
+    doc: "Model APIs, each under a name of letters, digits, `_`, `.` and `-` that logs and metrics use.",
+    entries: &[
+        &URL,
+        &KEY,
+        &ORGANIZATION,
+        &PROJECT,
+        &FORWARD_AUTHORIZATION,
+        &UNDERSCORES_IN_HEADERS,
+        &PROTOCOL,
+        &CA_FILE,
+        &POOL,
+        &DEADLINES,
+        &DNS,
+        &HEALTH,
+        &LIMITS,
+    ],
+};
+
+static URL: Key<UpstreamUrl> = Key::required(
+    "url",
+    UpstreamUrl,
+    "`https://` or `http://`, host, port if unusual, and a path. A path replaces the route's \
+     prefix; without one the client's path stays as it is.",
+);
+
+static KEY: Key<Secret> =
+    Key::new("key", Secret, "Bearer key that replaces the client's `authorization`.");
+
+static ORGANIZATION: Key<HeaderText> =
+    Key::new("organization", HeaderText, "`OpenAI-Organization`, sent with the key.");
+
+static PROJECT: Key<HeaderText> =
+    Key::new("project", HeaderText, "`OpenAI-Project`, sent with the key.");
+
+static FORWARD_AUTHORIZATION: Key<Flag> = Key::new(
+    "forward_authorization",
+    // A client's key is not ours to spread.
+    Flag { default: false },
+    "Forward the client's own `authorization` and organization headers; only without `key`.",
+);
+
+static UNDERSCORES_IN_HEADERS: Key<Flag> = Key::new(
+    "underscores_in_headers",
+    // As nginx: no SDK and no API has a header with an underscore, and CGI-like servers mistake one for the
+    // same name with a hyphen.
+    Flag { default: false },
+    "Forward request headers whose names have underscores. CGI-like servers take `Content_Length` for \
+     `Content-Length`, so that they are dropped otherwise, as nginx does.",
+);
+
+static PROTOCOL: Key<Choice<Protocol>> = Key::new(
+    "protocol",
+    Choice {
+        of: &[("auto", Protocol::Auto), ("http1", Protocol::Http1), ("http2", Protocol::Http2)],
+        default: Protocol::Auto,
+    },
+    "`auto`: over TLS what ALPN agrees on, in clear HTTP/1.1. `http2` in clear is with prior \
+     knowledge.",
+);
+
+static CA_FILE: Key<ReadableFile> =
+    Key::new("ca_file", ReadableFile, "More trusted roots in PEM, for this upstream only.");
+
+static LIMITS: Section = Section {
+    name: "limits",
+    shape: Shape::One,
+    required: false,
+    doc: "What it is asked at most.",
+    entries: &[&STREAMS],
+};
+
+static STREAMS: Key<Optional<Count<usize>>> = Key::new(
+    "streams",
+    Optional(Count::within(1..=MOST)),
+    "Requests in flight to it at once, over all workers; beyond it the next of its group, or 503.",
+);
+
+/// One model API.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// The operator's name for it; a metric label and a log field.
+    pub name: String,
+    /// Whether the connection is TLS, and how HTTP is spoken on it.
+    pub scheme: Scheme,
+    /// Host as written in the URL, without brackets or port.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The URL's path without a trailing slash; empty where the URL names none. As in nginx's
+    /// `proxy_pass`: a path replaces the route's prefix, none leaves the client's path as it is.
+    pub base_path: String,
+    /// Bearer key that replaces the client's `authorization`.
+    pub key: Option<SecretString>,
+    /// Forward the client's own `authorization` (and organization headers) where no key is set.
+    pub forward_authorization: bool,
+    /// Whether request headers go there whose names have underscores.
+    pub underscores_in_headers: bool,
+    /// `OpenAI-Organization` to send with our key.
+    pub organization: Option<String>,
+    /// `OpenAI-Project` to send with our key.
+    pub project: Option<String>,
+    /// Extra trusted roots in PEM, for this upstream only.
+    pub ca_file: Option<PathBuf>,
+    /// Protocol rule.
+    pub protocol: Protocol,
+    /// Sizes and lives of the pool, per worker.
+    pub pool: Pool,
+    /// Deadlines toward this upstream.
+    pub deadlines: UpstreamDeadlines,
+    /// How its name leads to connections.
+    pub dns: Dns,
+    /// When its groups leave it out.
+    pub health: HealthPolicy,
+    /// What is asked of it to know whether it is well; nothing by default.
+    pub probe: Option<Probe>,
+    /// Requests in flight to it at once, over all workers, those that wait for a stream included;
+    /// beyond it the next of its group, or 503. `None`: no bound of its own.
+    pub streams: Option<usize>,
+}
+
+/// How HTTP is spoken to an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// TLS: ALPN offers `h2` and `http/1.1`. Clear: HTTP/1.1.
+    Auto,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only; in clear, with prior knowledge (RFC 9113, section 3.3).
+    Http2,
+}
+
+/// An upstream as it stands in the file. Its name counts even where the rest is faulty, so that
+/// a route that leads there is not accused as well.
+pub(in crate::config) struct Written {
+    pub(in crate::config) name: String,
+    /// Where the URL stands, and its dotted path.
+    pub(in crate::config) url: (At, String),
+    /// `None` where the URL is missing or faulty.
+    pub(in crate::config) meant: Option<Upstream>,
+}
+
+/// All of them, in the file's order, which is the order of their ids.
+pub(super) fn read(reader: &mut Reader<'_>, root: &Fields<'_>) -> Vec<Written> {
+    let mut upstreams = Vec::new();
+    for (name, fields) in reader.named(root, &UPSTREAMS) {
+        fit_name(reader, name, &fields);
+        let url = reader.get(&fields, &URL);
+        let place = (fields.at(URL.name), fields.path_of(URL.name));
+        let meant = Upstream::read(reader, &fields, &name.text, url);
+        upstreams.push(Written { name: name.text.clone(), url: place, meant });
+    }
+    upstreams
+}
+
+impl Upstream {
+    /// All keys are read, so that a fault in one is found though there is no URL.
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        fields: &Fields<'_>,
+        name: &str,
+        url: Option<Url>,
+    ) -> Option<Self> {
+        let key = reader.get(fields, &KEY);
+        let organization = reader.get(fields, &ORGANIZATION);
+        let project = reader.get(fields, &PROJECT);
+        let forward_authorization = reader.get(fields, &FORWARD_AUTHORIZATION);
+        let underscores_in_headers = reader.get(fields, &UNDERSCORES_IN_HEADERS);
+        let protocol = reader.get(fields, &PROTOCOL);
+        let ca_file = reader.get(fields, &CA_FILE);
+        let pool = Pool::read(reader, fields);
+        let deadlines = UpstreamDeadlines::read(reader, fields);
+        let dns = Dns::read(reader, fields);
+        let health = reader.section(fields, &HEALTH);
+        let (health, probe) = (HealthPolicy::read(reader, &health), Probe::read(reader, &health));
+        let limits = reader.section(fields, &LIMITS);
+        let streams = reader.get(&limits, &STREAMS);
+        key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
+        if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
+            let hint = "write https:// in the url, or remove the line";
+            reader.fault_in(fields, &CA_FILE, "means nothing to an http:// url", hint);
+        }
+        let Url { scheme, host, port, base_path } = url?;
+        Some(Self {
+            name: name.to_owned(),
+            scheme,
+            host,
+            port,
+            base_path,
+            key,
+            forward_authorization,
+            underscores_in_headers,
+            organization,
+            project,
+            ca_file,
+            protocol,
+            pool,
+            deadlines,
+            dns,
+            health,
+            probe,
+            streams,
+        })
+    }
+}
+
+/// What goes with a key makes no sense without one, and the other way round.
+fn key_rules(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    organization: bool,
+    project: bool,
+    forward: bool,
+) {
+    let has_key = fields.has(KEY.name);
+    let with_key = [(organization, &ORGANIZATION), (project, &PROJECT)];
+    for (_, key) in with_key.into_iter().filter(|(written, _)| *written && !has_key) {
+        let what = "is sent with the key, and there is no `key`";
+        reader.fault_in(fields, key, what, "add the key, or remove the line");
+    }
+    if forward && has_key {
+        let what = "can't be, since `key` replaces the client's authorization";
+        reader.fault_in(fields, &FORWARD_AUTHORIZATION, what, "remove one of the two");
+    }
+}
