@@ -77,16 +77,19 @@ async fn every_way_of_breaking_an_answer_is_told_apart_in_every_protocol() {
         ("error-event", &[ErrorEvent]),
         ("429", &[Status]),
     ];
-    let options = SendOptions { timeout: Duration::from_millis(400), ..SendOptions::default() };
+    let patient = SendOptions { timeout: Duration::from_secs(30), ..SendOptions::default() };
+    let hasty = SendOptions { timeout: Duration::from_millis(400), ..SendOptions::default() };
     for (_mock, target, protocol) in everywhere(|builder| builder.tokens(6)) {
         let pool = Pool::warm(target);
         for (script, kinds) in faults {
             let broken = ask().header("x-mock-script", script).unwrap();
-            let outcome = pool.send(&broken, Mono::now(), &options, &mut ()).await;
+            // Only what never ends may run out of time: a busy machine takes as long as it takes.
+            let options = if kinds == [Timeout] { &hasty } else { &patient };
+            let outcome = pool.send(&broken, Mono::now(), options, &mut ()).await;
             let kind = outcome.failed().unwrap_or_else(|| panic!("{script} {protocol:?}"));
             assert!(kinds.contains(&kind), "{script} {protocol:?}: {outcome:?}");
         }
-        let whole = pool.send(&ask(), Mono::now(), &options, &mut ()).await;
+        let whole = pool.send(&ask(), Mono::now(), &patient, &mut ()).await;
         assert!(whole.ok(), "the pool is well again: {whole:?}");
     }
 }
