@@ -4,20 +4,29 @@
 //! some nanoseconds and never a lock or a wake. Now and then the `Hub` asks each worker for what
 //! it has recorded; the worker swaps its full set for an empty one and goes on. Adding up, the
 //! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
+//!
+//! Parts, each of which uses only those above it:
+//! - `outcome`, `id`: the words and the names.
+//! - `collect`: counters, distributions, gauges, their labels, and [`Finished`](collect::finished::Finished),
+//!   the one value that leaves a worker when a request is over. It knows no format.
+//! - `export`: pages and logs made of that. `request`: the record of a request that runs, which fills it.
+//!   Neither knows the other.
+//! - `recorder`: a worker's end. `hub`: the process's end.
 
 mod collect;
 mod export;
+mod hub;
 mod id;
 mod outcome;
 mod recorder;
 mod request;
 
-pub use collect::ceilings::Ceilings;
-pub use collect::dns::DnsMeters;
 pub use collect::finished::Opened;
-pub use collect::hub::{Hub, Setup};
+pub use collect::instance::ceilings::Ceilings;
+pub use collect::instance::dns::DnsMeters;
 pub use collect::labels::{Full, LabelIds};
 pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
+pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use outcome::{
     Clock, Ejection, FailoverReason, Hangup, Outcome, Oversize, Prevented, ReplayReason, Shed,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::collect::collector::{Interval, WorkerEnd};
 use super::collect::finished::Opened;
 use super::collect::labels::{LabelIds, Labels};
-use super::collect::ledger::{Ledger, LeftBehind};
-use super::collect::meters::{ConnectionGuard, Gauges, UpstreamMeters};
+use super::collect::ledger::Ledger;
+use super::collect::meters::{ConnectionGuard, UpstreamMeters};
 use super::collect::outbox::OutboxSetup;
 use super::collect::recordings::Recordings;
 use super::collect::slots::Slots;
@@ -16,36 +17,28 @@ use super::outcome::{Hangup, Shed};
 use super::request::Record;
 use crate::config::UpstreamId;
 
-/// What a worker answers when the hub asks.
-pub(in crate::record) struct Interval {
-    /// All since the last answer.
-    pub(in crate::record) recordings: Box<Recordings>,
-    pub(in crate::record) gauges: Gauges,
-}
-
 /// A worker's place at the hub, made on any thread; [`WorkerRecorder::start`] turns it into a
 /// [`Recorder`] on the worker's own.
 pub struct WorkerRecorder {
-    pub(in crate::record) names: Arc<Labels>,
-    pub(in crate::record) asks: mpsc::Receiver<Box<Recordings>>,
-    pub(in crate::record) answers: mpsc::Sender<Interval>,
+    pub(in crate::record) labels: Arc<Labels>,
+    pub(in crate::record) link: WorkerEnd,
     pub(in crate::record) outbox: Option<OutboxSetup>,
-    pub(in crate::record) left_behind: LeftBehind,
 }
 
 impl WorkerRecorder {
     /// Starts recording. Must run inside the worker's `LocalRuntime`, where it starts two local
     /// tasks that live as long as that runtime: one answers the hub, one flushes the access log.
     pub fn start(self) -> Recorder {
+        let WorkerEnd { asks, answers, left_behind } = self.link;
         let outbox = self.outbox.map(OutboxSetup::start);
-        let ledger = Rc::new(Ledger::new(self.names.upstreams.len(), outbox, self.left_behind));
-        tokio::task::spawn_local(answer(Rc::clone(&ledger), self.asks, self.answers));
+        let ledger = Rc::new(Ledger::new(self.labels.upstreams.len(), outbox, left_behind));
+        tokio::task::spawn_local(answer(Rc::clone(&ledger), asks, answers));
         if ledger.outbox.is_some() {
             tokio::task::spawn_local(flush(Rc::clone(&ledger)));
         }
         let label_ids = LabelIds {
-            routes: self.names.routes.ids().collect(),
-            upstreams: self.names.upstreams.ids().collect(),
+            routes: self.labels.routes.ids().collect(),
+            upstreams: self.labels.upstreams.ids().collect(),
         };
         let slots = Rc::new(Slots::new(&ledger, &label_ids));
         Recorder { ledger, slots }

@@ -1,11 +1,9 @@
-//! Counting: what workers write, and where it comes together. Nothing here knows a format.
+//! Collecting: what workers write, and where it comes together. Nothing here knows a format or a target.
 
-pub(in crate::record) mod ceilings;
-mod configured;
-pub(in crate::record) mod dns;
+pub(in crate::record) mod collector;
 pub(in crate::record) mod durations;
 pub(in crate::record) mod finished;
-pub(in crate::record) mod hub;
+pub(in crate::record) mod instance;
 pub(in crate::record) mod labels;
 pub(in crate::record) mod ledger;
 pub(in crate::record) mod meters;

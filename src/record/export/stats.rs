@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::View;
 use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
 use crate::record::collect::durations::Durations;
-use crate::record::collect::hub::{Hub, Totals};
+use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
 use crate::record::outcome::{
     Clock, Ejection, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Shed, Silence,
@@ -38,14 +39,15 @@ fn quantiles(values: &Durations) -> Value {
 }
 
 /// The page as JSON, pretty, for people too.
-pub(in crate::record) fn render(hub: &Hub, totals: &Totals) -> String {
+pub(in crate::record) fn render(view: &View<'_>) -> String {
+    let View { instance, totals, log_dropped } = *view;
     let all = &totals.recordings;
     let page = json!({
-        "version": hub.version,
-        "commit": hub.commit,
-        "uptime_seconds": hub.started.elapsed().as_secs_f64(),
+        "version": instance.version,
+        "commit": instance.commit,
+        "uptime_seconds": instance.started.elapsed().as_secs_f64(),
         "workers": {
-            "configured": hub.workers,
+            "configured": instance.workers,
             "answered": totals.answered,
             "silent": totals.silent,
             "scrape_misses": totals.missed,
@@ -53,22 +55,22 @@ pub(in crate::record) fn render(hub: &Hub, totals: &Totals) -> String {
         "streams_in_flight": totals.gauges.streams_in_flight,
         "client_connections": totals.gauges.client_connections,
         "drain": {
-            "draining": hub.drained_for().is_some(),
-            "seconds": hub.drained_for().unwrap_or_default().as_secs_f64(),
+            "draining": instance.drained_for().is_some(),
+            "seconds": instance.drained_for().unwrap_or_default().as_secs_f64(),
             "cut": all.cut,
         },
-        "access_log_dropped": totals.log_dropped,
-        "requests": requests(hub, all),
+        "access_log_dropped": log_dropped,
+        "requests": requests(&instance.labels, all),
         "stream_end": counts(Outcome::ALL.map(Outcome::label), all.ends),
         "replays": counts(ReplayReason::ALL.map(ReplayReason::label), all.replays),
-        "failovers": failovers(hub, all),
+        "failovers": failovers(&instance.labels, all),
         "attempts_prevented": counts(Prevented::ALL.map(Prevented::label), all.prevented),
         "shed": counts(Shed::ALL.map(Shed::label), all.sheds),
         "hangups": counts(Hangup::ALL.map(Hangup::label), all.hangups),
         "accept_pauses": all.accept_pauses,
         "panics": all.panics,
-        "client_connections_max": hub.ceilings.connections(),
-        "memory": hub.ceilings.memory().map(|(ceiling, used, level)| {
+        "client_connections_max": instance.ceilings.connections(),
+        "memory": instance.ceilings.memory().map(|(ceiling, used, level)| {
             json!({ "ceiling_bytes": ceiling, "used_bytes": used, "level": level })
         }),
         "latency_us": {
@@ -84,23 +86,23 @@ pub(in crate::record) fn render(hub: &Hub, totals: &Totals) -> String {
             "cancel": quantiles(&all.cancel),
             "request_duration": quantiles(&all.duration),
         },
-        "upstreams": upstreams(hub, totals),
+        "upstreams": upstreams(view),
     });
     let mut text = format!("{page:#}");
     text.push('\n');
     text
 }
 
-fn requests(hub: &Hub, all: &Recordings) -> Vec<Value> {
-    let named = requests_by_name(hub, all).into_iter();
+fn requests(names: &Labels, all: &Recordings) -> Vec<Value> {
+    let counted = requests_by_name(names, all).into_iter();
     let one = |((route, upstream, code), count)| json!({ "route": route, "upstream": upstream, "code": code, "count": count });
-    named.map(one).collect()
+    counted.map(one).collect()
 }
 
-fn failovers(hub: &Hub, all: &Recordings) -> Vec<Value> {
-    let named = failovers_by_name(hub, all).into_iter();
+fn failovers(names: &Labels, all: &Recordings) -> Vec<Value> {
+    let counted = failovers_by_name(names, all).into_iter();
     let one = |((from, to, reason), count)| json!({ "from": from, "to": to, "reason": reason, "count": count });
-    named.map(one).collect()
+    counted.map(one).collect()
 }
 
 fn counts<const N: usize>(labels: [&str; N], counts: [u64; N]) -> Map<String, Value> {
@@ -108,10 +110,10 @@ fn counts<const N: usize>(labels: [&str; N], counts: [u64; N]) -> Map<String, Va
     named.map(|(label, count)| (label.to_owned(), json!(count))).collect()
 }
 
-fn upstreams(hub: &Hub, totals: &Totals) -> Vec<Value> {
+fn upstreams(view: &View<'_>) -> Vec<Value> {
     let nothing = UpstreamRecordings::default();
-    let recorded = totals.recordings.upstreams.iter().chain(std::iter::repeat(&nothing));
-    upstream_gauges(hub, totals)
+    let recorded = view.totals.recordings.upstreams.iter().chain(std::iter::repeat(&nothing));
+    upstream_gauges(view)
         .into_iter()
         .zip(recorded)
         .map(|((name, now), all)| {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::collect::hub::Hub;
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings};
 use crate::record::export::prometheus::{Kind, Text};
@@ -13,22 +12,22 @@ use crate::record::outcome::{
 /// Requests by the names of their labels: two upstreams of one name, or one called like
 /// [`Labels::NONE`], must not make one series twice, which would fail the whole scrape.
 pub(in crate::record) fn requests_by_name<'a>(
-    hub: &'a Hub,
+    names: &'a Labels,
     recordings: &Recordings,
 ) -> BTreeMap<(&'a str, &'a str, String), u64> {
-    let mut named = BTreeMap::new();
+    let mut counted = BTreeMap::new();
     for (key, count) in &recordings.requests {
         let code = key.code.map_or(Labels::NONE.to_owned(), |code| code.as_str().to_owned());
-        let labels = (hub.names.route(key.route), hub.names.upstream(key.upstream), code);
-        *named.entry(labels).or_default() += *count;
+        let labels = (names.route(key.route), names.upstream(key.upstream), code);
+        *counted.entry(labels).or_default() += *count;
     }
-    named
+    counted
 }
 
-pub(super) fn requests(text: &mut Text, hub: &Hub, all: &Recordings) {
+pub(super) fn requests(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_requests_total";
     text.family(name, Kind::Counter, "Requests that are over, by what the client was answered.");
-    for ((route, upstream, code), count) in requests_by_name(hub, all) {
+    for ((route, upstream, code), count) in requests_by_name(names, all) {
         text.sample(name, &[("route", route), ("upstream", upstream), ("code", &code)], count);
     }
     let name = "firstbyte_stream_end_total";
@@ -45,21 +44,21 @@ pub(super) fn requests(text: &mut Text, hub: &Hub, all: &Recordings) {
 
 /// Failovers by the names of their labels, for the same reason as [`requests_by_name`].
 pub(in crate::record) fn failovers_by_name<'a>(
-    hub: &'a Hub,
+    names: &'a Labels,
     recordings: &Recordings,
 ) -> BTreeMap<(&'a str, &'a str, &'static str), u64> {
-    let mut named = BTreeMap::new();
+    let mut counted = BTreeMap::new();
     for (key, count) in &recordings.failovers {
-        let name = |id| hub.names.upstream(Some(id));
-        *named.entry((name(key.from), name(key.to), key.reason.label())).or_default() += *count;
+        let name = |id| names.upstream(Some(id));
+        *counted.entry((name(key.from), name(key.to), key.reason.label())).or_default() += *count;
     }
-    named
+    counted
 }
 
-pub(super) fn timeouts(text: &mut Text, hub: &Hub, all: &Recordings) {
+pub(super) fn timeouts(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_timeouts_total";
     text.family(name, Kind::Counter, "Clocks that ran out on an upstream, failovers included.");
-    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+    for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for clock in Clock::ALL {
             let labels = [("upstream", label.as_str()), ("clock", clock.label())];
             text.sample(name, &labels, upstream.timeouts[clock as usize]);
@@ -67,14 +66,14 @@ pub(super) fn timeouts(text: &mut Text, hub: &Hub, all: &Recordings) {
     }
 }
 
-pub(super) fn silences(text: &mut Text, hub: &Hub, all: &Recordings) {
+pub(super) fn silences(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_upstream_silences_total";
     text.family(
         name,
         Kind::Counter,
         "Connections whose peer fell silent, and what became of them.",
     );
-    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+    for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for step in Silence::ALL {
             let labels = [("upstream", label.as_str()), ("step", step.label())];
             text.sample(name, &labels, upstream.silences[step as usize]);
@@ -82,22 +81,22 @@ pub(super) fn silences(text: &mut Text, hub: &Hub, all: &Recordings) {
     }
 }
 
-pub(super) fn floods(text: &mut Text, hub: &Hub, all: &Recordings) {
+pub(super) fn floods(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_upstream_floods_total";
     text.family(
         name,
         Kind::Counter,
         "Connections to an upstream given up, since frames without a purpose came without end.",
     );
-    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+    for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         text.sample(name, &[("upstream", label)], upstream.floods);
     }
 }
 
-pub(super) fn oversizes(text: &mut Text, hub: &Hub, all: &Recordings) {
+pub(super) fn oversizes(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_upstream_oversize_heads_total";
     text.family(name, Kind::Counter, "Heads and trailers that are too large for somebody.");
-    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+    for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for what in Oversize::ALL {
             let labels = [("upstream", label.as_str()), ("what", what.label())];
             text.sample(name, &labels, upstream.oversizes[what as usize]);
@@ -105,14 +104,14 @@ pub(super) fn oversizes(text: &mut Text, hub: &Hub, all: &Recordings) {
     }
 }
 
-pub(super) fn probes(text: &mut Text, hub: &Hub, all: &Recordings) {
+pub(super) fn probes(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_probes_total";
     text.family(
         name,
         Kind::Counter,
         "Requests of our own that ask an upstream whether it is well.",
     );
-    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+    for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for (result, count) in PROBES.into_iter().zip(upstream.probes) {
             let labels = [("upstream", label.as_str()), ("result", result)];
             text.sample(name, &labels, count);
@@ -120,10 +119,10 @@ pub(super) fn probes(text: &mut Text, hub: &Hub, all: &Recordings) {
     }
 }
 
-pub(super) fn ejections(text: &mut Text, hub: &Hub, all: &Recordings) {
+pub(super) fn ejections(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_upstream_ejections_total";
     text.family(name, Kind::Counter, "Times that a worker left an upstream out of its groups.");
-    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+    for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for cause in Ejection::ALL {
             let labels = [("upstream", label.as_str()), ("cause", cause.label())];
             text.sample(name, &labels, upstream.ejections[cause as usize]);
@@ -131,16 +130,16 @@ pub(super) fn ejections(text: &mut Text, hub: &Hub, all: &Recordings) {
     }
 }
 
-pub(super) fn retries(text: &mut Text, hub: &Hub, all: &Recordings) {
+pub(super) fn retries(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_retries_total";
     text.family(name, Kind::Counter, "Times that an upstream was asked again after a pause.");
-    for (label, upstream) in hub.names.upstreams.iter().zip(&all.upstreams) {
+    for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         text.sample(name, &[("upstream", label)], upstream.retries);
     }
 }
 
-pub(super) fn hedges(text: &mut Text, hub: &Hub, all: &Recordings) {
-    let recorded = hub.names.upstreams.iter().zip(&all.upstreams);
+pub(super) fn hedges(text: &mut Text, names: &Labels, all: &Recordings) {
+    let recorded = names.upstreams.iter().zip(&all.upstreams);
     let name = "firstbyte_hedges_total";
     text.family(
         name,
@@ -164,10 +163,10 @@ pub(super) fn hedges(text: &mut Text, hub: &Hub, all: &Recordings) {
     }
 }
 
-pub(super) fn failovers(text: &mut Text, hub: &Hub, all: &Recordings) {
+pub(super) fn failovers(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_failovers_total";
     text.family(name, Kind::Counter, "Times that an upstream was left for another of its group.");
-    for ((from, to, reason), count) in failovers_by_name(hub, all) {
+    for ((from, to, reason), count) in failovers_by_name(names, all) {
         text.sample(name, &[("from", from), ("to", to), ("reason", reason)], count);
     }
     let name = "firstbyte_attempts_prevented_total";

@@ -1,6 +1,5 @@
-//! What was refused for want of room, and how much room there is.
+//! What was refused for want of room.
 
-use crate::record::collect::ceilings::Ceilings;
 use crate::record::collect::recordings::Recordings;
 use crate::record::export::prometheus::{Kind, Text};
 use crate::record::outcome::{Hangup, Shed};
@@ -22,17 +21,4 @@ pub(super) fn sheds(text: &mut Text, all: &Recordings) {
     text.single("firstbyte_panics_total", Kind::Counter, help, all.panics);
     let help = "Header lines not forwarded, since their names have underscores.";
     text.single("firstbyte_underscore_headers_dropped_total", Kind::Counter, help, all.withheld);
-}
-
-pub(super) fn ceilings(text: &mut Text, ceilings: &Ceilings) {
-    let gauge = Kind::Gauge;
-    let help = "Client connections that may be open at once.";
-    text.single("firstbyte_client_connections_max", gauge, help, ceilings.connections());
-    let Some((ceiling, used, level)) = ceilings.memory() else { return };
-    let help = "Memory to stay under, in bytes.";
-    text.single("firstbyte_memory_ceiling_bytes", gauge, help, ceiling);
-    let help = "Memory that counts against the ceiling, in bytes, as of the last look.";
-    text.single("firstbyte_memory_used_bytes", gauge, help, used);
-    let help = "What memory allows: 0 all, 1 no new request, 2 no new connection either.";
-    text.single("firstbyte_memory_level", gauge, help, u64::from(level));
 }

@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use crate::record::export::prometheus::{Kind, Text};
+use std::time::SystemTime;
 
 /// Since the start of the process.
 pub(in crate::record) struct Configured {
@@ -45,17 +43,14 @@ impl Configured {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(in crate::record) fn show(&self, text: &mut Text) {
-        let name = "firstbyte_reloads_total";
-        text.family(name, Kind::Counter, "Reloads of the configuration, by what became of them.");
-        text.sample(name, &[("result", "applied")], self.applied.load(Ordering::Relaxed));
-        text.sample(name, &[("result", "refused")], self.refused.load(Ordering::Relaxed));
+    /// Reloads that were applied, and that were refused.
+    pub(in crate::record) fn reloads(&self) -> (u64, u64) {
+        (self.applied.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
+    }
+
+    /// The digest of what is in force, and since when it is.
+    pub(in crate::record) fn in_force(&self) -> (String, SystemTime) {
         let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = in_force.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let help = "When the configuration in force was applied, since the Unix epoch, in seconds.";
-        text.single("firstbyte_config_applied_timestamp_seconds", Kind::Gauge, help, since);
-        let name = "firstbyte_config_info";
-        text.family(name, Kind::Gauge, "Always 1; the beginning of the file's SHA-256.");
-        text.sample(name, &[("sha256", &in_force.digest)], 1);
+        (in_force.digest.clone(), in_force.since)
     }
 }

@@ -1,0 +1,72 @@
+//! The process as its metrics show it, beside what its workers record. Not of the data path: locks and atomics.
+
+pub(in crate::record) mod ceilings;
+pub(in crate::record) mod configured;
+pub(in crate::record) mod dns;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::labels::{LabelId, Labels};
+use ceilings::Ceilings;
+use configured::Configured;
+use dns::DnsMeters;
+
+/// One process, from its start to its end.
+pub(in crate::record) struct Instance {
+    pub(in crate::record) labels: Arc<Labels>,
+    /// How many workers there are meant to be.
+    pub(in crate::record) workers: usize,
+    pub(in crate::record) version: &'static str,
+    pub(in crate::record) commit: &'static str,
+    pub(in crate::record) started: Instant,
+    pub(in crate::record) started_at: SystemTime,
+    pub(in crate::record) ceilings: Arc<Ceilings>,
+    pub(in crate::record) configured: Configured,
+    /// By an upstream's label; none of those whose host is an address.
+    dns: Mutex<BTreeMap<LabelId, Arc<DnsMeters>>>,
+    /// Since when the process leaves.
+    draining_since: OnceLock<Instant>,
+}
+
+impl Instance {
+    pub(in crate::record) fn new(
+        labels: Arc<Labels>,
+        workers: usize,
+        version: &'static str,
+        commit: &'static str,
+    ) -> Instance {
+        Instance {
+            labels,
+            workers,
+            version,
+            commit,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            ceilings: Arc::default(),
+            configured: Configured::default(),
+            dns: Mutex::default(),
+            draining_since: OnceLock::new(),
+        }
+    }
+
+    pub(in crate::record) fn drains(&self) {
+        self.draining_since.get_or_init(Instant::now);
+    }
+
+    pub(in crate::record) fn drained_for(&self) -> Option<Duration> {
+        self.draining_since.get().map(Instant::elapsed)
+    }
+
+    /// The meters of an upstream's name; made when they are first asked for.
+    pub(in crate::record) fn dns(&self, upstream: LabelId) -> Arc<DnsMeters> {
+        let mut dns = self.dns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(dns.entry(upstream).or_default())
+    }
+
+    /// The same where they were made.
+    pub(in crate::record) fn known_dns(&self, upstream: LabelId) -> Option<Arc<DnsMeters>> {
+        self.dns.lock().unwrap_or_else(PoisonError::into_inner).get(&upstream).cloned()
+    }
+}

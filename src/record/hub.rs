@@ -1,0 +1,131 @@
+//! The record as the process has it: who records, what is collected, and what shows it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::collect::collector::{Collector, Totals};
+use super::collect::instance::Instance;
+use super::collect::instance::ceilings::Ceilings;
+use super::collect::instance::dns::DnsMeters;
+use super::collect::labels::{Full, LabelIds, Labels};
+use super::export::log_writer::LogWriter;
+use super::export::{View, metrics, stats};
+use super::recorder::WorkerRecorder;
+use crate::config::{AccessLog, UpstreamId};
+
+/// What the hub needs to know.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// How many workers there are meant to be.
+    pub workers: usize,
+    /// The routes' names, in the configuration's order.
+    pub routes: Vec<String>,
+    /// The upstreams' names, in the configuration's order; distinct.
+    pub upstreams: Vec<String>,
+    /// Where the access log goes.
+    pub access_log: AccessLog,
+    /// For `build_info`.
+    pub version: &'static str,
+    /// For `build_info`.
+    pub commit: &'static str,
+}
+
+/// Collects what the workers record, and shows it. Shared by the admin listener and whoever
+/// starts workers.
+pub struct Hub {
+    instance: Instance,
+    collector: Collector,
+    log: Option<LogWriter>,
+}
+
+impl Hub {
+    /// Opens the access log and starts its thread. Fails if the log's file cannot be opened.
+    pub fn new(setup: Setup) -> io::Result<Hub> {
+        let Setup { workers, routes, upstreams, access_log, version, commit } = setup;
+        let labels = Arc::new(Labels::new(routes, upstreams));
+        Ok(Hub {
+            log: LogWriter::start(&access_log, Arc::clone(&labels))?,
+            collector: Collector::new(Arc::clone(&labels)),
+            instance: Instance::new(labels, workers, version, commit),
+        })
+    }
+
+    /// What the process is bounded by, to be set by whoever bounds it.
+    pub fn ceilings(&self) -> &Arc<Ceilings> {
+        &self.instance.ceilings
+    }
+
+    /// A recorder for the worker of this index, or for the one that takes an ended worker's place.
+    pub fn worker(&self, index: usize) -> WorkerRecorder {
+        WorkerRecorder {
+            labels: Arc::clone(&self.instance.labels),
+            link: self.collector.link(index),
+            outbox: self.log.as_ref().and_then(LogWriter::outbox),
+        }
+    }
+
+    /// The process leaves from now on; only the first call counts.
+    pub fn drains(&self) {
+        self.instance.drains();
+    }
+
+    /// For how long the process has been leaving; `None` while it is not.
+    pub fn drained_for(&self) -> Option<Duration> {
+        self.instance.drained_for()
+    }
+
+    /// Where a new configuration's routes and upstreams are counted, in its order; what has a name that
+    /// was here before goes on being counted with it.
+    ///
+    /// # Errors
+    /// More names than one process can count.
+    pub fn label_ids(&self, routes: &[&str], upstreams: &[&str]) -> Result<LabelIds, Full> {
+        self.instance.labels.label_ids(routes, upstreams)
+    }
+
+    /// The process began with the configuration of this digest.
+    pub fn config_begun(&self, digest: &str) {
+        self.instance.configured.begun(digest);
+    }
+
+    /// A reload put the configuration of this digest in force.
+    pub fn config_applied(&self, digest: &str) {
+        self.instance.configured.applied(digest);
+    }
+
+    /// A reload left the old configuration in force.
+    pub fn config_refused(&self) {
+        self.instance.configured.refused();
+    }
+
+    /// The meters of the name of a configuration's upstream.
+    pub fn dns(&self, label_ids: &LabelIds, upstream: UpstreamId) -> Arc<DnsMeters> {
+        let label = label_ids.upstreams.get(upstream.0);
+        label.map(|label| self.instance.dns(*label)).unwrap_or_default()
+    }
+
+    /// All metrics in Prometheus' text format, version 0.0.4. Waits for the workers, at most a
+    /// second. Dropping the future loses nothing.
+    pub async fn metrics(&self) -> String {
+        let totals = self.collector.collect().await;
+        metrics::render(&self.view(&totals))
+    }
+
+    /// The same as JSON with exact quantiles.
+    pub async fn stats(&self) -> String {
+        let totals = self.collector.collect().await;
+        stats::render(&self.view(&totals))
+    }
+
+    fn view<'a>(&'a self, totals: &'a Totals) -> View<'a> {
+        let log_dropped = self.log.as_ref().map_or(0, LogWriter::dropped);
+        View { instance: &self.instance, totals, log_dropped }
+    }
+
+    /// Waits until every access log line is written, at most `within`; says whether all were.
+    /// Blocks: call it at the very end, when the workers' threads are gone.
+    pub fn finish(&self, within: Duration) -> bool {
+        self.log.as_ref().is_none_or(|log| log.finish(within))
+    }
+}
