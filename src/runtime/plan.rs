@@ -103,13 +103,12 @@ impl<'a> CheckedConfig<'a> {
         let before = baseline.before();
         let mut resolver = before.and_then(|before| before.resolver.clone());
         let mut links = Vec::with_capacity(trusts.len());
-        for (id, (upstream, trust)) in config.upstreams.iter().zip(trusts).enumerate() {
+        for (index, (upstream, trust)) in config.upstreams.iter().zip(trusts).enumerate() {
+            let id = UpstreamId(index);
             let name = match before.and_then(|before| before.resolves(upstream)) {
                 Some(name) => name.clone(),
-                None => {
-                    ResolvedName::of(upstream, hub.dns(&label_ids, UpstreamId(id)), &mut resolver)
-                        .map_err(|error| StartError::Io("start the DNS thread", error))?
-                }
+                None => ResolvedName::of(upstream, hub.dns(&label_ids, id), &mut resolver)
+                    .map_err(|error| StartError::Io("start the DNS thread", error))?,
             };
             links.push(Link { trust, name });
         }
@@ -164,7 +163,7 @@ impl Plan {
         };
         known
             .find(|(_, (then, link))| same(then, link))
-            .map(|(id, (_, link))| (UpstreamId(id), link))
+            .map(|(index, (_, link))| (UpstreamId(index), link))
     }
 
     /// What is known of the name that `upstream` asks for. However else its connections are to differ, the
@@ -172,8 +171,8 @@ impl Plan {
     fn resolves(&self, upstream: &Upstream) -> Option<&ResolvedName> {
         let asked = |of: &Upstream| (of.name.clone(), of.host.clone(), of.port);
         let same = |then: &Upstream| asked(then) == asked(upstream) && then.dns == upstream.dns;
-        let id = self.config.upstreams.iter().position(same)?;
-        self.links.get(id).map(|link| &link.name)
+        let mut known = self.config.upstreams.iter().zip(&self.links);
+        known.find(|(then, _)| same(then)).map(|(_, link)| &link.name)
     }
 }
 

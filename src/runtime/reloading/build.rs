@@ -99,7 +99,7 @@ fn same<'a>(plan: &Plan, id: UpstreamId, before: Before<'a>) -> Option<&'a Upstr
 /// The one that was asked by this name at this place: what is known of it holds, whatever else changed.
 fn at_its_address<'a>(meant: &Meant, before: Before<'a>) -> Option<&'a Upstream> {
     let place = |of: &Meant| (of.scheme, of.host.clone(), of.port);
-    let mut known = before.plan.config.upstreams.iter();
-    let id = known.position(|then| then.name == meant.name && place(then) == place(meant))?;
-    before.proxy.upstreams.get(id)
+    let mut known = before.plan.config.upstreams.iter().zip(&before.proxy.upstreams);
+    let same = |then: &Meant| then.name == meant.name && place(then) == place(meant);
+    known.find(|(then, _)| same(then)).map(|(_, upstream)| upstream)
 }
