@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::group::{show_pick, show_triggers};
+use super::group::failover_on::show_triggers;
+use super::group::pick::show_pick;
 use super::kind::quantity::show_duration;
 use super::kind::scalar::show_log;
 use super::{

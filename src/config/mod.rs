@@ -14,6 +14,7 @@ mod kind;
 mod limits;
 mod load;
 mod names;
+mod route;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -33,7 +34,12 @@ pub use file::env::{Env, ProcessEnv};
 pub use file::fault::{At, Fault, Faults, Place};
 pub use file::files::{apart, read_file, read_regular};
 pub use file::stamp::Stamp;
-pub use group::{Group, Hedge, MOST_MEMBERS, Member, Pick, Retry, Triggers, WhenEjected};
+pub use group::failover_on::Triggers;
+pub use group::hedge::Hedge;
+pub use group::members::{MOST_MEMBERS, Member};
+pub use group::pick::Pick;
+pub use group::retry::Retry;
+pub use group::{Group, WhenEjected};
 pub use keys::{json_schema, key_table};
 pub use kind::quantity::parse_duration;
 pub use limits::{Limits, MemoryLimit};
@@ -41,6 +47,7 @@ pub use load::no_file::from_env;
 pub use load::reread::{Read, read, reread};
 pub use load::{load, parse};
 pub use names::{GroupId, RouteId, UpstreamId};
+pub use route::{Route, RouteDeadlines, Target};
 pub use upstream::deadlines::UpstreamDeadlines;
 pub use upstream::dns::Dns;
 pub use upstream::health::HealthPolicy;
@@ -94,46 +101,6 @@ pub enum ReloadOn {
     Demand,
     /// When it, or a file that it refers to, has changed.
     Change,
-}
-
-/// One path prefix and where it leads.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// A path prefix that begins with `/`; `/v1` matches `/v1` and `/v1/models`, never `/v1beta`.
-    pub path: String,
-    /// Who answers.
-    pub target: Target,
-    /// Clocks of this route's own.
-    pub deadlines: RouteDeadlines,
-    /// Requests in flight on it at once, over all workers; beyond it 429. `None`: no bound of its own.
-    pub streams: Option<usize>,
-}
-
-/// A route's own clocks, in place of its upstreams'.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RouteDeadlines {
-    /// In place of [`UpstreamDeadlines::response_head`].
-    pub response_head: Option<Duration>,
-    /// In place of [`UpstreamDeadlines::first_frame`].
-    pub first_frame: Option<Duration>,
-    /// In place of [`UpstreamDeadlines::frame_gap`].
-    pub frame_gap: Option<Duration>,
-}
-
-impl Route {
-    /// A route with its upstreams' own clocks.
-    pub fn new(path: impl Into<String>, target: Target) -> Self {
-        Self { path: path.into(), target, deadlines: RouteDeadlines::default(), streams: None }
-    }
-}
-
-/// Where a route leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// One upstream.
-    Upstream(UpstreamId),
-    /// One of several.
-    Group(GroupId),
 }
 
 /// Where the access log goes.

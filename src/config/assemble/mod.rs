@@ -1,19 +1,15 @@
 //! Tree → configuration as meant, and the rules that hold between keys.
 
 mod clash;
-mod group;
-
-use std::collections::HashMap;
 
 pub(super) use self::clash::leads_back;
 use super::file::fault::At;
 use super::file::yaml::Node;
-use super::key::reader::{Fields, Reader};
+use super::key::reader::Reader;
 use super::keys as k;
 use super::names::Names;
 use super::{
-    Allowed, ClientDeadlines, Config, GroupId, Limits, Route, RouteDeadlines, RouteId, Target,
-    UpstreamId, upstream,
+    Allowed, ClientDeadlines, Config, GroupId, Limits, Target, UpstreamId, group, route, upstream,
 };
 
 /// Builds the configuration; worth something only if the reader holds no fault afterwards.
@@ -29,11 +25,11 @@ pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
     }
     let named = written.iter().enumerate();
     let upstreams = || named.clone().map(|(nth, one)| (one.name.as_str(), UpstreamId(nth)));
-    let groups = group::all(reader, &root, &Names::new(upstreams()));
+    let groups = group::read(reader, &root, &Names::new(upstreams()));
     let named = groups.iter().enumerate();
     let named = named.map(|(nth, one)| (one.name.as_str(), Target::Group(GroupId(nth))));
     let targets = upstreams().map(|(name, id)| (name, Target::Upstream(id))).chain(named);
-    let routes = routes(reader, &root, &Names::new(targets));
+    let routes = route::read(reader, &root, &Names::new(targets));
     Some(Config {
         listen,
         admin,
@@ -55,37 +51,4 @@ pub(super) fn config(reader: &mut Reader<'_>, root: &Node) -> Option<Config> {
 
 fn allowed(written: Vec<(At, Option<String>)>) -> Allowed {
     Allowed::of(written.into_iter().map(|(_, name)| name))
-}
-
-fn routes(reader: &mut Reader<'_>, root: &Fields<'_>, targets: &Names<'_, Target>) -> Vec<Route> {
-    let mut routes: Vec<Route> = Vec::new();
-    let mut known: HashMap<String, RouteId> = HashMap::new();
-    for fields in reader.list(root, &k::ROUTES) {
-        let path = reader.get(&fields, &k::ROUTE_PATH);
-        // Anything where it names nothing, since the fault is noted.
-        let target = targets.read(reader, &fields, &k::ROUTE_UPSTREAM);
-        let target = target.unwrap_or(Target::Upstream(UpstreamId(0)));
-        let key = k::ROUTE_PATH.name;
-        let own = RouteId(routes.len());
-        let earlier = *known.entry(path.clone()).or_insert(own);
-        if earlier != own && !path.is_empty() {
-            let what = format!("{path:?} is routed twice");
-            let hint = format!("routes[{}] has it already; keep one", earlier.0);
-            reader.fault(fields.at(key), fields.path_of(key), what, hint);
-        }
-        let deadlines = route_deadlines(reader, &fields);
-        let limits = reader.section(&fields, &k::ROUTE_LIMITS);
-        let streams = reader.get(&limits, &k::ROUTE_STREAMS);
-        routes.push(Route { path, target, deadlines, streams });
-    }
-    routes
-}
-
-fn route_deadlines(reader: &mut Reader<'_>, route: &Fields<'_>) -> RouteDeadlines {
-    let fields = reader.section(route, &k::ROUTE_DEADLINES);
-    RouteDeadlines {
-        response_head: reader.get(&fields, &k::ROUTE_RESPONSE_HEAD),
-        first_frame: reader.get(&fields, &k::ROUTE_FIRST_FRAME),
-        frame_gap: reader.get(&fields, &k::ROUTE_FRAME_GAP),
-    }
 }

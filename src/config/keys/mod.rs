@@ -1,23 +1,16 @@
 //! The one description of every key: name, kind, bounds, default, doc. The reader knows keys by
 //! it, and `docs/firstbyte.schema.json` and the table in `docs/configuration.md` are made from it.
 
-mod bounds;
-mod group;
-mod route_deadlines;
 mod web;
 
-pub(super) use bounds::*;
-pub(super) use group::*;
-pub(super) use route_deadlines::*;
 pub(super) use web::*;
 
 use super::key::{Key, Section, Shape, reference};
 use super::kind::address::{Address, AddressOrOff};
 use super::kind::many::Many;
-use super::kind::path::Prefix;
 use super::kind::quantity::Span;
 use super::kind::scalar::{Choice, Flag, Log, Workers};
-use super::{ReloadOn, client, defaults as d, limits, names, upstream};
+use super::{ReloadOn, client, defaults as d, group, limits, route, upstream};
 
 /// The JSON Schema (draft 2020-12) of the configuration file, as shipped in
 /// `docs/firstbyte.schema.json`; ends with a line break.
@@ -81,28 +74,9 @@ pub(super) static ROOT: Section = Section {
         &RELOAD,
         &UPGRADE_TIMEOUT,
         &upstream::UPSTREAMS,
-        &GROUPS,
-        &ROUTES,
+        &group::GROUPS,
+        &route::ROUTES,
         &client::CLIENT,
         &limits::LIMITS,
     ],
-};
-
-pub(super) static ROUTE_PATH: Key<Prefix> = Key::required(
-    "path",
-    Prefix,
-    "A prefix that ends at a `/`: `/v1` takes `/v1/models`, never `/v1beta`. The longest wins.",
-);
-pub(super) static ROUTE_UPSTREAM: Key<names::UpstreamName> = Key::required(
-    "upstream",
-    names::UpstreamName,
-    "The upstream that answers, or the group of them.",
-);
-
-pub(super) static ROUTES: Section = Section {
-    name: "routes",
-    shape: Shape::List,
-    required: true,
-    doc: "Which path leads to which upstream or group.",
-    entries: &[&ROUTE_PATH, &ROUTE_UPSTREAM, &ROUTE_DEADLINES, &ROUTE_LIMITS],
 };

@@ -1,0 +1,144 @@
+//! `routes`: which path leads to which upstream or group.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::key::reader::{Fields, Reader};
+use super::key::{Key, Section, Shape};
+use super::kind::optional::Optional;
+use super::kind::path::Prefix;
+use super::kind::quantity::{Count, Span};
+use super::limits::MOST;
+use super::names::{GroupId, Names, RouteId, UpstreamId, UpstreamName};
+
+pub(super) static ROUTES: Section = Section {
+    name: "routes",
+    shape: Shape::List,
+    required: true,
+    doc: "Which path leads to which upstream or group.",
+    entries: &[&PATH, &UPSTREAM, &DEADLINES, &LIMITS],
+};
+
+static PATH: Key<Prefix> = Key::required(
+    "path",
+    Prefix,
+    "A prefix that ends at a `/`: `/v1` takes `/v1/models`, never `/v1beta`. The longest wins.",
+);
+
+static UPSTREAM: Key<UpstreamName> =
+    Key::required("upstream", UpstreamName, "The upstream that answers, or the group of them.");
+
+static DEADLINES: Section = Section {
+    name: "deadlines",
+    shape: Shape::One,
+    required: false,
+    doc: "Clocks of this route's own, in place of its upstreams'.",
+    entries: &[&RESPONSE_HEAD, &FIRST_FRAME, &FRAME_GAP],
+};
+
+static RESPONSE_HEAD: Key<Optional<Span>> = Key::new(
+    "response_head",
+    Optional(Span::ANY),
+    "In place of the upstream's `deadlines.response_head`.",
+);
+
+static FIRST_FRAME: Key<Optional<Span>> = Key::new(
+    "first_frame",
+    Optional(Span::ANY),
+    "In place of the upstream's `deadlines.first_frame`.",
+);
+
+static FRAME_GAP: Key<Optional<Span>> =
+    Key::new("frame_gap", Optional(Span::ANY), "In place of the upstream's `deadlines.frame_gap`.");
+
+static LIMITS: Section = Section {
+    name: "limits",
+    shape: Shape::One,
+    required: false,
+    doc: "Bounds of this route's own, beside those for all.",
+    entries: &[&STREAMS],
+};
+
+static STREAMS: Key<Optional<Count<usize>>> = Key::new(
+    "streams",
+    Optional(Count::within(1..=MOST)),
+    "Requests in flight on it at once, over all workers; beyond it 429.",
+);
+
+/// One path prefix and where it leads.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// A path prefix that begins with `/`; `/v1` matches `/v1` and `/v1/models`, never `/v1beta`.
+    pub path: String,
+    /// Who answers.
+    pub target: Target,
+    /// Clocks of this route's own.
+    pub deadlines: RouteDeadlines,
+    /// Requests in flight on it at once, over all workers; beyond it 429. `None`: no bound of its own.
+    pub streams: Option<usize>,
+}
+
+/// A route's own clocks, in place of its upstreams'.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteDeadlines {
+    /// In place of [`UpstreamDeadlines::response_head`](super::UpstreamDeadlines::response_head).
+    pub response_head: Option<Duration>,
+    /// In place of [`UpstreamDeadlines::first_frame`](super::UpstreamDeadlines::first_frame).
+    pub first_frame: Option<Duration>,
+    /// In place of [`UpstreamDeadlines::frame_gap`](super::UpstreamDeadlines::frame_gap).
+    pub frame_gap: Option<Duration>,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// One upstream.
+    Upstream(UpstreamId),
+    /// One of several.
+    Group(GroupId),
+}
+
+impl Route {
+    /// A route with its upstreams' own clocks.
+    pub fn new(path: impl Into<String>, target: Target) -> Self {
+        Self { path: path.into(), target, deadlines: RouteDeadlines::default(), streams: None }
+    }
+}
+
+impl RouteDeadlines {
+    fn read(reader: &mut Reader<'_>, route: &Fields<'_>) -> Self {
+        let fields = reader.section(route, &DEADLINES);
+        Self {
+            response_head: reader.get(&fields, &RESPONSE_HEAD),
+            first_frame: reader.get(&fields, &FIRST_FRAME),
+            frame_gap: reader.get(&fields, &FRAME_GAP),
+        }
+    }
+}
+
+/// All of them, in the file's order, which is the order of their ids.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    root: &Fields<'_>,
+    targets: &Names<'_, Target>,
+) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    let mut known: HashMap<String, RouteId> = HashMap::new();
+    for fields in reader.list(root, &ROUTES) {
+        let id = RouteId(routes.len());
+        let path = reader.get(&fields, &PATH);
+        let target = targets.read(reader, &fields, &UPSTREAM);
+        let first = *known.entry(path.clone()).or_insert(id);
+        if first != id && !path.is_empty() {
+            let what = format!("{path:?} is routed twice");
+            let hint = format!("routes[{}] has it already; keep one", first.0);
+            reader.fault_in(&fields, &PATH, what, hint);
+        }
+        let deadlines = RouteDeadlines::read(reader, &fields);
+        let limits = reader.section(&fields, &LIMITS);
+        let streams = reader.get(&limits, &STREAMS);
+        let target = target.unwrap_or(Target::Upstream(UpstreamId(0))); // any: the fault is noted
+        routes.push(Route { path, target, deadlines, streams });
+    }
+    routes
+}
