@@ -4,7 +4,12 @@ use secrecy::ExposeSecret;
 
 use super::file::fault::{Fault, Faults, Place};
 use super::file::yaml::{self, Data};
-use super::{Config, Group, Pool, Route, Target, Upstream, UpstreamDeadlines};
+use super::group::Group;
+use super::root::Config;
+use super::route::{Route, Target};
+use super::upstream::Upstream;
+use super::upstream::deadlines::UpstreamDeadlines;
+use super::upstream::pool::Pool;
 
 /// A running process cannot take these.
 const FIXED: &str = "it is read only at the start: put it back, or start a new process (SIGUSR2 hands over \

@@ -2,13 +2,18 @@
 
 use std::fmt::Write as _;
 
+use super::access_log::show_log;
+use super::group::Group;
 use super::group::failover_on::show_triggers;
+use super::group::hedge::Hedge;
+use super::group::members::Member;
 use super::group::pick::show_pick;
 use super::kind::quantity::show_duration;
-use super::kind::scalar::show_log;
-use super::{
-    Config, Group, GroupId, Hedge, Member, Protocol, Route, Scheme, Target, Upstream, UpstreamId,
-};
+use super::names::{GroupId, UpstreamId};
+use super::root::Config;
+use super::route::{Route, Target};
+use super::upstream::url::Scheme;
+use super::upstream::{Protocol, Upstream};
 
 /// One line for the listeners, one for each route and each member of the group that it leads to, one
 /// for each upstream and group that no route leads to. Ends without a line break and shows no key.

@@ -1,9 +1,34 @@
-//! Web pages and names: who is allowed beside what always is.
+//! `admin_token`, `allowed_hosts`, `allowed_origins`: who may ask, beside programs that reach a listener.
 
 use serde_json::{Value, json};
 
 use super::file::fault::Complaint;
+use super::key::Key;
+use super::key::reader::{Fields, Reader};
+use super::kind::many::Many;
+use super::kind::secret::Secret;
 use super::kind::{Around, Kind};
+
+pub(super) static ADMIN_TOKEN: Key<Secret> = Key::new(
+    "admin_token",
+    Secret,
+    "Bearer token that `POST /reload` then needs, beside the header `x-firstbyte-admin`. Without one it is \
+     refused where `admin` is not on loopback.",
+);
+
+pub(super) static ALLOWED_HOSTS: Key<Many<Host>> = Key::new(
+    "allowed_hosts",
+    Many(Host),
+    "Names by which listeners on loopback may be asked, beside `localhost`, `*.localhost` and loopback \
+     addresses; `*` for any. Other listeners take any name.",
+);
+
+pub(super) static ALLOWED_ORIGINS: Key<Many<Origin>> = Key::new(
+    "allowed_origins",
+    Many(Origin),
+    "Web pages that may use `listen`, by their origin, such as `https://chat.example`; `*` for all. CORS is \
+     then answered for them. Pages never reach `admin`.",
+);
 
 /// Origins or hosts that are allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,9 +40,14 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// Of what was written.
-    pub(super) fn of(written: impl IntoIterator<Item = Option<String>>) -> Self {
-        let names: Vec<_> = written.into_iter().flatten().collect();
+    /// `key` is one of [`ALLOWED_HOSTS`] and [`ALLOWED_ORIGINS`].
+    pub(super) fn read<K: Kind<Value = Option<String>>>(
+        reader: &mut Reader<'_>,
+        root: &Fields<'_>,
+        key: &Key<Many<K>>,
+    ) -> Self {
+        let written = reader.get_many(root, key);
+        let names: Vec<_> = written.into_iter().filter_map(|(_, name)| name).collect();
         Self { any: names.iter().any(|name| name == "*"), names }
     }
 }

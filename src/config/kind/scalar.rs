@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{Around, Kind};
-use crate::config::AccessLog;
 use crate::config::file::fault::{Complaint, nearest};
 
 /// `true` or `false`.
@@ -129,59 +128,6 @@ impl Kind for Workers {
             { "type": "integer", "minimum": 1, "maximum": MOST_WORKERS },
             { "type": "string", "pattern": "^auto$|^[0-9]+$|\\$\\{" },
         ] })
-    }
-}
-
-/// `off`, `stdout`, `stderr` or `file:PATH`.
-pub(in crate::config) struct Log {
-    pub(in crate::config) default: AccessLog,
-}
-
-impl Kind for Log {
-    type Value = AccessLog;
-
-    fn read(&self, text: &str, around: &Around<'_>) -> Result<AccessLog, Complaint> {
-        match (text, text.strip_prefix("file:")) {
-            ("off", _) => Ok(AccessLog::Off),
-            ("stdout", _) => Ok(AccessLog::Stdout),
-            ("stderr", _) => Ok(AccessLog::Stderr),
-            (_, Some(path)) if !path.is_empty() => Ok(AccessLog::File(around.folder.join(path))),
-            (other, _) => {
-                let likely = if other.contains(['/', '.']) { "file:" } else { "" };
-                let hint = match nearest(other, ["off", "stdout", "stderr"]) {
-                    _ if !likely.is_empty() => "write file: before the path".to_owned(),
-                    Some(word) => format!("did you mean {word}?"),
-                    None => "write off, stdout, stderr or file:PATH".to_owned(),
-                };
-                Err(Complaint::new("is not a place for the access log", hint))
-            }
-        }
-    }
-
-    fn absent(&self) -> AccessLog {
-        self.default.clone()
-    }
-
-    fn name(&self) -> String {
-        "`off`, `stdout`, `stderr`, `file:PATH`".into()
-    }
-
-    fn default_text(&self) -> Option<String> {
-        Some(show_log(&self.default))
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "string", "pattern": "^(off|stdout|stderr|file:.+)$|\\$\\{" })
-    }
-}
-
-/// As it is written in the file.
-pub(in crate::config) fn show_log(log: &AccessLog) -> String {
-    match log {
-        AccessLog::Off => "off".into(),
-        AccessLog::Stdout => "stdout".into(),
-        AccessLog::Stderr => "stderr".into(),
-        AccessLog::File(path) => format!("file:{}", path.display()),
     }
 }
 

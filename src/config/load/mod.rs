@@ -10,9 +10,8 @@ use crate::config::file::env::Env;
 use crate::config::file::fault::{At, Fault, Faults, Place};
 use crate::config::file::yaml;
 use crate::config::key::reader::Reader;
-use crate::config::keys::ROOT;
 use crate::config::kind::Around;
-use crate::config::{Config, assemble};
+use crate::config::root::{self, Config, ROOT};
 
 /// Reads a configuration file. Relative paths in it are taken from its own folder.
 ///
@@ -50,7 +49,7 @@ pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults>
                 flaws.push((At { line: 1, column: 1 }, "the file is empty".into(), hint));
             }
             reader.flaws(flaws);
-            config = root.and_then(|root| assemble::config(&mut reader, &root));
+            config = root.and_then(|root| root::config(&mut reader, &root));
         }
         Err(error) => {
             let good = bytes.get(..error.valid_up_to()).unwrap_or_default();

@@ -3,18 +3,21 @@
 use std::env::VarError;
 use std::path::Path;
 
-use crate::config::assemble::leads_back;
 use crate::config::file::env::Env;
 use crate::config::file::fault::{Complaint, Fault, Faults, Place};
-use crate::config::kind::scalar::Workers;
+use crate::config::key::reader::unwritten;
 use crate::config::kind::secret::{HeaderText, check_key};
 use crate::config::kind::{Around, Kind};
-use crate::config::upstream::url;
-use crate::config::{
-    Allowed, ClientDeadlines, Config, Dns, HealthPolicy, Limits, Pool, Protocol, Route, Target,
-    Upstream, UpstreamDeadlines, UpstreamId, defaults,
-};
+use crate::config::listen::leads_back;
+use crate::config::names::UpstreamId;
+use crate::config::root::Config;
+use crate::config::route::{Route, Target};
+use crate::config::upstream::{Upstream, url};
 
+/// The upstream's, in logs and metrics.
+const NAME: &str = "openai";
+/// The address of the API when `OPENAI_BASE_URL` is not set, in the SDKs' form.
+const OPENAI: &str = "https://api.openai.com/v1";
 const KEY: &str = "OPENAI_API_KEY";
 const BASE_URL: &str = "OPENAI_BASE_URL";
 /// The SDKs' own names; what they send with the key directly, we send with it too.
@@ -30,54 +33,23 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
     let mut variables = Variables { env, faults: Vec::new() };
     let key = variables.key();
     let url = variables.read(BASE_URL, url::parse).or_else(|| {
-        url::parse(defaults::OPENAI_BASE_URL).ok() // stands in where the variable was faulty too
+        url::parse(OPENAI).ok() // stands in where the variable was faulty too
     });
     let organization = variables.header(ORGANIZATION);
     let project = variables.header(PROJECT);
-    let config = url.map(|url| {
+    let config = url.and_then(|url| {
         // The client's `/v1` leads to the base URL's path, whatever that is called. A base URL
         // without a path leaves the client's path as it is.
         let path = if url.base_path.is_empty() { "/" } else { "/v1" };
-        let upstream = Upstream {
-            name: "openai".into(),
-            scheme: url.scheme,
-            host: url.host,
-            port: url.port,
-            base_path: url.base_path,
-            key,
-            forward_authorization: false,
-            underscores_in_headers: false,
-            organization,
-            project,
-            ca_file: None,
-            protocol: Protocol::Auto,
-            pool: Pool::default(),
-            deadlines: UpstreamDeadlines::default(),
-            dns: Dns::default(),
-            health: HealthPolicy::default(),
-            probe: None,
-            streams: None,
-        };
-        Config {
-            listen: vec![defaults::LISTEN],
-            admin: Some(defaults::ADMIN),
-            admin_token: None,
-            allowed_hosts: Allowed::default(),
-            allowed_origins: Allowed::default(),
-            workers: Workers.absent(),
-            upstreams: vec![upstream],
-            groups: Vec::new(),
+        let upstream = unwritten(|reader, fields| Upstream::read(reader, fields, NAME, Some(url)))?;
+        Some(Config {
+            upstreams: vec![Upstream { key, organization, project, ..upstream }],
             routes: vec![Route::new(path, Target::Upstream(UpstreamId(0)))],
-            client: ClientDeadlines::default(),
-            limits: Limits::default(),
-            via: defaults::VIA,
-            access_log: defaults::ACCESS_LOG,
-            reload: defaults::RELOAD,
-            upgrade_timeout: defaults::UPGRADE_TIMEOUT,
-        }
+            ..unwritten(Config::read)
+        })
     });
-    if let Some(upstream) = config.as_ref().and_then(|config| config.upstreams.first())
-        && leads_back(upstream, &[defaults::LISTEN])
+    if let Some(config) = &config
+        && config.upstreams.iter().any(|upstream| leads_back(upstream, &config.listen))
     {
         let hint = "it is meant for the SDK that uses firstbyte; unset it for firstbyte itself";
         variables.fault(BASE_URL, "leads back to firstbyte's own listener", hint);

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::load;
-use crate::config::Config;
 use crate::config::change::check;
 use crate::config::file::env::Env;
 use crate::config::file::fault::Faults;
 use crate::config::file::stamp::Stamp;
+use crate::config::root::Config;
 
 /// A configuration and where it came from. Not `Debug`: the text may hold a key that somebody wrote into it.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::World;
 use crate::config::file::yaml::{self, Data, Node};
 use crate::config::key::reference;
-use crate::config::keys::ROOT;
+use crate::config::root::ROOT;
 use crate::config::{Config, GroupId, Target, from_env, json_schema, key_table};
 
 const BEGIN: &str = "<!-- keys: made by `UPDATE=1 cargo test shipped` -->\n";

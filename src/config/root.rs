@@ -1,0 +1,177 @@
+//! The configuration as a whole: its sections, and the keys that stand beside them.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::access_log::{ACCESS_LOG, AccessLog};
+use super::client::{CLIENT, ClientDeadlines};
+use super::file::yaml::Node;
+use super::group::{self, GROUPS, Group};
+use super::key::reader::{Fields, Reader};
+use super::key::{Key, Section, Shape, reference};
+use super::kind::quantity::Span;
+use super::kind::scalar::{Choice, Flag, Workers};
+use super::limits::{LIMITS, Limits};
+use super::listen::{self, ADMIN, LISTEN};
+use super::names::{GroupId, Names, UpstreamId};
+use super::route::{self, ROUTES, Route, Target};
+use super::upstream::{self, UPSTREAMS, Upstream};
+use super::web::{ADMIN_TOKEN, ALLOWED_HOSTS, ALLOWED_ORIGINS, Allowed};
+
+pub(super) static ROOT: Section = Section {
+    name: "",
+    shape: Shape::One,
+    required: true,
+    doc: "The configuration of firstbyte.",
+    entries: &[
+        &LISTEN,
+        &ADMIN,
+        &ADMIN_TOKEN,
+        &ALLOWED_HOSTS,
+        &ALLOWED_ORIGINS,
+        &WORKERS,
+        &ACCESS_LOG,
+        &VIA,
+        &RELOAD,
+        &UPGRADE_TIMEOUT,
+        &UPSTREAMS,
+        &GROUPS,
+        &ROUTES,
+        &CLIENT,
+        &LIMITS,
+    ],
+};
+
+static WORKERS: Key<Workers> =
+    Key::new("workers", Workers, "Worker threads, each pinned to a core of its own.");
+
+static VIA: Key<Flag> = Key::new(
+    "via",
+    // RFC 9110, section 7.6.3: a proxy must send `Via`.
+    Flag { default: true },
+    "Add `Via` to requests and answers.",
+);
+
+static RELOAD: Key<Choice<ReloadOn>> = Key::new(
+    "reload",
+    Choice {
+        of: &[("on_demand", ReloadOn::Demand), ("on_change", ReloadOn::Change)],
+
+        // A file that is being edited is not meant yet: whoever changes it says when it is.
+        default: ReloadOn::Demand,
+    },
+    "When this file is read again without a cut: at SIGHUP and `POST /reload`, or also when it, or a \
+     key or certificate that it names, was changed.",
+);
+
+static UPGRADE_TIMEOUT: Key<Span> = Key::new(
+    "upgrade_timeout",
+    // Ten connects that time out one after the other, and some; a process that is not ready by then
+    // waits for an upstream that does not answer, and the one that runs is better.
+    Span { default: Duration::from_secs(60) },
+    "How long the process that SIGUSR2 starts may take to be ready; then it is ended, and the old one \
+     goes on.",
+);
+
+/// Everything the proxy needs to start. [`load`](super::load()), [`parse`](super::parse) and [`from_env`](super::from_env) build it from checked
+/// input only. Its `Debug` shows no key.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Addresses that clients connect to; port 0 asks the kernel for a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Where `/livez /readyz /metrics /stats` answer; `None` turns the listener off.
+    pub admin: Option<SocketAddr>,
+    /// What changes something by the admin listener needs this bearer token; without one it is refused where
+    /// that listener is not on loopback.
+    pub admin_token: Option<SecretString>,
+    /// Names by which listeners on loopback may be asked, beside loopback's own.
+    pub allowed_hosts: Allowed,
+    /// Origins of web pages that may use the proxy.
+    pub allowed_origins: Allowed,
+    /// Worker threads, each pinned to a core of its own.
+    pub workers: NonZeroUsize,
+    /// Upstreams; [`UpstreamId`] is the index into this list.
+    pub upstreams: Vec<Upstream>,
+    /// Groups of upstreams; [`GroupId`] is the index into this list.
+    pub groups: Vec<Group>,
+    /// Path prefixes; the longest that matches on a segment boundary wins.
+    pub routes: Vec<Route>,
+    /// Deadlines toward clients.
+    pub client: ClientDeadlines,
+    /// Bounds on what a client may ask of us.
+    pub limits: Limits,
+    /// Whether `Via` is added to requests and answers.
+    pub via: bool,
+    /// Where the access log goes.
+    pub access_log: AccessLog,
+    /// When the file is read again.
+    pub reload: ReloadOn,
+    /// How long a successor may take to be ready before it is given up.
+    pub upgrade_timeout: Duration,
+}
+
+/// When a configuration file is read again, apart from SIGHUP and `POST /reload`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadOn {
+    /// Never.
+    Demand,
+    /// When it, or a file that it refers to, has changed.
+    Change,
+}
+
+/// Builds the configuration; worth something only if the reader holds no fault afterwards.
+pub(super) fn config(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
+    let root = reader.open(&ROOT, node, String::new())?;
+    Some(Config::read(reader, &root))
+}
+
+impl Config {
+    pub(super) fn read(reader: &mut Reader<'_>, root: &Fields<'_>) -> Self {
+        let listen = reader.get_many(root, &LISTEN);
+        let admin = reader.get(root, &ADMIN);
+        listen::clashes(reader, root, &listen, admin);
+        let written = upstream::read(reader, root);
+        let listen: Vec<_> = listen.into_iter().map(|(_, address)| address).collect();
+        for upstream in &written {
+            listen::loops(reader, upstream, &listen);
+        }
+        let ids = written.iter().enumerate().map(|(nth, one)| (&*one.name, UpstreamId(nth)));
+        let groups = group::read(reader, root, &Names::new(ids.clone()));
+        let group_ids = groups.iter().enumerate().map(|(nth, one)| (&*one.name, GroupId(nth)));
+        let targets = ids.map(|(name, id)| (name, Target::Upstream(id)));
+        let targets = targets.chain(group_ids.map(|(name, id)| (name, Target::Group(id))));
+        let routes = route::read(reader, root, &Names::new(targets));
+        Self {
+            listen,
+            admin,
+            admin_token: reader.get(root, &ADMIN_TOKEN),
+            allowed_hosts: Allowed::read(reader, root, &ALLOWED_HOSTS),
+            allowed_origins: Allowed::read(reader, root, &ALLOWED_ORIGINS),
+            workers: reader.get(root, &WORKERS),
+            upstreams: written.into_iter().filter_map(|upstream| upstream.meant).collect(),
+            groups,
+            routes,
+            client: ClientDeadlines::read(reader, root),
+            limits: Limits::read(reader, root),
+            via: reader.get(root, &VIA),
+            access_log: reader.get(root, &ACCESS_LOG),
+            reload: reader.get(root, &RELOAD),
+            upgrade_timeout: reader.get(root, &UPGRADE_TIMEOUT),
+        }
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of the configuration file, as shipped in
+/// `docs/firstbyte.schema.json`; ends with a line break.
+pub fn json_schema() -> String {
+    reference::json_schema(&ROOT)
+}
+
+/// The table of `docs/configuration.md` in Markdown, one row for each key, in the order of the
+/// file; ends with a line break.
+pub fn key_table() -> String {
+    reference::key_table(&ROOT)
+}
