@@ -12,8 +12,9 @@ use crate::{duration, format};
 
 use super::Exit;
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
-use super::session::{Named, Session, Trouble, check_conditions};
-use super::target_plan::{Common, common_settings};
+use super::session::{Session, check_conditions};
+use super::target_plan::{Common, Named, common_settings};
+use super::trouble::Trouble;
 
 /// Take two or more targets in rotation within one run; show what each adds to the first.
 ///

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::format;
 use crate::measure::{Interval, Measure, Totals};
 
-use super::session::Named;
+use super::target_plan::Named;
 
 /// Time between plain lines.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);

@@ -18,8 +18,10 @@ mod scenario;
 mod session;
 /// `loadtest soak`.
 mod soak;
-/// From arguments to a course.
+/// From arguments to the plan of a target.
 mod target_plan;
+/// Why a run has no report.
+mod trouble;
 
 use std::process::ExitCode;
 
@@ -86,14 +88,14 @@ pub fn main() -> ExitCode {
 }
 
 impl Command {
-    fn run(self) -> Result<Exit, session::Trouble> {
+    fn run(self) -> Result<Exit, trouble::Trouble> {
         match self {
             Self::Run(args) => run::run(&args),
             Self::Compare(args) => compare::compare(&args),
             Self::Soak(args) => soak::soak(*args),
             Self::Upstream(args) => {
                 let served = serve(*args).map(|()| Exit::Ok);
-                served.map_err(|error| session::Trouble::broken(&error))
+                served.map_err(|error| trouble::Trouble::broken(&error))
             }
         }
     }

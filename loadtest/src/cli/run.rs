@@ -10,8 +10,9 @@ use crate::{duration, format};
 
 use super::Exit;
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
-use super::session::{Named, Session, Trouble, check_conditions};
-use super::target_plan::{Common, common_settings};
+use super::session::{Session, check_conditions};
+use super::target_plan::{Common, Named, common_settings};
+use super::trouble::Trouble;
 
 /// How long a run takes unless said otherwise.
 const DURATION: Duration = Duration::from_secs(10);

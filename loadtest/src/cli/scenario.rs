@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::session::Trouble;
+use super::trouble::Trouble;
 
 /// Puts the options of each `--scenario FILE` where it stands.
 pub(super) fn expand(args: impl Iterator<Item = String>) -> Result<Vec<String>, Trouble> {

@@ -17,50 +17,8 @@ use crate::verdict::{Condition, Generator, Verdict};
 use super::Exit;
 use super::command_line::command_line;
 use super::live::Live;
-use super::target_plan::Common;
-
-/// Why there is no report.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The arguments do not fit.
-    Usage(String),
-    /// The run could not be done.
-    Broken(String),
-}
-
-impl Trouble {
-    /// A usage error about `what`.
-    pub(super) fn usage(what: &str, why: &impl ToString) -> Self {
-        Self::Usage(format!("{what}: {}", why.to_string()))
-    }
-
-    /// A run that broke.
-    pub(super) fn broken(why: &impl ToString) -> Self {
-        Self::Broken(why.to_string())
-    }
-
-    pub(super) fn exit(&self) -> Exit {
-        match self {
-            Self::Usage(_) => Exit::Usage,
-            Self::Broken(_) => Exit::Broken,
-        }
-    }
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Usage(why) | Self::Broken(why)) = self;
-        f.write_str(why)
-    }
-}
-
-/// A target as the command line names it.
-#[derive(Clone, Debug)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) url: String,
-    pub(super) processes: Vec<u32>,
-}
+use super::target_plan::{Common, Named};
+use super::trouble::Trouble;
 
 /// A run ready to go.
 pub(super) struct Session<'a> {

@@ -7,7 +7,7 @@ use crate::duration;
 use crate::soak::{self, Spec};
 
 use super::Exit;
-use super::session::Trouble;
+use super::trouble::Trouble;
 
 /// Start a proxy, soak it in random traffic and faults, and give a verdict.
 ///

@@ -1,4 +1,4 @@
-//! From arguments to a course: the way to a target, and what it is asked.
+//! From arguments to the plan of a target: the way to it, and what it is asked.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::load::worker::{Connections, TargetPlan};
 use crate::request::{Api, ApiKey, Prompts, RequestSource, RequestSpec};
 
 use super::args::{ConnectArgs, LoadArgs, RequestArgs, ShowArgs, VerdictArgs};
-use super::session::{Named, Trouble};
+use super::trouble::Trouble;
 
 /// Requests at a time for which an open loop opens connections ahead; a closed loop knows.
 const EXPECTED_IN_FLIGHT: usize = 16;
@@ -20,6 +20,14 @@ const EXPECTED_IN_FLIGHT: usize = 16;
 const OPEN_SLOTS: usize = 10_000;
 /// Requests in flight of a closed loop, unless said otherwise.
 const CLOSED_SLOTS: usize = 8;
+
+/// A target as the command line names it.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) processes: Vec<u32>,
+}
 
 /// The arguments that every kind of run has.
 pub(super) struct Common<'a> {
