@@ -3,7 +3,8 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{MAX_BACKOFF, Pool};
+use super::Pool;
+use super::opening::MAX_BACKOFF;
 use crate::upstream::connection::Conn;
 
 impl Pool {
