@@ -12,6 +12,6 @@ mod stock;
 
 pub use admission::{Admission, Capacity, Permit};
 pub use limit::{Limit, LimitGuard};
-pub use memory::{Level, LevelSetter, MemoryMonitor, Pressure};
+pub use memory::{Headroom, Level, LevelSetter, MemoryMonitor, Pressure};
 pub use page::{Asked, Page, is_on_loopback, page};
 pub use stock::{Share, Stock};
