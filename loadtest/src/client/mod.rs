@@ -10,8 +10,12 @@
 //! # Ok(()) }
 //! ```
 
+/// HTTP/1.1's chunked coding, read strictly.
+mod chunked;
 /// `CLOCK_MONOTONIC`, the one clock of every stamp.
 pub mod clock;
+/// Why there is no connection.
+mod dial_error;
 mod http;
 /// What became of a request.
 mod outcome;
@@ -27,12 +31,15 @@ mod reply;
 mod request;
 /// Server-sent events, found by scanning bytes.
 mod sse;
+/// A socket that tells when the kernel received.
+mod stamped;
 /// Where requests go, and how.
 mod target;
 
 pub use clock::Mono;
+pub use dial_error::DialError;
 pub use http::connection::{Connection, SendOptions};
-pub use http::dial::{DialError, dial};
+pub use http::dial::dial;
 pub use outcome::{Check, Failure, FailureKind, Outcome, Stamps};
 pub use pace::Pace;
 pub use pool::{Pool, STREAMS_PER_CONNECTION};

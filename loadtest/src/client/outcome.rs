@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use super::clock::Mono;
-use super::http::dial::DialError;
+use super::dial_error::DialError;
 
 /// The moments of one request, on `CLOCK_MONOTONIC`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::clock::Mono;
+use super::dial_error::DialError;
 use super::http::connection::{Connection, SendOptions};
-use super::http::dial::{DialError, dial};
+use super::http::dial::dial;
 use super::http::h1::H1;
 use super::http::h2::H2;
 use super::outcome::Outcome;

@@ -5,9 +5,9 @@ use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 
 use super::clock::Mono;
-use super::http::stamped::KernelStamp;
 use super::outcome::{Check, Failure, FailureKind, Outcome, Stamps};
 use super::sse::{Kind, Needles, Splitter};
+use super::stamped::KernelStamp;
 
 /// Told of a stream as it comes. Called on the data path: must not block.
 pub trait Watch {

@@ -4,8 +4,8 @@
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 
+use super::chunked::Chunked;
 use super::clock::Mono;
-use super::http::chunked::Chunked;
 use super::outcome::{Failure, FailureKind};
 use super::progress::{Progress, Watch};
 

@@ -28,8 +28,7 @@ pub use log::{
     ConnectionEnd, ConnectionSeen, End, HeaderLine, KEPT_BODIES, KEPT_BODY, KEPT_ENTRIES, Log,
     RequestSeen,
 };
-pub use openai::chunk::Shape;
-pub use openai::sse::About;
+pub use openai::chunk::{About, Shape};
 pub use openai::{NAMED_SCRIPTS, Standard};
 pub use script::Script;
 pub use script::seen::Seen;

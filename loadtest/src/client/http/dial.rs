@@ -1,48 +1,15 @@
 //! From a target to an open connection, TLS and the HTTP/2 preface included.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::connection::Connection;
-use super::stamped::Stamped;
+use super::io::Io;
 use super::{h1::H1, h2::H2};
+use crate::client::dial_error::DialError;
+use crate::client::stamped::Stamped;
 use crate::client::target::{Protocol, Target};
-
-/// Why no connection could be had.
-#[derive(Debug)]
-pub enum DialError {
-    /// Name resolution or TCP.
-    Tcp(io::Error),
-    /// The TLS handshake.
-    Tls(io::Error),
-    /// HTTP/2 was required and the peer did not negotiate it.
-    NotHttp2,
-    /// The HTTP/2 preface.
-    Http2(h2::Error),
-    /// Not within the target's bound.
-    TimedOut,
-}
-
-impl std::fmt::Display for DialError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(error) => write!(f, "no connection: {error}"),
-            Self::Tls(error) => write!(f, "TLS handshake failed: {error}"),
-            Self::NotHttp2 => f.write_str("the peer did not negotiate HTTP/2"),
-            Self::Http2(error) => write!(f, "HTTP/2 preface failed: {error}"),
-            Self::TimedOut => f.write_str("no connection within the time allowed"),
-        }
-    }
-}
-
-impl std::error::Error for DialError {}
 
 /// Opens a connection to `target`. Dropping the future abandons the attempt.
 pub async fn dial(target: &Target) -> Result<Connection, DialError> {
@@ -87,66 +54,4 @@ async fn secure(
     let tls = TlsConnector::from(config).connect(name, tcp).await.map_err(DialError::Tls)?;
     let negotiated = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     Ok((Io::Tls(Box::new(tls)), negotiated))
-}
-
-/// An open socket, clear or under TLS.
-#[derive(Debug)]
-pub(in crate::client) enum Io {
-    Tcp(Stamped),
-    Tls(Box<TlsStream<Stamped>>),
-}
-
-impl AsyncRead for Io {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(io) => Pin::new(io).poll_read(cx, buf),
-            Self::Tls(io) => Pin::new(io.as_mut()).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Io {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(io) => Pin::new(io).poll_write(cx, buf),
-            Self::Tls(io) => Pin::new(io.as_mut()).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(io) => Pin::new(io).poll_write_vectored(cx, bufs),
-            Self::Tls(io) => Pin::new(io.as_mut()).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(io) => Pin::new(io).poll_flush(cx),
-            Self::Tls(io) => Pin::new(io.as_mut()).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(io) => Pin::new(io).poll_shutdown(cx),
-            Self::Tls(io) => Pin::new(io.as_mut()).poll_shutdown(cx),
-        }
-    }
 }

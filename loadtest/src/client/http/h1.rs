@@ -11,14 +11,14 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::Authority;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::dial::Io;
-use super::stamped::KernelStamp;
+use super::io::Io;
 use crate::client::clock::Mono;
 use crate::client::outcome::{Failure, FailureKind};
 use crate::client::pace::Pacer;
 use crate::client::progress::{Progress, Watch};
 use crate::client::reply::Reply;
 use crate::client::request::Request;
+use crate::client::stamped::KernelStamp;
 
 /// What one read takes at most, in bytes: a saturated stream is read in few calls.
 const READ_SIZE: usize = 128 * 1024;

@@ -13,13 +13,13 @@ use http::Version;
 use http::header::{CONNECTION, HOST};
 use http::uri::{Authority, Uri};
 
-use super::dial::Io;
-use super::stamped::KernelStamp;
+use super::io::Io;
 use crate::client::clock::Mono;
 use crate::client::outcome::{Failure, FailureKind};
 use crate::client::pace::Pacer;
 use crate::client::progress::{Progress, Watch};
 use crate::client::request::Request;
+use crate::client::stamped::KernelStamp;
 
 /// Receive window of a stream, in bytes: more than a client that always reads can have unread.
 const STREAM_WINDOW: u32 = 1024 * 1024;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Asked;
+use super::chunk::About;
 use super::chunk::{CREATED, Shape, prose, response, usage};
-use super::sse::About;
 use crate::upstream::clock::now_ns;
 use crate::upstream::script::seen::Seen;
 

@@ -2,7 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::sse::About;
+/// What a stream says about itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// Which API's stream.
+    pub shape: Shape,
+    /// Named in every chunk.
+    pub model: String,
+    /// The stream ends with a usage chunk (`stream_options.include_usage`).
+    pub usage: bool,
+    /// What the usage says the prompt was.
+    pub prompt_tokens: u64,
+}
+
+impl Default for About {
+    fn default() -> Self {
+        Self { shape: Shape::Chat, model: "gpt-mock".to_owned(), usage: false, prompt_tokens: 8 }
+    }
+}
 
 /// Which API's stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

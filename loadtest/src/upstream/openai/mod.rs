@@ -16,8 +16,8 @@ use super::script::Script;
 use super::script::seen::Seen;
 use super::script::step::{Head, Step, Tokens};
 use crate::duration;
+use chunk::About;
 use chunk::Shape;
-use sse::About;
 
 /// The pace and size of standard answers. A request overrides them by the headers `x-mock-tokens`,
 /// `x-mock-first-ms`, `x-mock-gap-us` and `x-mock-frame-bytes`, or asks for a named script by `x-mock-script`.

@@ -3,26 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
-use super::chunk::{self, Shape};
-
-/// What a stream says about itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct About {
-    /// Which API's stream.
-    pub shape: Shape,
-    /// Named in every chunk.
-    pub model: String,
-    /// The stream ends with a usage chunk (`stream_options.include_usage`).
-    pub usage: bool,
-    /// What the usage says the prompt was.
-    pub prompt_tokens: u64,
-}
-
-impl Default for About {
-    fn default() -> Self {
-        Self { shape: Shape::Chat, model: "gpt-mock".to_owned(), usage: false, prompt_tokens: 8 }
-    }
-}
+use super::chunk::{self, About, Shape};
 
 /// The state of one answer's stream: which frame comes next, and the hash of what went before.
 pub(in crate::upstream) struct Stream {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::openai::sse::About;
+use super::openai::chunk::About;
 use super::server::wire::Cut;
 use step::{ErrorEvent, Goaway, Head, Step, Tokens};
 

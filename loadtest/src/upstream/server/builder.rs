@@ -52,6 +52,13 @@ impl Default for Builder {
     }
 }
 
+impl Upstream {
+    /// TLS, both versions of HTTP, an ephemeral port, answers like OpenAI's, unless told otherwise.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl Builder {
     /// Under TLS, with a certificate made at start.
     pub fn tls(mut self) -> Self {

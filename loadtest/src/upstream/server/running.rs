@@ -14,7 +14,6 @@ use rustix::thread::{CpuSet, Pid, gettid, sched_setaffinity};
 use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 
-use super::builder::Builder;
 use super::live::{Command, Frost, Live};
 use super::wire::Cut;
 use super::{PanicSlot, Settings, Shared, serve};
@@ -52,11 +51,6 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// TLS, both versions of HTTP, an ephemeral port, answers like OpenAI's, unless told otherwise.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(in crate::upstream) fn start(plan: Plan) -> io::Result<Self> {
         let listener = listen(plan.bind)?;
         let addr = listener.local_addr()?;

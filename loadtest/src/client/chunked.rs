@@ -22,7 +22,7 @@ enum State {
 
 /// A decoder for one body.
 #[derive(Debug)]
-pub(in crate::client) struct Chunked {
+pub(super) struct Chunked {
     state: State,
     /// Bytes left of the present chunk, or its size as read so far.
     left: u64,
@@ -31,21 +31,21 @@ pub(in crate::client) struct Chunked {
 
 /// The peer's framing is not chunked coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::client) struct BadChunk(pub(in crate::client) &'static str);
+pub(super) struct BadChunk(pub(super) &'static str);
 
 impl Chunked {
-    pub(in crate::client) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { state: State::Size { digits: 0 }, left: 0, line: 0 }
     }
 
     /// Whether the last chunk and its trailers have been read.
-    pub(in crate::client) fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.state == State::End
     }
 
     /// Reads from `bytes`, handing each run of body bytes to `data`; returns how many were used,
     /// which is all of them unless the body ended within.
-    pub(in crate::client) fn feed(
+    pub(super) fn feed(
         &mut self,
         bytes: &[u8],
         mut data: impl FnMut(&[u8]),

@@ -14,11 +14,11 @@ use crate::client::clock::Mono;
 
 /// When the kernel received what a connection read last; shared with its streams.
 #[derive(Clone, Debug, Default)]
-pub(in crate::client) struct KernelStamp(Option<Arc<AtomicU64>>);
+pub(super) struct KernelStamp(Option<Arc<AtomicU64>>);
 
 impl KernelStamp {
     /// The stamp of the last read; `None` where stamps are not taken or none has come.
-    pub(in crate::client) fn last(&self) -> Option<Mono> {
+    pub(super) fn last(&self) -> Option<Mono> {
         let nanos = self.0.as_ref()?.load(Ordering::Relaxed);
         (nanos > 0).then_some(Mono(nanos))
     }
@@ -26,7 +26,7 @@ impl KernelStamp {
 
 /// A TCP socket, with kernel receive stamps or without.
 #[derive(Debug)]
-pub(in crate::client) struct Stamped {
+pub(super) struct Stamped {
     tcp: TcpStream,
     stamp: KernelStamp,
     /// Where control messages are received; empty where stamps are not taken.
@@ -35,13 +35,13 @@ pub(in crate::client) struct Stamped {
 
 impl Stamped {
     /// Without stamps: reads as the socket does.
-    pub(in crate::client) fn plain(tcp: TcpStream) -> Self {
+    pub(super) fn plain(tcp: TcpStream) -> Self {
         Self { tcp, stamp: KernelStamp::default(), control: Vec::new() }
     }
 
     /// With stamps; refused where the platform has none.
     #[cfg(target_os = "linux")]
-    pub(in crate::client) fn stamping(tcp: TcpStream) -> io::Result<Self> {
+    pub(super) fn stamping(tcp: TcpStream) -> io::Result<Self> {
         use nix::sys::socket::{setsockopt, sockopt::ReceiveTimestampns};
         setsockopt(&tcp, ReceiveTimestampns, &true)?;
         let stamp = KernelStamp(Some(Arc::default()));
@@ -50,12 +50,12 @@ impl Stamped {
 
     /// With stamps; refused where the platform has none.
     #[cfg(not(target_os = "linux"))]
-    pub(in crate::client) fn stamping(_tcp: TcpStream) -> io::Result<Self> {
+    pub(super) fn stamping(_tcp: TcpStream) -> io::Result<Self> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "no kernel receive stamps on this platform"))
     }
 
     /// Where the stamps can be read.
-    pub(in crate::client) fn stamp(&self) -> KernelStamp {
+    pub(super) fn stamp(&self) -> KernelStamp {
         self.stamp.clone()
     }
 
