@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use super::file::fault::{Fault, Faults, Place};
 use super::file::yaml::{self, Data};
 use super::group::Group;
+use super::names::UpstreamId;
 use super::root::Config;
 use super::route::{Route, Target};
 use super::upstream::Upstream;
@@ -135,17 +136,17 @@ fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
 /// A route as one line: by its path and the names it leads to, not by their numbers.
 fn route(config: &Config, route: &Route) -> String {
     let name = match route.target {
-        Target::Upstream(id) => config.upstreams.get(id.0).map(|upstream| &upstream.name),
-        Target::Group(id) => config.groups.get(id.0).map(|group| &group.name),
+        Target::Upstream(id) => config.upstream(id).map(|upstream| &upstream.name),
+        Target::Group(id) => config.group(id).map(|group| &group.name),
     };
     format!("routes {} {:?} {:?} {:?}", route.path, name, route.deadlines, route.streams)
 }
 
 /// All of a group, its members by name.
 fn led(config: &Config, group: &Group) -> String {
-    let name = |id: usize| config.upstreams.get(id).map(|upstream| &upstream.name);
+    let name = |id: UpstreamId| config.upstream(id).map(|upstream| &upstream.name);
     let members = group.members.iter();
-    let members: Vec<_> = members.map(|one| (name(one.upstream.0), one.weight, one.tier)).collect();
+    let members: Vec<_> = members.map(|one| (name(one.upstream), one.weight, one.tier)).collect();
     let rest = Group { members: Vec::new(), ..group.clone() };
     format!("{members:?} {rest:?}")
 }

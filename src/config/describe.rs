@@ -9,7 +9,7 @@ use super::group::hedge::Hedge;
 use super::group::members::Member;
 use super::group::pick::show_pick;
 use super::kind::quantity::show_duration;
-use super::names::{GroupId, UpstreamId};
+use super::names::UpstreamId;
 use super::root::Config;
 use super::route::{Route, Target};
 use super::upstream::url::Scheme;
@@ -29,13 +29,13 @@ pub fn describe(config: &Config) -> String {
     for route in &config.routes {
         leads_to(&mut text, config, route);
     }
-    for (nth, group) in config.groups.iter().enumerate() {
-        if !leads(config, Target::Group(GroupId(nth))) {
+    for (id, group) in config.groups_by_id() {
+        if !leads(config, Target::Group(id)) {
             let _ = write!(text, "\nno route leads to group {}", group.name); // a String takes all
         }
     }
-    for (nth, upstream) in config.upstreams.iter().enumerate() {
-        if !is_reached(config, UpstreamId(nth)) {
+    for (id, upstream) in config.upstreams_by_id() {
+        if !is_reached(config, id) {
             let _ = write!(text, "\nno route leads to {}", one(upstream));
         }
     }
@@ -49,27 +49,27 @@ fn leads(config: &Config, target: Target) -> bool {
 /// A route leads to it, or to a group that it is in.
 fn is_reached(config: &Config, id: UpstreamId) -> bool {
     let in_group = |group: &Group| group.members.iter().any(|member| member.upstream == id);
-    let mut groups = config.groups.iter().enumerate();
+    let mut groups = config.groups_by_id();
     leads(config, Target::Upstream(id))
-        || groups.any(|(nth, group)| in_group(group) && leads(config, Target::Group(GroupId(nth))))
+        || groups.any(|(id, group)| in_group(group) && leads(config, Target::Group(id)))
 }
 
 fn leads_to(text: &mut String, config: &Config, route: &Route) {
     match route.target {
-        Target::Upstream(UpstreamId(id)) => {
-            if let Some(upstream) = config.upstreams.get(id) {
+        Target::Upstream(id) => {
+            if let Some(upstream) = config.upstream(id) {
                 let _ = write!(text, "\n{} → {}", route.path, one(upstream));
             }
         }
-        Target::Group(GroupId(id)) => {
-            let Some(group) = config.groups.get(id) else { return };
+        Target::Group(id) => {
+            let Some(group) = config.group(id) else { return };
             let (pick, on) = (show_pick(&group.pick), show_triggers(&group.failover_on));
             let path = &route.path;
             let hedge = group.hedge.as_ref().map(show_hedge).unwrap_or_default();
             let name = &group.name;
             let _ = write!(text, "\n{path} → group {name} ({pick}, fails over on {on}{hedge})");
             for member in &group.members {
-                if let Some(upstream) = config.upstreams.get(member.upstream.0) {
+                if let Some(upstream) = config.upstream(member.upstream) {
                     let Member { tier, weight, .. } = member;
                     let _ = write!(text, "\n  tier {tier}, weight {weight}: {}", one(upstream));
                 }

@@ -59,7 +59,6 @@ static RELOAD: Key<Choice<ReloadOn>> = Key::new(
     "reload",
     Choice {
         of: &[("on_demand", ReloadOn::Demand), ("on_change", ReloadOn::Change)],
-
         // A file that is being edited is not meant yet: whoever changes it says when it is.
         default: ReloadOn::Demand,
     },
@@ -76,8 +75,8 @@ static UPGRADE_TIMEOUT: Key<Span> = Key::new(
      goes on.",
 );
 
-/// Everything the proxy needs to start. [`load`](super::load()), [`parse`](super::parse) and [`from_env`](super::from_env) build it from checked
-/// input only. Its `Debug` shows no key.
+/// Everything the proxy needs to start. [`load`](super::load()), [`parse`](super::parse) and
+/// [`from_env`](super::from_env) build it from checked input only. Its `Debug` shows no key.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Addresses that clients connect to; port 0 asks the kernel for a free one.
@@ -129,6 +128,26 @@ pub(super) fn config(reader: &mut Reader<'_>, node: &Node) -> Option<Config> {
 }
 
 impl Config {
+    /// `None` for an id of another configuration.
+    pub fn upstream(&self, id: UpstreamId) -> Option<&Upstream> {
+        self.upstreams.get(id.0)
+    }
+
+    /// As [`Config::upstream`].
+    pub fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(id.0)
+    }
+
+    /// Each with its id.
+    pub fn upstreams_by_id(&self) -> impl Iterator<Item = (UpstreamId, &Upstream)> {
+        self.upstreams.iter().enumerate().map(|(nth, upstream)| (UpstreamId(nth), upstream))
+    }
+
+    /// Each with its id.
+    pub fn groups_by_id(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        self.groups.iter().enumerate().map(|(nth, group)| (GroupId(nth), group))
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>, root: &Fields<'_>) -> Self {
         let listen = reader.get_many(root, &LISTEN);
         let admin = reader.get(root, &ADMIN);

@@ -18,7 +18,9 @@ use crate::config::{self, Config, Pick, Retry, Target, Triggers, UpstreamId, Whe
 /// One worker's groups: those that the operator named, and each upstream as a group of its own.
 #[derive(Debug)]
 pub struct Groups {
+    /// By [`GroupId`](config::GroupId).
     named: Vec<Group>,
+    /// By [`UpstreamId`].
     single: Vec<Group>,
 }
 
@@ -49,8 +51,8 @@ pub struct Group {
 impl Groups {
     /// Those of a configuration, for the `worker`-th worker.
     pub fn new(config: &Config, worker: usize) -> Self {
-        let name = |id: UpstreamId| config.upstreams.get(id.0).map_or("", |up| up.name.as_str());
-        let single = (0..config.upstreams.len()).map(|id| Group {
+        let name = |id: UpstreamId| config.upstream(id).map_or("", |up| up.name.as_str());
+        let single = config.upstreams_by_id().map(|(id, _)| Group {
             name: String::new(),
             is_named: false,
             failover_on: Triggers::default(),
@@ -60,7 +62,7 @@ impl Groups {
             when_all_ejected: WhenEjected::Ask,
             budget: Cell::new(Budget::new(0)),
             dice: Cell::new(0),
-            members: vec![UpstreamId(id)],
+            members: vec![id],
             candidates: vec![Candidate { weight: 1, tier: 0, seed: 0 }],
             turn: Cell::new(0),
         });
