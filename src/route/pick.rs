@@ -13,6 +13,36 @@ pub(super) struct Candidate {
     pub(super) seed: u64,
 }
 
+/// Index into a group's members, here and in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MemberId(pub(super) usize);
+
+/// Some of a group's members; bit n: member n, of [`MOST_MEMBERS`](crate::config::MOST_MEMBERS).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MemberSet(pub(super) u64);
+
+impl MemberSet {
+    pub(super) const EMPTY: Self = Self(0);
+
+    pub(super) fn of(members: impl Iterator<Item = MemberId>) -> Self {
+        members.fold(Self::EMPTY, Self::with)
+    }
+
+    #[must_use]
+    pub(super) fn with(self, member: MemberId) -> Self {
+        Self(self.0 | 1 << member.0)
+    }
+
+    #[must_use]
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) fn has(self, member: MemberId) -> bool {
+        self.0 >> member.0 & 1 != 0
+    }
+}
+
 /// How members of a tier are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
@@ -21,48 +51,55 @@ pub(super) enum By {
     Hash,
 }
 
-/// The member to ask: of the lowest tier in which one with a weight is not `out` (bit n: member n).
+/// All of a group's.
+pub(super) fn ids(members: &[Candidate]) -> impl Iterator<Item = MemberId> + Clone + use<> {
+    (0..members.len()).map(MemberId)
+}
+
+/// The member to ask: of the lowest tier in which one with a weight is not `out`.
 pub(super) fn pick(
     members: &[Candidate],
-    out: u64,
+    out: MemberSet,
     by: By,
     point: u64,
-    load: impl Fn(usize) -> u64,
-) -> Option<usize> {
-    let may = |nth: &usize| out >> nth & 1 == 0 && members[*nth].weight > 0;
-    let tier = (0..members.len()).filter(may).map(|nth| members[nth].tier).min()?;
-    let those = || (0..members.len()).filter(may).filter(|nth| members[*nth].tier == tier);
+    load: impl Fn(MemberId) -> u64,
+) -> Option<MemberId> {
+    let of = |id: MemberId| members[id.0];
+    let may = |id: &MemberId| !out.has(*id) && of(*id).weight > 0;
+    let tier = ids(members).filter(may).map(|id| of(id).tier).min()?;
+    let those = || ids(members).filter(may).filter(|id| of(*id).tier == tier);
     match by {
         By::Weight => by_weight(members, those(), point),
         By::Load => {
             // Loads beside weights as fractions, compared without dividing. One more than there are
             // now, or the idle ones would be alike whatever their weights.
-            let less = |a: usize, b: usize| {
-                let of = |nth: usize, other: usize| {
-                    u128::from(load(nth) + 1) * u128::from(members[other].weight)
+            let less = |a: MemberId, b: MemberId| {
+                let crossed = |id: MemberId, other: MemberId| {
+                    u128::from(load(id) + 1) * u128::from(of(other).weight)
                 };
-                of(a, b).cmp(&of(b, a))
+                crossed(a, b).cmp(&crossed(b, a))
             };
             let least = those().min_by(|a, b| less(*a, *b))?;
-            by_weight(members, those().filter(|nth| less(*nth, least).is_eq()), point)
+            by_weight(members, those().filter(|id| less(*id, least).is_eq()), point)
         }
-        By::Hash => those().min_by(|a, b| {
-            let of = |nth: usize| lateness(members[nth], point);
-            of(*a).total_cmp(&of(*b))
-        }),
+        By::Hash => {
+            let late = |id: MemberId| lateness(of(id), point);
+            those().min_by(|a, b| late(*a).total_cmp(&late(*b)))
+        }
     }
 }
 
 /// Each holds a stretch of the line from 0 to 1, as long as its weight's share.
 fn by_weight(
     members: &[Candidate],
-    those: impl Iterator<Item = usize> + Clone,
+    those: impl Iterator<Item = MemberId> + Clone,
     point: u64,
-) -> Option<usize> {
-    let total: u64 = those.clone().map(|nth| u64::from(members[nth].weight)).sum();
+) -> Option<MemberId> {
+    let weight = |id: MemberId| u64::from(members[id.0].weight);
+    let total: u64 = those.clone().map(weight).sum();
     let mut at = ((u128::from(point) * u128::from(total)) >> 64) as u64;
-    those.into_iter().find(|nth| {
-        let weight = u64::from(members[*nth].weight);
+    those.into_iter().find(|id| {
+        let weight = weight(*id);
         let here = at < weight;
         at = at.saturating_sub(weight);
         here
@@ -110,6 +147,11 @@ mod tests {
         weights_and_tiers.iter().enumerate().map(member).collect()
     }
 
+    /// `out`: bit n stands for member n.
+    fn who(members: &[Candidate], out: u64, by: By, point: u64) -> Option<usize> {
+        pick(members, MemberSet(out), by, point, |_| 0).map(|id| id.0)
+    }
+
     fn counts(
         members: &[Candidate],
         out: u64,
@@ -118,7 +160,7 @@ mod tests {
     ) -> Vec<u64> {
         let mut counts = vec![0; members.len()];
         for point in points {
-            counts[pick(members, out, by, point, |_| 0).unwrap()] += 1;
+            counts[who(members, out, by, point).unwrap()] += 1;
         }
         counts
     }
@@ -147,8 +189,8 @@ mod tests {
         let mut moved = 0;
         for n in 0..1_000_u64 {
             let point = hash(&n.to_be_bytes());
-            let before = pick(&members, 0, By::Hash, point, |_| 0).unwrap();
-            let after = pick(&members, 0b100, By::Hash, point, |_| 0).unwrap();
+            let before = who(&members, 0, By::Hash, point).unwrap();
+            let after = who(&members, 0b100, By::Hash, point).unwrap();
             assert!(before == 2 || before == after, "{n} moved from {before} to {after}");
             moved += u32::from(before == 2);
         }
@@ -158,7 +200,7 @@ mod tests {
     #[test]
     fn a_tier_is_asked_only_when_none_before_it_is_left() {
         let members = members(&[(1, 1), (1, 0), (1, 0), (1, 7)]);
-        let who = |out| pick(&members, out, By::Weight, 0, |_| 0);
+        let who = |out| who(&members, out, By::Weight, 0);
         assert_eq!(who(0), Some(1));
         assert_eq!(who(0b0010), Some(2));
         assert_eq!(who(0b0110), Some(0));
@@ -171,14 +213,16 @@ mod tests {
         let members = members(&[(0, 0), (5, 1)]);
         for by in [By::Weight, By::Load, By::Hash] {
             assert_eq!(counts(&members, 0, by, (0..100).map(spread)), [0, 100]);
-            assert_eq!(pick(&members, 0b10, by, 0, |_| 0), None);
+            assert_eq!(who(&members, 0b10, by, 0), None);
         }
     }
 
     #[test]
     fn the_least_loaded_for_its_weight_is_asked() {
         let members = members(&[(1, 0), (4, 0)]);
-        let who = |loads: [u64; 2]| pick(&members, 0, By::Load, 0, |nth| loads[nth]).unwrap();
+        let who = |loads: [u64; 2]| {
+            pick(&members, MemberSet::EMPTY, By::Load, 0, |id| loads[id.0]).unwrap().0
+        };
         assert_eq!(who([0, 0]), 1, "it can carry more");
         assert_eq!(who([1, 6]), 1);
         assert_eq!(who([1, 8]), 0);

@@ -11,7 +11,7 @@ use std::time::Instant;
 use http::HeaderMap;
 
 use super::hedge::Hedging;
-use super::pick::{By, Candidate, hash, mix, spread};
+use super::pick::{By, Candidate, MemberId, MemberSet, hash, ids, mix, spread};
 use crate::algo::budget::Budget;
 use crate::config::{self, Config, Pick, Retry, Target, Triggers, UpstreamId, WhenEjected};
 
@@ -42,6 +42,7 @@ pub struct Group {
     /// What pauses are drawn from; begun at random, so that proxies that fail together do not come back
     /// together.
     dice: Cell<u64>,
+    /// By [`MemberId`], as the candidates.
     members: Vec<UpstreamId>,
     candidates: Vec<Candidate>,
     /// Requests so far, from a beginning of the worker's own.
@@ -142,21 +143,28 @@ impl Group {
         self.members.iter().copied().filter(move |member| *member != of)
     }
 
-    /// Bit n: member n. None where all are and the operator wants them asked all the same.
-    fn ejected(&self, allowed: impl Fn(UpstreamId) -> bool) -> u64 {
-        let (all, ejected) = (self.bits(|_| true), self.not_allowed(allowed));
-        if ejected == all && self.when_all_ejected == WhenEjected::Ask { 0 } else { ejected }
+    /// None where all are and the operator wants them asked all the same.
+    fn ejected(&self, allowed: impl Fn(UpstreamId) -> bool) -> MemberSet {
+        let (all, ejected) = (MemberSet::of(self.takers()), self.not_allowed(allowed));
+        let ask = ejected == all && self.when_all_ejected == WhenEjected::Ask;
+        if ask { MemberSet::EMPTY } else { ejected }
     }
 
-    fn not_allowed(&self, allowed: impl Fn(UpstreamId) -> bool) -> u64 {
-        self.bits(|id| !allowed(id))
+    fn not_allowed(&self, allowed: impl Fn(UpstreamId) -> bool) -> MemberSet {
+        MemberSet::of(self.takers().filter(|id| !allowed(self.upstream(*id))))
     }
 
-    /// Of those that take anything.
-    fn bits(&self, which: impl Fn(UpstreamId) -> bool) -> u64 {
-        let takes = |nth: &usize| self.candidates[*nth].weight > 0;
-        let those = (0..self.members.len()).filter(takes).filter(|nth| which(self.members[*nth]));
-        those.fold(0, |out: u64, nth| out | 1 << nth)
+    /// Members that take anything.
+    fn takers(&self) -> impl Iterator<Item = MemberId> {
+        ids(&self.candidates).filter(|id| self.candidates[id.0].weight > 0)
+    }
+
+    fn upstream(&self, member: MemberId) -> UpstreamId {
+        self.members[member.0]
+    }
+
+    fn member(&self, upstream: UpstreamId) -> Option<MemberId> {
+        self.members.iter().position(|member| *member == upstream).map(MemberId)
     }
 
     fn afford_retry(&self) -> bool {

@@ -6,7 +6,7 @@ use super::Group;
 use crate::algo::backoff::backoff;
 use crate::config::{Retry, UpstreamId, WhenEjected};
 use crate::record::Prevented;
-use crate::route::pick::{By, mix, pick};
+use crate::route::pick::{By, MemberId, MemberSet, ids, mix, pick};
 
 /// One request's way through a group: each member is asked once, and then, if the operator wants it,
 /// each again after a pause.
@@ -15,22 +15,22 @@ pub struct Selection<'g> {
     group: &'g Group,
     by: By,
     point: u64,
-    /// Who is not to be asked any more in this round; bit n: member n.
-    out: u64,
+    /// Who is not to be asked any more in this round.
+    out: MemberSet,
     /// Rounds that are over.
     round: u32,
     /// Members that asked to be left alone, and until when.
-    resting: Vec<(usize, Instant)>,
+    resting: Vec<(MemberId, Instant)>,
 }
 
 /// A member that could be asked beside another.
 #[derive(Debug, Clone, Copy)]
-pub struct HedgeTarget(usize);
+pub struct HedgeTarget(MemberId);
 
 impl<'g> Selection<'g> {
     /// From a member that `by` and `point` say on to the others.
     pub(super) fn new(group: &'g Group, by: By, point: u64) -> Self {
-        Self { group, by, point, out: 0, round: 0, resting: Vec::new() }
+        Self { group, by, point, out: MemberSet::EMPTY, round: 0, resting: Vec::new() }
     }
 }
 
@@ -42,8 +42,8 @@ impl Selection<'_> {
         allowed: impl Fn(UpstreamId) -> bool,
         load: impl Fn(UpstreamId) -> u64,
     ) -> Option<UpstreamId> {
-        let nth = self.choose(self.group.ejected(allowed), load)?;
-        Some(self.take(nth))
+        let id = self.choose(self.group.ejected(allowed), load)?;
+        Some(self.take(id))
     }
 
     /// Who is to be asked where all that were allowed failed without a word: somebody who was not, where the
@@ -52,8 +52,8 @@ impl Selection<'_> {
         if self.group.when_all_ejected != WhenEjected::Ask {
             return None;
         }
-        let nth = self.choose(0, load)?;
-        Some(self.take(nth))
+        let id = self.choose(MemberSet::EMPTY, load)?;
+        Some(self.take(id))
     }
 
     /// Who could be asked beside the one that is asked now: as [`Selection::next`], but nobody that is not
@@ -67,32 +67,31 @@ impl Selection<'_> {
     }
 
     /// That one is asked.
-    pub fn take_hedge_target(&mut self, HedgeTarget(nth): HedgeTarget) -> UpstreamId {
-        self.take(nth)
+    pub fn take_hedge_target(&mut self, HedgeTarget(id): HedgeTarget) -> UpstreamId {
+        self.take(id)
     }
 
-    fn choose(&self, ejected: u64, load: impl Fn(UpstreamId) -> u64) -> Option<usize> {
-        let Group { members, candidates, .. } = self.group;
-        let load = |nth: usize| load(members[nth]);
-        pick(candidates, self.out | ejected, self.by, self.point, load)
+    fn choose(&self, ejected: MemberSet, load: impl Fn(UpstreamId) -> u64) -> Option<MemberId> {
+        let load = |id: MemberId| load(self.group.upstream(id));
+        pick(&self.group.candidates, self.out.and(ejected), self.by, self.point, load)
     }
 
-    fn take(&mut self, nth: usize) -> UpstreamId {
-        self.out |= 1 << nth;
+    fn take(&mut self, id: MemberId) -> UpstreamId {
+        self.out = self.out.with(id);
         if self.by != By::Hash {
             // The point lies in the stretch of the one that failed. Drawn again, it falls on the
             // others by their weights, and not always on the same neighbour.
             self.point = mix(self.point);
         }
-        self.group.members[nth]
+        self.group.upstream(id)
     }
 
     /// A member that was asked wants no request before `until`.
     pub fn rest(&mut self, who: UpstreamId, until: Instant) {
         if self.group.retry.times > 0
-            && let Some(nth) = self.group.members.iter().position(|member| *member == who)
+            && let Some(id) = self.group.member(who)
         {
-            self.resting.push((nth, until));
+            self.resting.push((id, until));
         }
     }
 
@@ -112,11 +111,9 @@ impl Selection<'_> {
             return Ok(None);
         }
         let pause = backoff(pause, longest_pause, self.round, self.group.draw());
-        let candidates = &self.group.candidates;
         let ejected = self.group.ejected(allowed);
-        let takes = |nth: &usize| candidates[*nth].weight > 0 && ejected & (1 << *nth) == 0;
-        let asked = (0..candidates.len()).filter(takes);
-        let free = asked.map(|nth| self.rests_until(nth).unwrap_or(now)).min().unwrap_or(now);
+        let asked = self.group.takers().filter(|id| !ejected.has(*id));
+        let free = asked.map(|id| self.rests_until(id).unwrap_or(now)).min().unwrap_or(now);
         let at = (now + pause).max(free);
         if at > now + longest_pause {
             return Err(Prevented::RetryAfter);
@@ -128,13 +125,13 @@ impl Selection<'_> {
             return Err(Prevented::Budget);
         }
         self.round += 1;
-        let rests = |nth: &usize| self.rests_until(*nth).is_some_and(|until| until > at);
-        self.out = (0..candidates.len()).filter(rests).fold(0, |out, nth| out | 1 << nth);
+        let rests = |id: &MemberId| self.rests_until(*id).is_some_and(|until| until > at);
+        self.out = MemberSet::of(ids(&self.group.candidates).filter(rests));
         Ok(Some(at))
     }
 
-    fn rests_until(&self, nth: usize) -> Option<Instant> {
-        self.resting.iter().filter(|(who, _)| *who == nth).map(|(_, until)| *until).max()
+    fn rests_until(&self, id: MemberId) -> Option<Instant> {
+        self.resting.iter().filter(|(who, _)| *who == id).map(|(_, until)| *until).max()
     }
 }
 
