@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::Upload;
-use super::reader::Reader;
+use crate::relay::deadline::Deadline;
+use crate::relay::request_body::RequestBody;
 
 /// What is read at most of a body that nobody takes. Chats with long context fit, and it is read as
 /// fast as it comes: no copy of it is made.
@@ -28,40 +28,30 @@ impl Default for Discard {
     }
 }
 
-impl Upload {
-    /// A client is still sending it, and must be let finish; see [`crate::relay::drive::discard_request_body`].
-    pub(in crate::relay) fn is_coming(&self) -> bool {
-        self.reader.lingers() && !self.reader.is_ended()
+impl Discard {
+    /// Nothing was discarded yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.since.is_none()
     }
 
-    /// Reads and forgets; ready when all has come, or as much or as long as it may.
-    pub(in crate::relay) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.reader.discard.since.is_none() {
-            self.forget();
-        }
-        self.reader.poll_discard(cx)
-    }
-
-    /// Lets go of everything that no upstream gets any more.
-    fn forget(&mut self) {
-        self.kept.spoil();
-        (self.chunk, self.again) = (Bytes::new(), Vec::new().into_iter());
-        self.charge_with(0);
-    }
-}
-
-impl Reader {
-    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let since = *self.discard.since.get_or_insert_with(Instant::now);
-        while !self.ended && self.discard.left > 0 {
-            match self.body.poll_frame(cx) {
-                Poll::Pending => return self.deadline.poll(cx, since + WITHIN),
+    /// Reads on; ready when all has come, or as much or as long as it may. `ended` becomes whether it has.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut RequestBody,
+        ended: &mut bool,
+        deadline: &mut Deadline,
+    ) -> Poll<()> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        while !*ended && self.left > 0 {
+            match body.poll_frame(cx) {
+                Poll::Pending => return deadline.poll(cx, since + WITHIN),
                 Poll::Ready(Some(Ok(frame))) => {
                     let len = frame.data_ref().map_or(0, Bytes::len);
-                    self.discard.left = self.discard.left.saturating_sub(len);
-                    self.ended = self.body.is_end_stream();
+                    self.left = self.left.saturating_sub(len);
+                    *ended = body.is_end_stream();
                 }
-                Poll::Ready(None | Some(Err(_))) => self.ended = true,
+                Poll::Ready(None | Some(Err(_))) => *ended = true,
             }
         }
         Poll::Ready(())

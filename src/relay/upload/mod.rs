@@ -210,4 +210,24 @@ impl Upload {
         }
         Poll::Ready(Ok(()))
     }
+
+    /// A client is still sending it, and must be let finish; see [`crate::relay::drive::discard_request_body`].
+    pub(in crate::relay) fn is_coming(&self) -> bool {
+        self.reader.lingers() && !self.reader.is_ended()
+    }
+
+    /// Reads and forgets; ready when all has come, or as much or as long as it may.
+    pub(in crate::relay) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.reader.is_discarded() {
+            self.forget();
+        }
+        self.reader.poll_discard(cx)
+    }
+
+    /// Lets go of everything that no upstream gets any more.
+    fn forget(&mut self) {
+        self.kept.spoil();
+        (self.chunk, self.again) = (Bytes::new(), Vec::new().into_iter());
+        self.charge_with(0);
+    }
 }

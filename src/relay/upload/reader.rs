@@ -28,7 +28,7 @@ pub(super) struct Reader {
     pub(super) ended: bool,
     /// Its sender finds the connection closed if it is not read; so it is in HTTP/1.1.
     lingers: bool,
-    pub(super) discard: Discard,
+    discard: Discard,
     pace: Pace,
     /// One timer: on the client's silence, then on how long what nobody takes is read.
     pub(super) deadline: Deadline,
@@ -57,6 +57,17 @@ impl Reader {
 
     pub(super) fn is_ended(&self) -> bool {
         self.ended
+    }
+
+    /// Whether some of it was read and forgotten already.
+    pub(super) fn is_discarded(&self) -> bool {
+        !self.discard.is_new()
+    }
+
+    /// Reads and forgets; ready when all has come, or as much or as long as it may.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { discard, body, ended, deadline, .. } = self;
+        discard.poll(cx, body, ended, deadline)
     }
 
     pub(super) fn lingers(&self) -> bool {
