@@ -33,35 +33,35 @@ const LONGEST_GAP: Duration = Duration::from_secs(60);
 // The first example is there where its command is.
 #[cfg(feature = "demo")]
 const DEMO_EXAMPLE: &str =
-    "  firstbyte demo                             see it work: no key, no network\n";
+    "  firstbyte demo                             try it: needs no key and no network\n";
 #[cfg(not(feature = "demo"))]
 const DEMO_EXAMPLE: &str = "";
 
-const EXAMPLES: &str = "  OPENAI_API_KEY=sk-… firstbyte              stand in front of api.openai.com
+const EXAMPLES: &str = "  OPENAI_API_KEY=sk-… firstbyte              proxy to api.openai.com
   OPENAI_API_KEY=x OPENAI_BASE_URL=http://127.0.0.1:8000/v1 firstbyte
-                                             stand in front of a local server
-  firstbyte check -c firstbyte.yaml          every fault in a file, with its line
-  firstbyte -c firstbyte.yaml                run with it
+                                             proxy to a local server
+  firstbyte check -c firstbyte.yaml          report every error in a file, with its line
+  firstbyte -c firstbyte.yaml                run with this file
   curl -N http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
     -d '{\"model\":\"gpt-4o-mini\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'
 
-Without a file it listens on 127.0.0.1:8080, with /livez, /readyz, /metrics and /stats on
-127.0.0.1:9090, and sends a client's /v1/… to the base URL's path.
+Without a file it listens on 127.0.0.1:8080, serves /livez, /readyz, /metrics and /stats on
+127.0.0.1:9090, and forwards requests for /v1/… to the path of the base URL.
 
 Environment:
-  OPENAI_API_KEY      key to send upstream; needed without a file
-  OPENAI_BASE_URL     upstream without a file, as the SDKs write it
+  OPENAI_API_KEY      key to send to the upstream; required without a file
+  OPENAI_BASE_URL     upstream when there is no file, written as for the SDKs
                       [default: https://api.openai.com/v1]
-  OPENAI_ORG_ID       organization and project to send with the key, without a file
-  OPENAI_PROJECT_ID
-  SSL_CERT_FILE       trusted roots in PEM, instead of the platform's
+  OPENAI_ORG_ID       organization to send with the key, without a file
+  OPENAI_PROJECT_ID   project to send with the key, without a file
+  SSL_CERT_FILE       trusted root certificates (PEM), instead of the platform's
   RUST_LOG            error, warn, info, debug or trace [default: info]
-  NO_COLOR            no colors where set
+  NO_COLOR            if set, output has no colors
 
-Output: the access log, one JSON object per request, on stdout; logs on stderr.
-Signals: SIGHUP reads the configuration again, without a cut; SIGUSR2 starts the program anew and
-hands its listeners over; SIGTERM and SIGINT drain, a second one means now.
-Exit: 0 done, 1 failed (a fault in the configuration, a byte that differed), 2 wrong usage.";
+Output: the access log on stdout, one JSON object per request; the program's log on stderr.
+Signals: SIGHUP reloads the configuration and cuts no request; SIGUSR2 starts a new process and
+hands the listeners over to it; SIGTERM and SIGINT drain, a second one exits immediately.
+Exit codes: 0 success, 1 failure (configuration error, a byte that differed), 2 wrong usage.";
 
 /// What was asked for on the command line.
 #[derive(Debug, Parser)]
@@ -69,7 +69,7 @@ Exit: 0 done, 1 failed (a fault in the configuration, a byte that differed), 2 w
 #[command(after_help = format!("Examples:\n{DEMO_EXAMPLE}{EXAMPLES}"))]
 #[command(args_conflicts_with_subcommands = true, max_term_width = 100)]
 pub struct Cli {
-    /// Configuration file; without one the environment decides
+    /// Configuration file; without one, environment variables configure the proxy
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// What to do instead of running the proxy.
@@ -80,20 +80,20 @@ pub struct Cli {
 /// What to do instead of running the proxy.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Read a configuration file, say every fault in it or what it means, and do no more
+    /// Check a configuration file: print every error in it, or a summary of what it does
     Check {
         /// Configuration file
         #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         config: PathBuf,
     },
-    /// Stream through the proxy from an upstream of its own, and show what was added
+    /// Stream from a mock upstream through the proxy, and show the latency that the proxy added
     #[cfg(feature = "demo")]
     Demo(Demo),
-    /// Print a shell's completions, to be put where that shell looks for them
+    /// Print shell completions; save them where your shell looks for them
     #[command(after_help = "Example: firstbyte completions bash > \
         ~/.local/share/bash-completion/completions/firstbyte")]
     Completions {
-        /// The shell
+        /// Shell to print completions for
         shell: Shell,
     },
     /// Print the JSON Schema of the configuration file, for editors
@@ -108,18 +108,18 @@ pub enum Command {
 #[cfg(feature = "demo")]
 #[derive(Debug, Clone, Args)]
 pub struct Demo {
-    /// Leave the upstream and the proxy running, with a curl line to try
+    /// Keep the mock upstream and the proxy running, and print a curl command to try
     #[arg(long)]
     pub keep: bool,
-    /// Requests, each sent direct and through the proxy
+    /// Number of requests; each is sent once direct and once through the proxy
     #[arg(long, value_name = "N", default_value_t = DEMO_REQUESTS)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub requests: u32,
-    /// Tokens in each answer
+    /// Tokens in each response
     #[arg(long, value_name = "N", default_value_t = DEMO_TOKENS)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub tokens: u32,
-    /// Time between two tokens, such as 20ms; 0ms sends them together
+    /// Time between two tokens, such as 20ms; 0ms sends all of them at once
     #[arg(long, value_name = "DURATION", default_value = DEMO_GAP, value_parser = gap)]
     pub gap: Duration,
 }
@@ -141,7 +141,7 @@ pub fn completions(shell: Shell, out: &mut dyn Write) -> std::io::Result<()> {
 #[cfg(feature = "demo")]
 fn gap(text: &str) -> Result<Duration, String> {
     let gap = parse_duration(text)?;
-    if gap > LONGEST_GAP { Err("is longer than a minute".into()) } else { Ok(gap) }
+    if gap > LONGEST_GAP { Err("is longer than 1m".into()) } else { Ok(gap) }
 }
 
 #[cfg(test)]

@@ -33,8 +33,8 @@ impl std::fmt::Display for TlsError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Generate(_) => f.write_str("the certificate could not be generated"),
-            Self::Pem(why) => write!(f, "no usable certificate in the PEM text: {why}"),
-            Self::Config(_) => f.write_str("the TLS configuration was refused"),
+            Self::Pem(why) => write!(f, "the PEM text contains no usable certificate: {why}"),
+            Self::Config(_) => f.write_str("the TLS configuration was rejected"),
         }
     }
 }

@@ -144,7 +144,7 @@ pub async fn listen(
                 acceptor.recorder().accept_paused();
                 if pause == PAUSE {
                     // Once for each shortage: it lasts until a connection is accepted again.
-                    tracing::warn!(%shortage, "cannot accept; waiting for what ends to make room");
+                    tracing::warn!(%shortage, "cannot accept new connections; will retry shortly");
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(MAX_PAUSE);

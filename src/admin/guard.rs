@@ -34,19 +34,20 @@ impl Denied {
     pub(super) fn message(self) -> &'static str {
         match self {
             Self::Page(Kind::ForeignHost) => {
-                "the admin listener is on loopback and takes loopback names; allowed_hosts is the key for others"
+                "the admin listener is on loopback and accepts only loopback host names; add other \
+                 names to allowed_hosts"
             }
-            Self::Page(_) => "no web page of another origin may use the admin listener",
+            Self::Page(_) => "web pages of other origins may not use the admin listener",
             Self::NotMeant => {
-                "this changes something, so it wants a header that no web page can send: \
-                 add -H 'x-firstbyte-admin: 1'"
+                "this request needs a header that web pages cannot send: add -H \
+                 'x-firstbyte-admin: 1'"
             }
             Self::NotKnown => {
-                "this changes something, so it wants admin_token: add -H \"authorization: Bearer $TOKEN\""
+                "this request needs the admin_token: add -H \"authorization: Bearer $TOKEN\""
             }
             Self::NoToken => {
-                "other machines reach this listener, so that a reload by it needs admin_token in the \
-                 configuration, which is not set; SIGHUP reloads as well"
+                "other machines can reach this listener, so POST /reload needs admin_token; set it \
+                 in the configuration, or send SIGHUP instead"
             }
         }
     }

@@ -18,7 +18,8 @@ const JSON: &str = "application/json";
 /// Names the format's version; without it Prometheus 3 refuses the page.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-const PATHS: &str = "not found; here are: /livez /readyz /metrics /stats, and POST /reload\n";
+const PATHS: &str =
+    "not found; available paths: /livez /readyz /metrics /stats, and POST /reload\n";
 
 /// All of them.
 pub(super) struct Pages {
@@ -92,14 +93,21 @@ impl Pages {
             Ok(Reloaded::Applied(report)) => (StatusCode::OK, report),
             Ok(Reloaded::Refused(report)) => (StatusCode::UNPROCESSABLE_ENTITY, report),
             // It panicked, which is in the log.
-            Err(_) => return page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the reload failed\n"),
+            Err(_) => {
+                return page(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    TEXT,
+                    "the reload failed; the log says why\n",
+                );
+            }
         };
         page(status, JSON, format!("{report}\n"))
     }
 }
 
 fn not_allowed(allowed: &'static str) -> Answer {
-    let mut refusal = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {allowed}\n"));
+    let mut refusal =
+        page(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("method not allowed; use {allowed}\n"));
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     refusal
 }

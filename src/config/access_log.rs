@@ -12,7 +12,7 @@ pub(super) static ACCESS_LOG: Key<Log> = Key::new(
     "access_log",
     // Data belongs on stdout, logs on stderr; `firstbyte > access.jsonl` does what it says.
     Log { default: AccessLog::Stdout },
-    "One JSON object per request.",
+    "Where the access log is written: one JSON object per request.",
 );
 
 /// Where the access log goes.
@@ -45,11 +45,11 @@ impl Kind for Log {
             (other, _) => {
                 let likely = if other.contains(['/', '.']) { "file:" } else { "" };
                 let hint = match nearest(other, ["off", "stdout", "stderr"]) {
-                    _ if !likely.is_empty() => "write file: before the path".to_owned(),
+                    _ if !likely.is_empty() => "write `file:` before the path".to_owned(),
                     Some(word) => format!("did you mean {word}?"),
                     None => "write off, stdout, stderr or file:PATH".to_owned(),
                 };
-                Err(Complaint::new("is not a place for the access log", hint))
+                Err(Complaint::new("is not a destination for the access log", hint))
             }
         }
     }

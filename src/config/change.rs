@@ -13,8 +13,8 @@ use super::upstream::deadlines::UpstreamDeadlines;
 use super::upstream::pool::Pool;
 
 /// A running process cannot take these.
-const FIXED: &str = "it is read only at the start: put it back, or start a new process (SIGUSR2 hands over \
-                     without a refused connection)";
+const FIXED: &str = "it is read only at startup: undo the change, or start a new process (SIGUSR2 \
+    hands the listeners over and rejects no connection)";
 
 /// What changed: dotted paths, in the order of the key table. Of a secret only that it did.
 pub fn changes(before: &Config, after: &Config) -> Vec<String> {
@@ -66,7 +66,7 @@ pub(super) fn check(before: &Config, after: &Config, file: &str, text: &str) -> 
     let fault = |(key, _): &(&str, bool)| Fault {
         place: place(file, text, key),
         key: (*key).to_owned(),
-        what: "can't be changed while running".into(),
+        what: "can't be changed by a reload".into(),
         hint: FIXED.into(),
     };
     let faults: Vec<_> = fixed.iter().filter(|(_, differs)| *differs).map(fault).collect();

@@ -10,7 +10,7 @@ pub(super) static CLIENT: Section = Section {
     name: "client",
     shape: Shape::One,
     required: false,
-    doc: "Deadlines toward clients; each has an error of its own.",
+    doc: "Deadlines toward clients. Each has its own error code.",
     entries: &[&HEAD, &IDLE, &BODY_IDLE, &BODY_RATE, &WRITE_STALL, &DRAIN],
 };
 
@@ -18,7 +18,8 @@ static HEAD: Key<Span> = Key::new(
     "head",
     // A head fits in a few packets; whoever needs longer is stalling on purpose.
     Span { default: Duration::from_secs(10) },
-    "A whole request head, and the first request of a connection.",
+    "Time to receive a complete request head; also the time a new connection has for its first \
+     request.",
 );
 
 static IDLE: Key<Span> = Key::new(
@@ -26,36 +27,38 @@ static IDLE: Key<Span> = Key::new(
     // nginx's `keepalive_timeout`: longer than the SDKs keep idle connections, so that they close first
     // and never send on a connection that we are closing.
     Span { default: Duration::from_secs(75) },
-    "A connection without a request in flight; it is then closed. An HTTP/2 client's PINGs do not count.",
+    "Close a connection that had no request in flight for this long. An HTTP/2 client's PINGs do \
+     not keep it open.",
 );
 
 static BODY_IDLE: Key<Span> = Key::new(
     "body_idle",
     // Mobile uplinks pause for seconds, not for half a minute.
     Span { default: Duration::from_secs(30) },
-    "Silence inside a request body.",
+    "Maximum pause within a request body.",
 );
 
 static BODY_RATE: Key<Size<u64>> = Key::new(
     "body_rate",
     // Bytes a second, as of Apache httpd's `mod_reqtimeout` (`body=20,MinRate=500`): half of what GPRS carries.
     Size { default: 500, within: 0..=(1 << 30) },
-    "Bytes a second that a request body must bring on average, pauses of up to `body_idle` aside; slower \
-     ones get 408. Time in which the upstream takes nothing does not count. 0 allows any pace.",
+    "Minimum average rate of a request body in bytes per second, not counting pauses of up to \
+     `body_idle`. Slower requests are rejected with 408. Time in which the upstream does not read \
+     does not count. 0 turns it off.",
 );
 
 static WRITE_STALL: Key<Span> = Key::new(
     "write_stall",
     // As long as a zero TCP window may last before we free what we hold for the client.
     Span { default: Duration::from_secs(30) },
-    "A client that takes no byte although bytes are ready for it.",
+    "Maximum time in which a client reads nothing although data is waiting for it.",
 );
 
 static DRAIN: Key<Span> = Key::new(
     "drain",
     // Kubernetes' default grace period; whoever raises one for long streams raises both.
     Span { default: Duration::from_secs(30) },
-    "How long a drain may take before what is left is cut.",
+    "How long a drain may take; after that the remaining requests are cut.",
 );
 
 /// Deadlines toward a client.

@@ -81,7 +81,10 @@ fn leads_to(text: &mut String, config: &Config, route: &Route) {
 fn show_hedge(hedge: &Hedge) -> String {
     let Hedge { quantile, budget, .. } = hedge;
     let (floor, ceiling) = (show_duration(hedge.floor), show_duration(hedge.ceiling));
-    format!(", hedges {budget} % after p{quantile} within {floor}–{ceiling}: losers may be billed")
+    format!(
+        ", hedges up to {budget} % of requests after p{quantile}, {floor} to {ceiling}; a \
+         cancelled request may be billed"
+    )
 }
 
 fn one(upstream: &Upstream) -> String {
@@ -93,13 +96,14 @@ fn one(upstream: &Upstream) -> String {
         (Protocol::Http2, Scheme::Http) => "h2 with prior knowledge",
     };
     let key = match (&upstream.key, upstream.forward_authorization) {
-        (Some(_), _) if upstream.scheme == Scheme::Http => "key set, sent in clear",
+        (Some(_), _) if upstream.scheme == Scheme::Http => "key set, sent without TLS",
         (Some(_), _) => "key set",
         (None, true) => "the client's key forwarded",
         (None, false) => "no key",
     };
     format!(
-        "{name}: {} ({protocol}, {key}, {}–{} connections of {} streams per worker, head within {})",
+        "{name}: {} ({protocol}, {key}, {}–{} connections of {} streams per worker, response head \
+         within {})",
         url(upstream),
         pool.min_connections,
         pool.max_connections,

@@ -21,7 +21,7 @@ pub(super) static LIMITS: Section = Section {
     name: "limits",
     shape: Shape::One,
     required: false,
-    doc: "Bounds on what clients may ask for, and upstreams may answer.",
+    doc: "Limits on requests of clients and responses of upstreams.",
     entries: &[
         &CONNECTIONS,
         &STREAMS,
@@ -38,50 +38,53 @@ static CONNECTIONS: Key<Count<usize>> = Key::new(
     "connections",
     // systemd's usual hard limit on descriptors is eight times as many.
     Count { default: 65_536, within: 1..=MOST },
-    "Client connections at once, over all workers, or as many as there are descriptors for. Beyond it the one \
-     without a request for longest is closed for the newcomer; where all have one, 503.",
+    "Maximum number of client connections, over all workers; fewer if there are not enough file \
+     descriptors. When it is reached, the connection that was idle for longest is closed for the \
+     new one; if none is idle, the new one is rejected with 503.",
 );
 
 static STREAMS: Key<Count<usize>> = Key::new(
     "streams",
     // A quarter of the connections: the rest of them idle between requests.
     Count { default: 16_384, within: 1..=MOST },
-    "Requests in flight at once, over all workers; beyond it 503.",
+    "Maximum number of requests in flight, over all workers; more are rejected with 503.",
 );
 
 static HEADER_BYTES: Key<Size<usize>> = Key::new(
     "header_bytes",
     // Twice what nginx takes by default (`large_client_header_buffers 4 8k`).
     Size { default: 64 * 1024, within: SMALLEST_HEAD..=(16 << 20) },
-    "Bytes of a request head; beyond it 431.",
+    "Maximum size of a request head in bytes; larger ones are rejected with 431.",
 );
 
 static HEADERS: Key<Count<usize>> = Key::new(
     "headers",
     // Apache httpd takes 100 by default (`LimitRequestFields`).
     Count { default: 128, within: 1..=MOST_HEADERS },
-    "Header lines of a request; beyond it 431.",
+    "Maximum number of header lines of a request; more are rejected with 431.",
 );
 
 static RESPONSE_HEADER_BYTES: Key<Size<usize>> = Key::new(
     "response_header_bytes",
     // As for requests: `OpenAI`'s answers have 2 KiB.
     Size { default: 64 * 1024, within: SMALLEST_HEAD..=(8 << 20) },
-    "Bytes of an answer's head, and of its trailers (names, values, and 32 for each line); beyond it 502.",
+    "Maximum size of a response head, and of response trailers, in bytes (names, values, and 32 \
+     for each line); larger ones fail with 502.",
 );
 
 static RESPONSE_HEADERS: Key<Count<usize>> = Key::new(
     "response_headers",
     // Envoy's bound; `HAProxy`'s is 101. `OpenAI`'s answers have 30.
     Count { default: 100, within: 1..=MOST_HEADERS },
-    "Header lines of an answer, and of its trailers; beyond it 502.",
+    "Maximum number of header lines of a response, and of trailer lines; more fail with 502.",
 );
 
 static REPLAY_BYTES: Key<Size<usize>> = Key::new(
     "replay_bytes",
     // Chat requests with long context fit; an audio upload is not kept.
     Size { default: 1024 * 1024, within: 0..=(1 << 30) },
-    "Bytes of a request body kept for a safe replay.",
+    "Bytes of a request body kept in memory so that the request can be sent again. A larger body \
+     is sent once only.",
 );
 
 static MEMORY: Key<Memory> = Key::new(
@@ -89,9 +92,9 @@ static MEMORY: Key<Memory> = Key::new(
     // A process that the kernel kills takes every stream with it, and where there is no control group with a
     // limit this costs nothing.
     Memory { default: MemoryLimit::Auto },
-    "Memory to stay under: from 75 % of it new requests get 503, and those are ended who do \
-     not read, from 90 % new connections get 503 too. `auto`: the control group's limit, \
-     where it has one.",
+    "Memory limit. From 75 % of it, new requests are rejected with 503 and requests whose peer \
+     does not read are ended; from 90 %, new connections are rejected with 503 too. `auto`: the \
+     limit of the control group, if it has one.",
 );
 
 /// Bounds on what a client may ask of us.

@@ -15,14 +15,14 @@ pub(super) static LISTEN: Key<Many<Address>> = Key::new(
     "listen",
     // Loopback: a proxy that holds a key must not be reachable from elsewhere unless asked.
     Many(Address { default: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080) }),
-    "Where clients connect; port 0 asks the kernel for a free one.",
+    "Addresses that clients connect to. Port 0 lets the kernel choose a free port.",
 );
 
 pub(super) static ADMIN: Key<AddressOrOff> = Key::new(
     "admin",
     // Loopback, and the port that Prometheus users expect.
     AddressOrOff(Address { default: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090) }),
-    "Where `/livez`, `/readyz`, `/metrics`, `/stats` and `POST /reload` answer.",
+    "Address that serves `/livez`, `/readyz`, `/metrics`, `/stats` and `POST /reload`.",
 );
 
 /// Two listeners on one address, and the admin listener on a client's: with `SO_REUSEPORT` the
@@ -35,14 +35,19 @@ pub(super) fn clashes(
 ) {
     for (nth, (at, address)) in listen.iter().enumerate() {
         if listen.iter().take(nth).any(|(_, earlier)| overlap(*earlier, *address)) {
-            reader.fault(*at, LISTEN.name, format!("{address} is listened on twice"), "keep one");
+            reader.fault(
+                *at,
+                LISTEN.name,
+                format!("{address} is listed twice"),
+                "remove one of them",
+            );
         }
     }
     let Some(admin) = admin else { return };
     if let Some((at, address)) = listen.iter().find(|(_, address)| overlap(*address, admin)) {
         let written = root.has(ADMIN.name);
         let at = if written { root.at(ADMIN.name) } else { *at };
-        let what = format!("{admin} is taken by the listener {address}");
+        let what = format!("{admin} is already used by the listener {address}");
         reader.fault(at, ADMIN.name, what, "choose another port, or write `admin: off`");
     }
 }
@@ -51,7 +56,12 @@ pub(super) fn clashes(
 pub(super) fn loops(reader: &mut Reader<'_>, written: &Written, listen: &[SocketAddr]) {
     let (at, path) = &written.url;
     if written.meant.as_ref().is_some_and(|upstream| leads_back(upstream, listen)) {
-        reader.fault(*at, &**path, "leads back to firstbyte's own listener", "name the model API");
+        reader.fault(
+            *at,
+            &**path,
+            "points to firstbyte's own listener",
+            "write the URL of the model API",
+        );
     }
 }
 
@@ -96,7 +106,7 @@ impl Kind for Address {
             let likely = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.unwrap_or(8080));
             let hint = if text.starts_with([':', '*']) {
                 let all = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), likely.port());
-                format!("write {all} for all interfaces, {likely} for this machine only")
+                format!("write {all} to listen on all interfaces, {likely} for this machine only")
             } else {
                 format!("write it like {likely}")
             };

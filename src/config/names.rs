@@ -62,7 +62,7 @@ impl<'a, T: Copy> Names<'a, T> {
         if found.is_none() && fields.has(key.name) && reader.count() == faults_before {
             let hint = || instead_of(&name, &self.all);
             let (at, path) = (fields.at(key.name), fields.path_of(key.name));
-            reader.fault_with(at, path, "names no upstream", hint);
+            reader.fault_with(at, path, "is not a configured name", hint);
         }
         found
     }
@@ -99,8 +99,8 @@ impl Kind for UpstreamName {
 pub(super) fn fit_name(reader: &mut Reader<'_>, name: &Name, fields: &Fields<'_>) {
     let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if name.text.is_empty() || name.text.len() > LONGEST_NAME || !name.text.chars().all(fit) {
-        let what = "is not a name for logs and metrics";
-        let hint = "use letters, digits, `_`, `.` and `-`, 64 at most";
+        let what = "is not a valid name";
+        let hint = "use at most 64 letters, digits, `_`, `.` and `-`";
         reader.fault(name.at, &*fields.path, what, hint);
     }
 }
@@ -110,8 +110,8 @@ fn instead_of(name: &str, names: &[&str]) -> String {
     let listed = names.iter().take(MOST_CANDIDATES).copied().collect::<Vec<_>>().join(", ");
     match nearest(name, names.iter().copied()) {
         Some(likely) => format!("did you mean {likely}?"),
-        None if names.is_empty() => "there is none".to_owned(),
-        None if names.len() > MOST_CANDIDATES => format!("there are: {listed} and others"),
-        None => format!("there are: {listed}"),
+        None if names.is_empty() => "none is configured".to_owned(),
+        None if names.len() > MOST_CANDIDATES => format!("configured: {listed} and others"),
+        None => format!("configured: {listed}"),
     }
 }

@@ -25,7 +25,7 @@ pub(super) static ROOT: Section = Section {
     name: "",
     shape: Shape::One,
     required: true,
-    doc: "The configuration of firstbyte.",
+    doc: "Configuration of firstbyte.",
     entries: &[
         &LISTEN,
         &ADMIN,
@@ -46,13 +46,13 @@ pub(super) static ROOT: Section = Section {
 };
 
 static WORKERS: Key<Workers> =
-    Key::new("workers", Workers, "Worker threads, each pinned to a core of its own.");
+    Key::new("workers", Workers, "Number of worker threads; each is pinned to its own core.");
 
 static VIA: Key<Flag> = Key::new(
     "via",
     // RFC 9110, section 7.6.3: a proxy must send `Via`.
     Flag { default: true },
-    "Add `Via` to requests and answers.",
+    "Add a `Via` header to requests and responses.",
 );
 
 static RELOAD: Key<Choice<ReloadOn>> = Key::new(
@@ -62,8 +62,9 @@ static RELOAD: Key<Choice<ReloadOn>> = Key::new(
         // A file that is being edited is not meant yet: whoever changes it says when it is.
         default: ReloadOn::Demand,
     },
-    "When this file is read again without a cut: at SIGHUP and `POST /reload`, or also when it, or a \
-     key or certificate that it names, was changed.",
+    "When the configuration is reloaded. `on_demand`: at SIGHUP and `POST /reload`. `on_change`: \
+     also when this file, or a key or certificate file that it names, changes. A reload cuts no \
+     request.",
 );
 
 static UPGRADE_TIMEOUT: Key<Span> = Key::new(
@@ -71,8 +72,8 @@ static UPGRADE_TIMEOUT: Key<Span> = Key::new(
     // Ten connects that time out one after the other, and some; a process that is not ready by then
     // waits for an upstream that does not answer, and the one that runs is better.
     Span { default: Duration::from_secs(60) },
-    "How long the process that SIGUSR2 starts may take to be ready; then it is ended, and the old one \
-     goes on.",
+    "How long the new process started by SIGUSR2 may take to become ready. After that it is killed \
+     and the old process continues.",
 );
 
 /// Everything the proxy needs to start. [`load`](super::load()), [`parse`](super::parse) and

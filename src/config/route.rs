@@ -15,54 +15,59 @@ pub(super) static ROUTES: Section = Section {
     name: "routes",
     shape: Shape::List,
     required: true,
-    doc: "Which path leads to which upstream or group.",
+    doc: "Routes: which path is forwarded to which upstream or group.",
     entries: &[&PATH, &UPSTREAM, &DEADLINES, &LIMITS],
 };
 
 static PATH: Key<Prefix> = Key::required(
     "path",
     Prefix,
-    "A prefix that ends at a `/`: `/v1` takes `/v1/models`, never `/v1beta`. The longest wins.",
+    "Path prefix that ends at a `/`: `/v1` matches `/v1/models`, never `/v1beta`. The longest \
+     matching prefix wins.",
 );
 
-static UPSTREAM: Key<UpstreamName> =
-    Key::required("upstream", UpstreamName, "The upstream that answers, or the group of them.");
+static UPSTREAM: Key<UpstreamName> = Key::required(
+    "upstream",
+    UpstreamName,
+    "Name of the upstream or group that requests are forwarded to.",
+);
 
 static DEADLINES: Section = Section {
     name: "deadlines",
     shape: Shape::One,
     required: false,
-    doc: "Clocks of this route's own, in place of its upstreams'.",
+    doc: "Deadlines of this route, instead of those of its upstreams.",
     entries: &[&RESPONSE_HEAD, &FIRST_FRAME, &FRAME_GAP],
 };
 
 static RESPONSE_HEAD: Key<Optional<Span>> = Key::new(
     "response_head",
     Optional(Span::ANY),
-    "In place of the upstream's `deadlines.response_head`.",
+    "Replaces the upstream's `deadlines.response_head`.",
 );
 
 static FIRST_FRAME: Key<Optional<Span>> = Key::new(
     "first_frame",
     Optional(Span::ANY),
-    "In place of the upstream's `deadlines.first_frame`.",
+    "Replaces the upstream's `deadlines.first_frame`.",
 );
 
 static FRAME_GAP: Key<Optional<Span>> =
-    Key::new("frame_gap", Optional(Span::ANY), "In place of the upstream's `deadlines.frame_gap`.");
+    Key::new("frame_gap", Optional(Span::ANY), "Replaces the upstream's `deadlines.frame_gap`.");
 
 static LIMITS: Section = Section {
     name: "limits",
     shape: Shape::One,
     required: false,
-    doc: "Bounds of this route's own, beside those for all.",
+    doc: "Limits of this route, in addition to the top-level `limits`.",
     entries: &[&STREAMS],
 };
 
 static STREAMS: Key<Optional<Count<usize>>> = Key::new(
     "streams",
     Optional(Count::within(1..=MOST)),
-    "Requests in flight on it at once, over all workers; beyond it 429.",
+    "Maximum number of requests in flight on this route, over all workers; more are rejected with \
+     429.",
 );
 
 /// One path prefix and where it leads.
@@ -130,7 +135,7 @@ pub(super) fn read(
         let target = targets.read(reader, &fields, &UPSTREAM);
         let first = *known.entry(path.clone()).or_insert(id);
         if first != id && !path.is_empty() {
-            let what = format!("{path:?} is routed twice");
+            let what = format!("{path:?} has two routes");
             let hint = format!("routes[{}] has it already; keep one", first.0);
             reader.fault_in(&fields, &PATH, what, hint);
         }

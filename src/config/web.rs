@@ -12,22 +12,22 @@ use super::kind::{Around, Kind};
 pub(super) static ADMIN_TOKEN: Key<Secret> = Key::new(
     "admin_token",
     Secret,
-    "Bearer token that `POST /reload` then needs, beside the header `x-firstbyte-admin`. Without one it is \
-     refused where `admin` is not on loopback.",
+    "Bearer token that `POST /reload` requires, in addition to the header `x-firstbyte-admin`. \
+     Without a token, `POST /reload` is rejected if `admin` is not on loopback.",
 );
 
 pub(super) static ALLOWED_HOSTS: Key<Many<Host>> = Key::new(
     "allowed_hosts",
     Many(Host),
-    "Names by which listeners on loopback may be asked, beside `localhost`, `*.localhost` and loopback \
-     addresses; `*` for any. Other listeners take any name.",
+    "Host names that listeners on loopback accept, besides `localhost`, `*.localhost` and loopback \
+     addresses; `*` accepts any. Other listeners accept any name.",
 );
 
 pub(super) static ALLOWED_ORIGINS: Key<Many<Origin>> = Key::new(
     "allowed_origins",
     Many(Origin),
-    "Web pages that may use `listen`, by their origin, such as `https://chat.example`; `*` for all. CORS is \
-     then answered for them. Pages never reach `admin`.",
+    "Origins of web pages that may use `listen`, such as `https://chat.example`; `*` allows all. \
+     The proxy answers CORS for them. Web pages can never use `admin`.",
 );
 
 /// Origins or hosts that are allowed.
@@ -66,7 +66,7 @@ impl Kind for Origin {
         let (scheme, authority) = text.split_once("://").unwrap_or_default();
         if let (Some(origin), 2..) = (text.strip_suffix('/'), authority.len()) {
             let hint = format!("write {origin}");
-            return Err(Complaint::new("has a path, which no origin has", hint));
+            return Err(Complaint::new("has a path, and an origin has none", hint));
         }
         let scheme_fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '+');
         let fits =
@@ -116,7 +116,7 @@ impl Kind for Host {
             return Ok(Some(text.to_ascii_lowercase()));
         }
         Err(Complaint::new(
-            "is not a host's name",
+            "is not a host name",
             "write it like api.example, without a port; or \"*\"",
         ))
     }

@@ -77,7 +77,7 @@ pub(super) async fn run(
             let outcome = pool.send(&request, Mono::now(), &options, side).await;
             if let Err(why) = side.note(&outcome) {
                 compared.failures.push(if warming {
-                    format!("while warming up: {why}")
+                    format!("during warm-up: {why}")
                 } else {
                     format!("stream {nth} {}: {why}", side.name)
                 });
@@ -86,7 +86,7 @@ pub(super) async fn run(
         if compared.failures.len() >= FAILURES_MAX {
             break;
         }
-        screen.progress("comparing, pairs of streams", nth, wanted.requests)?;
+        screen.progress("comparing pairs of streams", nth, wanted.requests)?;
     }
     Ok(compared)
 }
@@ -119,9 +119,11 @@ impl Side {
             return Err(format!("{}: {}", failure.kind.name(), failure.detail));
         }
         if outcome.check != Check::Same {
-            return Err("it carried no digest to compare its bytes with".to_owned());
+            return Err("the stream carried no digest to compare its bytes with".to_owned());
         }
-        let Some(first_byte) = outcome.ttfb() else { return Err("it had no head".to_owned()) };
+        let Some(first_byte) = outcome.ttfb() else {
+            return Err("there was no response head".to_owned());
+        };
         self.first_byte.saturating_record(first_byte);
         self.streams += 1;
         self.bytes += outcome.bytes;

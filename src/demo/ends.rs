@@ -35,13 +35,13 @@ impl Ends {
             .map_err(|error| format!("the mock upstream cannot start: {error}"))?;
         let authority = Authority::write(&upstream).map_err(|error| {
             let folder = std::env::temp_dir();
-            format!("no certificate can be written below {}: {error}", folder.display())
+            format!("cannot write a certificate in {}: {error}", folder.display())
         })?;
         let proxy = runtime::start(config(&upstream, &authority.file)?)?;
         // It was read at the start; so nothing is left behind even if the demo is killed.
         drop(authority);
         if !proxy.wait_ready(READY_WITHIN) {
-            return Err("the proxy did not warm its connections to the mock upstream".into());
+            return Err("the proxy could not connect to the mock upstream in time".into());
         }
         Ok(Self { proxy, upstream })
     }

@@ -20,7 +20,7 @@ pub(super) async fn until_told(ends: &Ends, screen: &mut Screen) -> Result<(), B
 fn invitation(proxy: &str, admin: &str) -> String {
     format!(
         r#"
-Both are left running until Ctrl-C. Try
+The upstream and the proxy keep running until Ctrl-C. Try
 
   curl -N {proxy}/v1/chat/completions -H 'content-type: application/json' \
     -d '{{"model":"gpt-mock","stream":true,"messages":[{{"role":"user","content":"hi"}}]}}'

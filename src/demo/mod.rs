@@ -26,7 +26,7 @@ pub fn run(wanted: &Demo) -> Result<ExitCode, Box<dyn Error>> {
     let mut screen = Screen::stdout();
     let ends = Ends::start(wanted)?;
     screen.line(&format!(
-        "firstbyte {} on {}, in front of a mock upstream on {} (TLS, HTTP/2)\n",
+        "firstbyte {} on {}, forwarding to a mock upstream on {} (TLS, HTTP/2)\n",
         env!("CARGO_PKG_VERSION"),
         ends.proxy_url(),
         ends.upstream_url(),

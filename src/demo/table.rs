@@ -18,7 +18,7 @@ pub(super) fn lines(
 ) -> Vec<String> {
     let Compared { direct, through, failures } = compared;
     let mut lines = vec![format!(
-        "{} streams direct and {} through the proxy, in turn; {} tokens, {} apart\n",
+        "{} streams direct and {} through the proxy, alternating; {} tokens each, {} apart\n",
         grouped(direct.streams),
         grouped(through.streams),
         wanted.tokens,
@@ -41,7 +41,7 @@ fn measured(screen: &Screen, direct: &Side, through: &Side) -> Vec<String> {
     let mut lines = vec![format!("{:38}{:>12}{:>12}", "", "p50", "p99")];
     let measures: [(&str, Measure); 3] = [
         ("time to first byte", |side| &side.first_byte),
-        ("upstream's write to client's read", |side| &side.on_the_way),
+        ("upstream write to client read", |side| &side.on_the_way),
         ("gap between tokens at the client", |side| &side.gap),
     ];
     for (name, of) in measures {
@@ -66,17 +66,18 @@ fn rows(name: &str, direct: &Histogram<u64>, through: &Histogram<u64>) -> [Strin
 }
 
 fn verdict(direct: &Side, through: &Side, failures: &[String]) -> Vec<String> {
-    let same = "identical to what upstream sent";
+    let same = "identical to what the upstream sent";
     let mut lines = vec![
         format!(
             "bytes   {} direct, {} through the proxy: {}",
             grouped(direct.bytes),
             grouped(through.bytes),
-            if failures.is_empty() { same } else { "of the streams that were whole" },
+            if failures.is_empty() { same } else { "of the streams that were complete" },
         ),
-        "        (SHA-256 of each stream, taken by upstream as it sent and by the client as it"
+        "        (SHA-256 of each stream, computed by the upstream as it sent and by the client as"
             .to_owned(),
-        "        read, over every byte before the last event, which carries it)".to_owned(),
+        "        it read, over every byte before the last event, which carries the digest)"
+            .to_owned(),
         format!("errors  {}", failures.len()),
     ];
     lines.extend(failures.iter().map(|failure| format!("        {failure}")));
@@ -93,7 +94,7 @@ fn inside_lines(stats: &Value) -> Option<[String; 2]> {
     };
     let phases = [phase("request")?, phase("head")?, phase("chunk")?];
     Some([
-        "inside  the proxy, by its own account, p50 / p99 of each request's phases".to_owned(),
+        "inside  the proxy, by its own measurement, p50 / p99 of each phase".to_owned(),
         format!("        {}", phases.join(", ")),
     ])
 }
@@ -102,15 +103,19 @@ fn inside_lines(stats: &Value) -> Option<[String; 2]> {
 fn caveat() -> Vec<String> {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let mut lines = vec![
-        format!("Loopback, and upstream, proxy and client share {cpus} CPUs: a demonstration, not"),
-        "a benchmark. The direct client speaks HTTP/2 over TLS to upstream; through the proxy it"
+        format!(
+            "A demonstration, not a benchmark: upstream, proxy and client share {cpus} CPUs of one"
+        ),
+        "machine. The direct client speaks HTTP/2 over TLS to the upstream; through the proxy it"
             .to_owned(),
-        "speaks HTTP/1.1 in clear, and the proxy does the TLS. \"added\" is the difference of the"
+        "speaks HTTP/1.1 without TLS, and the proxy does the TLS. \"added\" is the difference of"
             .to_owned(),
-        "two quantiles.".to_owned(),
+        "the two percentiles.".to_owned(),
     ];
     if cfg!(debug_assertions) {
-        lines.push("This is a debug build: its times are several times those of a release.".into());
+        lines.push(
+            "This is a debug build: its times are several times those of a release build.".into(),
+        );
     }
     lines
 }

@@ -14,10 +14,10 @@ const THINKING: Duration = Duration::from_millis(200);
 /// A pace that can be read along.
 const READING_PACE: Duration = Duration::from_millis(25);
 /// What is said where somebody reads along.
-const SENTENCE: &str = "Each of these words left the upstream as an event of its own, \
-    twenty-five milliseconds after the one before, and is here because it came: read from the \
-    upstream and written to you in the same turn, no byte of it changed, none held back for the \
-    next.";
+const SENTENCE: &str = "The mock upstream sends each of these words as a separate event, \
+    twenty-five milliseconds after the previous one. The proxy forwards every event in the same \
+    event-loop turn that read it: it changes no byte and holds nothing back to wait for the next \
+    event.";
 
 /// Starts it on a thread of its own, at an ephemeral port of loopback.
 pub(super) fn start(wanted: &Demo) -> io::Result<Upstream> {

@@ -15,55 +15,59 @@ kinds! {
         NoRoute => Row {
             side: Side::Client, blame: Blame::Refused, status: 404, code: "no_route",
             proxy_status: "destination_not_found",
-            message: "No route of this proxy has this path; check the base URL.",
+            message: "No route of this proxy matches this path; check the base URL.",
         },
         /// A web page asks whose origin is neither ours nor in `allowed_origins`.
         ForeignOrigin => Row {
             side: Side::Client, blame: Blame::Refused, status: 403, code: "foreign_origin",
             proxy_status: "http_request_denied",
-            message: "Web pages of this origin may not use the proxy; allowed_origins is the key that lets them.",
+            message: "Web pages of this origin may not use the proxy; the operator can add the \
+                origin to allowed_origins.",
         },
         /// A listener on loopback was asked by a name that is neither loopback's nor in `allowed_hosts`.
         ForeignHost => Row {
             side: Side::Client, blame: Blame::Refused, status: 403, code: "foreign_host",
             proxy_status: "http_request_denied",
-            message: "The proxy listens on loopback and takes loopback names; allowed_hosts is the key for others.",
+            message: "The proxy listens on loopback and accepts only loopback host names; the \
+                operator can add others to allowed_hosts.",
         },
         /// CONNECT and TRACE: a tunnel is not offered, and TRACE would echo our key to the client.
         MethodRefused => Row {
             side: Side::Client, blame: Blame::Refused, status: 405, code: "method_refused",
             proxy_status: "http_request_error",
-            message: "This proxy forwards neither CONNECT nor TRACE.",
+            message: "This proxy does not forward CONNECT or TRACE.",
         },
         /// The request's head has more bytes than `limits.header_bytes`.
         HeadTooLarge => Row {
             side: Side::Client, blame: Blame::Refused, status: 431, code: "head_too_large",
             proxy_status: "http_request_error",
-            message: "The request's headers are too large; send fewer bytes of them.",
+            message: "The request headers are too large; send fewer or shorter headers.",
         },
         /// The request's head has more lines than `limits.headers`.
         TooManyHeaders => Row {
             side: Side::Client, blame: Blame::Refused, status: 431, code: "too_many_headers",
             proxy_status: "http_request_error",
-            message: "The request has too many headers; send fewer.",
+            message: "The request has too many headers; send fewer headers.",
         },
         /// The request's head is larger than the upstream says that it takes.
         UpstreamHeadLimit => Row {
             side: Side::Client, blame: Blame::Refused, status: 431, code: "upstream_head_limit",
             proxy_status: "http_request_error",
-            message: "The request's headers are larger than the upstream takes; send fewer bytes of them.",
+            message: "The request headers are larger than the upstream accepts; send fewer or \
+                shorter headers.",
         },
         /// The request's trailers are larger than the upstream says that it takes.
         TrailersTooLarge => Row {
             side: Side::Client, blame: Blame::Refused, status: 431, code: "trailers_too_large",
             proxy_status: "http_request_error",
-            message: "The request's trailers are larger than the upstream takes; send fewer.",
+            message: "The request trailers are larger than the upstream accepts; send fewer or \
+                shorter trailers.",
         },
         /// The request's first line is longer than `limits.header_bytes`, or its target than 64 KiB.
         TargetTooLong => Row {
             side: Side::Client, blame: Blame::Refused, status: 414, code: "target_too_long",
             proxy_status: "http_request_error",
-            message: "The request's URL is too long; send a shorter one.",
+            message: "The request URL is too long; send a shorter one.",
         },
         /// The request is not one that may be forwarded; the text names the fault, and goes to the client.
         BadRequest(why: &'static str) => Row {
@@ -75,79 +79,79 @@ kinds! {
         HeadSlow => Row {
             side: Side::Client, blame: Blame::Timeout, status: 408, code: "head_slow",
             proxy_status: "http_request_error",
-            message: "The request's head stopped arriving; send it again.",
+            message: "The request headers did not arrive in time; send the request again.",
         },
         /// The client's body was silent for `client.body_idle`.
         BodyIdle => Row {
             side: Side::Client, blame: Blame::Timeout, status: 408, code: "body_idle",
             proxy_status: "http_request_error",
-            message: "The request's body stopped arriving; send it again.",
+            message: "The request body stopped arriving; send the request again.",
         },
         /// The client sent its body slower than `client.body_rate`.
         BodySlow => Row {
             side: Side::Client, blame: Blame::Timeout, status: 408, code: "body_slow",
             proxy_status: "http_request_error",
-            message: "The request's body arrives too slowly; send it again, faster.",
+            message: "The request body arrived too slowly; send it faster.",
         },
         /// The client closed or reset before its answer was complete.
         ClientGone => Row {
             side: Side::Client, blame: Blame::Client, status: CLIENT_CLOSED, code: "client_gone",
             proxy_status: "http_request_error",
-            message: "The client closed before its answer was complete.",
+            message: "The client disconnected before the response was complete.",
         },
         /// The client took no byte for `client.write_stall`.
         ClientWriteStall => Row {
             side: Side::Client, blame: Blame::Timeout, status: CLIENT_CLOSED,
             code: "client_stalled", proxy_status: "http_request_error",
-            message: "The client stopped reading its answer.",
+            message: "The client stopped reading the response.",
         },
         /// The client's HTTP/2 connection was ended for frames without end that carry no request.
         ControlFlood => Row {
             side: Side::Client, blame: Blame::Client, status: CLIENT_CLOSED, code: "control_flood",
             proxy_status: "http_request_error",
-            message: "The client sent control frames without end.",
+            message: "The client sent too many HTTP/2 control frames.",
         },
         /// The client's HTTP/2 connection was ended since it gave up request after request.
         CancelFlood => Row {
             side: Side::Client, blame: Blame::Client, status: CLIENT_CLOSED, code: "cancel_flood",
             proxy_status: "http_request_error",
-            message: "The client gave up request after request.",
+            message: "The client cancelled too many requests on one connection.",
         },
         /// The client took nothing, and memory was short.
         ClientMemory => Row {
             side: Side::Client, blame: Blame::Timeout, status: CLIENT_CLOSED,
             code: "client_stalled_memory_short", proxy_status: "http_request_error",
-            message: "The client did not read its answer while the proxy was short of memory.",
+            message: "The client did not read the response while the proxy was short of memory.",
         },
         /// The time that the client gave itself is over.
         ClientDeadline => Row {
             side: Side::Upstream, blame: Blame::Timeout, status: 504, code: "client_deadline",
             proxy_status: "http_response_timeout",
-            message: "The time in x-firstbyte-timeout-ms passed before the answer's end.",
+            message: "The time in x-firstbyte-timeout-ms passed before the response was complete.",
         },
         /// `limits.streams` requests are in flight.
         Busy => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 503, code: "busy",
             proxy_status: "proxy_internal_response",
-            message: "The proxy has as many requests in flight as it takes; retry shortly.",
+            message: "The proxy has reached its limit of requests in flight; retry shortly.",
         },
         /// `limits.streams` requests of this route are in flight.
         RouteBusy => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 429, code: "route_busy",
             proxy_status: "proxy_internal_response",
-            message: "This route has as many requests in flight as it takes; retry shortly.",
+            message: "This route has reached its limit of requests in flight; retry shortly.",
         },
         /// `limits.streams` requests to this upstream are in flight.
         UpstreamBusy => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 503, code: "upstream_busy",
             proxy_status: "connection_limit_reached",
-            message: "The upstream has as many requests in flight as it may; retry shortly.",
+            message: "The upstream has reached its limit of requests in flight; retry shortly.",
         },
         /// `limits.connections` connections, or as many as there are descriptors for, are open.
         TooManyConnections => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 503, code: "too_many_connections",
             proxy_status: "proxy_internal_response",
-            message: "The proxy has as many connections as it takes; retry shortly.",
+            message: "The proxy has reached its limit of connections; retry shortly.",
         },
         /// Memory is near `limits.memory`.
         MemoryShort => Row {
@@ -159,7 +163,7 @@ kinds! {
         AllEjected => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 503, code: "all_ejected",
             proxy_status: "destination_unavailable",
-            message: "Every upstream of this route is out of service; retry shortly.",
+            message: "Every upstream of this route is unhealthy; retry shortly.",
         },
         /// The proxy is shutting down.
         Draining => Row {
@@ -171,13 +175,13 @@ kinds! {
         PoolQueueFull => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 503, code: "pool_queue_full",
             proxy_status: "connection_limit_reached",
-            message: "Too many requests wait for the upstream; retry shortly.",
+            message: "Too many requests are waiting for the upstream; retry shortly.",
         },
         /// No stream became free within `pool.queue_timeout`.
         PoolQueueTimeout => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 503, code: "pool_queue_timeout",
             proxy_status: "connection_limit_reached",
-            message: "No upstream stream became free in time; retry shortly.",
+            message: "No stream to the upstream became free in time; retry shortly.",
         },
         /// Out of file descriptors, ports or memory for a connection.
         LocalLimit => Row {
@@ -189,19 +193,19 @@ kinds! {
         ConnectTimeout => Row {
             side: Side::Upstream, blame: Blame::Timeout, status: 504, code: "connect_timeout",
             proxy_status: "connection_timeout",
-            message: "Connecting to the upstream took too long; retry later.",
+            message: "Connecting to the upstream timed out; retry later.",
         },
         /// The upstream's address refused, reset or could not be reached.
         ConnectRefused => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "connect_refused",
             proxy_status: "connection_refused",
-            message: "The upstream could not be reached; check that it is running.",
+            message: "The proxy could not connect to the upstream; check that it is running.",
         },
         /// The upstream's name did not resolve.
         Dns => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "dns_error",
             proxy_status: "dns_error",
-            message: "The upstream's name could not be resolved; check its URL and the DNS.",
+            message: "The upstream's host name could not be resolved; check its URL and the DNS.",
         },
         /// The TLS handshake failed; the certificate may not be trusted.
         Tls => Row {
@@ -213,74 +217,76 @@ kinds! {
         UpstreamHandshake => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upstream_handshake",
             proxy_status: "http_protocol_error",
-            message: "The upstream did not start HTTP; check its protocol.",
+            message: "The upstream did not complete the HTTP handshake; check its protocol.",
         },
         /// No answer head within `deadlines.response_head`.
         HeadTimeout => Row {
             side: Side::Upstream, blame: Blame::Timeout, status: 504, code: "head_timeout",
             proxy_status: "http_response_timeout",
-            message: "The upstream sent no answer in time; retry later.",
+            message: "The upstream sent no response in time; retry later.",
         },
         /// No frame of the answer's body within `deadlines.first_frame` of its head.
         FirstFrameTimeout => Row {
             side: Side::Upstream, blame: Blame::Timeout, status: 504, code: "first_frame_timeout",
             proxy_status: "http_response_timeout",
-            message: "The upstream sent a head and nothing after it; retry later.",
+            message: "The upstream sent response headers but no body in time; retry later.",
         },
         /// The answer's body was silent for `deadlines.frame_gap`.
         GapTimeout => Row {
             side: Side::Upstream, blame: Blame::Timeout, status: 504, code: "gap_timeout",
             proxy_status: "connection_read_timeout",
-            message: "The upstream fell silent in the middle of its answer.",
+            message: "The upstream stopped sending in the middle of its response.",
         },
         /// The upstream reset the request before its head.
         UpstreamReset => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upstream_reset",
             proxy_status: "http_response_incomplete",
-            message: "The upstream reset the request before answering; retry later.",
+            message: "The upstream reset the request before responding; retry later.",
         },
         /// The upstream's connection ended before the head.
         UpstreamClosed => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upstream_closed",
             proxy_status: "connection_terminated",
-            message: "The upstream closed before answering; retry later.",
+            message: "The upstream closed the connection before responding; retry later.",
         },
         /// The upstream ended its connection with an error before the head, and the request may be why.
         UpstreamGoaway => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upstream_goaway",
             proxy_status: "connection_terminated",
-            message: "The upstream ended the connection with an error; the request may be its cause.",
+            message: "The upstream closed the connection with an error; this request may be the \
+                cause.",
         },
         /// The upstream's answer breaks HTTP.
         UpstreamProtocol => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upstream_protocol",
             proxy_status: "http_protocol_error",
-            message: "The upstream's answer breaks HTTP; look at the upstream.",
+            message: "The upstream's response is not valid HTTP; check the upstream.",
         },
         /// The upstream sends interim responses (1xx) and no final one.
         UpstreamInterim => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upstream_interim",
             proxy_status: "http_protocol_error",
-            message: "The upstream sent interim (1xx) responses and no final one; look at the upstream.",
+            message: "The upstream sent too many interim (1xx) responses; check the upstream.",
         },
         /// A head or the trailers of the upstream's answer are more than `limits.response_header_bytes` or
         /// `limits.response_headers`.
         AnswerHeadTooLarge => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502,
             code: "answer_head_too_large", proxy_status: "http_response_header_section_size",
-            message: "The upstream's answer has more headers than this proxy takes; look at the upstream.",
+            message: "The upstream's response headers are larger than this proxy accepts; check \
+                the upstream.",
         },
         /// The upstream failed after its head.
         UpstreamCut => Row {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upstream_cut",
             proxy_status: "http_response_incomplete",
-            message: "The upstream failed in the middle of its answer.",
+            message: "The upstream failed in the middle of its response.",
         },
         /// A fault of the proxy's own.
         Internal => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 500, code: "internal",
             proxy_status: "proxy_internal_error",
-            message: "The proxy failed; its log has this request's id.",
+            message: "The proxy failed; find this request's id in the proxy's log.",
         },
     }
 }

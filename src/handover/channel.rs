@@ -95,7 +95,10 @@ impl Channel {
         let socket = sockets.next().map(TcpListener::from);
         let text = text.get(..read).and_then(|text| std::str::from_utf8(text).ok());
         text.and_then(|text| understood(text, socket)).map(Some).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "the other process speaks otherwise")
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the other process uses another handover protocol",
+            )
         })
     }
 }

@@ -30,10 +30,14 @@ impl std::fmt::Display for HandoverError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Predecessor(_) => {
-                write!(f, "{VARIABLE} is set, but no process hands its listeners over")
+                write!(f, "{VARIABLE} is set, but no process is handing its listeners over")
             }
             Self::Socket(nth, _) => {
-                write!(f, "descriptor {} is not a TCP listener of systemd's", nth + 3)
+                write!(
+                    f,
+                    "systemd passed descriptor {}, which is not a listening TCP socket",
+                    nth + 3
+                )
             }
         }
     }

@@ -63,14 +63,22 @@ impl std::fmt::Display for GaveUp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Start(program, error) => {
-                write!(f, "{} cannot take over: {error}", program.display())
+                write!(f, "cannot start {} or pass the listeners to it: {error}", program.display())
             }
-            Self::Ended(status) => write!(f, "it ended before it was ready: {status}"),
-            Self::Silent => write!(f, "it hung up before it was ready"),
+            Self::Ended(status) => {
+                write!(f, "the new process exited before it was ready: {status}")
+            }
+            Self::Silent => {
+                write!(f, "the new process closed the handover channel before it was ready")
+            }
             Self::Late(time) => {
-                write!(f, "it was not ready within upgrade_timeout, {} s", time.as_secs_f64())
+                write!(
+                    f,
+                    "the new process was not ready within upgrade_timeout, {} s",
+                    time.as_secs_f64()
+                )
             }
-            Self::CalledOff => write!(f, "this process is to end"),
+            Self::CalledOff => write!(f, "this process is shutting down"),
         }
     }
 }

@@ -15,7 +15,8 @@ const TIMEOUT: HeaderName = HeaderName::from_static("x-firstbyte-timeout-ms");
 /// A day: whoever writes more has slipped a unit.
 const LONGEST_MS: u64 = 24 * 3600 * 1000;
 
-const BAD: Kind = Kind::BadRequest("x-firstbyte-timeout-ms is not one number from 1 to 86400000.");
+const BAD: Kind =
+    Kind::BadRequest("x-firstbyte-timeout-ms must be a single number from 1 to 86400000.");
 
 /// When the client's time is over; `None` where it says nothing.
 ///

@@ -29,7 +29,7 @@ impl Proxy {
             let upstream = &self.config.upstreams[id.0].name;
             let error = result.as_ref().err().map(|error| error.kind().code());
             let status = result.as_ref().ok().map(StatusCode::as_u16);
-            tracing::debug!(upstream, error, status, "a probe failed");
+            tracing::debug!(upstream, error, status, "health probe failed");
         }
         upstream.health.probed(Instant::now(), well, probe.failures);
     }

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 use crate::proto::http1;
 use crate::transport::Wire;
 
-const MALFORMED: Kind = Kind::BadRequest("The request's body is not chunked as HTTP has it.");
+const MALFORMED: Kind = Kind::BadRequest("The request body's chunked encoding is not valid.");
 
 /// A request's body as it comes.
 pub enum RequestBody {

@@ -21,7 +21,8 @@ use crate::config::{Route, RouteId, Target};
 use crate::error::Kind;
 
 /// Told only where no shorter route has the path.
-const CLIMBS: Kind = Kind::BadRequest("The request's path could be read to lead out of its route.");
+const CLIMBS: Kind =
+    Kind::BadRequest("Some servers would resolve the request path to one outside its route.");
 
 /// The routes of a configuration, made for look-up. Small, read-only, cheap to share.
 #[derive(Debug, Clone)]

@@ -31,7 +31,8 @@ pub(super) fn capacity(config: &Config, descriptors: u64) -> Capacity {
             descriptors,
             wanted = config.limits.connections,
             connections = capacity.connections,
-            "fewer client connections than limits.connections: raise the limit on open files (ulimit -n)"
+            "fewer client connections are possible than limits.connections: raise the limit on \
+             open files (LimitNOFILE=, ulimit -n)"
         );
     }
     capacity

@@ -29,11 +29,13 @@ impl std::fmt::Display for StartError {
             Self::Listen(address, _) => write!(f, "cannot listen on {address}"),
             Self::NotGiven(address) => write!(
                 f,
-                "systemd passes no socket for {address}, which `listen` names: its socket unit must have the same addresses"
+                "systemd passed no socket for {address}, which is in `listen`; the socket unit \
+                 must have the same addresses"
             ),
             Self::NotMeant(address) => write!(
                 f,
-                "systemd passes a socket for {address}, which neither `listen` nor `admin` names"
+                "systemd passed a socket for {address}, which is in neither `listen` nor `admin`; \
+                 remove it from the socket unit"
             ),
             Self::Io(what, _) => write!(f, "cannot {what}"),
             Self::Tls(upstream, _) | Self::Upstream(upstream, _) => {

@@ -54,7 +54,7 @@ impl Sockets {
         match given.left().first() {
             Some(address) if given.is_complete() => Err(StartError::NotMeant(*address)),
             Some(address) => {
-                tracing::warn!(%address, "taken over, and no longer in `listen`: it closes");
+                tracing::warn!(%address, "closing a listener that is no longer in `listen`");
                 Ok(sockets)
             }
             None => Ok(sockets),

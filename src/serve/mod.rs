@@ -50,7 +50,7 @@ async fn serve(origin: Origin) -> Result<ExitCode, Box<dyn Error>> {
     let proxy = tokio::select! {
         started = starting => started??,
         () = ends.next() => {
-            tracing::info!("ended while it was starting");
+            tracing::info!("stopped during startup");
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -97,7 +97,7 @@ async fn until_the_end(
             Cause::Told
         }
         successor = upgrade.done(&proxy) => {
-            tracing::info!(process = successor.id, "another process has taken over");
+            tracing::info!(process = successor.id, "the new process has taken over the listeners");
             notify::tell(&notify::main_process(successor.id));
             proxy.leave_admin();
             Cause::TakenOver
@@ -114,7 +114,9 @@ fn announce(proxy: &Running, explain: bool) {
         tracing::info!("admin on http://{admin} (/livez /readyz /metrics /stats, POST /reload)");
     }
     if explain && let Some(address) = proxy.addresses().first() {
-        tracing::info!("point an SDK at it: OPENAI_BASE_URL=http://{address}/v1 (any api key)");
+        tracing::info!(
+            "to send requests from an SDK, set OPENAI_BASE_URL=http://{address}/v1 (any API key)"
+        );
     }
 }
 
@@ -125,7 +127,9 @@ async fn reload_at(mut signal: Signal, reloader: Arc<Reloader>) {
         match apart("reload", move || reloader.reload("SIGHUP")) {
             // It says itself what became of it.
             Ok(reloading) => drop(reloading.await),
-            Err(error) => tracing::error!(%error, "no thread for a reload, the old one stays"),
+            Err(error) => {
+                tracing::error!(%error, "cannot start a reload, the old configuration stays");
+            }
         }
     }
 }
@@ -140,7 +144,7 @@ enum Cause {
 /// Drains, and cuts what is left at the deadline or at the second signal: a service manager that ends the
 /// process after this one tells both.
 async fn end(proxy: Running, ends: &mut Ends, cause: Cause) -> Result<ExitCode, Box<dyn Error>> {
-    tracing::info!("draining; a second signal ends at once");
+    tracing::info!("draining; a second signal exits immediately");
     proxy.drain();
     let stopper = proxy.stopper();
     let drained = tokio::task::spawn_blocking(move || proxy.join());
@@ -152,7 +156,7 @@ async fn end(proxy: Running, ends: &mut Ends, cause: Cause) -> Result<ExitCode, 
             drained.await?
         }
     };
-    tracing::info!(cut, "ended");
+    tracing::info!(cut, "drained");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -172,7 +176,7 @@ impl Ends {
     async fn second(&mut self, cause: Cause) {
         if cause == Cause::TakenOver {
             self.next().await;
-            tracing::info!("draining already; another signal ends at once");
+            tracing::info!("already draining; another signal exits immediately");
         }
         self.next().await;
     }

@@ -22,7 +22,7 @@ pub(super) fn main_process(id: u32) -> String {
 pub(super) fn tell(state: &str) {
     let Some(place) = env::var_os("NOTIFY_SOCKET") else { return };
     if let Err(error) = send(&place, state) {
-        tracing::warn!(%error, state, "the service manager was not told");
+        tracing::warn!(%error, state, "cannot notify the service manager");
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) async fn take_over(proxy: &Running, predecessor: Predecessor) {
     }
     proxy.open();
     match predecessor.ready() {
-        Ok(()) => tracing::info!("took over from the process before"),
-        Err(error) => tracing::warn!(%error, "the process before is gone already"),
+        Ok(()) => tracing::info!("took over from the previous process"),
+        Err(error) => tracing::warn!(%error, "the previous process has already exited"),
     }
 }
 
@@ -45,10 +45,10 @@ impl Upgrade {
             if self.signal.recv().await.is_none() {
                 std::future::pending::<()>().await;
             }
-            tracing::info!("starting the process that takes over");
+            tracing::info!("starting a new process to take over");
             match self.start(proxy).await {
                 Ok(successor) => return successor,
-                Err(why) => tracing::error!("not handed over, this process goes on: {why}"),
+                Err(why) => tracing::error!("handover failed, this process continues: {why}"),
             }
         }
     }
@@ -60,7 +60,7 @@ impl Upgrade {
         let started = tokio::task::spawn_blocking(move || match &*called {
             Ok(called) => Successor::start(called, &listening, within, &called_off)
                 .map_err(|why| why.to_string()),
-            Err(error) => Err(format!("this program's own file is not known: {error}")),
+            Err(error) => Err(format!("cannot find this program's executable: {error}")),
         });
         Ok(started.await??)
     }

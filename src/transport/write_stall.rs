@@ -65,7 +65,7 @@ impl<S> WriteStall<S> {
         let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
         ready!(stall.as_mut().poll(cx));
         self.wire().stall();
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes no bytes")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
 }
 

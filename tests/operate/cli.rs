@@ -116,9 +116,9 @@ fn the_demo_compares_bytes_and_leaves_no_file() {
     for part in [
         "time to first byte\n",
         "3 streams direct and 3 through the proxy",
-        "identical to what upstream sent",
+        "identical to what the upstream sent",
         "errors  0\n",
-        "by its own account",
+        "by its own measurement",
     ] {
         assert!(shown.contains(part), "{part:?} in {shown}");
     }

@@ -124,7 +124,7 @@ fn upgrades_under_churn_refuse_nobody_and_cut_no_stream_whatever_the_number_of_w
     // A service manager tells all of them: who drains already goes on.
     all.signal(Signal::TERM);
     all.first_signal(Signal::TERM);
-    all.wait_said("draining already");
+    all.wait_said("already draining");
     lasting.into_iter().for_each(end);
     assert_eq!(all.first_ended().code(), Some(0));
     all.wait_until("all have ended", |all| all.said().matches("cut=0").count() == WORKERS.len());
@@ -138,9 +138,11 @@ fn a_successor_that_cannot_start_changes_nothing_and_it_is_said_why() {
     let stream = begin(all.address);
     all.write_config(&good.replace("routes:", "rotues:"));
     all.signal(Signal::USR2);
-    all.wait_said("not handed over, this process goes on: it ended before it was ready");
+    all.wait_said(
+        "handover failed, this process continues: the new process exited before it was ready",
+    );
     let said = all.said();
-    assert!(said.contains("firstbyte.yaml") && said.contains("is not a key"), "{said}");
+    assert!(said.contains("firstbyte.yaml") && said.contains("is not a known key"), "{said}");
     assert!(ask_anew(all.address).expect("it serves").starts_with("HTTP/1.1 200 "));
     assert!(all.page("/readyz").starts_with("HTTP/1.1 200 "));
     end(stream);
@@ -157,7 +159,10 @@ fn a_successor_that_is_not_ready_in_time_is_killed_and_took_nothing() {
     let churn = Churn::at(all.address);
     all.write_config(&good.replace(&upstream.url(), &dead.url()));
     all.signal(Signal::USR2);
-    all.wait_said("not handed over, this process goes on: it was not ready within upgrade_timeout");
+    all.wait_said(
+        "handover failed, this process continues: the new process was not ready within \
+        upgrade_timeout",
+    );
     churn.more(&all, 20);
     churn.end();
     assert!(all.page("/readyz").starts_with("HTTP/1.1 200 "));
@@ -181,8 +186,12 @@ fn a_process_that_is_stopped_and_continued_still_waits_for_its_successor() {
         });
         all.first_signal(Signal::CONT);
     }
-    all.wait_said("not handed over, this process goes on: ");
-    assert!(all.said().contains("it was not ready within upgrade_timeout"), "{}", all.said());
+    all.wait_said("handover failed, this process continues: ");
+    assert!(
+        all.said().contains("the new process was not ready within upgrade_timeout"),
+        "{}",
+        all.said()
+    );
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn a_signal_ends_a_start_that_hangs() {
     let stderr = child.0.stderr.as_mut().expect("it is piped");
     stderr.read_to_string(&mut said).expect("text");
     assert_eq!(status.code(), Some(0), "{said}");
-    assert!(said.contains("ended while it was starting"), "{said}");
+    assert!(said.contains("stopped during startup"), "{said}");
 }
 
 /// As the kernel names it: `proc(5)`.

@@ -138,10 +138,10 @@ fn a_bad_file_says_where_and_why_and_the_old_one_stays_in_force() {
     };
     let before = digest(&fixture);
     let cases = [
-        (good.replace("routes:", "rotues:"), "firstbyte.yaml:7:1: \"rotues\" is not a key"),
+        (good.replace("routes:", "rotues:"), "firstbyte.yaml:7:1: \"rotues\" is not a known key"),
         (
             good.replace("upstream: a }", "upstream: b }"),
-            "firstbyte.yaml:8:31: routes[0].upstream: names no upstream",
+            "firstbyte.yaml:8:31: routes[0].upstream: is not a configured name",
         ),
         (good.replace("workers: 1", "workers: 2"), "firstbyte.yaml:3:1: workers: can't be changed"),
         (good.replace("access_log: off", "access_log: stderr"), "firstbyte.yaml:4:1: access_log"),

@@ -85,7 +85,7 @@ impl Generations {
     /// Those that took over, in order.
     pub(crate) fn successors(&self) -> Vec<Pid> {
         let said = self.said();
-        let ids = said.split("taken over process=").skip(1);
+        let ids = said.split("taken over the listeners process=").skip(1);
         let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
         ids.filter_map(|text| Pid::from_raw(number(text)?)).collect()
     }

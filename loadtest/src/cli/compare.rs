@@ -16,10 +16,11 @@ use super::session::{Session, check_conditions};
 use super::target_plan::{Common, Named, common_settings};
 use super::trouble::Trouble;
 
-/// Take two or more targets in rotation within one run; show what each adds to the first.
+/// Compare two or more targets in rotation within one run; show what each one adds to the first.
 ///
-/// The targets take turns in slices of seconds, in an order drawn anew for each round and with the
-/// same arrivals for all of a round, so that what drifts on the machine drifts for all alike.
+/// The targets take turns in slices of a few seconds. Each round has a new random order, and all
+/// targets of a round get the same arrivals. Slow changes of the machine therefore affect all
+/// targets equally.
 #[derive(Debug, clap::Args)]
 #[command(
     args_override_self = true,
@@ -30,28 +31,29 @@ use super::trouble::Trouble;
     --pid ours=1234 --fail-if 'ours:added_ttfb_p99>1ms'"
 )]
 pub struct CompareArgs {
-    /// Targets; the first is the baseline
+    /// Targets to compare; the first one is the baseline
     #[arg(required = true, num_args = 2.., value_name = "NAME=URL")]
     targets: Vec<NamedUrl>,
-    /// Length of a slice
+    /// Duration of one slice
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration::parse)]
     slice: Duration,
-    /// Slices of each target
+    /// Number of rounds; each target gets one slice per round
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..))]
     rounds: u16,
-    /// Uncounted slice of each target before the first round
+    /// Warm-up of each target before the first round; not counted
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration::parse)]
     warm_up: Duration,
-    /// Uncounted beginning of each slice
+    /// Beginning of each slice that is not counted
     #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = duration::parse)]
     settle: Duration,
-    /// Resamples of the bootstrap
+    /// Number of bootstrap resamples
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..))]
     resamples: u32,
-    /// Share of resamples within an interval
+    /// Confidence level of the intervals, between 0 and 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
     confidence: f64,
-    /// Process that serves a target on this machine, to show what it uses; may be repeated
+    /// Id of a local process that serves a target; the report shows its CPU and memory; may be
+    /// repeated
     #[arg(long, value_name = "NAME=PID")]
     pid: Vec<NamedPid>,
     #[command(flatten)]
@@ -80,7 +82,7 @@ impl FromStr for NamedUrl {
             Some((name, url)) if !name.is_empty() && !name.contains(['/', ':', ',']) => {
                 Ok(Self { name: name.into(), url: url.into() })
             }
-            _ => Err("a target is like direct=http://127.0.0.1:9000".into()),
+            _ => Err("write a target like direct=http://127.0.0.1:9000".into()),
         }
     }
 }
@@ -95,7 +97,7 @@ impl FromStr for NamedPid {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "a process is like proxy=1234".to_owned();
+        let wrong = || "write a process like proxy=1234".to_owned();
         let (name, pid) = text.split_once('=').ok_or_else(wrong)?;
         Ok(Self { name: name.into(), pid: pid.parse().map_err(|_| wrong())? })
     }
@@ -111,7 +113,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<Exit, Trouble> {
         show: &args.show,
     };
     if !(args.confidence > 0.0 && args.confidence < 1.0) {
-        return Err(Trouble::usage("--confidence", &"a share is between 0 and 1"));
+        return Err(Trouble::usage("--confidence", &"write a share between 0 and 1"));
     }
     let targets = args.named()?;
     check_conditions(&args.verdict.fail_if, &targets)?;
@@ -161,7 +163,7 @@ impl CompareArgs {
         }
         for NamedPid { name, pid } in &self.pid {
             let target = targets.iter_mut().find(|target| target.name == *name);
-            let missing = || Trouble::usage("--pid", &format!("there is no target {name:?}"));
+            let missing = || Trouble::usage("--pid", &format!("no target is named {name:?}"));
             target.ok_or_else(missing)?.processes.push(*pid);
         }
         Ok(targets)

@@ -42,13 +42,16 @@ enum Exit {
     Broken = 4,
 }
 
-/// Measures streaming, OpenAI-compatible HTTP APIs: first bytes, gaps, one-way times.
+/// Load tester for streaming, OpenAI-compatible HTTP APIs: measures first bytes, gaps and one-way
+/// times.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 done, 1 a condition failed the run, 2 wrong usage, \
-    3 void (the generator was late or starved), 4 the run could not be done.\n\n\
-    --scenario FILE, anywhere, stands for the options in FILE, one to a line; later ones win."
+    after_help = "Exit codes: 0 success, 1 a condition failed, 2 wrong usage, 3 void (the load \
+        generator fell behind), 4 the run could not be completed.\n\
+        \n\
+        --scenario FILE, anywhere, inserts the options in FILE, one per line; later options \
+        override earlier ones."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -57,13 +60,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Load one target and measure it
+    /// Send requests to one target and measure it
     Run(Box<RunArgs>),
-    /// Take two or more targets in rotation; show what each adds to the first
+    /// Compare targets in rotation: show what each one adds to the first
     Compare(Box<CompareArgs>),
-    /// Start a proxy, soak it in random traffic and faults, and give a verdict
+    /// Run a proxy under random traffic and faults for a long time, and report pass or fail
     Soak(Box<SoakArgs>),
-    /// Serve the mock upstream
+    /// Run the mock upstream
     Upstream(Box<crate::upstream::cli::Args>),
 }
 

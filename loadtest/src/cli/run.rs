@@ -19,7 +19,7 @@ const DURATION: Duration = Duration::from_secs(10);
 /// Warm-up of a run by time, unless said otherwise.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Load one target and measure it.
+/// Send requests to one target and measure it.
 ///
 /// URL is an endpoint, an API base (…/v1) or an origin.
 #[derive(Debug, clap::Args)]
@@ -33,22 +33,23 @@ const WARM_UP: Duration = Duration::from_secs(1);
   loadtest run http://127.0.0.1:8080 -q 100 -z 10s --fail-if 'ttfb_p99>5ms' --fail-if 'errors>0'"
 )]
 pub struct RunArgs {
-    /// Where to send requests
+    /// URL to send requests to
     url: String,
-    /// How many requests
+    /// Number of requests
     #[arg(short = 'n', long, value_name = "N")]
     requests: Option<u64>,
-    /// How long to send requests, warm-up not included; those in flight are then waited for
-    /// [default: 10s unless -n or --stages]
+    /// How long to send requests, not counting the warm-up; requests in flight at the end are
+    /// completed [default: 10s unless -n or --stages]
     #[arg(short = 'z', long, value_name = "TIME", value_parser = duration::parse)]
     duration: Option<Duration>,
-    /// Open loop whose rate changes: TIME@RATE or TIME@FROM..TO, e.g. 10s@10..200,30s@200
+    /// Open loop with a changing rate: TIME@RATE or TIME@FROM..TO, e.g. 10s@10..200,30s@200
     #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with_all = ["rate", "duration"])]
     stages: Vec<Stage>,
-    /// Requests due in the first TIME are sent but not counted [default: 1s, 0 with -n]
+    /// Warm-up: requests due in the first TIME are sent but not counted [default: 1s, 0 with -n]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     warm_up: Option<Duration>,
-    /// Process that serves the target on this machine, to show what it uses; may be repeated
+    /// Id of a local process that serves the target; the report shows its CPU and memory; may be
+    /// repeated
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
     #[command(flatten)]

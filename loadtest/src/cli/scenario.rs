@@ -13,7 +13,7 @@ pub(super) fn expand(args: impl Iterator<Item = String>) -> Result<Vec<String>, 
         let file = match arg.strip_prefix("--scenario=") {
             Some(file) => Some(file.to_owned()),
             None if arg == "--scenario" => {
-                Some(args.next().ok_or_else(|| Trouble::usage(&arg, &"needs a FILE"))?)
+                Some(args.next().ok_or_else(|| Trouble::usage(&arg, &"needs a file"))?)
             }
             None => None,
         };

@@ -135,11 +135,15 @@ impl Session<'_> {
         for (place, (named, account)) in self.targets.iter().zip(&totals.accounts).enumerate() {
             let tally = &account.tally;
             if self.common.verdict.verify && tally.verified == 0 {
-                failed.push(format!("verify: {} sent nothing that could be compared", named.name));
+                failed
+                    .push(format!("verify: {} sent no stream that could be compared", named.name));
             }
             let mismatches = tally.failures.get(&FailureKind::Mismatch);
             if let Some(count) = mismatches {
-                failed.push(format!("verify: {count} streams of {} differ", named.name));
+                failed.push(format!(
+                    "verify: {count} streams of {} differ from what the upstream sent",
+                    named.name
+                ));
             }
             for condition in &self.common.verdict.fail_if {
                 if condition.is_relative() && comparison.is_some() && place == 0 {
@@ -180,10 +184,10 @@ pub(super) fn check_conditions(conditions: &[Condition], targets: &[Named]) -> R
         if let Some(name) = condition.target()
             && !targets.iter().any(|target| target.name == name)
         {
-            return Err(Trouble::usage("--fail-if", &format!("there is no target {name:?}")));
+            return Err(Trouble::usage("--fail-if", &format!("no target is named {name:?}")));
         }
         if condition.is_relative() && targets.len() < 2 {
-            let why = "added_… compares with a baseline: use `loadtest compare`";
+            let why = "added_… needs a baseline: use `loadtest compare`";
             return Err(Trouble::usage("--fail-if", &why));
         }
     }

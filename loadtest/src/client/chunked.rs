@@ -78,10 +78,12 @@ impl Chunked {
                 self.left = self.left * 16 + u64::from(digit);
                 State::Size { digits: digits + 1 }
             }
-            (State::Size { digits: 0 }, _) => return Err(BadChunk("chunk size is not hex")),
+            (State::Size { digits: 0 }, _) => {
+                return Err(BadChunk("chunk size is not hexadecimal"));
+            }
             (State::Size { .. } | State::Extension, b'\r') => State::SizeLf,
             (State::Size { .. }, b';' | b' ' | b'\t') => State::Extension,
-            (State::Size { .. }, _) => return Err(BadChunk("chunk size is not hex")),
+            (State::Size { .. }, _) => return Err(BadChunk("chunk size is not hexadecimal")),
             (State::Extension | State::TrailerStart | State::Trailer, b'\n') => {
                 return Err(BadChunk("bare LF"));
             }

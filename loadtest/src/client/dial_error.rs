@@ -24,7 +24,7 @@ impl std::fmt::Display for DialError {
             Self::Tls(error) => write!(f, "TLS handshake failed: {error}"),
             Self::NotHttp2 => f.write_str("the peer did not negotiate HTTP/2"),
             Self::Http2(error) => write!(f, "HTTP/2 preface failed: {error}"),
-            Self::TimedOut => f.write_str("no connection within the time allowed"),
+            Self::TimedOut => f.write_str("no connection within --connect-timeout"),
         }
     }
 }

@@ -235,7 +235,10 @@ fn shown_failure(outcome: &Outcome, stream: bool) -> Option<Failure> {
         return Some(Failure::new(FailureKind::Status, &format!("status {status}")));
     }
     if outcome.check == Check::Different {
-        return Some(Failure::new(FailureKind::Mismatch, "the body is not what upstream sent"));
+        return Some(Failure::new(
+            FailureKind::Mismatch,
+            "the body differs from what the upstream sent",
+        ));
     }
     if let Some(failure) = &outcome.failure {
         return Some(failure.clone());

@@ -65,7 +65,7 @@ impl Reply {
             return self.body(now, bytes, progress);
         }
         if self.head.len() + bytes.len() > HEAD_MAX {
-            return Err(Failure::new(FailureKind::Protocol, "answer head too long"));
+            return Err(Failure::new(FailureKind::Protocol, "the response head is too long"));
         }
         self.head.extend_from_slice(bytes);
         loop {
@@ -91,12 +91,14 @@ impl Reply {
                 self.framing = Framing::Done;
                 Ok(())
             }
-            Framing::Head => {
-                Err(Failure::new(FailureKind::NoHead, "closed before the answer's head"))
-            }
-            Framing::Chunked(_) | Framing::Length(_) => {
-                Err(Failure::new(FailureKind::Reset, "closed before the body's end"))
-            }
+            Framing::Head => Err(Failure::new(
+                FailureKind::NoHead,
+                "the connection closed before the response head",
+            )),
+            Framing::Chunked(_) | Framing::Length(_) => Err(Failure::new(
+                FailureKind::Reset,
+                "the connection closed before the end of the body",
+            )),
         }
     }
 
@@ -154,7 +156,7 @@ impl Reply {
         let parsed = length.to_str().ok().and_then(|text| text.parse::<u64>().ok());
         match parsed {
             Some(_) if lengths.any(|other| other != length) => {
-                Err(Failure::new(FailureKind::Protocol, "content-length twice"))
+                Err(Failure::new(FailureKind::Protocol, "more than one content-length"))
             }
             Some(0) => Ok(Framing::Done),
             Some(length) => Ok(Framing::Length(length)),

@@ -30,8 +30,8 @@ pub enum RequestError {
 impl std::fmt::Display for RequestError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Path(path) => write!(f, "not a request path: {path:?}"),
-            Self::Header(header) => write!(f, "not a header: {header:?}"),
+            Self::Path(path) => write!(f, "not a valid request path: {path:?}"),
+            Self::Header(header) => write!(f, "not a valid header: {header:?}"),
         }
     }
 }

@@ -51,7 +51,10 @@ impl Stamped {
     /// With stamps; refused where the platform has none.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn stamping(_tcp: TcpStream) -> io::Result<Self> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "no kernel receive stamps on this platform"))
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "kernel receive timestamps are not available on this platform",
+        ))
     }
 
     /// Where the stamps can be read.

@@ -51,7 +51,7 @@ impl std::fmt::Display for TargetError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Url(url) => write!(f, "not an http:// or https:// URL: {url:?}"),
-            Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
+            Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
         }
     }
 }

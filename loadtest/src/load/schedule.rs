@@ -18,10 +18,10 @@ pub enum Start {
 /// How arrivals of an open loop are spaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Arrivals {
-    /// Evenly.
+    /// At equal intervals.
     #[default]
     Constant,
-    /// As independent users come: exponential gaps.
+    /// At random, as from independent users: exponential gaps (a Poisson process).
     Poisson,
 }
 
@@ -60,7 +60,7 @@ impl FromStr for Stage {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not like 10s@200 or 30s@100..500");
+        let wrong = || format!("{text:?} is not a stage; write it like 10s@200 or 30s@100..500");
         let (span, rates) = text.split_once('@').ok_or_else(wrong)?;
         let (from, to) = rates.split_once("..").unwrap_or((rates, rates));
         let rate = |text: &str| match text.parse::<f64>() {
@@ -80,8 +80,12 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
         Some(b'm') => (&text[..text.len() - 1], 1024 * 1024),
         _ => (&text[..], 1),
     };
-    let number: usize = digits.parse().map_err(|_| "a size is like 500, 64k, 1m".to_owned())?;
-    number.checked_mul(scale).filter(|size| *size <= 64 << 20).ok_or("at most 64m".into())
+    let number: usize =
+        digits.parse().map_err(|_| "write a size like 500, 64k or 1m".to_owned())?;
+    number
+        .checked_mul(scale)
+        .filter(|size| *size <= 64 << 20)
+        .ok_or("write a size of at most 64m".into())
 }
 
 /// The intended starts of a run.

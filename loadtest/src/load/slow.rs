@@ -32,23 +32,24 @@ impl FromStr for Slow {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not like 10%@16k/s or 5%@200ms");
+        let wrong =
+            || format!("{text:?} is not a share and a pace; write it like 10%@16k/s or 5%@200ms");
         let (share, pace) = text.split_once('@').ok_or_else(wrong)?;
         let share = share.strip_suffix('%').ok_or_else(wrong)?;
         let share = share.parse::<f64>().map_err(|_| wrong())? / 100.0;
         if !(share > 0.0 && share <= 1.0) {
-            return Err("a share is over 0% and at most 100%".into());
+            return Err("write a share above 0% and at most 100%".into());
         }
         let pace = match pace.strip_suffix("/s") {
             Some(size) => u32::try_from(parse_size(size)?)
                 .ok()
                 .and_then(NonZeroU32::new)
                 .map(Pace::PerSecond)
-                .ok_or("a rate is at least a byte per second")?,
+                .ok_or("write a rate of at least 1 byte per second")?,
             None => Pace::Pause(duration::parse(pace)?),
         };
         if pace == Pace::Pause(std::time::Duration::ZERO) {
-            return Err("a pause of nothing is not slow".into());
+            return Err("write a pause above 0".into());
         }
         Ok(Self { share, pace })
     }

@@ -32,10 +32,12 @@ impl FromStr for Goals {
     fn from_str(text: &str) -> Result<Self, String> {
         let words = text.split([' ', ',']).filter(|word| !word.is_empty());
         let goals = words.map(|word| {
-            let (name, bound) =
-                word.split_once(':').ok_or_else(|| format!("{word:?} is not like ttft:200ms"))?;
+            let (name, bound) = word
+                .split_once(':')
+                .ok_or_else(|| format!("{word:?} is not a goal; write it like ttft:200ms"))?;
             let measure = Measure::named(name).filter(|measure| !measure.is_per_event());
-            let measure = measure.ok_or_else(|| format!("{name:?} is no measure of a request"))?;
+            let measure =
+                measure.ok_or_else(|| format!("{name:?} is not a measure of one request"))?;
             Ok((measure, duration::parse(bound)?.as_nanos() as u64))
         });
         goals.collect::<Result<_, String>>().map(Self)

@@ -84,33 +84,39 @@ impl Measure {
     /// What it means, in one sentence.
     pub fn definition(self) -> &'static str {
         match self {
-            Self::Ttfb => "from when the request was due to when the answer's head was read",
-            Self::FirstBody => "from due to the first body byte (oha's first byte)",
-            Self::FirstEvent => "from due to the first complete server-sent event",
-            Self::Ttft => "from due to the first event with generated text in it (vLLM: TTFT)",
+            Self::Ttfb => "time from when the request was due until the response head was read",
+            Self::FirstBody => "time from due until the first body byte (oha's first byte)",
+            Self::FirstEvent => "time from due until the first complete server-sent event",
+            Self::Ttft => "time from due until the first event with generated text (vLLM: TTFT)",
             Self::Gap => {
-                "between successive events of a stream, 0 for two that one read brought; outside \
-                 event streams between reads (vLLM: ITL)"
+                "time between successive events of a stream, 0 for two events that arrived in one \
+                 read; outside event streams, between reads (vLLM: ITL)"
             }
             Self::Tpot => {
-                "(total - ttft) / (tokens - 1), tokens as told by usage or else events with text \
-                 (vLLM: TPOT; aiperf calls it ITL)"
+                "(total - ttft) / (tokens - 1), tokens from the usage field, or else events with \
+                 text (vLLM: TPOT; aiperf calls it ITL)"
             }
-            Self::Total => "from due to the complete answer (vLLM: E2EL)",
+            Self::Total => "time from due until the response was complete (vLLM: E2EL)",
             Self::Wait => {
-                "from the request's last byte handed to the kernel (HTTP/1.1) or the connection \
-                 (HTTP/2) to the head: free of the generator's lag and of connecting"
+                "time from handing the request's last byte to the kernel (HTTP/1.1) or the \
+                 connection (HTTP/2) until the head; excludes the generator's lag and connecting"
             }
-            Self::Connect => "from taking a request up to its new connection, TLS included",
+            Self::Connect => {
+                "time from starting a request until its new connection is open, including TLS"
+            }
             Self::LegUp => {
-                "one way: request handed over to its head read by the stamped mock upstream"
+                "one way: from sending the request until the mock upstream read its head"
             }
-            Self::LegDown => "one way: each frame stamped by the mock upstream to its read here",
+            Self::LegDown => {
+                "one way: from the mock upstream's timestamp in each frame until the client read it"
+            }
             Self::Wake => {
-                "the client's own delay: from the kernel's receipt of a read's last byte to the \
-                 read (--kernel-stamps)"
+                "the client's own delay: from when the kernel received the last byte of a read \
+                 until the read (--kernel-stamps)"
             }
-            Self::Lag => "the generator's own: from when a request was due to its being taken up",
+            Self::Lag => {
+                "the generator's own delay: from when a request was due until it was started"
+            }
         }
     }
 

@@ -16,22 +16,23 @@ use super::{csv, hdr, html, jsonl};
 #[command(next_help_heading = "Output")]
 #[expect(clippy::doc_markdown, reason = "the comments are the help's text")]
 pub struct Files {
-    /// The whole report as JSON (schema: loadtest/schema/report.schema.json); - for standard output
+    /// Write the complete report as JSON (schema: loadtest/schema/report.schema.json); - for
+    /// standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// A line per target and measure as comma-separated values; - for standard output
+    /// Write one line per target and measure as comma-separated values; - for standard output
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
-    /// A JSON object per request, as it ends; - for standard output
+    /// Write one JSON object per request when it ends; - for standard output
     #[arg(long, value_name = "FILE")]
     pub jsonl: Option<PathBuf>,
-    /// One self-contained page with charts
+    /// Write a self-contained HTML page with charts
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// HdrHistogram percentile distributions in ms: DIR/TARGET.MEASURE.hgrm
+    /// Write HdrHistogram percentile distributions in ms: DIR/TARGET.MEASURE.hgrm
     #[arg(long, value_name = "DIR")]
     pub hgrm: Option<PathBuf>,
-    /// HdrHistogram V2 interval log in ns, tagged TARGET/MEASURE
+    /// Write an HdrHistogram V2 interval log in ns, tagged TARGET/MEASURE
     #[arg(long, value_name = "FILE")]
     pub hlog: Option<PathBuf>,
 }

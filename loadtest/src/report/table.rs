@@ -38,7 +38,7 @@ fn summary(out: &mut String, target: &TargetReport) -> std::fmt::Result {
     )?;
     if let (Some(asked), Some(started)) = (target.asked_rate, target.started_rate) {
         let (asked, started) = (format::rate(asked), format::rate(started));
-        write!(out, " (started {started} of {asked} asked for)")?;
+        write!(out, " (started {started} of {asked} requested)")?;
     }
     writeln!(
         out,
@@ -51,11 +51,11 @@ fn summary(out: &mut String, target: &TargetReport) -> std::fmt::Result {
     if let Some(good) = target.good {
         let measured = target.requests - target.slow_readers;
         let share = 100.0 * good as f64 / measured.max(1) as f64;
-        writeln!(out, "  goodput: {} within every goal ({share:.2} %)", format::count(good))?;
+        writeln!(out, "  goodput: {} requests met every goal ({share:.2} %)", format::count(good))?;
     }
     if target.slow_readers > 0 {
         let slow = format::count(target.slow_readers);
-        writeln!(out, "  slow readers: {slow} of them, in no latency below")?;
+        writeln!(out, "  slow readers: {slow} requests, excluded from the latencies below")?;
     }
     if target.verified > 0 {
         writeln!(out, "  bytes: {} streams verified", format::count(target.verified))?;
@@ -64,7 +64,7 @@ fn summary(out: &mut String, target: &TargetReport) -> std::fmt::Result {
         let memory = process.memory_bytes.map_or("unknown".to_owned(), format::bytes);
         writeln!(
             out,
-            "  its processes: {} of processor time per request, {} per event; memory {memory} PSS",
+            "  processes: {} of CPU time per request, {} per event; memory {memory} PSS",
             format::nanos(process.cpu_ns_per_request),
             format::nanos(process.cpu_ns_per_event)
         )?;
@@ -101,8 +101,8 @@ fn row(out: &mut String, measure: &MeasureReport) -> std::fmt::Result {
 fn compared(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     writeln!(
         out,
-        "\nAdded to {}: {} rounds of {:.1} s slices in rotation, bootstrap interval of {:.0} % \
-         from {} resamples",
+        "\nAdded to {}: {} rounds of {:.1} s slices in rotation, {:.0} % bootstrap interval from \
+         {} resamples",
         comparison.baseline,
         comparison.rounds,
         comparison.slice_seconds,
@@ -116,7 +116,7 @@ fn compared(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         "measure",
         "",
         comparison.baseline,
-        "its own",
+        "value",
         "added",
         "interval",
         "median of rounds"
@@ -145,7 +145,10 @@ fn added_row(out: &mut String, added: &Added) -> std::fmt::Result {
 }
 
 fn closing(out: &mut String, report: &Report) -> std::fmt::Result {
-    writeln!(out, "\nWhat is measured (counts from when a request was due, failures left out)")?;
+    writeln!(
+        out,
+        "\nDefinitions (times start when a request was due; failed requests are excluded)"
+    )?;
     for Definition { name, means } in &report.definitions {
         let measured = |target: &TargetReport| target.measures.iter().any(|own| own.name == *name);
         if report.targets.iter().any(measured) {
@@ -155,7 +158,8 @@ fn closing(out: &mut String, report: &Report) -> std::fmt::Result {
     let generator = &report.generator;
     writeln!(
         out,
-        "\nGenerator: lag p50 {}, p99 {}, max {}; busy {:.0} %, waiting for a processor {:.0} %",
+        "\nLoad generator: lag p50 {}, p99 {}, max {}; busy {:.0} %, waiting for a processor \
+         {:.0} %",
         format::nanos(generator.lag_p50_ns as f64),
         format::nanos(generator.lag_p99_ns as f64),
         format::nanos(generator.lag_max_ns as f64),

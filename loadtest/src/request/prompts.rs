@@ -38,7 +38,7 @@ pub enum PromptError {
 impl std::fmt::Display for PromptError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Empty => f.write_str("no prompt in it"),
+            Self::Empty => f.write_str("contains no prompt"),
             Self::Line(number) => write!(f, "line {number} is JSON without a string `prompt`"),
         }
     }

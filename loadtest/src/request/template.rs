@@ -38,7 +38,11 @@ pub struct TemplateError(String);
 
 impl std::fmt::Display for TemplateError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{{{{{}}}}} is not one of prompt, model, max_tokens, stream, number", self.0)
+        write!(
+            f,
+            "unknown placeholder {{{{{}}}}}; use prompt, model, max_tokens, stream or number",
+            self.0
+        )
     }
 }
 

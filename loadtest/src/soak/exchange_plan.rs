@@ -164,18 +164,18 @@ impl ExchangePlan {
         match expected {
             _ if failed == Some(FailureKind::Mismatch) => Some("the bytes differ".into()),
             Expected::Whole if failed.is_some() && !excused => Some(format!(
-                "it failed, and nothing was done to it: {:?}",
+                "it failed although no fault was injected: {:?}",
                 outcome.failure.as_ref().map(|failure| &failure.detail)
             )),
-            Expected::Whole if failed.is_none() && unverified => Some("no digest came".into()),
+            Expected::Whole if failed.is_none() && unverified => Some("no digest arrived".into()),
             Expected::Whole if failed.is_none() && self.form == Form::Echo && sent != body => {
-                Some(format!("{} of {} bytes came back", body.len(), sent.len()))
+                Some(format!("the echo returned {} of {} bytes", body.len(), sent.len()))
             }
             Expected::Broken | Expected::Failure if failed.is_none() => {
-                Some("it was broken and looks whole".into())
+                Some("a fault was injected and the response looks complete".into())
             }
             Expected::Broken if failed == Some(FailureKind::NoDone) => {
-                Some("it was cut and ended cleanly".into())
+                Some("the response was cut and still ended cleanly".into())
             }
             _ => None,
         }
@@ -185,14 +185,18 @@ impl ExchangePlan {
     fn foreign(&self, sent: &[u8], body: &[u8]) -> Option<String> {
         if self.form == Form::Echo {
             let error = body.starts_with(b"{\"error\"");
-            return (!error && !sent.starts_with(body)).then(|| "the echo differs".into());
+            return (!error && !sent.starts_with(body))
+                .then(|| "the echo differs from the request".into());
         }
         let marks = memchr::memmem::find_iter(body, MARK.as_bytes());
         let foreign = marks.map(|at| &body[at..body.len().min(at + MARK_LEN)]).find(|mark| {
             // The last one may have been cut.
             !self.mark.as_bytes().starts_with(mark)
         })?;
-        Some(format!("a byte of another tenant: {}", String::from_utf8_lossy(foreign)))
+        Some(format!(
+            "the response contains bytes of another tenant: {}",
+            String::from_utf8_lossy(foreign)
+        ))
     }
 }
 

@@ -133,7 +133,7 @@ impl Soak<'_> {
             let requests = self.tally.borrow().requests;
             let seconds = begun.elapsed().as_secs_f64();
             let Some(sample) = Sample::take(self.proxy.id(), seconds, requests) else {
-                self.tally.borrow_mut().blame("the proxy ended in the middle".into());
+                self.tally.borrow_mut().blame("the proxy exited during the soak".into());
                 break;
             };
             samples.push(sample);
@@ -175,8 +175,8 @@ impl Soak<'_> {
         use crate::format::{bytes, count};
         let tally = self.tally.borrow();
         eprintln!(
-            "{:.0} of {:.0} s: {} requests, {} whole, {} broken on purpose, {} clients left, {} excused, {} WRONG; \
-             memory {}, {} descriptors",
+            "{:.0} of {:.0} s: {} requests, {} complete, {} with an injected fault, {} clients \
+             disconnected, {} excused, {} WRONG; memory {}, {} descriptors",
             sample.seconds,
             self.spec.length.as_secs_f64(),
             count(tally.requests),

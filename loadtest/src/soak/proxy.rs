@@ -52,7 +52,7 @@ impl Proxy {
         log: &Path,
     ) -> io::Result<Self> {
         let (program, arguments) =
-            command.split_first().ok_or_else(|| io::Error::other("no command"))?;
+            command.split_first().ok_or_else(|| io::Error::other("no command given"))?;
         let mut child = Command::new(program)
             .args(arguments)
             .envs(variables.iter().map(|(name, value)| (*name, value)))
@@ -98,10 +98,10 @@ impl Proxy {
         let begun = Instant::now();
         while TcpStream::connect(place).await.is_err() {
             if let Some(status) = self.child.try_wait()? {
-                return Err(io::Error::other(format!("the proxy ended at once: {status}")));
+                return Err(io::Error::other(format!("the proxy exited during startup: {status}")));
             }
             if begun.elapsed() > limit {
-                return Err(io::Error::other(format!("the proxy does not listen at {place}")));
+                return Err(io::Error::other(format!("the proxy does not listen on {place}")));
             }
             tokio::time::sleep(LOOK).await;
         }

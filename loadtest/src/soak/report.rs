@@ -50,35 +50,36 @@ impl Verdict {
         let trends = Trend::of(&samples);
         let mut reasons = Vec::new();
         if tally.wrong > 0 {
-            reasons.push(format!("{} requests came out wrong", tally.wrong));
+            reasons.push(format!("{} requests had a wrong result", tally.wrong));
         }
         if tally.whole == 0 {
-            reasons.push("no answer came whole: nothing was shown".into());
+            reasons.push("no response was complete: the soak proves nothing".into());
         }
         for trend in &trends {
             if !trend.is_flat() {
                 let Trend { name, rise, bound, .. } = trend;
-                reasons.push(format!("{name} rose by {rise:.0}, over {bound:.0}"));
+                reasons.push(format!("{name} rose by {rise:.0}, above the limit of {bound:.0}"));
             }
         }
         if samples.len() < 2 * SAMPLES_LEAST {
-            reasons.push(format!("{} samples show no trend: soak for longer", samples.len()));
+            reasons
+                .push(format!("{} samples are too few for a trend: run for longer", samples.len()));
         }
         match in_flight_at_end {
             Some(value) if value <= 0.0 => {}
-            Some(value) => reasons.push(format!("{value} requests in flight when all had ended")),
-            None => reasons.push(format!("/metrics tells no {}", spec.in_flight)),
+            Some(value) => reasons.push(format!("{value} requests in flight after all had ended")),
+            None => reasons.push(format!("/metrics has no {}", spec.in_flight)),
         }
         let exit = match status {
             Some(status) if status.success() => "0 after SIGTERM".to_owned(),
             Some(status) => format!("{status} after SIGTERM"),
-            None => "none: it did not end, and was killed".to_owned(),
+            None => "none: it did not exit and was killed".to_owned(),
         };
         if status.is_none_or(|status| !status.success()) {
-            reasons.push(format!("the proxy's exit: {exit}"));
+            reasons.push(format!("the proxy's exit status: {exit}"));
         }
         if !panics.is_empty() {
-            reasons.push("the proxy's log tells of a panic".into());
+            reasons.push("the proxy's log contains a panic".into());
         }
         Self {
             reasons,
@@ -124,11 +125,11 @@ impl Verdict {
         }
         let reload = match self.reloads_every_seconds {
             Some(every) => format!("SIGHUP every {every} s"),
-            None => "no reload".to_owned(),
+            None => "no reloads".to_owned(),
         };
         writeln!(
             out,
-            "\n`{}`: {:.0} s, seed {}, {} requests at a time, {reload}; {}, {} processors, {}.\n",
+            "\n`{}`: {:.0} s, seed {}, {} concurrent requests, {reload}; {}, {} processors, {}.\n",
             self.command.join(" "),
             self.seconds,
             self.seed,
@@ -143,7 +144,8 @@ impl Verdict {
         let number = |name: &str| count(self.tally[name].as_u64().unwrap_or(0));
         writeln!(
             out,
-            "| requests | whole | broken on purpose | client left | excused | wrong | bytes |"
+            "| requests | complete | injected fault | client disconnected | excused | wrong | \
+             bytes |"
         )?;
         writeln!(out, "|---|---|---|---|---|---|---|")?;
         writeln!(
@@ -157,18 +159,21 @@ impl Verdict {
             number("wrong"),
             bytes(self.tally["bytes"].as_u64().unwrap_or(0))
         )?;
-        writeln!(out, "| over the second half | mean | rise | flat up to |\n|---|---|---|---|")?;
+        writeln!(
+            out,
+            "| second half of the run | mean | rise | limit of the rise |\n|---|---|---|---|"
+        )?;
         for Trend { name, mean, rise, bound } in &self.trends {
             writeln!(out, "| {name} | {mean:.0} | {rise:+.0} | {bound:.0} |")?;
         }
-        let left = self.in_flight_at_end.map_or("not told".to_owned(), |value| value.to_string());
+        let left = self.in_flight_at_end.map_or("unknown".to_owned(), |value| value.to_string());
         writeln!(
             out,
             "\nIn flight at the end: {left}. Exit: {}. Panics: {}.",
             self.exit,
             self.panics.len()
         )?;
-        writeln!(out, "\n| done to it | came out as |\n|---|---|")?;
+        writeln!(out, "\n| injected fault | results |\n|---|---|")?;
         for (fault, ends) in self.tally["faults"].as_object().into_iter().flatten() {
             let ends = ends.as_object().into_iter().flatten();
             let told: Vec<String> = ends.map(|(end, times)| format!("{end} {times}")).collect();
@@ -176,9 +181,10 @@ impl Verdict {
         }
         writeln!(
             out,
-            "\nExcused: nothing was done to the request, but to another on the same upstream within its time. Outside the \
-             storms nothing is excused. Every whole stream was compared with the mock's SHA-256, every echo with what was sent, \
-             and every byte of every answer searched for another tenant's mark."
+            "\nExcused: the request failed while a fault was injected into another request on the \
+             same upstream. Outside the storms nothing is excused. Every complete stream was \
+             compared with the mock upstream's SHA-256, every echo with what was sent, and every \
+             response was searched for the marks of other tenants."
         )?;
         for wrong in self.tally["wrongs"].as_array().into_iter().flatten() {
             writeln!(out, "\n- {}", wrong.as_str().unwrap_or_default())?;

@@ -132,7 +132,7 @@ async fn run(ways: &Ways, tally: &RefCell<Tally>, exchange: &ExchangePlan) {
         let fault = exchange.fault.map_or("nothing", |fault| fault.name);
         let (kind, upstream) = (exchange.kind(), ["HTTP/2", "HTTP/1.1"][exchange.upstream]);
         tally.blame(format!(
-            "{why} ({kind}, upstream {upstream}, done to it: {fault}, {exchange:?})"
+            "{why} ({kind}, upstream {upstream}, injected fault: {fault}, {exchange:?})"
         ));
     }
 }

@@ -11,63 +11,64 @@ use super::script::step::Step;
 use super::{Builder, Standard, Upstream};
 use crate::duration;
 
-/// Serves scripted OpenAI-compatible answers until interrupted.
+/// Serves scripted OpenAI-compatible responses until interrupted.
 ///
-/// Without a script it answers like OpenAI: chat completions, responses, completions, embeddings, models, files and
-/// transcriptions. A request may set its own pace by the headers x-mock-tokens, x-mock-first-ms, x-mock-gap-us and
-/// x-mock-frame-bytes, or ask for a fault by x-mock-script.
+/// Without a script it responds like OpenAI: chat completions, responses, completions, embeddings,
+/// models, files and transcriptions. A request can set its own pace with the headers x-mock-tokens,
+/// x-mock-first-ms, x-mock-gap-us and x-mock-frame-bytes, or request a fault with x-mock-script.
 #[derive(clap::Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 chooses a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9443")]
     listen: SocketAddr,
-    /// Under TLS, with a certificate for localhost made at start (see --ca-out)
+    /// Use TLS, with a certificate for localhost generated at startup (see --ca-out)
     #[arg(long)]
     tls: bool,
-    /// Only HTTP/2; in clear with prior knowledge
+    /// Use only HTTP/2; without TLS, with prior knowledge
     #[arg(long, conflicts_with = "http1")]
     http2: bool,
-    /// Only HTTP/1.1
+    /// Use only HTTP/1.1
     #[arg(long)]
     http1: bool,
-    /// Tokens of a standard answer
+    /// Number of tokens in a standard response
     #[arg(long, value_name = "N", default_value_t = 16)]
     tokens: u64,
-    /// From the request to the answer's head, such as 20ms
+    /// Time from the request to the response head, such as 20ms
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = duration::parse)]
     first: Duration,
-    /// From one token to the next, such as 10ms; 0 means back to back
+    /// Time between two tokens, such as 10ms; 0 sends them back to back
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = duration::parse)]
     gap: Duration,
-    /// Size of one frame of a standard stream; 0 means the smallest whole one
+    /// Size of one frame of a standard stream; 0 means as small as an event allows
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     frame_bytes: usize,
-    /// Events that are due together and share one DATA frame or chunk
+    /// Number of events that are sent together in one DATA frame or chunk
     #[arg(long, value_name = "N", default_value_t = 1)]
     pack: usize,
-    /// HTTP/2: how many streams a connection may have
+    /// HTTP/2: maximum number of concurrent streams per connection
     #[arg(long, value_name = "N")]
     stream_limit: Option<u32>,
-    /// Retire each connection after so many requests: GOAWAY, or `connection: close`
+    /// Close each connection gracefully after this many requests, with GOAWAY or `connection:
+    /// close`
     #[arg(long, value_name = "N")]
     goaway_every: Option<u64>,
-    /// Retire without warning, as nginx does: requests that cross the GOAWAY are lost
+    /// Send the GOAWAY without warning, as nginx does: requests that cross it are lost
     #[arg(long, requires = "goaway_every")]
     goaway_abruptly: bool,
-    /// Answer every request but GET /health by this JSON script
+    /// Respond to every request except GET /health with this JSON script
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// Do not hash bodies, for saturation
+    /// Do not hash bodies; for tests at maximum load
     #[arg(long)]
     no_hash: bool,
     /// Print a line for each request as it ends
     #[arg(long)]
     log: bool,
-    /// Stay on this CPU, counted from 0
+    /// Pin to this CPU, counted from 0
     #[arg(long, value_name = "CPU")]
     pin: Option<usize>,
-    /// Write the certificate authority to this file, in PEM
+    /// Write the certificate authority to this file (PEM)
     #[arg(long, value_name = "FILE", requires = "tls")]
     ca_out: Option<PathBuf>,
 }

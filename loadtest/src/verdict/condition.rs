@@ -68,7 +68,7 @@ impl Condition {
             other => other.of(tally),
         };
         let Some(value) = value else {
-            return Verdict::Unknown(format!("{}: {name} has no such value", self.text));
+            return Verdict::Unknown(format!("{}: {name} has no such measurement", self.text));
         };
         let crossed = if self.above { value > self.bound } else { value < self.bound };
         if crossed || (self.inclusive && (value - self.bound).abs() < f64::EPSILON) {
@@ -150,8 +150,8 @@ impl FromStr for Quantity {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is not like ttfb_p99, gap_mean, added_ttfb_p50, errors, error_rate, \
-                 requests, rate, token_rate, goodput"
+                "{text:?} is not a known quantity; write one like ttfb_p99, gap_mean, \
+                 added_ttfb_p50, errors, error_rate, requests, rate, token_rate, goodput"
             )
         };
         match text {
@@ -204,7 +204,7 @@ impl FromStr for Condition {
     fn from_str(text: &str) -> Result<Self, String> {
         let place = text
             .find(['<', '>'])
-            .ok_or_else(|| format!("{text:?} has neither < nor >; write e.g. 'ttfb_p99>5ms'"))?;
+            .ok_or_else(|| format!("{text:?} has neither < nor >; write it like 'ttfb_p99>5ms'"))?;
         let (left, right) = text.split_at(place);
         let (target, quantity) = match left.trim().rsplit_once(':') {
             Some((target, quantity)) => (Some(target.to_owned()), quantity),

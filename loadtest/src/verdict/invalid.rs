@@ -58,22 +58,22 @@ impl Generator {
         let mut void = Vec::new();
         if u128::from(lag_p99_ns) > bounds.lag.as_nanos() {
             void.push(format!(
-                "the generator's lag at p99 is {}, over its bound of {}",
+                "the p99 of the load generator's own lag is {}, above the limit of {} (--max-lag)",
                 format::nanos(lag_p99_ns as f64),
                 format::nanos(bounds.lag.as_nanos() as f64)
             ));
         }
         if busy > bounds.busy {
             void.push(format!(
-                "a worker of the generator was busy {:.0} % of the time: it is the bottleneck; \
-                 use more --threads or less load",
+                "a worker of the load generator was busy {:.0} % of the time and is the \
+                 bottleneck; use more --threads or less load",
                 busy * 100.0
             ));
         }
         if open_loop && waiting > bounds.waiting {
             void.push(format!(
-                "a worker of the generator waited {:.0} % of the time for a processor: it was \
-                 starved",
+                "a worker of the load generator waited for a processor {:.0} % of the time: it was \
+                 starved; use fewer --threads or free some processors",
                 waiting * 100.0
             ));
         }

@@ -53,10 +53,13 @@ pub(in crate::config) fn fill<'t>(text: &'t str, env: &dyn Env) -> Result<Cow<'t
         filled.push_str(before);
         if filled.len() > LONGEST_VALUE {
             let what = format!("is more than {LONGEST_VALUE} bytes with its variables filled in");
-            return Err(Complaint::about_a_secret(what, "are these the right variables?"));
+            return Err(Complaint::about_a_secret(
+                what,
+                "check that these are the right variables",
+            ));
         }
         let (inside, after) = after.split_once('}').ok_or_else(|| {
-            Complaint::about_a_secret("has a `${` without its `}`", "to mean it, write `$${`")
+            Complaint::about_a_secret("has a `${` without a `}`", "for a literal `${`, write `$${`")
         })?;
         match variable(inside, env)? {
             Some(value) => filled.push_str(&value),
@@ -78,7 +81,7 @@ fn variable(inside: &str, env: &dyn Env) -> Result<Option<String>, Complaint> {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !well_formed || default.is_some_and(|text| text.contains("${")) {
         let hint = "write `${NAME}` or `${NAME:-default}`";
-        return Err(Complaint::about_a_secret("has a `${…}` that is not understood", hint));
+        return Err(Complaint::about_a_secret("has a `${…}` that is not valid", hint));
     }
     match (env.var(name), default) {
         (Ok(value), None) => Ok(Some(value)),

@@ -161,7 +161,7 @@ impl Calls {
         if let Some(call) = soon.or(too_many) {
             let since = now.saturating_duration_since(call.began).as_secs();
             let what = format!(
-                "a file is still being read, for {since} s: {}; its file system does not answer",
+                "a file is still being read, for {since} s: {}; its file system does not respond",
                 call.path.display()
             );
             return Err(io::Error::new(ErrorKind::ResourceBusy, what));

@@ -71,11 +71,11 @@ fn broken(text: &str, error: &ScanError) -> Flaw {
     let at = place(*error.marker());
     let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
     let hint = if error.info().contains("flow") && line.contains("${") {
-        "put quotes around a `${…}` that stands within `{ }` or `[ ]`"
+        "put quotes around a `${…}` inside `{ }` or `[ ]`"
     } else {
         "check indentation and quotes on this line and above it"
     };
-    (at, format!("is not YAML: {}", error.info()), hint.into())
+    (at, format!("is not valid YAML: {}", error.info()), hint.into())
 }
 
 fn place(marker: saphyr_parser::Marker) -> At {
@@ -152,7 +152,7 @@ impl Tree<'_> {
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => self.alias(at, anchor),
             Event::DocumentStart(_) if self.root.is_some() => {
-                let hint = "one file holds one configuration: remove the `---`";
+                let hint = "a file can contain only one configuration: remove the `---`";
                 Err((at, "starts a second document".into(), hint.into()))
             }
             _ => Ok(()),
@@ -161,14 +161,18 @@ impl Tree<'_> {
 
     fn refuse_tag(&mut self, at: At, tag: Option<&Tag>) {
         if tag.is_some_and(|tag| !tag.is_yaml_core_schema()) {
-            let hint = "tags mean nothing here; put quotes around a value that begins with `!`";
+            let hint = "tags are not supported; put quotes around a value that begins with `!`";
             self.flaws.push((at, "has a tag, `!…`".into(), hint.into()));
         }
     }
 
     fn open(&mut self, open: Open) -> Result<(), Flaw> {
         if self.open.len() == DEEPEST {
-            return Err((open.at, format!("is nested deeper than {DEEPEST}"), String::new()));
+            return Err((
+                open.at,
+                format!("is nested deeper than {DEEPEST} levels"),
+                String::new(),
+            ));
         }
         self.open.push(open);
         Ok(())
@@ -186,7 +190,7 @@ impl Tree<'_> {
 
     fn alias(&mut self, at: At, anchor: usize) -> Result<(), Flaw> {
         let Some((_, size)) = self.anchors.get(&anchor) else {
-            return Err((at, "refers to an anchor that is not complete".into(), String::new()));
+            return Err((at, "refers to an anchor that it is part of".into(), String::new()));
         };
         self.count(at, *size)?;
         match self.anchors.get(&anchor) {
@@ -198,13 +202,14 @@ impl Tree<'_> {
     /// To be asked before anything is built.
     fn count(&mut self, at: At, more: Size) -> Result<(), Flaw> {
         self.size = self.size.and(more);
-        let shared = "what has an anchor counts once more, and each alias as what it stands for";
+        let shared =
+            "an anchored part counts twice, and each alias counts as the part it refers to";
         if self.size.nodes > MOST_NODES {
-            let what = format!("unfolds to more than {MOST_NODES} keys and values");
+            let what = format!("expands to more than {MOST_NODES} keys and values");
             return Err((at, what, shared.into()));
         }
         if self.size.bytes > MOST_BYTES {
-            let what = format!("unfolds to more than {MOST_BYTES} bytes of keys and values");
+            let what = format!("expands to more than {MOST_BYTES} bytes of keys and values");
             return Err((at, what, shared.into()));
         }
         Ok(())
@@ -228,7 +233,8 @@ impl Tree<'_> {
                     }
                     Some(first) => {
                         let what = format!("`{}` is written twice", name.text);
-                        let hint = format!("the first is on line {}; keep one", first.line);
+                        let hint =
+                            format!("the first one is on line {}; remove one of them", first.line);
                         self.flaws.push((name.at, what, hint));
                     }
                 },
@@ -243,16 +249,16 @@ fn name_of(node: Node) -> Result<Name, Flaw> {
     match node.data {
         Data::Text(text) if text.len() <= LONGEST_KEY => Ok(Name { at: node.at, text }),
         Data::Text(_) => {
-            let what = format!("is a key of more than {LONGEST_KEY} bytes");
-            Err((node.at, what, "is a colon missing above it?".into()))
+            let what = format!("is a key longer than {LONGEST_KEY} bytes");
+            Err((node.at, what, "check for a missing colon above it".into()))
         }
         _ => Err((node.at, "is a key that is not text".into(), String::new())),
     }
 }
 
 fn long_text(at: At) -> Flaw {
-    let what = format!("is a value of more than {LONGEST_VALUE} bytes");
-    (at, what, "no key takes one as long; is a quote missing?".into())
+    let what = format!("is a value longer than {LONGEST_VALUE} bytes");
+    (at, what, "no key allows a value this long; check for a missing quote".into())
 }
 
 fn size_of(node: &Node) -> Size {

@@ -16,10 +16,10 @@ pub(super) static FAILOVER_ON: Key<Many<Trigger>> = Key::new(
     // The two statuses by which an upstream says that it did not do it (RFC 6585, section 4; RFC 9110,
     // section 15.6.4). Any other may come from a request that was processed, and billed.
     Many(Trigger { default: &[429, 503] }),
-    "What else leads to the next upstream while nothing was sent to the client. A request that \
-     provably was not processed (no connection, no free stream, refused, disowned) always does. \
-     All but 429 and 503 may pay twice. `first_frame_timeout` holds each answer's head back until \
-     its first frame.",
+    "Statuses and failures that lead to a failover while nothing was sent to the client. A request \
+     that provably was not processed (no connection, no free stream, refused, above the last \
+     stream of a GOAWAY) always fails over. With anything but 429 and 503, one request may be \
+     billed twice. `first_frame_timeout` delays each response head until the first frame.",
 );
 
 /// Which failures lead to the next upstream though the request may have been processed.
@@ -145,8 +145,8 @@ pub(in crate::config) fn show_triggers(triggers: &Triggers) -> String {
 fn unknown(text: &str) -> Complaint {
     let known = format!("a status from 400 to 599, {}", WORDS.join(", "));
     let hint = match nearest(&text.to_ascii_lowercase(), WORDS) {
-        Some(word) => format!("did you mean {word}? Known: {known}"),
+        Some(word) => format!("did you mean {word}? Allowed: {known}"),
         None => format!("write {known}"),
     };
-    Complaint::new("is no reason to ask the next upstream", hint)
+    Complaint::new("is not a status or failure that can lead to a failover", hint)
 }

@@ -11,7 +11,7 @@ pub(super) static HEDGE: Section = Section {
     name: "hedge",
     shape: Shape::One,
     required: false,
-    doc: "Asking a second member while the first is late.",
+    doc: "Hedging: send a request to a second member when the first is late.",
     entries: &[&QUANTILE, &FLOOR, &CEILING, &BUDGET],
 };
 
@@ -19,22 +19,24 @@ static QUANTILE: Key<Count<u32>> = Key::new(
     "quantile",
     // None: whoever loses may be billed.
     Count { default: 0, within: 0..=99 },
-    "How many of a hundred answers begin sooner than a second member is asked; 0 for never. The one \
-     that answers later is cancelled, and may be billed all the same.",
+    "Percentile of the time to first byte after which the request is also sent to a second member \
+     (95: only the slowest 5 %); 0 turns hedging off. The slower of the two requests is \
+     cancelled, and may be billed nevertheless.",
 );
 
 static FLOOR: Key<Span> = Key::new(
     "floor",
     // Under it a second request costs more than a person can feel it to save.
     Span { default: Duration::from_millis(100) },
-    "A second member is not asked before this time, however quick the group is.",
+    "Minimum time before a hedge is sent, however fast the group is.",
 );
 
 static CEILING: Key<Span> = Key::new(
     "ceiling",
     // For so long people wait before they turn to something else (Miller, 1968; Nielsen, 1993).
     Span { default: Duration::from_secs(10) },
-    "Nor later than this; and at this time while too few answers are known.",
+    "Maximum time before a hedge is sent. Also the time used while too few responses were \
+     measured.",
 );
 
 static BUDGET: Key<Count<u32>> = Key::new(
@@ -42,7 +44,7 @@ static BUDGET: Key<Count<u32>> = Key::new(
     // What the 95th percentile costs ("The Tail at Scale", Dean and Barroso, 2013), and no more when all
     // are slow.
     Count { default: 5, within: 1..=100 },
-    "Hedges for each hundred requests of the group, on each worker, and ten in reserve.",
+    "Hedge budget: hedges per 100 requests of the group, on each worker, plus a reserve of ten.",
 );
 
 /// Asking a second member while the first has not answered; the first answer counts, and the other
@@ -80,8 +82,8 @@ impl Hedge {
             reader.fault_in(&fields, &FLOOR, "is longer than ceiling", "raise ceiling");
         }
         if members.iter().filter(|member| member.weight > 0).count() == 1 {
-            let hint = "add a member with a weight, or leave it out";
-            reader.fault_in(&fields, &QUANTILE, "has nobody else to ask", hint);
+            let hint = "add a member with a weight above 0, or remove the line";
+            reader.fault_in(&fields, &QUANTILE, "has no second member to send hedges to", hint);
         }
         Some(hedge)
     }

@@ -16,25 +16,27 @@ pub(super) static MEMBERS: Section = Section {
     name: "members",
     shape: Shape::List,
     required: true,
-    doc: "The upstreams, at most 64.",
+    doc: "Upstreams of the group, at most 64.",
     entries: &[&UPSTREAM, &WEIGHT, &TIER],
 };
 
 static UPSTREAM: Key<UpstreamName> =
-    Key::required("upstream", UpstreamName, "The upstream's name.");
+    Key::required("upstream", UpstreamName, "Name of the upstream.");
 
 static WEIGHT: Key<Count<u32>> = Key::new(
     "weight",
     // All alike unless told otherwise.
     Count { default: 1, within: 0..=LARGEST_WEIGHT },
-    "Its share of the tier's requests, beside the others' weights; 0 takes none at all.",
+    "Share of the tier's requests, relative to the weights of its other members. 0: it receives \
+     none.",
 );
 
 static TIER: Key<Count<u32>> = Key::new(
     "tier",
     // All in the one tier unless told otherwise.
     Count { default: 0, within: 0..=LAST_TIER },
-    "Lower tiers are asked first; a higher one only when no lower one is left to ask.",
+    "Requests go to the lowest tier; a higher tier is used only when no member of a lower tier is \
+     left to try.",
 );
 
 /// One upstream's place in a group.
@@ -65,19 +67,24 @@ pub(super) fn read(
         };
         let known = |earlier: &Member| earlier.upstream == member.upstream;
         if found.is_some() && members.iter().any(known) {
-            let hint = "its weight says how much it takes; keep one";
-            reader.fault_in(&fields, &UPSTREAM, "is a member already", hint);
+            let hint = "remove one of them; to change its share, set `weight`";
+            reader.fault_in(&fields, &UPSTREAM, "is already a member of this group", hint);
         }
         members.push(member);
     }
     if members.len() > MOST_MEMBERS {
-        let hint = format!("keep {MOST_MEMBERS} at most");
-        reader.fault_in(group, &MEMBERS, "are too many", hint);
+        let hint = format!("write at most {MOST_MEMBERS}");
+        reader.fault_in(group, &MEMBERS, "has too many members", hint);
     }
     let idle = members.iter().all(|member| member.weight == 0);
     if idle && group.has(MEMBERS.name) && reader.count() == faults_before {
-        let hint = "raise the weight of at least one";
-        reader.fault_in(group, &MEMBERS, "take nothing, all of weight 0", hint);
+        let hint = "set the weight of at least one member above 0";
+        reader.fault_in(
+            group,
+            &MEMBERS,
+            "has only members of weight 0, which receive no requests",
+            hint,
+        );
     }
     members
 }

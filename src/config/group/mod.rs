@@ -20,7 +20,7 @@ pub(super) static GROUPS: Section = Section {
     name: "groups",
     shape: Shape::Named,
     required: false,
-    doc: "Upstreams that stand in for each other, under a name that routes lead to.",
+    doc: "Groups of upstreams that can replace each other, each under a name that routes use.",
     entries: &[&MEMBERS, &PICK, &FAILOVER_ON, &RETRY, &HEDGE, &WHEN_ALL_EJECTED],
 };
 
@@ -30,7 +30,8 @@ static WHEN_ALL_EJECTED: Key<Choice<WhenEjected>> = Key::new(
         of: &[("ask", WhenEjected::Ask), ("refuse", WhenEjected::Refuse)],
         default: WhenEjected::Ask,
     },
-    "While every member is ejected: ask as if none were, or answer 503 at once.",
+    "What to do while every member is ejected. `ask`: forward requests as if none were. `refuse`: \
+     reject them immediately with 503.",
 );
 
 /// Upstreams that stand in for each other.
@@ -72,8 +73,8 @@ pub(super) fn read(
     for (name, fields) in reader.named(root, &GROUPS) {
         fit_name(reader, name, &fields);
         if upstreams.id(&name.text).is_some() {
-            let hint = "routes could not tell them apart; rename one";
-            reader.fault(name.at, &*fields.path, "is the name of an upstream too", hint);
+            let hint = "a route could not tell which one is meant; rename one of them";
+            reader.fault(name.at, &*fields.path, "is also the name of an upstream", hint);
         }
         let members = members::read(reader, &fields, upstreams);
         groups.push(Group {

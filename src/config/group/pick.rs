@@ -10,9 +10,10 @@ use crate::config::kind::{Around, Kind};
 pub(super) static PICK: Key<PickBy> = Key::new(
     "pick",
     PickBy,
-    "Who of a tier is asked first: by weight; with the fewest requests under way on this worker for \
-     its weight; or always the same one for the same value of a request header \
-     (`sticky:authorization`: by the client's key).",
+    "How a member of a tier is selected. `weighted`: by weight. `least_loaded`: the fewest \
+     requests in flight on this worker relative to its weight. `sticky:HEADER`: always the same \
+     member for the same value of that request header (`sticky:authorization`: by the client's \
+     key).",
 );
 
 /// Who of a tier is asked first.
@@ -38,7 +39,7 @@ impl Kind for PickBy {
             ("least_loaded", _) => Ok(Pick::LeastLoaded),
             (_, Some(header)) => HeaderName::try_from(header).map(Pick::Sticky).map_err(|_| {
                 let hint = "write it like sticky:x-session-id, or sticky:authorization";
-                Complaint::new("does not name a header", hint)
+                Complaint::new("is not followed by a header name", hint)
             }),
             (other, None) => {
                 let hint = match nearest(other, ["weighted", "least_loaded", "sticky"]) {
@@ -46,7 +47,7 @@ impl Kind for PickBy {
                     Some(word) => format!("did you mean {word}?"),
                     None => "write weighted, least_loaded or sticky:HEADER".to_owned(),
                 };
-                Err(Complaint::new("is no way to pick", hint))
+                Err(Complaint::new("is not a way to select a member", hint))
             }
         }
     }

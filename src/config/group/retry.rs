@@ -10,7 +10,7 @@ pub(super) static RETRY: Section = Section {
     name: "retry",
     shape: Shape::One,
     required: false,
-    doc: "Asking again once all members failed.",
+    doc: "Retries after all members of the group failed.",
     entries: &[&TIMES, &PAUSE, &LONGEST_PAUSE, &BUDGET],
 };
 
@@ -18,28 +18,29 @@ static TIMES: Key<Count<u32>> = Key::new(
     "times",
     // None: the SDKs retry by themselves, and two who do so multiply.
     Count { default: 0, within: 0..=10 },
-    "How often those that failed are asked again, after the failures that also lead to the next one.",
+    "How often the failed members are retried, after the failures that also lead to a failover.",
 );
 
 static PAUSE: Key<Span> = Key::new(
     "pause",
     // Half of the SDKs' first pause, since full jitter halves it again.
     Span { default: Duration::from_millis(250) },
-    "The first pause at most, any time up to it; doubled each time.",
+    "Maximum pause before the first retry; doubled for each further retry. The pause is a random \
+     time up to this maximum.",
 );
 
 static LONGEST_PAUSE: Key<Span> = Key::new(
     "longest_pause",
     // Under the SDKs' longest pause of 8 s: what must wait longer is better told to them.
     Span { default: Duration::from_secs(5) },
-    "Any pause at most. An upstream whose `retry-after` is longer is not asked again.",
+    "Maximum pause before any retry. An upstream whose `retry-after` is longer is not retried.",
 );
 
 static BUDGET: Key<Count<u32>> = Key::new(
     "budget",
     // As Finagle's: a fifth more load is what an upstream in trouble can be expected to bear.
     Count { default: 20, within: 0..=100 },
-    "Retries for each hundred requests of the group, on each worker, and ten in reserve.",
+    "Retry budget: retries per 100 requests of the group, on each worker, plus a reserve of ten.",
 );
 
 /// Asking again those that failed; each time after a pause, and never beyond the budget.

@@ -22,7 +22,7 @@ pub(in crate::config) fn json_schema(root: &Section) -> String {
 /// The table of `docs/configuration.md` in Markdown, one row for each key, in the order of the
 /// file; ends with a line break.
 pub(in crate::config) fn key_table(root: &Section) -> String {
-    let mut text = String::from("| key | value | default | |\n|---|---|---|---|\n");
+    let mut text = String::from("| key | value | default | what it does |\n|---|---|---|---|\n");
     for row in rows(root) {
         let _ = writeln!(text, "| `{}` | {} | {} | {} |", row.path, row.kind, row.default, row.doc);
     }

@@ -16,7 +16,10 @@ impl Kind for Prefix {
             return Err(Complaint::new("does not begin with `/`", "write it like /v1"));
         }
         if text.contains(['?', '#']) {
-            return Err(Complaint::new("has a query or fragment", "routes look at the path only"));
+            return Err(Complaint::new(
+                "has a query or fragment",
+                "routes match the path only; remove what begins at `?` or `#`",
+            ));
         }
         let trimmed = text.trim_end_matches('/');
         if text != "/" && text != trimmed {
@@ -24,7 +27,7 @@ impl Kind for Prefix {
             let what = "ends with `/`";
             return Err(Complaint::new(
                 what,
-                format!("write {likely}: it takes all beneath it too"),
+                format!("write {likely}; it also matches everything below it"),
             ));
         }
         check_path(text)?;
@@ -52,11 +55,11 @@ impl Kind for Prefix {
 pub(in crate::config) fn check_path(path: &str) -> Result<(), Complaint> {
     if !path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
         let hint = "write it percent-encoded";
-        return Err(Complaint::new("has a character in its path that no path has", hint));
+        return Err(Complaint::new("has a character in its path that is not allowed there", hint));
     }
     let segments = path.split('/').skip(1);
     if segments.clone().any(|segment| matches!(segment, "." | "..")) {
-        return Err(Complaint::new("has a `.` or `..` in its path", "write the path it leads to"));
+        return Err(Complaint::new("has a `.` or `..` in its path", "write the path without it"));
     }
     if segments.clone().any(str::is_empty) && path != "/" {
         return Err(Complaint::new("has an empty segment in its path", "write each `/` once"));

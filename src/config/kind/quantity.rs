@@ -80,7 +80,7 @@ impl<N: Number> Kind for Count<N> {
         let (least, most) = (self.within.start().wide(), self.within.end().wide());
         let hint = format!("write a number from {least} to {most}");
         let number = digits(text).ok_or_else(|| Complaint::new("is not a whole number", &hint))?;
-        within(number, &self.within).ok_or_else(|| Complaint::new("is out of bounds", hint))
+        within(number, &self.within).ok_or_else(|| Complaint::new("is out of range", hint))
     }
 
     fn absent(&self) -> N {
@@ -110,7 +110,7 @@ impl<N: Number> Kind for Size<N> {
     fn read(&self, text: &str, _: &Around<'_>) -> Result<N, Complaint> {
         let size = with_unit(text, &SIZE_UNITS).ok_or_else(|| {
             let likely = loosely(text, &SIZE_WORDS).map_or_else(|| "64KiB".into(), show_size);
-            let what = "is not a size (a number, with `KiB`, `MiB` or `GiB` or none)";
+            let what = "is not a size (a number of bytes, or a number with `KiB`, `MiB` or `GiB`)";
             Complaint::new(what, format!("write {likely}"))
         })?;
         if let Some(size) = within(size, &self.within) {
@@ -118,7 +118,7 @@ impl<N: Number> Kind for Size<N> {
         }
         let (least, most) =
             (show_size(self.within.start().wide()), show_size(self.within.end().wide()));
-        Err(Complaint::new("is out of bounds", format!("write a size from {least} to {most}")))
+        Err(Complaint::new("is out of range", format!("write a size from {least} to {most}")))
     }
 
     fn absent(&self) -> N {
@@ -156,7 +156,7 @@ impl Kind for Span {
         }
         let (least, most) = (show_duration(SHORTEST), show_duration(LONGEST));
         let hint = format!("write a duration from {least} to {most}");
-        Err(Complaint::new("is out of bounds", hint))
+        Err(Complaint::new("is out of range", hint))
     }
 
     fn absent(&self) -> Duration {

@@ -66,10 +66,10 @@ impl<T: Copy + PartialEq + Sync> Kind for Choice<T> {
         }
         let words: Vec<_> = self.of.iter().map(|(word, _)| *word).collect();
         let hint = match nearest(&text.to_ascii_lowercase(), words.iter().copied()) {
-            Some(word) => format!("did you mean {word}? Known: {}", words.join(", ")),
+            Some(word) => format!("did you mean {word}? Allowed: {}", words.join(", ")),
             None => format!("write one of {}", words.join(", ")),
         };
-        Err(Complaint::new("is not known here", hint))
+        Err(Complaint::new("is not an allowed value", hint))
     }
 
     fn absent(&self) -> T {
@@ -116,7 +116,7 @@ impl Kind for Workers {
     }
 
     fn name(&self) -> String {
-        format!("number, 1–{MOST_WORKERS}, or `auto`: one per core")
+        format!("number, 1–{MOST_WORKERS}, or `auto` (one per core)")
     }
 
     fn default_text(&self) -> Option<String> {

@@ -50,8 +50,9 @@ fn from_file(path: &Path, around: &Around<'_>) -> Result<String, Complaint> {
     let bytes = around.env.read_file(path).map_err(|error| {
         Complaint::about_a_secret(named(&format!("can't be read: {error}")), "")
     })?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Complaint::about_a_secret(named("is not text"), "a key is ASCII"))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Complaint::about_a_secret(named("is not UTF-8 text"), "a key has ASCII characters only")
+    })?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
@@ -63,16 +64,16 @@ pub(in crate::config) fn check_key(key: &str) -> Result<SecretString, Complaint>
         return refuse("is empty", "set it, or remove the line to send no key");
     }
     if scheme {
-        return refuse("begins with `Bearer`", "write the key alone");
+        return refuse("begins with `Bearer`, which the proxy adds itself", "write only the key");
     }
     if key.bytes().any(|byte| byte.is_ascii_control()) {
-        return refuse("holds a control byte", "a line break or tab may have been pasted with it");
+        return refuse("contains a control character", "remove a pasted line break or tab");
     }
     if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return refuse("holds a space or a byte that is not ASCII", "paste the key again");
+        return refuse("contains a space or a non-ASCII character", "copy the key again");
     }
     if key.len() > LONGEST {
-        return refuse("is longer than 4096 bytes", "is it the right file?");
+        return refuse("is longer than 4096 bytes", "check that it is the right file");
     }
     Ok(SecretString::from(key))
 }
@@ -86,8 +87,8 @@ impl Kind for HeaderText {
     fn read(&self, text: &str, _: &Around<'_>) -> Result<Option<String>, Complaint> {
         if text.len() > LONGEST || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             // Not quoted: whoever pastes a key into the wrong line should not find it in a log.
-            let what = "holds a space, a control byte or a byte that is not ASCII";
-            return Err(Complaint::about_a_secret(what, "paste it again"));
+            let what = "contains a space, a control character or a non-ASCII character";
+            return Err(Complaint::about_a_secret(what, "copy the value again"));
         }
         Ok((!text.is_empty()).then(|| text.to_owned()))
     }

@@ -21,7 +21,7 @@ pub fn load(path: &Path, env: &dyn Env) -> Result<Config, Faults> {
     match env.read_file(path) {
         Ok(bytes) => parse(path, &bytes, env),
         Err(error) => {
-            let hint = "see docs/firstbyte.example.yaml for one to begin with";
+            let hint = "see docs/firstbyte.example.yaml for an example";
             Err(of_the_file(path, format!("can't be read: {error}"), hint))
         }
     }
@@ -33,9 +33,8 @@ pub fn load(path: &Path, env: &dyn Env) -> Result<Config, Faults> {
 /// As for [`load`].
 pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults> {
     if bytes.len() > LARGEST {
-        let what =
-            format!("is larger than {LARGEST} bytes, the most that a configuration may have");
-        return Err(of_the_file(path, what, "is it the right file?"));
+        let what = format!("is larger than {LARGEST} bytes, the limit for a configuration file");
+        return Err(of_the_file(path, what, "check that it is the right file"));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut reader = Reader::new(path.display().to_string(), Around { env, folder }, &ROOT);
@@ -45,7 +44,7 @@ pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults>
             let mut flaws = Vec::new();
             let root = yaml::parse(text, &mut flaws);
             if root.is_none() && flaws.is_empty() {
-                let hint = "it needs `upstreams` and `routes` at least".to_owned();
+                let hint = "it needs at least `upstreams` and `routes`".to_owned();
                 flaws.push((At { line: 1, column: 1 }, "the file is empty".into(), hint));
             }
             reader.flaws(flaws);
@@ -57,7 +56,7 @@ pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults>
             reader.fault(
                 end_of(&String::from_utf8_lossy(good)),
                 "",
-                "is not UTF-8 from here",
+                "is not valid UTF-8 from here on",
                 hint,
             );
         }

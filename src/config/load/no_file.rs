@@ -51,8 +51,8 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
     if let Some(config) = &config
         && config.upstreams.iter().any(|upstream| leads_back(upstream, &config.listen))
     {
-        let hint = "it is meant for the SDK that uses firstbyte; unset it for firstbyte itself";
-        variables.fault(BASE_URL, "leads back to firstbyte's own listener", hint);
+        let hint = "this value is for SDKs that use firstbyte; unset it for firstbyte itself";
+        variables.fault(BASE_URL, "points to firstbyte's own listener", hint);
     }
     Faults::or(variables.faults, config)
 }
@@ -66,8 +66,8 @@ impl Variables<'_> {
     fn key(&mut self) -> Option<secrecy::SecretString> {
         let key = self.read(KEY, check_key);
         if key.is_none() && self.faults.is_empty() {
-            let hint = "write `export OPENAI_API_KEY=…`, or name a file with `-c firstbyte.yaml`; \
-                        `firstbyte demo` needs no key";
+            let hint = "set it with `export OPENAI_API_KEY=…`, or give a file with `-c \
+                firstbyte.yaml`; `firstbyte demo` needs no key";
             self.fault(KEY, "is not set", hint);
         }
         key

@@ -28,15 +28,15 @@ fn a_file_of_too_many_keys_is_refused_where_there_are_too_many() {
     let faults = World::default().faults(&text);
     assert_eq!(faults.len(), 1, "nothing else is read: {:?}", &faults[..2]);
     assert!(
-        faults[0].starts_with("/etc/f.yaml:25001:1: unfolds to more than 50000 keys and values")
+        faults[0].starts_with("/etc/f.yaml:25001:1: expands to more than 50000 keys and values")
     );
 }
 
 #[test]
 fn a_file_that_is_too_large_is_not_read() {
     let text = format!("{}# {}\n", least("", ""), "x".repeat(LARGEST));
-    let expected = "/etc/f.yaml: is larger than 1048576 bytes, the most that a configuration may \
-                    have; is it the right file?";
+    let expected = "/etc/f.yaml: is larger than 1048576 bytes, the limit for a configuration file; \
+        check that it is the right file";
     assert_eq!(World::default().faults(&text), [expected]);
     let text = format!("{}#{}\n", least("", ""), "x".repeat(LARGEST - least("", "").len() - 2));
     assert_eq!(text.len(), LARGEST);
@@ -47,24 +47,24 @@ fn a_file_that_is_too_large_is_not_read() {
 fn one_value_and_one_key_have_their_bounds() {
     let value = |bytes| least(&format!("via: {}\n", "x".repeat(bytes)), "");
     assert_first(&value(LONGEST_VALUE), "is neither true nor false");
-    assert_first(&value(LONGEST_VALUE + 1), "/etc/f.yaml:7:6: is a value of more than 65536 bytes");
+    assert_first(&value(LONGEST_VALUE + 1), "/etc/f.yaml:7:6: is a value longer than 65536 bytes");
     let key = |bytes| least(&format!("? {}\n: 1\n", "x".repeat(bytes)), "");
-    assert_first(&key(LONGEST_KEY), "is not a key");
-    assert_first(&key(LONGEST_KEY + 1), "/etc/f.yaml:7:3: is a key of more than 1024 bytes");
+    assert_first(&key(LONGEST_KEY), "is not a known key");
+    assert_first(&key(LONGEST_KEY + 1), "/etc/f.yaml:7:3: is a key longer than 1024 bytes");
 }
 
 #[test]
 fn an_alias_counts_as_what_it_stands_for_before_it_is_copied() {
     let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(LONGEST_VALUE), "*a, ".repeat(3_000));
-    assert_first(&text, "/etc/f.yaml:2:249: unfolds to more than 4194304 bytes of keys and values");
+    assert_first(&text, "/etc/f.yaml:2:249: expands to more than 4194304 bytes of keys and values");
     let list = "x, ".repeat(1_000);
     let text = format!("a: &a [{list}]\nb: [{}]\n", "*a, ".repeat(3_000));
-    assert_first(&text, "unfolds to more than 50000 keys and values; what has an anchor counts");
+    assert_first(&text, "expands to more than 50000 keys and values; an anchored part counts");
     // An anchor is a copy too, and one within another is a copy of a copy.
     let text = format!("a: {}[{list}]{}\n", "[&a ".repeat(14), "]".repeat(14));
     assert_first(
         &text.replace("[&a ", "&a [").replace("x, ", "x, x, x, x, "),
-        "1:12: unfolds to more than 50000 keys and values",
+        "1:12: expands to more than 50000 keys and values",
     );
 }
 
@@ -73,7 +73,7 @@ fn variables_do_not_fill_the_memory() {
     let world = World::default().var("BIG", "x".repeat(LONGEST_VALUE / 2));
     let faults = world.faults(&least(&format!("via: {}\n", "${BIG}".repeat(10_000)), ""));
     let expected = "/etc/f.yaml:7:6: via: the value is more than 65536 bytes with its variables \
-                    filled in; are these the right variables?";
+        filled in; check that these are the right variables";
     assert_eq!(faults, [expected]);
     let faults = world.faults(&least(&format!("via: {}\n", "${NONE}".repeat(9_000)), ""));
     assert!(faults[0].len() < 400 && faults[0].contains(" and others, which"), "{faults:?}");
@@ -87,7 +87,8 @@ fn of_many_faults_a_hundred_are_told_and_the_rest_counted() {
         assert_eq!(faults.len(), MOST_FAULTS + 1);
         let (first, rest) = faults.split_first().unwrap();
         let count = if rest[0].contains("twice") { 10_000 } else { 5_000 };
-        let expected = format!("/etc/f.yaml: has {count} faults; these are {MOST_FAULTS} of them");
+        let expected =
+            format!("/etc/f.yaml: has {count} errors; the first {MOST_FAULTS} are shown");
         assert_eq!(*first, expected);
     }
 }
@@ -100,7 +101,7 @@ fn sections_that_are_looked_at_beside_each_other_are_bounded() {
     }
     assert!(World::default().read(&text).is_ok());
     text += "  - { path: /more, upstream: api }\n";
-    let expected = "/etc/f.yaml:3:3: routes: has more than 4096 entries; keep fewer";
+    let expected = "/etc/f.yaml:3:3: routes: has more than 4096 entries; remove some";
     assert_eq!(World::default().faults(&text), [expected]);
     let listen = "127.0.0.1:0, ".repeat(257);
     assert_first(&least(&format!("listen: [{listen}]\n"), ""), "listen: has more than 256 entries");

@@ -10,10 +10,16 @@ fn assert_fault(text: &str, expected: &str) {
 fn the_admin_listener_never_shares_a_client_s_address() {
     assert_fault(
         &least("listen: 127.0.0.1:9090\n", ""),
-        "7:9: admin: 127.0.0.1:9090 is taken by the listener 127.0.0.1:9090",
+        "7:9: admin: 127.0.0.1:9090 is already used by the listener 127.0.0.1:9090",
     );
-    assert_fault(&least("admin: 127.0.0.1:8080\n", ""), "7:8: admin: 127.0.0.1:8080 is taken by");
-    assert_fault(&least("listen: 0.0.0.0:9090\n", ""), "is taken by the listener 0.0.0.0:9090");
+    assert_fault(
+        &least("admin: 127.0.0.1:8080\n", ""),
+        "7:8: admin: 127.0.0.1:8080 is already used by",
+    );
+    assert_fault(
+        &least("listen: 0.0.0.0:9090\n", ""),
+        "is already used by the listener 0.0.0.0:9090",
+    );
     for root in
         ["listen: 127.0.0.1:9090\nadmin: off\n", "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n"]
     {
@@ -25,7 +31,7 @@ fn the_admin_listener_never_shares_a_client_s_address() {
 fn an_address_is_listened_on_once() {
     assert_fault(
         &least("listen: [127.0.0.1:80, 127.0.0.1:81, 127.0.0.1:80]\n", ""),
-        "7:38: listen: 127.0.0.1:80 is listened on twice",
+        "7:38: listen: 127.0.0.1:80 is listed twice",
     );
     World::default().read(&least("listen: [127.0.0.1:0, 127.0.0.1:0]\n", "")).unwrap();
 }
@@ -34,7 +40,7 @@ fn an_address_is_listened_on_once() {
 fn a_path_is_routed_once() {
     let text = "upstreams:\n  a: { url: http://a }\nroutes:\n  - { path: /v1, upstream: a }\n  \
                 - { path: /v1, upstream: a }\n";
-    assert_fault(text, "5:13: routes[1].path: \"/v1\" is routed twice; routes[0] has it already");
+    assert_fault(text, "5:13: routes[1].path: \"/v1\" has two routes; routes[0] has the same path");
 }
 
 #[test]
@@ -52,7 +58,7 @@ fn an_upstream_that_is_the_proxy_itself_is_refused() {
         ("[::1]:8080", "http://[::1]:8080"),
         ("127.0.0.1:8080", "http://0.0.0.0:8080"),
     ] {
-        assert_fault(&with(listen, url), "leads back to firstbyte's own listener");
+        assert_fault(&with(listen, url), "points to firstbyte's own listener");
     }
     for (listen, url) in [
         ("127.0.0.1:8080", "http://127.0.0.1:8081"),
@@ -67,12 +73,16 @@ fn an_upstream_that_is_the_proxy_itself_is_refused() {
 fn what_goes_with_a_key_needs_one() {
     assert_fault(
         &least("", "    organization: org-1\n"),
-        "4:19: upstreams.api.organization: is sent with the key, and there is no `key`",
+        "4:19: upstreams.api.organization: is sent together with `key`, and there is no `key`",
     );
-    assert_fault(&least("", "    project: p\n"), "upstreams.api.project: is sent with the key");
+    assert_fault(
+        &least("", "    project: p\n"),
+        "upstreams.api.project: is sent together with `key`",
+    );
     assert_fault(
         &least("", "    key: k\n    forward_authorization: true\n"),
-        "5:28: upstreams.api.forward_authorization: can't be, since `key` replaces",
+        "5:28: upstreams.api.forward_authorization: can't be used together with `key`, which \
+         replaces",
     );
 }
 
@@ -81,7 +91,7 @@ fn a_ca_file_needs_tls() {
     let text = "upstreams: { a: { url: http://a, ca_file: ca.pem } }\n\
                 routes: [{ path: /, upstream: a }]\n";
     let faults = World::default().file("/etc/ca.pem", "pem").faults(text);
-    assert!(faults[0].contains("ca_file: means nothing to an http:// url"), "{faults:?}");
+    assert!(faults[0].contains("ca_file: has no effect with an http:// URL"), "{faults:?}");
 }
 
 #[test]
@@ -90,6 +100,6 @@ fn an_upstream_s_name_fits_in_a_label() {
         let text = format!(
             "upstreams: {{ {name}: {{ url: http://a }} }}\nroutes: [{{ path: /, upstream: {name} }}]\n"
         );
-        assert_fault(&text, "is not a name for logs and metrics");
+        assert_fault(&text, "is not a valid name");
     }
 }

@@ -27,21 +27,21 @@ limts: {}
          write it like 127.0.0.1:8080",
         "/etc/f.yaml:2:10: workers: \"many\" is not a number of workers; \
          write a number from 1 to 1024, or auto",
-        "/etc/f.yaml:5:10: upstreams.openai.url: \"ftp://api.test\" has a scheme that is not known; \
-         write `https://`",
+        "/etc/f.yaml:5:10: upstreams.openai.url: \"ftp://api.test\" has an unknown scheme; write \
+         `https://`",
         "/etc/f.yaml:6:10: upstreams.openai.key: the value needs the variable NOT_SET, which \
          is not set; export NOT_SET=… first, or write `${NOT_SET:-default}`",
-        "/etc/f.yaml:7:13: upstreams.openai.pool: \"min_conections\" is not a key; did you mean \
-         `min_connections`? Known here: min_connections, max_connections, streams_per_connection, \
-         max_age, max_requests, ping_interval, ping_after, suspect_after, ping_timeout, idle, \
-         queue, queue_timeout, stream_window, connection_window",
+        "/etc/f.yaml:7:13: upstreams.openai.pool: \"min_conections\" is not a known key; did you \
+         mean `min_connections`? Keys allowed here: min_connections, max_connections, \
+         streams_per_connection, max_age, max_requests, ping_interval, ping_after, suspect_after, \
+         ping_timeout, idle, queue, queue_timeout, stream_window, connection_window",
         "/etc/f.yaml:7:41: upstreams.openai.pool.max_age: \"5 min\" is not a duration (a whole \
          number with `ms`, `s`, `m` or `h`); write 5m",
         "/etc/f.yaml:9:11: routes[0].path: \"v1\" does not begin with `/`; write it like /v1",
-        "/etc/f.yaml:10:15: routes[0].upstream: names no upstream; did you mean openai?",
-        "/etc/f.yaml:11:1: \"limts\" is not a key; did you mean `limits`? Known here: listen, admin, \
-         admin_token, allowed_hosts, allowed_origins, workers, access_log, via, reload, upgrade_timeout, \
-         upstreams, groups, routes, client, limits",
+        "/etc/f.yaml:10:15: routes[0].upstream: is not a configured name; did you mean openai?",
+        "/etc/f.yaml:11:1: \"limts\" is not a known key; did you mean `limits`? Keys allowed here: \
+         listen, admin, admin_token, allowed_hosts, allowed_origins, workers, access_log, via, \
+         reload, upgrade_timeout, upstreams, groups, routes, client, limits",
     ];
     assert_eq!(faults, expected);
 }
@@ -56,7 +56,7 @@ fn a_key_that_is_known_elsewhere_is_sent_there() {
 fn text_that_is_not_yaml_is_refused_with_its_place() {
     for text in ["a: [1, 2", "a: \"never closed", "a: b: c", "a:\n\tb: c", "- a\nb: c"] {
         let faults = World::default().faults(text);
-        assert!(faults[0].contains(" is not YAML: "), "{text:?}: {faults:?}");
+        assert!(faults[0].contains(" is not valid YAML: "), "{text:?}: {faults:?}");
     }
     let faults = World::default().faults("listen: 127.0.0.1:80\nadmin: [\n");
     assert!(faults[0].starts_with("/etc/f.yaml:3:1: "), "{faults:?}");
@@ -87,7 +87,7 @@ fn an_empty_file_says_what_it_needs() {
     for text in ["", "\n\n", "# nothing\n"] {
         let faults = World::default().faults(text);
         assert_eq!(faults.len(), 1, "{faults:?}");
-        assert!(faults[0].contains("needs `upstreams` and `routes`"), "{faults:?}");
+        assert!(faults[0].contains("needs at least `upstreams` and `routes`"), "{faults:?}");
     }
 }
 
@@ -95,7 +95,7 @@ fn an_empty_file_says_what_it_needs() {
 fn bytes_that_are_not_utf8_are_refused_with_their_place() {
     let world = World::default().file("f.yaml", b"via: true\nadm\xffin: off".as_slice());
     let refused = load("f.yaml".as_ref(), &world).unwrap_err().to_string();
-    assert_eq!(refused, "f.yaml:2:4: is not UTF-8 from here; save the file as UTF-8");
+    assert_eq!(refused, "f.yaml:2:4: is not valid UTF-8 from here on; save the file as UTF-8");
 }
 
 #[test]
@@ -109,13 +109,13 @@ fn a_key_written_twice_is_refused_everywhere() {
     let twice_at_the_root = least("via: true\nvia: false\n", "");
     assert_only_fault(
         &twice_at_the_root,
-        "/etc/f.yaml:8:1: `via` is written twice; the first is on line 7; keep one",
+        "/etc/f.yaml:8:1: `via` is written twice; the first one is on line 7; remove one of them",
     );
     let two_of_one_name = "upstreams:\n  a: { url: http://a }\n  a: { url: http://b }\n\
                            routes: [{ path: /, upstream: a }]\n";
     assert_only_fault(
         two_of_one_name,
-        "/etc/f.yaml:3:3: `a` is written twice; the first is on line 2; keep one",
+        "/etc/f.yaml:3:3: `a` is written twice; the first one is on line 2; remove one of them",
     );
 }
 
@@ -141,7 +141,7 @@ fn what_is_required_is_missed() {
 fn a_value_of_the_wrong_shape_is_refused() {
     for (root, expected) in [
         ("via: [true]\n", "7:6: via: is not a single value"),
-        ("via:\n", "via: has no value; write one, or remove the line"),
+        ("via:\n", "via: has no value; write a value, or remove the line"),
         ("client: 5s\n", "7:9: client: is not a section; write its keys: head, idle, body_idle"),
         ("listen: []\n", "7:9: listen: is an empty list"),
         ("listen: [{}]\n", "7:10: listen: is not a single value"),
@@ -152,7 +152,7 @@ fn a_value_of_the_wrong_shape_is_refused() {
         assert!(faults[0].contains(expected), "{root:?}: {faults:?}");
     }
     let faults = World::default().faults("upstreams: [a]\nroutes: { path: / }\n");
-    assert!(faults[0].contains("upstreams: names nothing"), "{faults:?}");
+    assert!(faults[0].contains("upstreams: has no named entries"), "{faults:?}");
     assert!(faults[1].contains("routes: is not a list; begin each item with `- `"), "{faults:?}");
 }
 
@@ -171,13 +171,13 @@ fn aliases_of_aliases_do_not_fill_the_memory() {
     let levels: String = ('a'..='j').zip('b'..='k').map(level).collect();
     let text = format!("a: &a [x, x, x, x, x, x, x, x, x]\n{levels}");
     let faults = World::default().faults(&text);
-    assert!(faults[0].contains("unfolds to more than"), "{faults:?}");
+    assert!(faults[0].contains("expands to more than"), "{faults:?}");
 }
 
 #[test]
 fn nesting_without_end_is_refused() {
     let faults = World::default().faults(&"[".repeat(10_000));
-    assert!(faults[0].contains("is nested deeper than") || faults[0].contains("not YAML"));
+    assert!(faults[0].contains("is nested deeper than") || faults[0].contains("not valid YAML"));
     let faults = World::default().faults(&"- ".repeat(10_000));
-    assert!(faults[0].contains("is nested deeper than") || faults[0].contains("not YAML"));
+    assert!(faults[0].contains("is nested deeper than") || faults[0].contains("not valid YAML"));
 }

@@ -75,7 +75,10 @@ fn triggers_are_the_union_of_what_is_listed() {
     for wrong in ["200", "600", "timeout", "4xx"] {
         let faults =
             World::default().faults(&text(&format!("{MEMBERS}    failover_on: {wrong}\n")));
-        assert!(faults[0].contains("is no reason to ask the next upstream"), "{faults:?}");
+        assert!(
+            faults[0].contains("is not a status or failure that can lead to a failover"),
+            "{faults:?}"
+        );
     }
 }
 
@@ -83,17 +86,18 @@ fn triggers_are_the_union_of_what_is_listed() {
 fn members_that_make_no_sense_are_refused() {
     assert_only_fault(
         "    members: [{ upstream: a }, { upstream: c }]\n",
-        "/etc/f.yaml:4:44: groups.g.members[1].upstream: names no upstream; there are: a, b",
+        "/etc/f.yaml:4:44: groups.g.members[1].upstream: is not a configured name; configured: a, \
+         b",
     );
     assert_only_fault(
         "    members: [{ upstream: a }, { upstream: a }]\n",
-        "/etc/f.yaml:4:44: groups.g.members[1].upstream: is a member already; its weight says how \
-         much it takes; keep one",
+        "/etc/f.yaml:4:44: groups.g.members[1].upstream: is already a member of this group; remove \
+         one of them; to change its share, set `weight`",
     );
     assert_only_fault(
         "    members: [{ upstream: a, weight: 0 }]\n",
-        "/etc/f.yaml:4:14: groups.g.members: take nothing, all of weight 0; raise the weight of at \
-         least one",
+        "/etc/f.yaml:4:14: groups.g.members: has only members of weight 0, which receive no \
+         requests; set the weight of at least one member above 0",
     );
     assert_only_fault(
         "    pick: weighted\n",
@@ -133,7 +137,8 @@ fn hedging_is_off_until_a_quantile_is_written() {
     let hedge = Hedge { quantile: 95, floor: s(1), ceiling: s(2), budget: 7 };
     assert_eq!(group(written).hedge, Some(hedge));
     let described = describe(&read(&format!("{MEMBERS}    {written}\n")));
-    let words = "(weighted, fails over on 429, 503, hedges 7 % after p95 within 1s–2s: losers may be billed)";
+    let words = "(weighted, fails over on 429, 503, hedges up to 7 % of requests after p95, 1s to \
+        2s; a cancelled request may be billed)";
     assert!(described.contains(words), "{described}");
 }
 
@@ -145,12 +150,13 @@ fn hedging_that_cannot_be_is_refused() {
     );
     assert_only_fault(
         "    members: [{ upstream: a }, { upstream: b, weight: 0 }]\n    hedge: { quantile: 95 }\n",
-        "/etc/f.yaml:5:24: groups.g.hedge.quantile: has nobody else to ask; add a member with a \
-         weight, or leave it out",
+        "/etc/f.yaml:5:24: groups.g.hedge.quantile: has no second member to send hedges to; add a \
+         member with a weight above 0, or remove the line",
     );
     assert_only_fault(
         &format!("{MEMBERS}    hedge: {{ quantile: 100 }}\n"),
-        "/etc/f.yaml:5:24: groups.g.hedge.quantile: \"100\" is out of bounds; write a number from 0 to 99",
+        "/etc/f.yaml:5:24: groups.g.hedge.quantile: \"100\" is out of range; write a number from 0 \
+         to 99",
     );
 }
 
@@ -161,8 +167,8 @@ fn a_group_and_an_upstream_cannot_share_a_name() {
     let faults = World::default().faults(text);
     assert_eq!(
         faults,
-        ["/etc/f.yaml:2:11: groups.a: is the name of an upstream too; routes could not tell them \
-          apart; rename one"]
+        ["/etc/f.yaml:2:11: groups.a: is also the name of an upstream; a route could not tell \
+             which one is meant; rename one of them"]
     );
 }
 
@@ -182,7 +188,9 @@ fn a_group_has_64_members_at_most() {
         )
     };
     assert_eq!(World::default().read(&text(64)).unwrap().groups[0].members.len(), 64);
-    assert!(World::default().faults(&text(65))[0].contains("groups.g.members: are too many"));
+    assert!(
+        World::default().faults(&text(65))[0].contains("groups.g.members: has too many members")
+    );
 }
 
 #[test]
@@ -194,9 +202,9 @@ fn a_description_says_who_stands_in_for_whom() {
     assert_eq!(
         routes,
         "/ → group g (sticky:authorization, fails over on 429, 5xx)\n  \
-         tier 0, weight 9: a: http://a (http/1.1, no key, 2–64 connections of 64 streams per worker, \
-         head within 10m)\n  \
-         tier 1, weight 1: b: http://b (http/1.1, no key, 2–64 connections of 64 streams per worker, \
-         head within 10m)"
+         tier 0, weight 9: a: http://a (http/1.1, no key, 2–64 connections of 64 streams per \
+         worker, response head within 10m)\n  \
+         tier 1, weight 1: b: http://b (http/1.1, no key, 2–64 connections of 64 streams per \
+         worker, response head within 10m)"
     );
 }

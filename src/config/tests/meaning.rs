@@ -45,7 +45,7 @@ fn the_access_log_goes_where_it_is_told() {
         assert_eq!(read(&least(&format!("access_log: {text}\n"), "")).access_log, expected);
     }
     let faults = World::default().faults(&least("access_log: /var/log/a\n", ""));
-    assert!(faults[0].ends_with("write file: before the path"), "{faults:?}");
+    assert!(faults[0].ends_with("write `file:` before the path"), "{faults:?}");
 }
 
 #[test]
@@ -111,10 +111,10 @@ fn a_variable_s_value_is_not_looked_into_again() {
 #[test]
 fn a_variable_written_wrongly_is_refused() {
     for (text, expected) in [
-        ("${A", "has a `${` without its `}`"),
-        ("${}", "has a `${…}` that is not understood"),
+        ("${A", "has a `${` without a `}`"),
+        ("${}", "has a `${…}` that is not valid"),
         ("${A-b}", "write `${NAME}` or `${NAME:-default}`"),
-        ("${A:-${B}}", "has a `${…}` that is not understood"),
+        ("${A:-${B}}", "has a `${…}` that is not valid"),
         ("${A}${B}", "needs the variables A, B, which are not set"),
     ] {
         let faults = World::default().faults(&least(&format!("via: {text}\n"), ""));
@@ -153,8 +153,8 @@ fn a_description_says_what_leads_where() {
         described,
         "listen 127.0.0.1:8080, admin 127.0.0.1:9090, 2 workers, access log stdout\n\
          /v1 → api: https://api.test/v1 (h2 or http/1.1 by ALPN, key set, 2–64 connections of 64 \
-         streams per worker, head within 10m)\n\
+         streams per worker, response head within 10m)\n\
          no route leads to idle: http://[::1]:8000 (h2 with prior knowledge, no key, 2–64 \
-         connections of 64 streams per worker, head within 10m)"
+         connections of 64 streams per worker, response head within 10m)"
     );
 }

@@ -50,7 +50,10 @@ fn a_client_s_path_never_gets_a_second_v1() {
 fn without_a_key_it_says_how_to_set_one_and_what_needs_none() {
     for world in [World::default(), World::default().var("OPENAI_API_KEY", "")] {
         let refused = from_env(&world).unwrap_err().to_string();
-        assert!(refused.starts_with("OPENAI_API_KEY: is not set; write `export"), "{refused}");
+        assert!(
+            refused.starts_with("OPENAI_API_KEY: is not set; set it with `export"),
+            "{refused}"
+        );
         assert!(refused.contains("`firstbyte demo` needs no key"), "{refused}");
         assert_eq!(refused.lines().count(), 1, "{refused}");
     }
@@ -65,9 +68,9 @@ fn every_bad_variable_is_named_and_none_is_shown() {
         .var("OPENAI_PROJECT_ID", OsStr::from_bytes(b"canary\xff"));
     let refused = from_env(&world).unwrap_err().to_string();
     for name in [
-        "OPENAI_API_KEY: holds",
+        "OPENAI_API_KEY: contains",
         "OPENAI_BASE_URL: has no scheme",
-        "OPENAI_ORG_ID: holds",
+        "OPENAI_ORG_ID: contains",
         "OPENAI_PROJECT_ID: is not UTF-8",
     ] {
         assert!(refused.contains(name), "{name}: {refused}");
@@ -80,7 +83,7 @@ fn every_bad_variable_is_named_and_none_is_shown() {
 fn a_base_url_meant_for_the_sdk_is_not_followed_in_a_circle() {
     let world = with_key().var("OPENAI_BASE_URL", "http://localhost:8080/v1");
     let refused = from_env(&world).unwrap_err().to_string();
-    assert!(refused.contains("leads back to firstbyte's own listener"), "{refused}");
+    assert!(refused.contains("points to firstbyte's own listener"), "{refused}");
 }
 
 #[test]

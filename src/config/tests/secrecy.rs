@@ -76,11 +76,14 @@ fn no_fault_quotes_a_secret_or_a_variable_s_value() {
 fn a_key_that_no_header_can_carry_is_refused() {
     for (key, expected) in [
         ("''", "the value is empty"),
-        ("\"a\\nb\"", "the value holds a control byte"),
-        ("\"a\\u0000\"", "the value holds a control byte"),
-        ("'a b'", "the value holds a space"),
-        ("'ä'", "the value holds a space or a byte that is not ASCII"),
-        ("bearer abc", "the value begins with `Bearer`; write the key alone"),
+        ("\"a\\nb\"", "the value contains a control character"),
+        ("\"a\\u0000\"", "the value contains a control character"),
+        ("'a b'", "the value contains a space"),
+        ("'ä'", "the value contains a space or a non-ASCII character"),
+        (
+            "bearer abc",
+            "the value begins with `Bearer`, which the proxy adds itself; write only the key",
+        ),
         ("file:/gone", "the value names the file /gone, which can't be read"),
     ] {
         let faults = World::default().faults(&least("", &format!("    key: {key}\n")));

@@ -38,18 +38,18 @@ fn what_is_none_of_them_says_how_to_write_it() {
         ("allowed_origins: chat.example", "is not an origin; write it like https://chat.example"),
         (
             "allowed_origins: https://a.test/",
-            "has a path, which no origin has; write https://a.test",
+            "has a path, and an origin has none; write https://a.test",
         ),
         ("allowed_origins: https://a.test/x", "is not an origin"),
         ("allowed_origins: https://", "is not an origin"),
         ("allowed_origins: 'null'", "is not an origin"),
         ("allowed_origins: 'https://a.test b'", "is not an origin"),
         ("allowed_origins: []", "is an empty list"),
-        ("allowed_hosts: api.example:8080", "is not a host's name; write it like api.example"),
-        ("allowed_hosts: http://api.example", "is not a host's name"),
-        ("allowed_hosts: ''", "is not a host's name"),
-        ("allowed_hosts: '[::x]'", "is not a host's name"),
-        ("admin_token: 'a b'", "the value holds a space"),
+        ("allowed_hosts: api.example:8080", "is not a host name; write it like api.example"),
+        ("allowed_hosts: http://api.example", "is not a host name"),
+        ("allowed_hosts: ''", "is not a host name"),
+        ("allowed_hosts: '[::x]'", "is not a host name"),
+        ("admin_token: 'a b'", "the value contains a space"),
     ] {
         let faults = World::default().faults(&least(&format!("{line}\n"), ""));
         assert!(faults.len() == 1 && faults[0].contains(said), "{line}: {faults:?}");

@@ -10,7 +10,7 @@ pub(super) static DEADLINES: Section = Section {
     name: "deadlines",
     shape: Shape::One,
     required: false,
-    doc: "Deadlines toward the upstream; each has an error of its own.",
+    doc: "Deadlines toward the upstream. Each has its own error code.",
     entries: &[&CONNECT, &RESPONSE_HEAD, &FIRST_FRAME, &FRAME_GAP],
 };
 
@@ -18,28 +18,28 @@ static CONNECT: Key<Span> = Key::new(
     "connect",
     // The SDKs' own connect timeout: a longer one would never be seen.
     Span { default: Duration::from_secs(5) },
-    "TCP, TLS and the upstream's SETTINGS together.",
+    "Time to connect: TCP, TLS and the upstream's SETTINGS together.",
 );
 
 static RESPONSE_HEAD: Key<Span> = Key::new(
     "response_head",
     // The SDKs' own timeout: reasoning models are silent for minutes before the head.
     Span { default: Duration::from_secs(10 * 60) },
-    "From the request's last progress to the answer's head.",
+    "Time from the last progress of the request to the response head.",
 );
 
 static FIRST_FRAME: Key<Span> = Key::new(
     "first_frame",
     // As for the head: some upstreams send the head at once and think after it.
     Span { default: Duration::from_secs(10 * 60) },
-    "From the answer's head to the first frame of its body.",
+    "Time from the response head to the first frame of the body.",
 );
 
 static FRAME_GAP: Key<Span> = Key::new(
     "frame_gap",
     // As for the head: a silent upstream is normal in mid-stream too.
     Span { default: Duration::from_secs(10 * 60) },
-    "Silence between two body frames.",
+    "Maximum time between two frames of the response body.",
 );
 
 /// Deadlines toward an upstream; each has an error of its own.

@@ -10,7 +10,7 @@ pub(super) static DNS: Section = Section {
     name: "dns",
     shape: Shape::One,
     required: false,
-    doc: "How the name leads to connections; means nothing where the URL has an address.",
+    doc: "Name resolution. It has no effect if the URL contains an IP address.",
     entries: &[&INTERVAL, &STAGGER],
 };
 
@@ -19,15 +19,16 @@ static INTERVAL: Key<Span> = Key::new(
     // The resolver that is asked caches for the TTL, so that a new address is known within the TTL and this;
     // a second less than the five after which it is promised to be used.
     Span { default: Duration::from_secs(4) },
-    "The name is resolved anew this often, less up to a tenth. The last good answer is used while that \
-     fails.",
+    "How often the name is resolved, less up to a tenth at random. While lookups fail, the last \
+     known addresses are used.",
 );
 
 static STAGGER: Key<Span> = Key::new(
     "stagger",
     // RFC 8305, section 8.
     Span { default: Duration::from_millis(250) },
-    "An address that is silent this long has the next tried beside it; four times as long after TCP.",
+    "Happy Eyeballs (RFC 8305): if an address has not connected within this time, the next one is \
+     tried in parallel; also if TLS and SETTINGS then take four times this time.",
 );
 
 /// How often a name is asked for, and how its addresses are tried. Means nothing where the URL has an

@@ -11,7 +11,8 @@ pub(super) static HEALTH: Section = Section {
     name: "health",
     shape: Shape::One,
     required: false,
-    doc: "When its groups leave it out; each worker decides by what it saw itself.",
+    doc: "Health: when the upstream is ejected from its groups. Each worker decides from its own \
+        requests.",
     entries: &[
         &CONSECUTIVE_FAILURES,
         &FAILURE_PERCENT,
@@ -28,14 +29,14 @@ static CONSECUTIVE_FAILURES: Key<Count<u32>> = Key::new(
     "consecutive_failures",
     // Envoy's, too: four may be chance.
     Count { default: 5, within: 0..=1_000_000 },
-    "Failures in a row that eject it; 0 for never.",
+    "Eject the upstream after this many consecutive failures; 0: never.",
 );
 
 static FAILURE_PERCENT: Key<Count<u32>> = Key::new(
     "failure_percent",
     // Half: the clients notice, whatever the cause.
     Count { default: 50, within: 0..=100 },
-    "Failures of a hundred requests that eject it; 0 for never.",
+    "Eject the upstream when this percentage of its requests failed; 0: never.",
 );
 
 static SLOW_PERCENT: Key<Count<u32>> = Key::new(
@@ -43,36 +44,39 @@ static SLOW_PERCENT: Key<Count<u32>> = Key::new(
     // Off: how long an answer takes to begin is mostly the prompt's doing. Members that serve the same
     // prompts can be compared.
     Count { default: 0, within: 0..=100_000 },
-    "Its first byte (p90) beside the median of its group's other members, in per cent, that ejects it, \
-     if it is also 50 ms later; 0 for never.",
+    "Eject the upstream when its time to first byte (p90) reaches this percentage of the median of \
+     the group's other members and is at least 50 ms above it; 0: never.",
 );
 
 static REQUESTS: Key<Count<u32>> = Key::new(
     "requests",
     // Of twenty, ten failures are no chance either.
     Count { default: 20, within: 1..=1_000_000 },
-    "Requests within the window before the two above count.",
+    "Minimum number of requests within `window` before `failure_percent` and `slow_percent` apply.",
 );
 
 static WINDOW: Key<Span> = Key::new(
     "window",
     // Long enough for that many at two requests a second.
     Span { default: Duration::from_secs(10) },
-    "How far back they look; it slides by halves.",
+    "Time over which `failure_percent` and `slow_percent` are measured. The window slides by \
+     halves.",
 );
 
 static EJECT: Key<Span> = Key::new(
     "eject",
     // As long as a process takes to come back.
     Span { default: Duration::from_secs(5) },
-    "Out for so long, then one request is its trial; doubled with each relapse.",
+    "Duration of an ejection. After it, one request is the trial; each relapse doubles the \
+     duration.",
 );
 
 static LONGEST_EJECT: Key<Span> = Key::new(
     "longest_eject",
     // A trial request each five minutes costs nobody anything.
     Span { default: Duration::from_secs(5 * 60) },
-    "Out for so long at most; well for so long, its relapses are forgiven.",
+    "Maximum duration of an ejection. After the upstream was healthy for this long, the next \
+     ejection lasts `eject` again.",
 );
 
 /// What ejects one upstream from the choice of one worker. Plays a part only where a group leads to it.

@@ -31,7 +31,8 @@ pub(super) static UPSTREAMS: Section = Section {
     name: "upstreams",
     shape: Shape::Named,
     required: true,
-    doc: "Model APIs, each under a name of letters, digits, `_`, `.` and `-` that logs and metrics use.",
+    doc: "Model APIs that requests are forwarded to, each under a name that logs and metrics use. \
+        A name has letters, digits, `_`, `.` and `-`.",
     entries: &[
         &URL,
         &KEY,
@@ -52,24 +53,28 @@ pub(super) static UPSTREAMS: Section = Section {
 static URL: Key<UpstreamUrl> = Key::required(
     "url",
     UpstreamUrl,
-    "`https://` or `http://`, host, port if unusual, and a path. A path replaces the route's \
-     prefix; without one the client's path stays as it is.",
+    "URL of the API: `https://` or `http://`, host, port if it is not the default one, and path. A \
+     path replaces the route's prefix; without a path, the client's path is forwarded unchanged.",
 );
 
-static KEY: Key<Secret> =
-    Key::new("key", Secret, "Bearer key that replaces the client's `authorization`.");
+static KEY: Key<Secret> = Key::new(
+    "key",
+    Secret,
+    "API key. It is sent as a bearer token and replaces the client's `authorization`.",
+);
 
 static ORGANIZATION: Key<HeaderText> =
-    Key::new("organization", HeaderText, "`OpenAI-Organization`, sent with the key.");
+    Key::new("organization", HeaderText, "Value of `OpenAI-Organization`, sent with the key.");
 
 static PROJECT: Key<HeaderText> =
-    Key::new("project", HeaderText, "`OpenAI-Project`, sent with the key.");
+    Key::new("project", HeaderText, "Value of `OpenAI-Project`, sent with the key.");
 
 static FORWARD_AUTHORIZATION: Key<Flag> = Key::new(
     "forward_authorization",
     // A client's key is not ours to spread.
     Flag { default: false },
-    "Forward the client's own `authorization` and organization headers; only without `key`.",
+    "Forward the client's own `authorization` and organization headers. Not allowed together with \
+     `key`.",
 );
 
 static UNDERSCORES_IN_HEADERS: Key<Flag> = Key::new(
@@ -77,8 +82,8 @@ static UNDERSCORES_IN_HEADERS: Key<Flag> = Key::new(
     // As nginx: no SDK and no API has a header with an underscore, and CGI-like servers mistake one for the
     // same name with a hyphen.
     Flag { default: false },
-    "Forward request headers whose names have underscores. CGI-like servers take `Content_Length` for \
-     `Content-Length`, so that they are dropped otherwise, as nginx does.",
+    "Forward request headers whose names contain underscores. By default they are dropped, as \
+     nginx does, because CGI-like servers read `Content_Length` as `Content-Length`.",
 );
 
 static PROTOCOL: Key<Choice<Protocol>> = Key::new(
@@ -87,25 +92,29 @@ static PROTOCOL: Key<Choice<Protocol>> = Key::new(
         of: &[("auto", Protocol::Auto), ("http1", Protocol::Http1), ("http2", Protocol::Http2)],
         default: Protocol::Auto,
     },
-    "`auto`: over TLS what ALPN agrees on, in clear HTTP/1.1. `http2` in clear is with prior \
-     knowledge.",
+    "HTTP version. `auto`: over TLS the version negotiated by ALPN, without TLS HTTP/1.1. `http2` \
+     without TLS uses prior knowledge.",
 );
 
-static CA_FILE: Key<ReadableFile> =
-    Key::new("ca_file", ReadableFile, "More trusted roots in PEM, for this upstream only.");
+static CA_FILE: Key<ReadableFile> = Key::new(
+    "ca_file",
+    ReadableFile,
+    "File of additional trusted root certificates (PEM), for this upstream only.",
+);
 
 static LIMITS: Section = Section {
     name: "limits",
     shape: Shape::One,
     required: false,
-    doc: "What it is asked at most.",
+    doc: "Limits of this upstream.",
     entries: &[&STREAMS],
 };
 
 static STREAMS: Key<Optional<Count<usize>>> = Key::new(
     "streams",
     Optional(Count::within(1..=MOST)),
-    "Requests in flight to it at once, over all workers; beyond it the next of its group, or 503.",
+    "Maximum number of requests in flight to this upstream, over all workers. More fail over to \
+     another member of the group, or are rejected with 503.",
 );
 
 /// One model API.
@@ -209,8 +218,8 @@ impl Upstream {
         let streams = reader.get(&limits, &STREAMS);
         key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
         if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
-            let hint = "write https:// in the url, or remove the line";
-            reader.fault_in(fields, &CA_FILE, "means nothing to an http:// url", hint);
+            let hint = "write https:// in the URL, or remove the line";
+            reader.fault_in(fields, &CA_FILE, "has no effect with an http:// URL", hint);
         }
         let Url { scheme, host, port, base_path } = url?;
         Some(Self {
@@ -247,11 +256,11 @@ fn key_rules(
     let has_key = fields.has(KEY.name);
     let with_key = [(organization, &ORGANIZATION), (project, &PROJECT)];
     for (_, key) in with_key.into_iter().filter(|(written, _)| *written && !has_key) {
-        let what = "is sent with the key, and there is no `key`";
+        let what = "is sent together with `key`, and there is no `key`";
         reader.fault_in(fields, key, what, "add the key, or remove the line");
     }
     if forward && has_key {
-        let what = "can't be, since `key` replaces the client's authorization";
+        let what = "can't be used together with `key`, which replaces the client's authorization";
         reader.fault_in(fields, &FORWARD_AUTHORIZATION, what, "remove one of the two");
     }
 }

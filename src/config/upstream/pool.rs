@@ -20,7 +20,7 @@ pub(super) static POOL: Section = Section {
     name: "pool",
     shape: Shape::One,
     required: false,
-    doc: "Sizes and lives of the connections, per worker.",
+    doc: "Connection pool. Each worker has its own.",
     entries: &[
         &MIN_CONNECTIONS,
         &MAX_CONNECTIONS,
@@ -43,42 +43,44 @@ static MIN_CONNECTIONS: Key<Count<usize>> = Key::new(
     "min_connections",
     // Two: the loss of one connection never puts a connect on a request's path.
     Count { default: 2, within: 1..=4096 },
-    "Connections kept warm whatever the load.",
+    "Connections kept open at any load.",
 );
 
 static MAX_CONNECTIONS: Key<Count<usize>> = Key::new(
     "max_connections",
     // With 64 streams each, 4,096 streams per worker and upstream.
     Count { default: 64, within: 1..=4096 },
-    "Connections at most.",
+    "Maximum number of connections.",
 );
 
 static STREAMS_PER_CONNECTION: Key<Count<usize>> = Key::new(
     "streams_per_connection",
     // Half of nginx's 128, and few enough that one stalled connection hurts few.
     Count { default: 64, within: 1..=65_535 },
-    "Streams put on one HTTP/2 connection; also kept under three quarters of the peer's limit.",
+    "Maximum number of concurrent streams on one HTTP/2 connection; never more than three quarters \
+     of the upstream's limit.",
 );
 
 static MAX_AGE: Key<Span> = Key::new(
     "max_age",
     // nginx closes a connection at one hour; we leave before that, also with jitter.
     Span { default: Duration::from_secs(50 * 60) },
-    "A connection older than this, less up to a tenth, is replaced ahead of time.",
+    "Age at which a connection is replaced, less up to a tenth at random. The new connection is \
+     opened first, and streams on the old one finish.",
 );
 
 static MAX_REQUESTS: Key<Count<u64>> = Key::new(
     "max_requests",
     // nginx sends GOAWAY after 1,000 requests; we leave before that.
     Count { default: 900, within: 1..=MOST_REQUESTS },
-    "A connection that carried so many requests is replaced ahead of time.",
+    "Number of requests after which a connection is replaced; the new one is opened first.",
 );
 
 static PING_INTERVAL: Key<Span> = Key::new(
     "ping_interval",
     // Shorter than the idle timeouts of the usual load balancers and NATs.
     Span { default: Duration::from_secs(15) },
-    "An HTTP/2 connection that was silent this long is sent a PING.",
+    "Send a PING on an HTTP/2 connection that received nothing for this long.",
 );
 
 static PING_AFTER: Key<Span> = Key::new(
@@ -86,7 +88,8 @@ static PING_AFTER: Key<Span> = Key::new(
     // Half of two seconds, after which no new request is to go to a peer that fell silent. A model may think
     // for longer than this: then it costs one PING.
     Span { default: Duration::from_secs(1) },
-    "An HTTP/2 connection on which something was sent and nothing came for this long is sent a PING.",
+    "Send a PING on an HTTP/2 connection when something was sent and nothing was received for this \
+     long.",
 );
 
 static SUSPECT_AFTER: Key<Span> = Key::new(
@@ -94,15 +97,16 @@ static SUSPECT_AFTER: Key<Span> = Key::new(
     // The other half. Twice a slow round trip across the world, and longer than the kernel takes to send a lost
     // segment again (RFC 6298, section 2.4: 1 s).
     Span { default: Duration::from_secs(1) },
-    "A PING without an answer for four usual round trips, at least half of this and at most this, makes \
-     the connection suspect: new requests go elsewhere, those on it go on.",
+    "A connection becomes suspect when a PING is not answered within four usual round trips (at \
+     least half of this time, at most all of it). New requests use other connections; its own \
+     requests continue.",
 );
 
 static PING_TIMEOUT: Key<Span> = Key::new(
     "ping_timeout",
     // Ten times a slow round trip across the world.
     Span { default: Duration::from_secs(5) },
-    "A PING without an answer for this long ends the connection.",
+    "Close a connection when a PING is not answered within this time.",
 );
 
 static IDLE: Key<Span> = Key::new(
@@ -110,36 +114,37 @@ static IDLE: Key<Span> = Key::new(
     // Longer than the pauses of a conversation, and half of the minute after which an idle process is to be as
     // small as it was.
     Span { default: Duration::from_secs(30) },
-    "A connection beyond `min_connections` that carried no request for this long is closed.",
+    "Close a connection that carried no request for this long, down to `min_connections`.",
 );
 
 static QUEUE: Key<Optional<Count<usize>>> = Key::new(
     "queue",
     // Whoever `limits.streams` lets in may wait: refusing sooner refuses those who would be served.
     Optional(Count::within(0..=1_000_000)),
-    "Requests that may wait for a stream; the next gets 503. Unless set, as many as the top-level \
-     `limits.streams` lets in.",
+    "Maximum number of requests that wait for a stream; more are rejected with 503. If not set, \
+     every request admitted by the top-level `limits.streams` may wait.",
 );
 
 static QUEUE_TIMEOUT: Key<Span> = Key::new(
     "queue_timeout",
     // The SDKs retry a 503; a longer wait only delays their retry.
     Span { default: Duration::from_secs(5) },
-    "How long a request may wait for a stream; then 503.",
+    "How long a request may wait for a stream; after that it is rejected with 503.",
 );
 
 static STREAM_WINDOW: Key<Size<u32>> = Key::new(
     "stream_window",
     // What one slow client can make us hold; a second of tokens at any model's speed.
     Size { default: 64 * 1024, within: SMALLEST_STREAM_WINDOW..=LARGEST_WINDOW },
-    "HTTP/2 receive window of one stream: what one slow client can make the proxy hold.",
+    "HTTP/2 receive window of one stream. It bounds how much of a response the proxy holds for a \
+     slow client.",
 );
 
 static CONNECTION_WINDOW: Key<Size<u32>> = Key::new(
     "connection_window",
     // h2 derives its small-frame budget from it; tokens are small frames, so it is large.
     Size { default: 16 * 1024 * 1024, within: SMALLEST_CONNECTION_WINDOW..=LARGEST_WINDOW },
-    "HTTP/2 receive window of one connection.",
+    "HTTP/2 receive window of one connection, shared by its streams.",
 );
 
 /// Sizes and lives of one worker's pool to one upstream.

@@ -18,42 +18,43 @@ pub(super) static PROBE: Section = Section {
     name: "probe",
     shape: Shape::One,
     required: false,
-    doc: "A request of our own. While there are probes, one of them takes an ejected upstream back, and no \
-          client's request is its trial.",
+    doc: "Active health probe. With it, a successful probe ends an ejection, and no client request \
+        is the trial.",
     entries: &[&PATH, &INTERVAL, &TIMEOUT, &FAILURES, &STATUSES],
 };
 
 static PATH: Key<Optional<Prefix>> = Key::new(
     "path",
     Optional(Prefix),
-    "Asked with GET below the path of `url`, with the upstream's key; without it nothing is asked.",
+    "Path that is probed with GET, below the path of `url` and with the upstream's key. Without it \
+     no probe is sent.",
 );
 
 static INTERVAL: Key<Span> = Key::new(
     "interval",
     // Three failures of them take half a minute: requests find out sooner, and a probe is to find who comes back.
     Span { default: Duration::from_secs(10) },
-    "From one probe to the next, a tenth more or less; on each worker.",
+    "Time between two probes, plus or minus a tenth; on each worker.",
 );
 
 static TIMEOUT: Key<Span> = Key::new(
     "timeout",
     // A list of models takes no thought.
     Span { default: Duration::from_secs(2) },
-    "From asking for a stream to the answer's head.",
+    "Time from requesting a stream to the response head of the probe.",
 );
 
 static FAILURES: Key<Count<u32>> = Key::new(
     "failures",
     // One is chance, two are bad luck.
     Count { default: 3, within: 1..=1_000 },
-    "Failures in a row that eject it.",
+    "Eject the upstream after this many consecutive failed probes.",
 );
 
 static STATUSES: Key<Many<Status>> = Key::new(
     "statuses",
     Many(Status { default: 200..=299 }),
-    "Answers that say that it is well; any other is a failure.",
+    "Statuses that mean that the upstream is healthy; any other status is a failure.",
 );
 
 /// A request of our own that says whether an upstream is well. Each worker sends it by itself.
@@ -106,9 +107,10 @@ impl Kind for Status {
         match (class, text.parse()) {
             (Some(class @ 2..=5), _) => Ok(class * 100..=class * 100 + 99),
             (None, Ok(status @ 200..=599)) => Ok(status..=status),
-            _ => {
-                Err(Complaint::new("is not a status", "write one from 200 to 599, or a class: 2xx"))
-            }
+            _ => Err(Complaint::new(
+                "is not an HTTP status",
+                "write one from 200 to 599, or a class: 2xx",
+            )),
         }
     }
 

@@ -64,12 +64,12 @@ impl Kind for UpstreamUrl {
 pub(in crate::config) fn parse(text: &str) -> Result<Url, Complaint> {
     let (scheme, rest) = scheme(text)?;
     if rest.contains('@') {
-        let hint = "put the key under `key:`";
+        let hint = "write the key under `key:`";
         return Err(Complaint::new("has a user name or password", hint));
     }
     if let Some(sign) = rest.find(['?', '#']).and_then(|at| rest.get(at..=at)) {
         let part = if sign == "?" { "query" } else { "fragment" };
-        let hint = format!("remove what begins at the `{sign}`");
+        let hint = format!("remove everything from the `{sign}` on");
         return Err(Complaint::new(format!("has a {part}"), hint));
     }
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -96,7 +96,7 @@ fn scheme(text: &str) -> Result<(Scheme, &str), Complaint> {
         "http" => Ok((Scheme::Http, rest)),
         other => {
             let likely = nearest(other, ["https", "http"]).unwrap_or("https");
-            Err(Complaint::new("has a scheme that is not known", format!("write `{likely}://`")))
+            Err(Complaint::new("has an unknown scheme", format!("write `{likely}://`")))
         }
     }
 }
@@ -107,7 +107,10 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Complaint> {
         return match closed {
             Some((host, "")) => Ok((host, None)),
             Some((host, rest)) if rest.starts_with(':') => Ok((host, rest.get(1..))),
-            _ => Err(Complaint::new("has a bad IPv6 address", "write it like `[2001:db8::1]`")),
+            _ => Err(Complaint::new(
+                "has an IPv6 address that is not valid",
+                "write it like `[2001:db8::1]`",
+            )),
         };
     }
     let (host, port) = match authority.split_once(':') {
@@ -128,7 +131,7 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Complaint> {
         return Err(Complaint::new("has a host that is not ASCII", hint));
     }
     if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
-        return Err(Complaint::new("has a character in its host that no host has", ""));
+        return Err(Complaint::new("has a character in its host that is not allowed there", ""));
     }
     Ok((host, port))
 }

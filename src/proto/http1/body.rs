@@ -170,7 +170,7 @@ impl Intake {
                 Err(Malformed) => {
                     return Poll::Ready(Some(Err(self.lost(
                         io::ErrorKind::InvalidData,
-                        "the chunks of the request's body are malformed",
+                        "the request body's chunked encoding is not valid",
                     ))));
                 }
             }
@@ -178,7 +178,7 @@ impl Intake {
             if ready!(self.socket.poll_more(cx))? == 0 {
                 return Poll::Ready(Some(Err(self.lost(
                     io::ErrorKind::UnexpectedEof,
-                    "the client closed inside its request's body",
+                    "the client disconnected in the middle of its request body",
                 ))));
             }
         }

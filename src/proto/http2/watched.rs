@@ -51,7 +51,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
             return Poll::Ready(Ok(()));
         }
         self.wire.end_by(Kind::ControlFlood);
-        Poll::Ready(Err(io::Error::other("the peer sends frames without a purpose")))
+        Poll::Ready(Err(io::Error::other("the peer sends too many control frames")))
     }
 }
 

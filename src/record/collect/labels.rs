@@ -51,7 +51,7 @@ pub struct Full;
 
 impl std::fmt::Display for Full {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "more than {MORE} new names of routes or upstreams since the start")
+        write!(f, "more than {MORE} new route and upstream names since the process started")
     }
 }
 

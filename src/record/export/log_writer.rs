@@ -107,7 +107,10 @@ fn write_all(
         if let Err(error) = out.write_all(&text).and_then(|()| out.flush()) {
             dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
             if !mem::replace(&mut complained, true) {
-                eprintln!("access log: {error}; lines are lost and counted");
+                eprintln!(
+                    "cannot write the access log: {error}; firstbyte_access_log_dropped_total \
+                     counts the lines lost"
+                );
             }
         }
     }

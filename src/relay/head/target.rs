@@ -5,9 +5,9 @@ use http::uri::{PathAndQuery, Uri};
 
 use crate::error::{Error, Kind};
 
-const NO_PATH: Kind = Kind::BadRequest("The request's target has no path.");
-const ASTERISK: Kind = Kind::BadRequest("Only OPTIONS may ask for the target \"*\".");
-const TOO_LONG: Kind = Kind::BadRequest("The request's target is too long.");
+const NO_PATH: Kind = Kind::BadRequest("The request target has no path.");
+const ASTERISK: Kind = Kind::BadRequest("The target \"*\" is valid only with OPTIONS.");
+const TOO_LONG: Kind = Kind::BadRequest("The request target is too long.");
 
 /// Client's target → upstream's path and query.
 ///

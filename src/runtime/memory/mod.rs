@@ -36,7 +36,7 @@ pub(super) fn watch(
         .name("memory".into())
         .spawn(move || look(&meter, ceiling, &level_setter, &ceilings))
         .map(drop)
-        .map_err(|error| StartError::Io("start the thread that watches memory", error))
+        .map_err(|error| StartError::Io("start the memory thread", error))
 }
 
 fn look(meter: &Meter, ceiling: u64, level_setter: &LevelSetter, ceilings: &Ceilings) {
@@ -60,8 +60,16 @@ fn look(meter: &Meter, ceiling: u64, level_setter: &LevelSetter, ceilings: &Ceil
 
 fn tell(level: Level, used: u64, ceiling: u64) {
     match level {
-        Level::Calm => tracing::info!(used, ceiling, "memory: taking requests again"),
-        Level::Shed => tracing::warn!(used, ceiling, "memory: refusing new requests"),
-        Level::Shut => tracing::warn!(used, ceiling, "memory: refusing new connections too"),
+        Level::Calm => {
+            tracing::info!(used, ceiling, "memory below the limit: accepting requests again");
+        }
+        Level::Shed => {
+            tracing::warn!(used, ceiling, "memory near limits.memory: rejecting new requests");
+        }
+        Level::Shut => tracing::warn!(
+            used,
+            ceiling,
+            "memory near limits.memory: rejecting new requests and new connections"
+        ),
     }
 }

@@ -68,7 +68,11 @@ impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoFile => {
-                write!(f, "there is no file to reload: it was started from its environment")
+                write!(
+                    f,
+                    "there is no configuration file to reload: the process was started from \
+                     environment variables"
+                )
             }
             Self::Faults(faults) => write!(f, "{faults}"),
             Self::Plan(error) => match std::error::Error::source(error) {
@@ -76,7 +80,9 @@ impl std::fmt::Display for Refused {
                 None => write!(f, "{error}"),
             },
             Self::Full(full) => write!(f, "{full}; start a new process"),
-            Self::Workers => write!(f, "a worker did not answer; is the proxy ending?"),
+            Self::Workers => {
+                write!(f, "a worker did not respond in time; the proxy may be shutting down")
+            }
         }
     }
 }
@@ -110,13 +116,19 @@ impl Reloader {
                 let (changes, sha256) = (applied.changes.join(" "), &applied.digest);
                 tracing::info!(by, changes, sha256, "configuration reloaded");
                 for upstream in &applied.cold {
-                    tracing::warn!(upstream, "applied before it had its connections");
+                    tracing::warn!(
+                        upstream,
+                        "configuration applied before this upstream had warm connections"
+                    );
                 }
             }
             Err(refused) => {
                 self.hub.config_refused();
                 for line in refused.to_string().lines() {
-                    tracing::error!(by, "configuration not reloaded, the old one stays: {line}");
+                    tracing::error!(
+                        by,
+                        "configuration not reloaded, the old one stays in force: {line}"
+                    );
                 }
             }
         }
@@ -189,7 +201,12 @@ impl Reloader {
         }
         let swapped = (0..workers).take_while(|_| doing.recv_timeout(PATIENCE).is_ok()).count();
         if swapped < workers {
-            tracing::warn!(swapped, workers, "workers that are busy or ending swap later or not");
+            tracing::warn!(
+                swapped,
+                workers,
+                "some workers are busy or shutting down: they apply the new configuration later or \
+                 not at all"
+            );
         }
         all_cold.sort_unstable();
         all_cold.dedup();

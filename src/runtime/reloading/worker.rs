@@ -82,7 +82,7 @@ fn commit(proxy: &Proxy, old: &Proxy, before: &Plan) {
     for (upstream, then) in old.upstreams.iter().zip(&before.config.upstreams) {
         let goes_on = |other: &crate::proxy::Upstream| Rc::ptr_eq(&other.health, &upstream.health);
         if !proxy.upstreams.iter().any(goes_on) {
-            tracing::debug!(upstream = then.name, "what was known of it is forgotten");
+            tracing::debug!(upstream = then.name, "health history reset");
             upstream.health.retire();
         }
     }

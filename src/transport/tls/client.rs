@@ -26,10 +26,10 @@ pub enum TlsError {
 impl std::fmt::Display for TlsError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Platform(_) => write!(f, "cannot read the platform's certificates"),
+            Self::Platform(_) => write!(f, "cannot read the platform's root certificates"),
             Self::Pem(path, _) => write!(f, "cannot read certificates from {}", path.display()),
-            Self::Empty(path) => write!(f, "no certificate in {}", path.display()),
-            Self::Rustls(_) => write!(f, "TLS cannot be set up"),
+            Self::Empty(path) => write!(f, "{} contains no certificate", path.display()),
+            Self::Rustls(_) => write!(f, "cannot set up TLS"),
         }
     }
 }
@@ -73,7 +73,10 @@ impl Roots {
         }
         if store.is_empty() {
             // Not refused: an upstream's own CA file may be all that is needed.
-            tracing::warn!("SSL_CERT_FILE holds no certificate that can be used: none is trusted");
+            tracing::warn!(
+                "SSL_CERT_FILE contains no usable certificate: no root is trusted except those of \
+                 ca_file"
+            );
         }
         Ok(Self(store))
     }

@@ -151,7 +151,10 @@ impl Connector {
             .map_err(|error| Error::with(Kind::Tls, error))?;
         let offered_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         if !offered_http2 && self.settings.protocol == Protocol::Http2 {
-            return Err(Error::with(Kind::UpstreamHandshake, "the upstream does not offer h2"));
+            return Err(Error::with(
+                Kind::UpstreamHandshake,
+                "the upstream does not offer HTTP/2 (h2) in ALPN",
+            ));
         }
         let io = UpstreamSocket::Tls(Box::new(tls));
         if offered_http2 { self.http2(io, wire).await } else { self.http1(io, wire).await }

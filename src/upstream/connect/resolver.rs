@@ -199,7 +199,11 @@ impl Followed {
         let addresses = Arc::new(self.memory.learn(found, Instant::now()));
         self.meters.addresses(addresses.now.len());
         if std::mem::take(&mut self.failures) > 0 {
-            tracing::info!(upstream = self.upstream, host = self.host, "resolves again");
+            tracing::info!(
+                upstream = self.upstream,
+                host = self.host,
+                "upstream name resolves again"
+            );
         }
         self.known.send_if_modified(|known| {
             let before = std::mem::replace(known, Known::Addresses(Arc::clone(&addresses)));
@@ -208,7 +212,12 @@ impl Followed {
             if !same {
                 self.meters.changed();
                 let (from, to) = (&before.now, &addresses.now);
-                tracing::info!(upstream = self.upstream, ?from, ?to, "has moved");
+                tracing::info!(
+                    upstream = self.upstream,
+                    ?from,
+                    ?to,
+                    "upstream name resolves to other addresses"
+                );
             }
             !same
         });
@@ -227,8 +236,8 @@ impl Followed {
                 host = self.host,
                 why,
                 failures = self.failures + 1,
-                "does not resolve; {}",
-                if resolved { "the addresses known are used" } else { "no address is known" }
+                "upstream name does not resolve; {}",
+                if resolved { "using the last known addresses" } else { "no address is known" }
             );
         }
         let round = self.failures.min(16);

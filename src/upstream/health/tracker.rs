@@ -105,11 +105,11 @@ impl HealthTracker {
             Some(Change::Ejected(cause, time)) => {
                 meters.ejected_for(cause);
                 let (cause, seconds) = (cause.label(), time.as_secs_f64());
-                tracing::warn!(upstream, cause, seconds, "ejected");
+                tracing::warn!(upstream, cause, seconds, "upstream ejected");
             }
             Some(Change::Returned) => {
                 meters.ejected.set(0);
-                tracing::info!(upstream, "in again");
+                tracing::info!(upstream, "upstream back in rotation");
             }
         }
     }

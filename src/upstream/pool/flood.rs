@@ -13,7 +13,11 @@ impl Pool {
     pub(super) fn flooded(self: &Rc<Self>, conn: &Conn) {
         self.meters().flooded();
         let (upstream, streams) = (&self.settings.name, conn.in_flight.get());
-        tracing::warn!(upstream, streams, "a connection is given up: control frames without end");
+        tracing::warn!(
+            upstream,
+            streams,
+            "closing an upstream connection: it sent too many control frames"
+        );
         self.backoff_until.set(Some(Instant::now() + MAX_BACKOFF));
         let pool = Rc::downgrade(self);
         tokio::task::spawn_local(async move {

@@ -137,7 +137,7 @@ impl Pool {
                 error = error.kind().code(),
                 cause,
                 failures = failures.saturating_add(1),
-                "cannot connect"
+                "cannot connect to the upstream"
             );
         }
         let kind = error.kind();
@@ -168,7 +168,7 @@ async fn connect(pool: Rc<Pool>) {
     match connected {
         Ok(fresh) => {
             if pool.failures.take() > 0 {
-                tracing::info!(upstream = pool.settings.name, "connected again");
+                tracing::info!(upstream = pool.settings.name, "connected to the upstream again");
             }
             pool.backoff_until.set(None);
             pool.shortage.end();

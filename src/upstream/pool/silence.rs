@@ -40,10 +40,14 @@ impl Pool {
         self.publish();
         let (upstream, streams) = (&self.settings.name, conn.in_flight.get());
         if suspect {
-            tracing::warn!(upstream, streams, "a connection is silent: new requests go elsewhere");
+            tracing::warn!(
+                upstream,
+                streams,
+                "an upstream connection does not answer PING: new requests use other connections"
+            );
             self.ask_others(conn);
         } else {
-            tracing::info!(upstream, streams, "a silent connection answers again");
+            tracing::info!(upstream, streams, "a silent upstream connection responds again");
             self.freed();
         }
         self.tend();
@@ -54,7 +58,11 @@ impl Pool {
         conn.suspect.set(true);
         self.meters().silence(Silence::GivenUp);
         let (upstream, streams) = (&self.settings.name, conn.in_flight.get());
-        tracing::warn!(upstream, streams, "a silent connection is given up");
+        tracing::warn!(
+            upstream,
+            streams,
+            "closing a silent upstream connection: no answer to PING within ping_timeout"
+        );
         self.lost.set(self.conns.borrow().iter().all(|open| open.suspect.get()));
         self.ask_others(conn);
     }

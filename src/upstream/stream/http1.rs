@@ -102,7 +102,7 @@ pub struct BodyBroken;
 
 impl std::fmt::Display for BodyBroken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the request's body was cut")
+        f.write_str("the request body was cut off")
     }
 }
 

@@ -38,7 +38,7 @@ pub(in crate::upstream) struct TooMany;
 
 impl fmt::Display for TooMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("more interim responses than a request takes")
+        f.write_str("too many interim (1xx) responses")
     }
 }
 

@@ -58,7 +58,9 @@ impl Connection {
         };
         let result = match tokio::time::timeout(options.timeout, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::new(FailureKind::Timeout, "not complete in time")),
+            Err(_) => {
+                Err(Failure::new(FailureKind::Timeout, "the request was not complete in time"))
+            }
         };
         let outcome = progress.finish(Mono::now(), result.err());
         Outcome { slow: options.pace != Pace::Full, ..outcome }

@@ -79,7 +79,12 @@ impl H1 {
                     .filter(|head| !head.is_empty())
                     .unwrap_or_else(|| &rest[written - self.out.len()..]);
                 match Pin::new(&mut self.io).poll_write(cx, part) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(broken(progress, "write of 0"))),
+                    Poll::Ready(Ok(0)) => {
+                        return Poll::Ready(Err(broken(
+                            progress,
+                            "the connection accepted no bytes",
+                        )));
+                    }
                     Poll::Ready(Ok(count)) => written += count,
                     // The peer may have answered and closed; what it said is still to be read.
                     Poll::Ready(Err(_)) => written = total,

@@ -16,7 +16,7 @@ function head() {
     node('p', { class: 'soft' }, Object.entries(settings).map(([name, value]) => `${name.replace('_', ' ')}: ${value}`).join(' · ')),
     node('div', { class: 'command mono' }, report.command),
     node('div', { class: `verdict${bad ? ' bad' : ''}` },
-      node('b', {}, void_.length ? 'Do not use these figures. ' : bad ? 'Conditions failed. ' : 'The generator kept up. '),
+      node('b', {}, void_.length ? 'Do not use these figures. ' : bad ? 'The run failed. ' : 'The load generator kept up. '),
       bad ? reasons.join(' ') + ' ' : '',
       `Its own lag: p50 ${nanos(generator.lag_p50_ns)}, p99 ${nanos(generator.lag_p99_ns)}, max ${nanos(generator.lag_max_ns)}; `
       + `busy ${(generator.busy * 100).toFixed(0)} %, waiting for a processor ${(generator.waiting * 100).toFixed(0)} % of the time.`),
@@ -48,9 +48,9 @@ function requests() {
   const failures = report.targets.flatMap((target) => Object.entries(target.failures).map(([kind, failure]) =>
     node('p', { style: 'color:var(--bad)' }, `${target.name}: ${kind} ${count(failure.count)} (${failure.examples.join('; ')})`)));
   const goodput = report.targets.filter((target) => target.good !== null).map((target) =>
-    node('p', { class: 'soft' }, `${target.name}: ${count(target.good)} within every goal (${(100 * target.good / Math.max(1, target.requests - target.slow_readers)).toFixed(2)} %)`));
+    node('p', { class: 'soft' }, `${target.name}: ${count(target.good)} met every goal (${(100 * target.good / Math.max(1, target.requests - target.slow_readers)).toFixed(2)} %)`));
   const slow = report.targets.filter((target) => target.slow_readers).map((target) =>
-    node('p', { class: 'soft' }, `${target.name}: ${count(target.slow_readers)} slow readers, in no latency`));
+    node('p', { class: 'soft' }, `${target.name}: ${count(target.slow_readers)} slow readers, excluded from the latencies`));
   return card('Requests', null, scroll(table(header, report.targets.map(row))), ...failures, ...goodput, ...slow);
 }
 const table = (header, rows) => node('table', {}, node('thead', {}, node('tr', {}, ...header.map((text) => node('th', {}, text)))), node('tbody', {}, ...rows));
@@ -62,7 +62,7 @@ function comparison() {
   const measures = [...new Set(all.added.map((row) => row.measure))];
   return card(`Added to ${all.baseline}`,
     `${all.rounds} rounds of ${all.slice_seconds} s slices in rotation. Dot: the difference of all slices together; bar: its ${(all.confidence * 100).toFixed(0)} % bootstrap interval (${count(all.resamples)} resamples); `
-    + 'faint dots: each round by itself. Hollow and grey: 0 is within the interval, so no difference was shown.',
+    + 'faint dots: single rounds. Hollow and grey: 0 is within the interval, so no difference was shown.',
     ...measures.flatMap((measure) => [node('h3', {}, `${measure}: ${means(measure)}`), addedChart(measure)]));
 }
 
@@ -74,12 +74,12 @@ function figures() {
     const key = report.targets.length > 1 ? node('span', { class: 'key' }, node('i', { style: `background:${color(n)}` }), `${name} ${target.name}`) : name;
     return [node('tr', {}, node('td', {}, key), ...[...QUANTILES.map((at) => at in measure.quantiles ? nanos(measure.quantiles[at]) : '–'), nanos(measure.max), nanos(measure.mean), count(measure.count)].map((text) => node('td', {}, text)))];
   }));
-  return card('Figures', 'Failed requests left out. A quantile is told only if at least one value lies beyond it.', scroll(table(['measure', ...QUANTILES, 'max', 'mean', 'count'], rows)));
+  return card('Figures', 'Failed requests are excluded. A quantile is shown only if at least one value lies beyond it.', scroll(table(['measure', ...QUANTILES, 'max', 'mean', 'count'], rows)));
 }
 
 function definitions() {
   const rows = report.definitions.map(({ name, means: text }) => node('tr', {}, node('td', {}, node('code', {}, name)), node('td', { class: 'means' }, text)));
-  return card('What is measured', null, table(['measure', 'definition'], rows.map((row) => row)));
+  return card('Definitions', null, table(['measure', 'definition'], rows.map((row) => row)));
 }
 
 const byRound = report.targets[0].series.axis === 'round';
@@ -92,7 +92,7 @@ main.replaceChildren(...[
   card(byRound ? 'Time to first byte by round' : 'Time to first byte over time', 'Line: median. Band: from the median to p99. Dots: the worst. ×: requests failed.', report.targets.length > 1 ? keys() : null, overTime()),
   card('Distribution', 'Share of values at or below; each step of the axis is one more nine.', report.targets.length > 1 ? keys() : null,
     ...choice(measured, (name) => { const place = node('div'); place.append(node('p', { class: 'soft' }, `${name}: ${means(name)}`), spectrum(name)); return place; })),
-  card(byRound ? 'Gaps between events by round' : 'Gaps between events over time', 'Darker: a greater share of the column’s gaps. “together”: several events came in one read.',
+  card(byRound ? 'Gaps between events by round' : 'Gaps between events over time', 'Darker: a greater share of the column’s gaps. “together”: several events arrived in one read.',
     ...report.targets.flatMap((target) => [report.targets.length > 1 ? node('h3', {}, target.name) : null, heatMap(target)])),
   figures(),
   definitions(),

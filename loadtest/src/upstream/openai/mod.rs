@@ -181,7 +181,7 @@ fn about_of(asked: &Asked, shape: Shape, seen: &Seen) -> About {
 fn asked(seen: &Seen) -> Result<Asked, Script> {
     serde_json::from_slice(&seen.body).map_err(|error| {
         let (status, message) = if seen.body_len > seen.body.len() as u64 {
-            (413, "The request is too large for this mock.".to_owned())
+            (413, "The request is too large for this mock upstream.".to_owned())
         } else {
             (400, format!("We could not parse the JSON body of your request: {error}"))
         };

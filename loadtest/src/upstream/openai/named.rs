@@ -94,6 +94,6 @@ fn by_status(name: &str, seen: &Seen) -> Script {
     if let Ok(status @ 400..600) = name.parse() {
         return whole(seen, status, &super::bodies::error(kind, code, message));
     }
-    let message = format!("no script is called {name:?}; there are: {}", NAMED_SCRIPTS.join(", "));
+    let message = format!("no script is named {name:?}; available: {}", NAMED_SCRIPTS.join(", "));
     whole(seen, 400, &super::bodies::error("invalid_request_error", None, &message))
 }

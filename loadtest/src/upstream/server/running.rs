@@ -87,8 +87,9 @@ impl Upstream {
                     serve(Rc::new(shared), listener, orders).await;
                 });
             })?;
-        let thread_id =
-            started.recv().map_err(|_| io::Error::other("the upstream's thread died"))??;
+        let thread_id = started
+            .recv()
+            .map_err(|_| io::Error::other("the mock upstream's thread panicked"))??;
         let (commands, thread, ca_pem) = (Some(commands), Some(thread), plan.ca_pem);
         Ok(Self { addr, ca_pem, recorder, requests, thread_id, panic, commands, frost, thread })
     }

@@ -11,7 +11,7 @@ impl Reader<'_> {
     /// Those that were kept, and if there are more, how many.
     pub(in crate::config) fn into_faults(mut self) -> Vec<Fault> {
         if self.count > self.faults.len() {
-            let what = format!("has {} faults; these are {MOST_FAULTS} of them", self.count);
+            let what = format!("has {} errors; the first {MOST_FAULTS} are shown", self.count);
             let place = Place::File(self.file);
             self.faults.push(Fault { place, key: String::new(), what, hint: String::new() });
         }
@@ -111,12 +111,12 @@ pub(super) fn instead_of(unknown: &str, section: &Section, root: &Section) -> St
     let known = names(section);
     let list = known.join(", ");
     if let Some(likely) = nearest(unknown, known) {
-        return format!("did you mean `{likely}`? Known here: {list}");
+        return format!("did you mean `{likely}`? Keys allowed here: {list}");
     }
     let rows = rows(root);
     let of_that_name = |row: &&Row| row.path.rsplit('.').next() == Some(unknown);
     match rows.iter().find(of_that_name) {
-        Some(row) => format!("it belongs at `{}`. Known here: {list}", row.path),
-        None => format!("known here: {list}"),
+        Some(row) => format!("it belongs at `{}`. Keys allowed here: {list}", row.path),
+        None => format!("keys allowed here: {list}"),
     }
 }

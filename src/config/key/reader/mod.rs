@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
     /// As many as may be; of more, that they are too many.
     fn first<'n, T>(&mut self, all: &'n [T], most: usize, at: At, path: &str) -> &'n [T] {
         if all.len() > most {
-            self.fault(at, path, format!("has more than {most} entries"), "keep fewer");
+            self.fault(at, path, format!("has more than {most} entries"), "remove some");
         }
         &all[..all.len().min(most)]
     }
@@ -113,11 +113,16 @@ impl<'a> Reader<'a> {
         let text = match &node.data {
             Data::Text(text) => text,
             Data::Nothing => {
-                self.fault(node.at, path, "has no value", "write one, or remove the line");
+                self.fault(node.at, path, "has no value", "write a value, or remove the line");
                 return None;
             }
             Data::List(_) | Data::Map(_) => {
-                self.fault(node.at, path, "is not a single value", "write it on the key's line");
+                self.fault(
+                    node.at,
+                    path,
+                    "is not a single value",
+                    "write one value on the same line as the key",
+                );
                 return None;
             }
         };
@@ -149,8 +154,8 @@ impl<'a> Reader<'a> {
             self.fault(
                 node.at,
                 path,
-                "names nothing",
-                "write a name and a colon, its keys beneath",
+                "has no named entries",
+                "write a name and a colon, and its keys indented below",
             );
             return Vec::new();
         };
@@ -206,7 +211,7 @@ impl<'a> Reader<'a> {
         for (name, _) in entries {
             let is_known = section.entries.iter().any(|entry| entry.name() == name.text);
             if !is_known && self.counts() {
-                let what = format!("{} is not a key", quoted(&name.text));
+                let what = format!("{} is not a known key", quoted(&name.text));
                 self.keep(name.at, &*fields.path, what, instead_of(&name.text, section, self.root));
             }
         }

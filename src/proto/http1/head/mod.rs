@@ -18,12 +18,12 @@ const OURS: usize = 4;
 /// The longest target that the `http` crate holds.
 const LONGEST_TARGET: usize = u16::MAX as usize - 1;
 
-const BARE_LF: Kind = Kind::BadRequest("The request's head has a line that ends without CR.");
-const MALFORMED: Kind = Kind::BadRequest("The request's head is not HTTP.");
-const NAME: Kind = Kind::BadRequest("A header's name has a character that it must not have.");
-const VALUE: Kind = Kind::BadRequest("A header's value has a character that it must not have.");
-const TARGET: Kind = Kind::BadRequest("The request's target is no path and no URI.");
-const VERSION: Kind = Kind::BadRequest("The request's HTTP version is neither 1.0 nor 1.1.");
+const BARE_LF: Kind = Kind::BadRequest("A line of the request head ends without CR.");
+const MALFORMED: Kind = Kind::BadRequest("The request is not valid HTTP.");
+const NAME: Kind = Kind::BadRequest("A header name contains an invalid character.");
+const VALUE: Kind = Kind::BadRequest("A header value contains an invalid character.");
+const TARGET: Kind = Kind::BadRequest("The request target is neither a path nor a URI.");
+const VERSION: Kind = Kind::BadRequest("The request's HTTP version is not 1.0 or 1.1.");
 
 /// Bounds on a head.
 #[derive(Debug, Clone, Copy)]

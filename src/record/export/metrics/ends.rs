@@ -26,17 +26,25 @@ pub(in crate::record) fn requests_by_name<'a>(
 
 pub(super) fn requests(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_requests_total";
-    text.family(name, Kind::Counter, "Requests that are over, by what the client was answered.");
+    text.family(
+        name,
+        Kind::Counter,
+        "Finished requests, by route, upstream and status sent to the client.",
+    );
     for ((route, upstream, code), count) in requests_by_name(names, all) {
         text.sample(name, &[("route", route), ("upstream", upstream), ("code", &code)], count);
     }
     let name = "firstbyte_stream_end_total";
-    text.family(name, Kind::Counter, "Requests that are over, by how they ended.");
+    text.family(name, Kind::Counter, "Finished requests, by outcome.");
     for outcome in Outcome::ALL {
         text.sample(name, &[("outcome", outcome.label())], all.ends[outcome as usize]);
     }
     let name = "firstbyte_replays_total";
-    text.family(name, Kind::Counter, "Requests sent again since the upstream had not seen them.");
+    text.family(
+        name,
+        Kind::Counter,
+        "Requests sent again because the upstream had not processed them.",
+    );
     for reason in ReplayReason::ALL {
         text.sample(name, &[("reason", reason.label())], all.replays[reason as usize]);
     }
@@ -57,7 +65,12 @@ pub(in crate::record) fn failovers_by_name<'a>(
 
 pub(super) fn timeouts(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_timeouts_total";
-    text.family(name, Kind::Counter, "Clocks that ran out on an upstream, failovers included.");
+    text.family(
+        name,
+        Kind::Counter,
+        "Deadlines that passed on an upstream, by deadline, including \
+        those that led to a failover.",
+    );
     for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for clock in Clock::ALL {
             let labels = [("upstream", label.as_str()), ("clock", clock.label())];
@@ -68,11 +81,7 @@ pub(super) fn timeouts(text: &mut Text, names: &Labels, all: &Recordings) {
 
 pub(super) fn silences(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_upstream_silences_total";
-    text.family(
-        name,
-        Kind::Counter,
-        "Connections whose peer fell silent, and what became of them.",
-    );
+    text.family(name, Kind::Counter, "Upstream connections that fell silent, by what followed.");
     for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for step in Silence::ALL {
             let labels = [("upstream", label.as_str()), ("step", step.label())];
@@ -86,7 +95,7 @@ pub(super) fn floods(text: &mut Text, names: &Labels, all: &Recordings) {
     text.family(
         name,
         Kind::Counter,
-        "Connections to an upstream given up, since frames without a purpose came without end.",
+        "Upstream connections closed because they sent too many control frames.",
     );
     for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         text.sample(name, &[("upstream", label)], upstream.floods);
@@ -95,7 +104,11 @@ pub(super) fn floods(text: &mut Text, names: &Labels, all: &Recordings) {
 
 pub(super) fn oversizes(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_upstream_oversize_heads_total";
-    text.family(name, Kind::Counter, "Heads and trailers that are too large for somebody.");
+    text.family(
+        name,
+        Kind::Counter,
+        "Heads and trailers larger than the upstream or the proxy accepts.",
+    );
     for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for what in Oversize::ALL {
             let labels = [("upstream", label.as_str()), ("what", what.label())];
@@ -106,11 +119,7 @@ pub(super) fn oversizes(text: &mut Text, names: &Labels, all: &Recordings) {
 
 pub(super) fn probes(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_probes_total";
-    text.family(
-        name,
-        Kind::Counter,
-        "Requests of our own that ask an upstream whether it is well.",
-    );
+    text.family(name, Kind::Counter, "Health probes sent to an upstream, by result.");
     for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for (result, count) in PROBES.into_iter().zip(upstream.probes) {
             let labels = [("upstream", label.as_str()), ("result", result)];
@@ -121,7 +130,11 @@ pub(super) fn probes(text: &mut Text, names: &Labels, all: &Recordings) {
 
 pub(super) fn ejections(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_upstream_ejections_total";
-    text.family(name, Kind::Counter, "Times that a worker left an upstream out of its groups.");
+    text.family(
+        name,
+        Kind::Counter,
+        "Times that a worker ejected an upstream from its groups, by cause.",
+    );
     for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         for cause in Ejection::ALL {
             let labels = [("upstream", label.as_str()), ("cause", cause.label())];
@@ -132,7 +145,7 @@ pub(super) fn ejections(text: &mut Text, names: &Labels, all: &Recordings) {
 
 pub(super) fn retries(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_retries_total";
-    text.family(name, Kind::Counter, "Times that an upstream was asked again after a pause.");
+    text.family(name, Kind::Counter, "Retries sent to an upstream after a pause.");
     for (label, upstream) in names.upstreams.iter().zip(&all.upstreams) {
         text.sample(name, &[("upstream", label)], upstream.retries);
     }
@@ -144,7 +157,7 @@ pub(super) fn hedges(text: &mut Text, names: &Labels, all: &Recordings) {
     text.family(
         name,
         Kind::Counter,
-        "Second requests sent while the first upstream had not answered, by what became of them.",
+        "Hedges: second requests sent because the first upstream was late, by result.",
     );
     for (label, upstream) in recorded.clone() {
         for end in HedgeEnd::ALL {
@@ -156,7 +169,7 @@ pub(super) fn hedges(text: &mut Text, names: &Labels, all: &Recordings) {
     text.family(
         name,
         Kind::Counter,
-        "Requests cancelled since another upstream answered sooner; each may be billed.",
+        "Requests cancelled because another upstream responded sooner; each may be billed.",
     );
     for (label, upstream) in recorded {
         text.sample(name, &[("upstream", label)], upstream.overtaken);
@@ -165,16 +178,16 @@ pub(super) fn hedges(text: &mut Text, names: &Labels, all: &Recordings) {
 
 pub(super) fn failovers(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_failovers_total";
-    text.family(name, Kind::Counter, "Times that an upstream was left for another of its group.");
+    text.family(
+        name,
+        Kind::Counter,
+        "Failovers from one upstream of a group to another, by reason.",
+    );
     for ((from, to, reason), count) in failovers_by_name(names, all) {
         text.sample(name, &[("from", from), ("to", to), ("reason", reason)], count);
     }
     let name = "firstbyte_attempts_prevented_total";
-    text.family(
-        name,
-        Kind::Counter,
-        "Further attempts that could not be, by what stood against them.",
-    );
+    text.family(name, Kind::Counter, "Failovers, retries and hedges that were skipped, by reason.");
     for why in Prevented::ALL {
         text.sample(name, &[("reason", why.label())], all.prevented[why as usize]);
     }

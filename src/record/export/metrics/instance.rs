@@ -11,55 +11,64 @@ use crate::record::export::prometheus::{Kind, Text};
 
 pub(super) fn ceilings(text: &mut Text, ceilings: &Ceilings) {
     let gauge = Kind::Gauge;
-    let help = "Client connections that may be open at once.";
+    let help = "Limit of client connections open at the same time.";
     text.single("firstbyte_client_connections_max", gauge, help, ceilings.connections());
     let Some((ceiling, used, level)) = ceilings.memory() else { return };
-    let help = "Memory to stay under, in bytes.";
+    let help = "Memory limit, in bytes.";
     text.single("firstbyte_memory_ceiling_bytes", gauge, help, ceiling);
-    let help = "Memory that counts against the ceiling, in bytes, as of the last look.";
+    let help = "Memory that counts against the limit, in bytes, when it was last sampled.";
     text.single("firstbyte_memory_used_bytes", gauge, help, used);
-    let help = "What memory allows: 0 all, 1 no new request, 2 no new connection either.";
+    let help = "State of the memory limit: 0 accepts everything, 1 rejects new requests, 2 rejects \
+        new connections too.";
     text.single("firstbyte_memory_level", gauge, help, u64::from(level));
 }
 
 pub(super) fn ourselves(text: &mut Text, view: &View<'_>) {
     let View { instance, totals, log_dropped } = *view;
     let (counter, gauge) = (Kind::Counter, Kind::Gauge);
-    let help = "Requests between their head and their end.";
+    let help = "Requests in flight, from the request head to the end of the response.";
     text.single("firstbyte_streams_in_flight", gauge, help, totals.gauges.streams_in_flight);
-    let help = "Open connections of clients.";
+    let help = "Open client connections.";
     text.single("firstbyte_client_connections", gauge, help, totals.gauges.client_connections);
     let drained_for = instance.drained_for();
-    let help = "1 once the process leaves: it takes nothing new, and finishes what it has.";
+    let help = "1 while the process drains: it accepts nothing new and finishes its requests.";
     text.single("firstbyte_draining", gauge, help, u64::from(drained_for.is_some()));
-    let help = "Seconds since it leaves; 0 before.";
+    let help = "Seconds since the drain began; 0 before.";
     let seconds = drained_for.unwrap_or_default().as_secs_f64();
     text.single("firstbyte_drain_seconds", gauge, help, seconds);
     let help = "Requests (streams, not connections) cut at the end of a drain.";
     text.single("firstbyte_drain_cut_total", counter, help, totals.recordings.cut);
-    let help = "Access log lines lost because the log could not keep up or refused them.";
+    let help = "Access log lines lost because the log was too slow or could not be written.";
     text.single("firstbyte_access_log_dropped_total", counter, help, log_dropped);
-    let help = "Workers meant to run.";
+    let help = "Configured workers.";
     text.single("firstbyte_workers", gauge, help, instance.workers);
-    let help = "Times that a worker was left out of a scrape since it did not answer in time.";
+    let help = "Times that a scrape left a worker out because it did not respond in time.";
     text.single("firstbyte_worker_scrape_misses_total", counter, help, totals.missed);
     let name = "firstbyte_build_info";
-    text.family(name, gauge, "Always 1; the labels say what runs.");
+    text.family(
+        name,
+        gauge,
+        "Always 1; the labels are the version and the commit of the running program.",
+    );
     text.sample(name, &[("version", instance.version), ("commit", instance.commit)], 1);
 }
 
 pub(super) fn configured(text: &mut Text, configured: &Configured) {
     let (applied, refused) = configured.reloads();
     let name = "firstbyte_reloads_total";
-    text.family(name, Kind::Counter, "Reloads of the configuration, by what became of them.");
+    text.family(name, Kind::Counter, "Reloads of the configuration, by result.");
     text.sample(name, &[("result", "applied")], applied);
     text.sample(name, &[("result", "refused")], refused);
     let (digest, since) = configured.in_force();
     let since = since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let help = "When the configuration in force was applied, since the Unix epoch, in seconds.";
+    let help = "Time when the configuration in force was applied, in seconds since the Unix epoch.";
     text.single("firstbyte_config_applied_timestamp_seconds", Kind::Gauge, help, since);
     let name = "firstbyte_config_info";
-    text.family(name, Kind::Gauge, "Always 1; the beginning of the file's SHA-256.");
+    text.family(
+        name,
+        Kind::Gauge,
+        "Always 1; the label is the beginning of the configuration file's SHA-256.",
+    );
     text.sample(name, &[("sha256", &digest)], 1);
 }
 

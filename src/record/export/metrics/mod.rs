@@ -114,7 +114,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
 
 fn timings(text: &mut Text, all: &Recordings) {
     let name = "firstbyte_overhead_seconds";
-    text.family(name, Kind::Histogram, "Time that the proxy added, by phase.");
+    text.family(name, Kind::Histogram, "Time added by the proxy, by phase.");
     for (phase, values) in [
         ("request", &all.overhead_request),
         ("head", &all.overhead_head),
@@ -123,14 +123,18 @@ fn timings(text: &mut Text, all: &Recordings) {
         text.histogram(name, &[("phase", phase)], values, &OVERHEAD);
     }
     let name = "firstbyte_chunk_gap_seconds";
-    text.family(name, Kind::Histogram, "Time between two chunks of one answer, by side.");
+    text.family(name, Kind::Histogram, "Time between two chunks of a response, by side.");
     for (side, values) in [("upstream", &all.gap_upstream), ("client", &all.gap_client)] {
         text.histogram(name, &[("side", side)], values, &GAP);
     }
     let name = "firstbyte_cancel_seconds";
-    text.family(name, Kind::Histogram, "Time from giving a request up to telling its upstream.");
+    text.family(
+        name,
+        Kind::Histogram,
+        "Time from giving up a request to cancelling it at the upstream.",
+    );
     text.histogram(name, &[], &all.cancel, &OVERHEAD);
     let name = "firstbyte_request_duration_seconds";
-    text.family(name, Kind::Histogram, "Time from a request's head to its record's end.");
+    text.family(name, Kind::Histogram, "Time from a request's head to the end of the request.");
     text.histogram(name, &[], &all.duration, &DURATION);
 }

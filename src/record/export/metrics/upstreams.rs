@@ -15,31 +15,32 @@ pub(super) fn timings(text: &mut Text, names: &Labels, all: &Recordings) {
     let families: [(&str, &str, Of, &[u64]); 5] = [
         (
             "firstbyte_upstream_ttfb_seconds",
-            "Time from the request's head sent to the answer's head received.",
+            "Time from sending the request head to receiving the response head.",
             |upstream| &upstream.ttfb,
             &TTFB,
         ),
         (
             "firstbyte_upstream_first_body_seconds",
-            "Time from the request's head sent to the first byte of the answer's body.",
+            "Time from sending the request head to receiving the first byte of the response body.",
             |upstream| &upstream.first_body,
             &TTFB,
         ),
         (
             "firstbyte_client_ttfb_seconds",
-            "Time from a request's head received to our first write, where the upstream answered.",
+            "Time from receiving a request head to the proxy's first write to the client, for \
+             requests that the upstream answered.",
             |upstream| &upstream.client_ttfb,
             &TTFB,
         ),
         (
             "firstbyte_pool_wait_seconds",
-            "Time from asking the pool to having a stream.",
+            "Time that requests waited for a stream of the pool.",
             |upstream| &upstream.pool_wait,
             &WAIT,
         ),
         (
             "firstbyte_upstream_connect_seconds",
-            "Time of a connect that succeeded, from TCP to the peer's SETTINGS.",
+            "Time of successful connection attempts, from TCP to the upstream's SETTINGS.",
             |upstream| &upstream.connect,
             &WAIT,
         ),
@@ -55,12 +56,12 @@ pub(super) fn timings(text: &mut Text, names: &Labels, all: &Recordings) {
 pub(super) fn state(text: &mut Text, view: &View<'_>) {
     let recorded = view.instance.labels.upstreams.iter().zip(&view.totals.recordings.upstreams);
     let name = "firstbyte_cold_requests_total";
-    text.family(name, Kind::Counter, "Requests that had to wait for a connect.");
+    text.family(name, Kind::Counter, "Requests that had to wait for a new connection.");
     for (label, upstream) in recorded.clone() {
         text.sample(name, &[("upstream", label)], upstream.cold);
     }
     let name = "firstbyte_upstream_connect_failures_total";
-    text.family(name, Kind::Counter, "Connects that failed or ran out of time.");
+    text.family(name, Kind::Counter, "Connection attempts that failed or timed out.");
     for (label, upstream) in recorded {
         text.sample(name, &[("upstream", label)], upstream.connect_failures);
     }
@@ -79,22 +80,22 @@ pub(super) fn state(text: &mut Text, view: &View<'_>) {
         }
     }
     let name = "firstbyte_upstream_silent";
-    text.family(name, Kind::Gauge, "Workers that no open connection to an upstream answers.");
+    text.family(name, Kind::Gauge, "Workers whose connections to an upstream are all silent.");
     for (label, now) in &gauges {
         text.sample(name, &[("upstream", label)], now.silent);
     }
     let name = "firstbyte_upstream_ejected";
-    text.family(name, Kind::Gauge, "Workers that leave an upstream out of its groups.");
+    text.family(name, Kind::Gauge, "Workers that have ejected an upstream from its groups.");
     for (label, now) in &gauges {
         text.sample(name, &[("upstream", label)], now.ejected);
     }
     let name = "firstbyte_upstream_streams";
-    text.family(name, Kind::Gauge, "Streams leased from the pool.");
+    text.family(name, Kind::Gauge, "Streams of the pool in use.");
     for (label, now) in &gauges {
         text.sample(name, &[("upstream", label)], now.streams);
     }
     let name = "firstbyte_pool_waiting";
-    text.family(name, Kind::Gauge, "Requests that wait for a stream.");
+    text.family(name, Kind::Gauge, "Requests waiting for a stream.");
     for (label, now) in &gauges {
         text.sample(name, &[("upstream", label)], now.waiting);
     }
@@ -106,19 +107,19 @@ fn dns(text: &mut Text, instance: &Instance) {
         (
             "firstbyte_dns_failures_total",
             Kind::Counter,
-            "Times that an upstream's name did not resolve.",
+            "Failed lookups of an upstream's name.",
             DnsMeters::failures,
         ),
         (
             "firstbyte_dns_changes_total",
             Kind::Counter,
-            "Times that an upstream's name resolved to other addresses than before.",
+            "Times that the addresses of an upstream's name changed.",
             DnsMeters::changes,
         ),
         (
             "firstbyte_dns_addresses",
             Kind::Gauge,
-            "Addresses that an upstream's name has.",
+            "Current addresses of an upstream's name.",
             DnsMeters::known,
         ),
     ];

@@ -27,12 +27,13 @@ const UNTRUSTED: Marks = Marks::EXPECT.and(Marks::FORWARDED).and(Marks::OURS);
 
 const TWO_HOSTS: Kind = Kind::BadRequest("The request has more than one Host header.");
 const NO_HOST: Kind = Kind::BadRequest("The request has no Host header.");
-const TWO_LENGTHS: Kind = Kind::BadRequest("The request's Content-Length is not one number.");
+const TWO_LENGTHS: Kind = Kind::BadRequest("The request's Content-Length is not a single number.");
 const TWO_FRAMINGS: Kind =
     Kind::BadRequest("The request has both a Content-Length and a Transfer-Encoding.");
 const OLD_CODING: Kind =
-    Kind::BadRequest("The request is of HTTP/1.0, which has no Transfer-Encoding.");
-const CODING: Kind = Kind::BadRequest("The request's Transfer-Encoding is not just chunked.");
+    Kind::BadRequest("The request is HTTP/1.0 and must not have a Transfer-Encoding.");
+const CODING: Kind =
+    Kind::BadRequest("The request's Transfer-Encoding must be chunked and nothing else.");
 
 /// Everything of a request's head that only configuration decides, made once. Cloning its parts
 /// into a request counts references and copies nothing.
@@ -71,7 +72,11 @@ pub struct BadUpstream {
 
 impl fmt::Display for BadUpstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the upstream's {} cannot be sent in an HTTP header", self.field)
+        write!(
+            f,
+            "the upstream's {} contains a character that an HTTP header cannot carry",
+            self.field
+        )
     }
 }
 

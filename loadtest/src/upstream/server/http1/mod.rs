@@ -50,7 +50,7 @@ pub(in crate::upstream) async fn drive(
                 wire.close();
                 return ConnectionEnd::Failed(why);
             }
-            Err(_) => return ended(&wire, "the connection broke within a head"),
+            Err(_) => return ended(&wire, "the connection closed within a request head"),
         };
         busy.set(true);
         let again = serve(&shared, &wire, &mut reader, &head, number, nth_on_connection).await;

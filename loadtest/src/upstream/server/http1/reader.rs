@@ -66,7 +66,7 @@ impl Reader {
                 return Ok(Some(head));
             }
             if self.buffer.len() > HEAD_LIMIT {
-                return Err(Gone::Malformed("the head is too long".to_owned()));
+                return Err(Gone::Malformed("the request head is too long".to_owned()));
             }
             if !self.fill().await? {
                 let clean = self.buffer.is_empty();
@@ -182,7 +182,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, Gone> {
     let text = std::str::from_utf8(digits).unwrap_or_default().trim();
     let valid = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let size = if valid { u64::from_str_radix(text, 16).ok() } else { None };
-    size.ok_or_else(|| Gone::Malformed("a chunk's size is no number".to_owned()))
+    size.ok_or_else(|| Gone::Malformed("a chunk size is not a number".to_owned()))
 }
 
 fn trailer(line: &[u8]) -> HeaderLine {
@@ -233,7 +233,7 @@ fn length(lines: &[HeaderLine]) -> Result<Body, Gone> {
     let number = std::str::from_utf8(&line.value).ok().and_then(|text| text.parse().ok());
     number
         .map(Body::Length)
-        .ok_or_else(|| Gone::Malformed("content-length is no number".to_owned()))
+        .ok_or_else(|| Gone::Malformed("content-length is not a number".to_owned()))
 }
 
 /// Splits an absolute target (RFC 9112, section 3.2.2) into authority and path.
