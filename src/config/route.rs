@@ -136,7 +136,7 @@ pub(super) fn read(
         let first = *known.entry(path.clone()).or_insert(id);
         if first != id && !path.is_empty() {
             let what = format!("{path:?} has two routes");
-            let hint = format!("routes[{}] has it already; keep one", first.0);
+            let hint = format!("routes[{}] has the same path; remove one of them", first.0);
             reader.fault_in(&fields, &PATH, what, hint);
         }
         let deadlines = RouteDeadlines::read(reader, &fields);
