@@ -1,6 +1,9 @@
-//! What the operator asked for. Each section of the file is a file here, with its keys, their defaults, their
-//! reading and the rules between them; `root` has them all. From text to [`Config`]: `file` (text and
-//! its faults), `kind` (values), `key` (what a key is, and the reader), the sections, `load`.
+//! What the operator asked for.
+//!
+//! Each section of the file is a file here: its keys with their defaults, its struct, its reading and the rules
+//! between its keys; `root` has them all. To add a key, follow one that is there (CONTRIBUTING.md has the
+//! steps). From text to `Config`: `file` (text and its faults), `kind` (values), `key` (what a key is, and
+//! the reader), the sections, `load`; each uses only what comes before it.
 
 mod access_log;
 mod change;
