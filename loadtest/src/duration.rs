@@ -1,5 +1,5 @@
-//! Durations as people write them: `250us`, `10ms`, `1.5s`, `2m`, `1h`. A bare number is seconds, wherever a duration
-//! is read.
+//! Durations as people write them: `250us`, `10ms`, `1.5s`, `2m`, `1h`. A bare number is seconds,
+//! wherever a duration is read.
 
 use std::time::Duration;
 

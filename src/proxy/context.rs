@@ -29,7 +29,8 @@ pub(super) struct RequestContext<'a> {
     pub(super) until: Option<Instant>,
 }
 
-/// A request whose route is known, as every attempt at it needs it. A hedge has an upload and a record of its own.
+/// A request whose route is known, as every attempt at it needs it. A hedge has an upload and a record of
+/// its own.
 #[derive(Clone, Copy)]
 pub(super) struct RoutedRequest<'a> {
     pub(super) context: &'a RequestContext<'a>,

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::Conn;
 
-/// Whoever keeps connections and hears of them; a pool. Drivers are generic over it, so that no call goes through a
-/// table.
+/// Whoever keeps connections and hears of them: a pool. Drivers are generic over it, so that no call goes
+/// through a table.
 pub(in crate::upstream) trait ConnectionEvents {
     /// A stream more can be had than before.
     fn stream_freed(self: &Rc<Self>);

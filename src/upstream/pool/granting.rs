@@ -17,7 +17,8 @@ impl Pool {
     /// Dropped while it waits, it leaves the queue; a lease granted in that moment goes to the next.
     ///
     /// # Errors
-    /// The queue is full, the wait was too long, or connecting failed and nothing is open; or it failed for want of sockets, which no wait gives.
+    /// The queue is full, the wait was too long, or connecting failed and nothing is open; or it failed for
+    /// want of sockets, which no wait gives.
     pub async fn lease(self: &Rc<Self>, record: &Rc<Record>) -> Result<Lease, Error> {
         if let Some(conn) = self.pick() {
             let lease = Lease::new(conn, self, false);

@@ -1,7 +1,8 @@
 //! How an attempt failed: what it proves of whether the upstream processed the request.
 //!
-//! Three proofs exist that it did not (RFC 9113, sections 6.8 and 8.7): it was never written; the upstream's GOAWAY of
-//! `NO_ERROR` names a last stream below ours; the upstream reset it with `REFUSED_STREAM`.
+//! Three proofs exist that it did not (RFC 9113, sections 6.8 and 8.7): it was never written; the
+//! upstream's GOAWAY of `NO_ERROR` names a last stream below ours; the upstream reset it with
+//! `REFUSED_STREAM`.
 
 #[cfg(test)]
 mod tests;
