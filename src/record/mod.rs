@@ -7,8 +7,8 @@
 //!
 //! Parts, each of which uses only those above it:
 //! - `outcome`, `id`: the words and the names.
-//! - `collect`: counters, distributions, gauges, their labels, and [`Finished`](collect::finished::Finished),
-//!   the one value that leaves a worker when a request is over. It knows no format.
+//! - `collect`: counters, distributions, gauges, their labels, and `Finished`, the one value that leaves a
+//!   worker when a request is over. It knows no format.
 //! - `export`: pages and logs made of that. `request`: the record of a request that runs, which fills it.
 //!   Neither knows the other.
 //! - `recorder`: a worker's end. `hub`: the process's end.
