@@ -18,7 +18,7 @@ use crate::config::{RouteId, UpstreamId};
 use crate::record::collect::finished::{Facts, Finished, Opened};
 use crate::record::collect::ledger::Ledger;
 use crate::record::collect::meters::GaugeGuard;
-use crate::record::collect::recordings::{FailoverKey, UpstreamRecordings};
+use crate::record::collect::recordings::{FailoverKey, RequestKey, UpstreamRecordings};
 use crate::record::collect::slots::Slots;
 use crate::record::id::RequestId;
 use crate::record::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason, Shed};
@@ -216,8 +216,8 @@ impl Record {
         }
     }
 
-    /// As exporters see it; for `Drop`, since it takes what they need.
-    fn finish(&mut self, now: Instant) -> Finished {
+    /// For `Drop`, since it takes what exporters need.
+    fn close(&mut self, now: Instant) {
         let state = self.state.get_mut();
         state.settle(&mut self.ledger.active.borrow_mut());
         let outcome = state.outcome.unwrap_or_else(|| {
@@ -225,28 +225,27 @@ impl Record {
             state.facts.fault = state.facts.fault.or(fault);
             outcome
         });
-        let opened = &mut self.opened;
-        Finished {
-            id: self.id,
-            duration: now.saturating_duration_since(opened.at),
+        let (id, opened, facts) = (self.id, &mut self.opened, &mut state.facts);
+        let key = RequestKey { route: facts.route, upstream: facts.upstream, code: facts.status };
+        let duration = now.saturating_duration_since(opened.at);
+        self.ledger.close(key, outcome, duration, || Finished {
+            id,
             opened: Opened {
                 path: mem::take(&mut opened.path),
                 method: mem::take(&mut opened.method),
                 ..*opened
             },
-            facts: mem::take(&mut state.facts),
+            facts: mem::take(facts),
             outcome,
-        }
+            duration,
+        });
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         match self.part {
-            Part::Whole(_) => {
-                let finished = self.finish(Instant::now());
-                self.ledger.close(finished);
-            }
+            Part::Whole(_) => self.close(Instant::now()),
             Part::Probe => {}
             Part::Hedge(_) => self.state.get_mut().settle(&mut self.ledger.active.borrow_mut()),
         }
