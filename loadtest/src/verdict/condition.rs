@@ -130,7 +130,9 @@ impl Quantity {
         };
         match self {
             Self::Time(..) | Self::Added(..) => {
-                if text.parse::<f64>().is_ok_and(|number| number != 0.0) {
+                // Nothing here is measured so finely that nanoseconds would say more.
+                let bare = text.parse::<f64>().is_ok_and(|number| number != 0.0);
+                if bare || text.ends_with("ns") {
                     return Err(format!("{text:?} needs a unit: us, ms or s"));
                 }
                 Ok(duration::parse(text)?.as_nanos() as f64)
