@@ -7,7 +7,7 @@
 
 mod spelling;
 
-use spelling::{May, Spelled};
+use spelling::{Drops, May, Spelled};
 
 /// True if some reading of `rest` (what follows the route's prefix) goes up, at any point, by more
 /// segments than it came down.
@@ -15,7 +15,10 @@ use spelling::{May, Spelled};
 /// Time and memory are linear in the path. A path of plain ASCII without `%` and `..` costs one scan.
 pub(super) fn climbs(rest: &str) -> bool {
     let bytes = rest.as_bytes();
-    may_have_dots(bytes) && Depths::START.climbs(Spelled::of(bytes))
+    may_have_dots(bytes)
+        && [Drops::Controls, Drops::BeyondAscii]
+            .into_iter()
+            .any(|drops| Depths::START.climbs(Spelled::of(bytes, drops)))
 }
 
 /// Two dots together, or anything that may be another spelling of them.

@@ -37,11 +37,32 @@ struct Byte {
     value: u8,
     /// It was written as `%` and digits: to a reader that decodes less often it is a name's part.
     coded: bool,
+    /// Of what it was written with, something stood in between that some readers drop, and others end at.
+    spans: bool,
+}
+
+/// What a reader drops when it has decoded it, to decode what has then come together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drops {
+    /// Control characters and spaces.
+    Controls,
+    /// These, and what is not ASCII.
+    BeyondAscii,
+}
+
+impl Drops {
+    fn takes(self, byte: Byte) -> bool {
+        match byte.value {
+            0..=0x20 | 0x7f => true,
+            0x80.. => self == Self::BeyondAscii,
+            _ => false,
+        }
+    }
 }
 
 impl Spelled {
-    pub(super) fn of(path: &[u8]) -> Self {
-        Self { bytes: decoded(path), at: 0, doubtful: 0 }
+    pub(super) fn of(path: &[u8], drops: Drops) -> Self {
+        Self { bytes: decoded(path, drops), at: 0, doubtful: 0 }
     }
 
     /// What a character at the front of `bytes` may be, its length, and how many bytes behind it may
@@ -52,9 +73,9 @@ impl Spelled {
                 Some(code) => (in_code(code), 6, 0),
                 None => (no_digits(bytes), 1, 2),
             },
-            Byte { value, coded } if value.is_ascii() => {
+            Byte { value, coded, spans } if value.is_ascii() => {
                 let may = if coded { in_code(value.into()) } else { plain(value) };
-                (may, 1, 0)
+                (if spans { may.or(May::PARAMETER) } else { may }, 1, 0)
             }
             _ => beyond_ascii(bytes),
         }
@@ -75,16 +96,25 @@ impl Iterator for Spelled {
 }
 
 /// Decodes until nothing is left to decode. What a digit was decoded from does not matter: `%25%32%65`
-/// ends as a dot, as `%252e` does.
-fn decoded(path: &[u8]) -> Vec<Byte> {
+/// ends as a dot, as `%252e` does, and so does `%%002e` to who drops what `%00` is before decoding again.
+fn decoded(path: &[u8], drops: Drops) -> Vec<Byte> {
     let mut bytes: Vec<Byte> = Vec::with_capacity(path.len());
+    // Where those are in `bytes` that nobody drops.
+    let mut stay: Vec<usize> = Vec::new();
     for value in path {
-        bytes.push(Byte { value: *value, coded: false });
-        while let [.., Byte { value: b'%', .. }, high, low] = bytes[..]
-            && let (Some(high), Some(low)) = (digit(high), digit(low))
+        let mut byte = Byte { value: *value, coded: false, spans: false };
+        bytes.push(byte);
+        stay.extend((!drops.takes(byte)).then(|| bytes.len() - 1));
+        while let [.., sign, high, low] = stay[..]
+            && bytes[sign].value == b'%'
+            && let (Some(high), Some(low)) = (digit(bytes[high]), digit(bytes[low]))
         {
-            bytes.truncate(bytes.len() - 3);
-            bytes.push(Byte { value: high << 4 | low, coded: true });
+            let spans = bytes.len() - sign > 3 || bytes[sign..].iter().any(|byte| byte.spans);
+            stay.truncate(stay.len() - 3);
+            bytes.truncate(sign);
+            byte = Byte { value: high << 4 | low, coded: true, spans };
+            bytes.push(byte);
+            stay.extend((!drops.takes(byte)).then_some(sign));
         }
     }
     bytes
