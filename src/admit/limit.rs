@@ -1,4 +1,4 @@
-//! A limit on how many there are at once, which all workers share.
+//! A limit on how many there are at once, which all workers share: a counting semaphore that nobody waits for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

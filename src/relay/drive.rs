@@ -1,4 +1,5 @@
-//! Drives a download while its writer does not ask for it.
+//! Drives a download while its writer does not ask for it: backpressure from a slow reader must not become head-of-line
+//! blocking for the streams beside it.
 //!
 //! The writer (hyper for HTTP/2, `accept`'s own for HTTP/1.1) asks a body for more only when it can
 //! write. Until then the upstream's frames would pile up unread on a connection that other streams

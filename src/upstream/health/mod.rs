@@ -1,4 +1,5 @@
-//! Whether an upstream is to be asked: a pure state machine, one per worker and upstream.
+//! Outlier ejection, or a circuit breaker for each upstream: whether one is to be asked. A pure state machine, one per
+//! worker and upstream.
 //!
 //! **In** until it fails too often, in a row or as a share, or begins its answers much later than its
 //! peers. Then **out**, for a time that doubles with each relapse. After that on **trial**: one request
