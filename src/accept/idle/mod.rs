@@ -178,6 +178,8 @@ impl Lists {
         while self.nodes.pop_if(|last| !last.used).is_some() {}
         if self.nodes.len() < self.nodes.capacity() / 4 {
             self.nodes.shrink_to(SMALL.max(self.nodes.len() * 2));
+            self.free.retain(|Reverse(at)| *at < self.nodes.len());
+            self.free.shrink_to_fit();
         }
         if at < self.nodes.len() {
             self.free.push(Reverse(at));

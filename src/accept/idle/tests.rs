@@ -121,6 +121,8 @@ fn what_a_crowd_took_is_given_up_when_it_has_left() {
     drop(last);
     drop(again);
     assert!(nodes() <= SMALL, "{} nodes for one connection", nodes());
+    let free = crowd.idle.0.lists.borrow().free.capacity();
+    assert!(free <= SMALL, "{free} free ones remembered");
     assert_eq!(crowd.resting(), 1);
     drop(stays);
     let few: Vec<_> = (0..10).map(|_| crowd.enter(S)).collect();
