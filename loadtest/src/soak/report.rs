@@ -83,7 +83,7 @@ impl Verdict {
         }
         Self {
             reasons,
-            command: spec.command.clone(),
+            command: spec.command.iter().map(|word| without_folders(word)).collect(),
             seed: spec.seed,
             seconds: samples.last().map_or(0.0, |sample| sample.seconds),
             slots: spec.slots,
@@ -190,5 +190,23 @@ impl Verdict {
             writeln!(out, "\n- {}", wrong.as_str().unwrap_or_default())?;
         }
         self.panics.iter().try_for_each(|panic| writeln!(out, "\n- {panic}"))
+    }
+}
+
+/// A word of a command line as a report shows it: of an absolute path its name, since the folders are those of one machine.
+fn without_folders(word: &str) -> String {
+    let name = Path::new(word).file_name().filter(|_| word.starts_with('/'));
+    name.map_or_else(|| word.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_no_folder_of_the_machine() {
+        let shown =
+            ["target/release/firstbyte", "-c", "/scratch/firstbyte.yaml", "/"].map(without_folders);
+        assert_eq!(shown, ["target/release/firstbyte", "-c", "firstbyte.yaml", "/"]);
     }
 }
