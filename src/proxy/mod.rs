@@ -126,7 +126,11 @@ impl Proxy {
             client: client.address,
             version: head.version,
             method: head.method.clone(),
-            path: head.uri.path().to_owned(),
+            path: if self.recorder.is_logging() {
+                head.uri.path().to_owned()
+            } else {
+                String::new()
+            },
         })
     }
 
@@ -210,8 +214,9 @@ impl Proxy {
         if answered.by_group {
             head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
         }
-        let request_id = head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
-        record.upstream_head(head_at, head.status, request_id);
+        record.upstream_head(head_at, head.status, || {
+            head.headers.get("x-request-id")?.to_str().ok()
+        });
         record.status(head.status);
         let length =
             scan.marks.any(Marks::LENGTH).then(|| head.headers.get(CONTENT_LENGTH)).flatten();

@@ -81,6 +81,11 @@ impl Recorder {
         Record::open(Rc::clone(&self.ledger), Rc::clone(&self.slots), opened)
     }
 
+    /// There is an access log: what only it needs is worth looking up.
+    pub fn is_logging(&self) -> bool {
+        self.ledger.is_logging()
+    }
+
     /// What a probe is stamped on; none of it is counted.
     pub fn probe(&self) -> Rc<Record> {
         Record::open_probe(Rc::clone(&self.ledger), Rc::clone(&self.slots))

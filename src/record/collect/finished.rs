@@ -91,8 +91,11 @@ pub(in crate::record) struct Hedged {
 }
 
 impl Finished {
-    /// Lets go of what must not rest in a batch.
+    /// Lets go of what must not rest in a batch, nor be seen.
     pub(super) fn shorten(&mut self) {
+        if let Some(query) = self.opened.path.find(['?', '#']) {
+            self.opened.path.truncate(query);
+        }
         if self.opened.path.len() > PATH_BYTES {
             // A new string, so that the long one's memory does not rest in the batch.
             self.opened.path = Box::<str>::from(cut(&self.opened.path, PATH_BYTES)).into_string();

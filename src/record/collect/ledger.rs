@@ -51,6 +51,11 @@ impl Ledger {
         }
     }
 
+    /// What is over is told to the access log.
+    pub(in crate::record) fn is_logging(&self) -> bool {
+        self.outbox.is_some()
+    }
+
     /// From now on a record that nobody ended was cut by us, for `fault`.
     pub(in crate::record) fn cut_rest(&self, fault: &'static str) {
         self.cutting.set(Some(fault));

@@ -49,11 +49,8 @@ impl Record {
     pub(in crate::record) fn open(
         ledger: Rc<Ledger>,
         slots: Rc<Slots>,
-        mut opened: Opened,
+        opened: Opened,
     ) -> Rc<Record> {
-        if let Some(query) = opened.path.find(['?', '#']) {
-            opened.path.truncate(query);
-        }
         let (id, in_flight) = (ledger.ids.next(), ledger.in_flight.enter());
         let part = Part::Whole(in_flight);
         Rc::new(Record { id, opened, state: RefCell::default(), ledger, slots, part })

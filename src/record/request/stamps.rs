@@ -57,15 +57,23 @@ impl Record {
         }
     }
 
-    /// The final answer's head was read; only the first call counts, so keep 1xx answers out.
-    pub fn upstream_head(&self, at: Instant, status: StatusCode, upstream_id: Option<&str>) {
+    /// The final answer's head was read; only the first call counts, so keep 1xx answers out. Its id is looked up
+    /// only for the log.
+    pub fn upstream_head<'a>(
+        &self,
+        at: Instant,
+        status: StatusCode,
+        upstream_id: impl FnOnce() -> Option<&'a str>,
+    ) {
         let mut state = self.state.borrow_mut();
         if state.facts.upstream_status.is_some() {
             return;
         }
         state.facts.upstream_status = Some(status);
-        state.facts.upstream_request_id =
-            upstream_id.map(|id| cut(id, UPSTREAM_ID_BYTES).to_owned());
+        if self.ledger.is_logging() {
+            state.facts.upstream_request_id =
+                upstream_id().map(|id| cut(id, UPSTREAM_ID_BYTES).to_owned());
+        }
         if let Some(sent) = state.head_sent {
             let took = at.saturating_duration_since(sent);
             state.facts.upstream_ttfb = Some(took);

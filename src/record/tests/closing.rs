@@ -64,7 +64,7 @@ fn a_request_dropped_in_any_window_counts_once_as_a_client_that_left() {
             }
             if window > 1 {
                 record.head_sent(now);
-                record.upstream_head(now, StatusCode::OK, None);
+                record.upstream_head(now, StatusCode::OK, || None);
                 record.handed(now);
             }
             if window > 2 {

@@ -53,7 +53,7 @@ fn everything(recorder: &super::super::Recorder) {
     });
     record.head_sent(at(30));
     record.replayed(ReplayReason::Goaway);
-    record.upstream_head(at(20_030), StatusCode::OK, Some("req_1"));
+    record.upstream_head(at(20_030), StatusCode::OK, || Some("req_1"));
     record.handed(at(20_030));
     record.written(at(20_050));
     record.status(StatusCode::OK);
@@ -179,7 +179,7 @@ fn no_page_shows_a_query_or_an_upstreams_words() {
         let hub = hub(AccessLog::Off);
         let recorder = hub.worker(0).start();
         let record = recorder.open(opened("/v1?api_key=sk-canary", Instant::now()));
-        record.upstream_head(Instant::now(), StatusCode::OK, Some("sk-canary"));
+        record.upstream_head(Instant::now(), StatusCode::OK, || Some("sk-canary"));
         drop(record);
         assert!(!hub.metrics().await.contains("canary"));
         assert!(!hub.stats().await.contains("canary"));

@@ -82,7 +82,7 @@ fn a_line_tells_the_whole_story() {
         record.head_sent(at(20));
         record.request_bytes(30);
         record.request_bytes(12);
-        record.upstream_head(at(120), StatusCode::OK, Some("req_42"));
+        record.upstream_head(at(120), StatusCode::OK, || Some("req_42"));
         record.handed(at(120));
         record.written(at(150));
         record.upstream_frame(at(200), 7);

@@ -38,7 +38,7 @@ fn each_phase_of_a_streamed_answer_is_timed_from_its_own_beginning() {
         record.routed(RouteId(0), UpstreamId(0));
         record.leased(Leased { waited: us(5), cold: true, version: Version::HTTP_2 });
         record.head_sent(at(40));
-        record.upstream_head(at(1_040), StatusCode::OK, Some("req_1"));
+        record.upstream_head(at(1_040), StatusCode::OK, || Some("req_1"));
         record.handed(at(1_040));
         record.written(at(1_065));
         for (read, written) in [(3_040, 3_060), (5_040, 5_070), (9_040, 9_050)] {
@@ -97,7 +97,7 @@ fn every_gap_counts_when_frames_are_read_faster_than_written_or_never_written() 
         record.leased(Leased { waited: us(5), cold: false, version: Version::HTTP_2 });
         record.leased(Leased { waited: us(7), cold: false, version: Version::HTTP_2 });
         record.head_sent(start);
-        record.upstream_head(start + us(50), StatusCode::OK, None);
+        record.upstream_head(start + us(50), StatusCode::OK, || None);
         for read in [100, 110, 130, 160] {
             record.upstream_frame(start + us(read), 1);
         }
@@ -122,8 +122,8 @@ fn after_a_replay_the_upstream_is_timed_from_the_second_sending() {
         record.head_sent(start + us(10));
         record.replayed(ReplayReason::RefusedStream);
         record.head_sent(start + us(500));
-        record.upstream_head(start + us(700), StatusCode::OK, None);
-        record.upstream_head(start + us(9_000), StatusCode::BAD_GATEWAY, None);
+        record.upstream_head(start + us(700), StatusCode::OK, || None);
+        record.upstream_head(start + us(9_000), StatusCode::BAD_GATEWAY, || None);
         drop(record);
         let seen = stats(&hub).await;
         assert_eq!(seen["replays"], json!({ "unsent": 0, "goaway": 0, "refused_stream": 1 }));
