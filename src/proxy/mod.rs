@@ -209,7 +209,7 @@ impl Proxy {
     ) -> Result<Response<RelayBody>, Error> {
         let RequestContext { client, record, until, .. } = *context;
         let upstream = &self.upstreams[answered.upstream.0];
-        let Answer { mut head, scan, head_at, source, sink } = answered.answer;
+        let Answer { mut head, scan, head_at, source, sink, deadline } = answered.answer;
         relay::head::answer(&mut head, scan.marks, context.id, self.config.via)?;
         if answered.by_group {
             head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
@@ -238,8 +238,17 @@ impl Proxy {
         let judged = answered.by_group && head.status.is_success();
         let answer_guard = judged.then(|| upstream.health.answer_guard(head_at));
         let (wire, stock) = (&client.wire, &self.stock);
-        let parts =
-            DownloadParts { source, rest, bounds, answer_guard, wire, record, permit, stock };
+        let parts = DownloadParts {
+            source,
+            rest,
+            bounds,
+            deadline,
+            answer_guard,
+            wire,
+            record,
+            permit,
+            stock,
+        };
         let download = Download::new(parts);
         Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
     }

@@ -40,6 +40,9 @@ pub struct Answer {
     pub source: RecvBody,
     /// Where the rest of the request's body goes, if some is left: an upstream may answer early.
     pub sink: SendBody,
+    /// The timer that the head was waited with: the body's deadlines are later, so that it need not be armed
+    /// again.
+    pub deadline: Deadline,
 }
 
 /// An attempt that failed before the answer's head.
@@ -101,16 +104,16 @@ pub async fn exchange(
     .await?;
     lease.answered();
     let source = RecvBody::new(body, lease, sink.is_closed());
-    let mut answer = Answer { head_at: source.read_at(), head, scan, source, sink };
+    let mut answer = Answer { head_at: source.read_at(), head, scan, source, sink, deadline };
     if clocks.hold_head && answer.head.status.is_success() {
         let due = answer.head_at + clocks.first_frame;
-        std::future::poll_fn(|cx| poll_begun(cx, &mut answer, upload, &mut deadline, due))
-            .await
-            .inspect_err(|failed| {
+        std::future::poll_fn(|cx| poll_begun(cx, &mut answer, upload, due)).await.inspect_err(
+            |failed| {
                 if failed.error.kind() == Kind::FirstFrameTimeout {
                     record.timed_out(Clock::FirstFrame);
                 }
-            })?;
+            },
+        )?;
     }
     Ok(answer)
 }
@@ -120,7 +123,6 @@ fn poll_begun(
     cx: &mut Context<'_>,
     answer: &mut Answer,
     upload: &RefCell<Upload>,
-    deadline: &mut Deadline,
     due: Instant,
 ) -> Poll<Result<(), Attempt>> {
     if !answer.sink.is_closed()
@@ -132,7 +134,7 @@ fn poll_begun(
         // Whatever the protocol says of it, this upstream began to answer: nothing is proven.
         return Poll::Ready(begun.map_err(|broken| unproven(broken.into_cut())));
     }
-    deadline.poll(cx, due).map(|()| Err(unproven(Kind::FirstFrameTimeout.into())))
+    answer.deadline.poll(cx, due).map(|()| Err(unproven(Kind::FirstFrameTimeout.into())))
 }
 
 fn unproven(error: Error) -> Attempt {

@@ -61,6 +61,8 @@ pub struct DownloadParts<'a> {
     pub rest: Option<RequestRest>,
     /// What the body may take.
     pub bounds: Bounds,
+    /// For these: armed already where the head was waited for.
+    pub deadline: Deadline,
     /// Where the upstream is judged by how its answer ends.
     pub answer_guard: Option<AnswerGuard>,
     /// The client's side.
@@ -81,7 +83,7 @@ impl Download {
         let report = Report::new(parts.record, parts.permit, parts.answer_guard);
         report.record.handed(reader.heard());
         delivery.head(reader.is_end(), &report.record);
-        let (bounds, deadline) = (parts.bounds, Deadline::default());
+        let (bounds, deadline) = (parts.bounds, parts.deadline);
         Self { reader, sending: Sending::new(parts.rest), delivery, bounds, deadline, report }
     }
 
