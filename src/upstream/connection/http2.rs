@@ -32,7 +32,7 @@ pub(in crate::upstream) async fn drive<T, E>(
     let look = Instant::now() + settings.ping_interval;
     let sleep = Box::pin(tokio::time::sleep_until(look.into()));
     let streams = settings.streams_per_connection;
-    let mut driver = Driver { io, look, sleep, conn, streams, events };
+    let mut driver = Driver { io, look, sleep, armed: false, conn, streams, events };
     std::future::poll_fn(|cx| driver.poll(cx)).await;
 }
 
@@ -41,6 +41,8 @@ struct Driver<'a, T, E> {
     /// When the sleep ends.
     look: Instant,
     sleep: Pin<Box<Sleep>>,
+    /// It wakes the task: until it does, it need not be asked.
+    armed: bool,
     conn: Weak<Conn>,
     /// Streams that we put on it at most.
     streams: usize,
@@ -66,13 +68,23 @@ where
         self.see_goaway(&conn, sender, cx);
         self.see_limit(&conn);
         self.listen(&conn, pinger);
-        while self.sleep.as_mut().poll(cx).is_ready() {
+        while self.is_due(cx) {
             if self.tick(&conn, pinger).is_ready() {
                 self.events.ends_for_silence(&conn);
                 return Poll::Ready(());
             }
         }
         Poll::Pending
+    }
+
+    /// Whether it is time to look. This is a task of its own, so that who is to be woken stays the same and
+    /// need not be told at each poll.
+    fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.armed && !self.sleep.is_elapsed() {
+            return false;
+        }
+        self.armed = self.sleep.as_mut().poll(cx).is_pending();
+        !self.armed
     }
 
     /// h2 refuses new streams from the moment a GOAWAY is read; streams under it go on.
@@ -139,6 +151,7 @@ where
 
     fn look_at(&mut self, next: Instant) {
         self.look = next;
+        self.armed = false;
         self.sleep.as_mut().reset(next.into());
     }
 }
