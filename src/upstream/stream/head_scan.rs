@@ -92,25 +92,25 @@ impl Marks {
     #[inline]
     fn of_known(name: &str) -> Self {
         let first = name.as_bytes().first().map_or(0, |first| first & 31);
-        let known = LENGTHS[usize::from(first)] >> name.len().min(LONGEST) & 1;
-        if known == 0 { Self::NONE } else { Self::by_name(name) }
+        let candidate = CANDIDATES[usize::from(first)][name.len().min(LONGEST)];
+        if candidate == 0 { Self::NONE } else { Self::by_name(name, candidate) }
     }
 
-    /// In lower case, as a map has them.
-    fn by_name(name: &str) -> Self {
-        if !name.starts_with('x') {
-            return NAMES
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map_or(Self::NONE, |found| found.1);
+    /// In lower case, as a map has them. `candidate` is one behind the first that it can be.
+    #[inline(never)]
+    fn by_name(name: &str, candidate: u8) -> Self {
+        if candidate == PREFIXED {
+            return if name.starts_with(FORWARDED_BY) {
+                Self::FORWARDED
+            } else if name.starts_with(OUR_PREFIX) {
+                Self::OURS
+            } else {
+                Self::NONE
+            };
         }
-        if name.starts_with(FORWARDED_BY) {
-            Self::FORWARDED
-        } else if name.starts_with(OUR_PREFIX) {
-            Self::OURS
-        } else {
-            Self::NONE
-        }
+        let alike = NAMES[usize::from(candidate) - 1..].iter();
+        let mut alike = alike.take_while(|(known, _)| is_alike(known.as_bytes(), name.as_bytes()));
+        alike.find(|(known, _)| *known == name).map_or(Self::NONE, |found| found.1)
     }
 }
 
@@ -141,19 +141,34 @@ const NAMES: [(&str, Marks); 18] = [
 /// Longer names count as this long.
 const LONGEST: usize = 31;
 
-/// By the low bits of a first letter: the lengths of the names above that begin with one like it. Those that
-/// begin with one of our two prefixes may have any.
-const LENGTHS: [u32; 32] = {
-    let mut lengths = [0; 32];
-    let mut at = 0;
-    while at < NAMES.len() {
-        let name = NAMES[at].0.as_bytes();
-        lengths[(name[0] & 31) as usize] |= 1 << name.len();
-        at += 1;
+/// In place of a candidate: the name may begin with one of our two prefixes.
+const PREFIXED: u8 = u8::MAX;
+
+/// By the low bits of a first letter and by length: one more than where the first of [`NAMES`] stands that is
+/// like it, or zero.
+const CANDIDATES: [[u8; LONGEST + 1]; 32] = {
+    let mut candidates = [[0; LONGEST + 1]; 32];
+    let mut at = NAMES.len();
+    while at > 0 {
+        let name = NAMES[at - 1].0.as_bytes();
+        let alike = &mut candidates[(name[0] & 31) as usize][name.len()];
+        // Looked for from there on, those alike must stand together.
+        assert!(*alike == 0 || *alike as usize == at + 1);
+        *alike = at as u8;
+        at -= 1;
     }
-    lengths[(b'x' & 31) as usize] |= u32::MAX << FORWARDED_BY.len();
-    lengths
+    let mut length = FORWARDED_BY.len();
+    while length <= LONGEST {
+        candidates[(b'x' & 31) as usize][length] = PREFIXED;
+        length += 1;
+    }
+    candidates
 };
+
+/// First letter and length are the same.
+fn is_alike(known: &[u8], name: &[u8]) -> bool {
+    known.len() == name.len() && known.first() == name.first()
+}
 
 /// Some bytes at a time, and some of them twice: nearly every name has 4 to 32.
 #[inline]
