@@ -7,7 +7,7 @@ use h2::Reason;
 use http::StatusCode;
 
 use super::table::Kind;
-use super::{Blame, Side};
+use super::{Blame, Cause, Error, Side};
 
 /// After a local shortage: long enough for a stream to end, and beside the SDKs' own first backoff
 /// of half a second not felt as an outage.
@@ -53,6 +53,41 @@ impl Kind {
         self.row().proxy_status
     }
 
+    /// What it comes of where nothing else was found. Whoever knows better says so: [`super::Error::because`].
+    pub(super) fn usual_cause(self) -> Option<Cause> {
+        Some(match self {
+            Self::ClientDeadline => Cause::ClientDeadline,
+            Self::ConnectTimeout => Cause::ConnectTimeout,
+            Self::ConnectRefused => Cause::ConnectFailed,
+            Self::Dns => Cause::DnsFailed,
+            Self::Tls => Cause::TlsFailed,
+            Self::UpstreamHandshake => Cause::HandshakeClosed,
+            Self::HeadTimeout => Cause::HeadDeadline,
+            Self::FirstFrameTimeout => Cause::FirstFrameDeadline,
+            Self::GapTimeout => Cause::FrameGapDeadline,
+            Self::UpstreamReset => Cause::ResetOther,
+            Self::UpstreamClosed => Cause::Closed,
+            Self::UpstreamGoaway => Cause::GoawayOther,
+            Self::UpstreamProtocol => Cause::InvalidHead,
+            Self::UpstreamInterim => Cause::TooManyInterims,
+            Self::AnswerHeadTooLarge => Cause::HeadTooLarge,
+            Self::UpstreamCut => Cause::Truncated,
+            _ => return None,
+        })
+    }
+
+    /// No connection to the upstream could be had. The pool tells of it on stderr.
+    pub fn is_connect(self) -> bool {
+        matches!(
+            self,
+            Self::ConnectTimeout
+                | Self::ConnectRefused
+                | Self::Dns
+                | Self::Tls
+                | Self::UpstreamHandshake
+        )
+    }
+
     /// `x-should-retry`: `false` where the same request must fail again; otherwise the SDKs' own
     /// rule (408, 409, 429, 5xx) is right and `None` leaves it to them.
     pub fn should_retry(self) -> Option<bool> {
@@ -91,5 +126,22 @@ impl Kind {
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory => Self::LocalLimit,
             _ => Self::ConnectRefused,
         }
+    }
+}
+
+impl Error {
+    /// Of a `connect` that failed.
+    pub fn of_connect(error: io::Error) -> Self {
+        use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+        let kind = Kind::of_connect(&error);
+        let cause = match error.kind() {
+            ConnectionRefused => Cause::Refused,
+            HostUnreachable | NetworkUnreachable => Cause::Unreachable,
+            TimedOut => Cause::ConnectTimeout,
+            _ => Cause::ConnectFailed,
+        };
+        let failed = Self::with(kind, error);
+        // A shortage of our own has its kind for a reason.
+        if kind == Kind::LocalLimit { failed } else { failed.because(cause) }
     }
 }

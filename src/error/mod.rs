@@ -6,6 +6,7 @@
 //! else `APIStatusError`) and retry 408, 409, 429 and 5xx of themselves. The table therefore sets
 //! `x-should-retry: false` only where a second try cannot help, and `retry-after` on our own 503s.
 
+mod cause;
 mod kind;
 mod respond;
 mod row;
@@ -16,13 +17,15 @@ mod tests;
 use std::error::Error as StdError;
 use std::fmt;
 
+pub use cause::{Cause, Distrust};
 pub use table::Kind;
 
-/// A failure with its cause. `Display` prints this level only; `source()` has the rest.
+/// A failure: what it is to the client, why it happened, and what was found. `Display` prints what a client may
+/// read; `source()` has the rest.
 #[derive(Debug)]
 pub struct Error {
-    side: Side,
     kind: Kind,
+    cause: Option<Cause>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -51,14 +54,20 @@ pub enum Blame {
 }
 
 impl Error {
-    /// A failure without a further cause.
+    /// A failure of which no more is known than its kind; the kind's usual cause, where it has one.
     pub fn new(kind: Kind) -> Self {
-        Self { side: kind.side(), kind, source: None }
+        Self { kind, cause: kind.usual_cause(), source: None }
     }
 
-    /// A failure and what caused it. The cause goes to logs, never to the client.
+    /// The same with what was found. That goes to logs, never to the client.
     pub fn with(kind: Kind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { side: kind.side(), kind, source: Some(source.into()) }
+        Self { source: Some(source.into()), ..Self::new(kind) }
+    }
+
+    /// It happened for this reason.
+    #[must_use]
+    pub fn because(self, cause: Cause) -> Self {
+        Self { cause: Some(cause), ..self }
     }
 
     /// What failed.
@@ -66,9 +75,58 @@ impl Error {
         self.kind
     }
 
+    /// Why. Each 502 and 504 has one.
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
     /// Who failed.
     pub fn side(&self) -> Side {
-        self.side
+        self.kind.side()
+    }
+
+    /// What failed, on which side, and what to do: fit for anyone's eyes.
+    pub fn message(&self) -> &'static str {
+        self.cause.map_or_else(|| self.kind.message(), Cause::message)
+    }
+
+    /// `x-should-retry`: `false` where the same request must fail again; otherwise the SDKs' own rule (408, 409,
+    /// 429, 5xx) is right and `None` leaves it to them.
+    pub fn should_retry(&self) -> Option<bool> {
+        let hopeless = self.cause.is_some_and(|cause| !cause.heals());
+        self.kind.should_retry().or_else(|| hopeless.then_some(false))
+    }
+
+    /// The same failure for somebody else whom it meets, without what was found.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { source: None, ..*self }
+    }
+
+    /// It is the failure of this address.
+    #[must_use]
+    pub fn at(self, peer: impl fmt::Display) -> Self {
+        let found = match &self.source {
+            Some(_) => format!("{peer}: {}", self.found().unwrap_or_default()),
+            None => peer.to_string(),
+        };
+        Self { source: Some(found.into()), ..self }
+    }
+
+    /// All that was found, outermost first, for a log.
+    pub fn found(&self) -> Option<String> {
+        let mut text = self.source.as_ref()?.to_string();
+        let mut next = self.source.as_ref().and_then(|source| source.source());
+        while let Some(source) = next {
+            // Many errors print their cause themselves.
+            let deeper = source.to_string();
+            if !text.contains(&deeper) {
+                text.push_str(": ");
+                text.push_str(&deeper);
+            }
+            next = source.source();
+        }
+        Some(text)
     }
 }
 
@@ -80,7 +138,7 @@ impl From<Kind> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.kind.message())
+        f.write_str(self.message())
     }
 }
 

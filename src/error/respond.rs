@@ -24,17 +24,17 @@ impl Error {
     /// that one. An answer to HEAD must leave the body out.
     pub fn response_parts(&self, request_id: &HeaderValue) -> (StatusCode, HeaderMap, Bytes) {
         let kind = self.kind();
-        let body = body(kind);
+        let body = body(self);
         let mut headers = HeaderMap::with_capacity(10);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        headers.insert(PROXY_STATUS, proxy_status(kind));
+        headers.insert(PROXY_STATUS, proxy_status(self));
         headers.insert(REQUEST_ID, request_id.clone());
         headers.insert(OUR_ID, request_id.clone());
         if kind == Kind::MethodRefused {
             headers.insert(ALLOW, ALLOWED);
         }
-        if let Some(retry) = kind.should_retry() {
+        if let Some(retry) = self.should_retry() {
             let text = if retry { "true" } else { "false" };
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(text));
         }
@@ -48,9 +48,10 @@ impl Error {
 }
 
 /// The shape that the SDKs read; `param` is always null because no field of a body that we never parse is at fault.
-fn body(kind: Kind) -> Bytes {
+fn body(error: &Error) -> Bytes {
+    let kind = error.kind();
     let value = json!({ "error": {
-        "message": kind.message(),
+        "message": error.message(),
         "type": kind.openai_type(),
         "param": null,
         "code": kind.code(),
@@ -58,10 +59,14 @@ fn body(kind: Kind) -> Bytes {
     Bytes::from(value.to_string())
 }
 
-/// RFC 9209, section 2: a list of one member. Ours is the only hop that knows this failure.
-fn proxy_status(kind: Kind) -> HeaderValue {
-    let details = sf_string(kind.message());
-    let text = format!("firstbyte; error={}; details={details}", kind.proxy_status());
+/// RFC 9209, section 2: a list of one member. Ours is the only hop that knows this failure. `details` begins with the
+/// cause's word, for machines, before the sentence.
+fn proxy_status(error: &Error) -> HeaderValue {
+    let (token, details) = match error.cause() {
+        Some(cause) => (cause.proxy_status(), format!("{}: {}", cause.word(), cause.message())),
+        None => (error.kind().proxy_status(), error.kind().message().to_owned()),
+    };
+    let text = format!("firstbyte; error={token}; details={}", sf_string(&details));
     // Printable ASCII throughout; were it ever not, the bare member still says who answered.
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("firstbyte"))
 }

@@ -5,7 +5,7 @@ use std::io;
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;
 
-use super::{Blame, Error, Kind, Side};
+use super::{Blame, Cause, Error, Kind, Side};
 
 const ID: HeaderValue = HeaderValue::from_static("0123456789abcdef");
 
@@ -100,7 +100,8 @@ fn every_kind_is_told_in_openais_shape() {
         let json: Value = serde_json::from_slice(&body).unwrap();
         let keys: Vec<_> = json["error"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["message", "type", "param", "code"]);
-        assert_eq!(json["error"]["message"], kind.message());
+        let usual = kind.usual_cause().map_or_else(|| kind.message(), Cause::message);
+        assert_eq!(json["error"]["message"], usual);
         assert_eq!(json["error"]["code"], kind.code());
         assert!(json["error"]["param"].is_null());
         let of_client = status.is_client_error();
@@ -135,8 +136,9 @@ fn every_proxy_status_names_a_registered_error_and_parses() {
         http_response_transfer_coding http_response_content_coding http_response_timeout \
         http_upgrade_failed http_protocol_error proxy_internal_response proxy_internal_error \
         proxy_configuration_error proxy_loop_detected";
-    for kind in all() {
-        let (_, headers, _) = Error::new(kind).response_parts(&ID);
+    let causes = Cause::ALL.map(|cause| Error::new(Kind::UpstreamClosed).because(cause));
+    for error in all().map(Error::new).chain(causes) {
+        let (_, headers, _) = error.response_parts(&ID);
         let value = headers["proxy-status"].to_str().unwrap();
         let rest = value.strip_prefix("firstbyte; error=").unwrap();
         let (token, details) = rest.split_once("; details=").unwrap();
@@ -145,7 +147,8 @@ fn every_proxy_status_names_a_registered_error_and_parses() {
         let plain = inner.replace("\\\\", "\0").replace("\\\"", "\u{1}");
         assert!(!plain.contains(['"', '\\']), "{value}");
         let unescaped = plain.replace('\0', "\\").replace('\u{1}', "\"");
-        assert_eq!(unescaped, kind.message());
+        let word = error.cause().map_or(String::new(), |cause| format!("{}: ", cause.word()));
+        assert_eq!(unescaped, word + error.message());
     }
 }
 
@@ -170,9 +173,47 @@ fn only_our_own_shortages_say_when_to_come_back() {
 fn a_request_that_can_only_fail_again_is_not_retried() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
-        let hopeless = [400, 403, 404, 405, 414, 431].contains(&status.as_u16());
+        let theirs = [400, 403, 404, 405, 414, 431].contains(&status.as_u16());
+        let hopeless = theirs || kind.usual_cause().is_some_and(|cause| !cause.heals());
         let said = headers.get("x-should-retry").map(HeaderValue::as_bytes);
         assert_eq!(said, hopeless.then_some(&b"false"[..]), "{kind:?}");
+    }
+}
+
+#[test]
+fn every_502_and_504_has_a_cause_and_nothing_of_the_clients_has_one() {
+    for kind in all() {
+        let upstreams = [502, 504].contains(&kind.status().as_u16());
+        assert_eq!(Error::new(kind).cause().is_some(), upstreams, "{kind:?}");
+    }
+}
+
+#[test]
+fn causes_are_distinct_words_and_sentences_that_say_to_retry_only_where_it_can_help() {
+    let words: HashSet<_> = Cause::ALL.map(Cause::word).into();
+    assert_eq!(words.len(), Cause::ALL.len());
+    for cause in Cause::ALL {
+        let (word, message) = (cause.word(), cause.message());
+        assert!(word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'));
+        assert!(message.ends_with('.') && message.is_ascii(), "{word}: {message}");
+        assert_eq!(message.contains("retry later"), cause.heals(), "{word}: {message}");
+        let error = Error::new(Kind::UpstreamClosed).because(cause);
+        assert_eq!(error.should_retry(), (!cause.heals()).then_some(false), "{word}");
+    }
+}
+
+/// `docs/errors.md` is what an operator searches for a word of the log.
+#[test]
+fn every_cause_is_described_in_the_documentation() {
+    let described = include_str!("../../docs/errors.md");
+    let row = |cause: Cause| {
+        let (word, message) = (cause.word(), cause.message());
+        let retry = if cause.heals() { "yes" } else { "no" };
+        format!("| `{word}` | `{}` | {retry} | {message} |\n", cause.proxy_status())
+    };
+    let table: String = Cause::ALL.map(row).concat();
+    if !described.contains(&table) {
+        panic!("the table in docs/errors.md is to be:\n{table}");
     }
 }
 
@@ -185,8 +226,9 @@ fn a_method_refused_is_told_what_is_allowed() {
 #[test]
 fn display_has_one_level_and_the_answer_never_has_the_cause() {
     let cause = io::Error::other("/etc/keys/sk-canary at 10.0.0.7");
-    let error = Error::with(Kind::Tls, cause);
-    assert_eq!(error.to_string(), Kind::Tls.message());
+    let error = Error::with(Kind::Tls, cause).because(Cause::TlsExpired).at("10.0.0.7:443");
+    assert_eq!(error.to_string(), Cause::TlsExpired.message());
+    assert!(error.found().unwrap().contains("10.0.0.7:443: /etc/keys"));
     assert!(error.source().unwrap().to_string().contains("sk-canary"));
     let (_, headers, body) = error.response_parts(&ID);
     assert!(!format!("{headers:?}{body:?}").contains("sk-canary"));

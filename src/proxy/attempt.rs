@@ -32,6 +32,11 @@ impl Proxy {
             self.asked(at, began);
         }
         let result = self.send_with_replay(routed, at).await;
+        if let Err(failed) = &result
+            && failed.error.kind() != Kind::ClientDeadline
+        {
+            routed.context.record.upstream_failed(&failed.error);
+        }
         if group.is_named {
             self.report_health(at, group, began, &result);
         }

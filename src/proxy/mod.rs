@@ -210,7 +210,8 @@ impl Proxy {
         let RequestContext { client, record, until, .. } = *context;
         let upstream = &self.upstreams[answered.upstream.0];
         let Answer { mut head, scan, head_at, source, sink, deadline } = answered.answer;
-        relay::head::answer(&mut head, scan.marks, context.id, self.config.via)?;
+        relay::head::answer(&mut head, scan.marks, context.id, self.config.via)
+            .inspect_err(|error| record.upstream_failed(error))?;
         if answered.by_group {
             head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
         }
@@ -263,7 +264,7 @@ struct Interrupted<'a> {
 impl Drop for Interrupted<'_> {
     fn drop(&mut self) {
         if let Some(kind) = self.client.wire.ended_by() {
-            self.record.fault(kind.code());
+            self.record.failed(&kind.into());
         }
     }
 }

@@ -70,7 +70,7 @@ impl Proxy {
         let kind = error.kind();
         let (status, headers, body) = error.response_parts(&record.id().header_value());
         record.status(status);
-        record.fault(kind.code());
+        record.failed(error);
         record.end(relay::outcome(kind.outcome()));
         if let Some(why) = shed::why(kind) {
             self.recorder.shed(why);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::collect::collector::{Collector, Totals};
+use super::collect::failures::FailureLog;
 use super::collect::instance::Instance;
 use super::collect::instance::ceilings::Ceilings;
 use super::collect::instance::dns::DnsMeters;
@@ -37,6 +38,7 @@ pub struct Hub {
     instance: Instance,
     collector: Collector,
     log: Option<LogWriter>,
+    failures: Arc<FailureLog>,
 }
 
 impl Hub {
@@ -46,6 +48,7 @@ impl Hub {
         let labels = Arc::new(Labels::new(routes, upstreams));
         Ok(Hub {
             log: LogWriter::start(&access_log, Arc::clone(&labels))?,
+            failures: Arc::new(FailureLog::new(Arc::clone(&labels))),
             collector: Collector::new(Arc::clone(&labels)),
             instance: Instance::new(labels, workers, version, commit),
         })
@@ -62,6 +65,7 @@ impl Hub {
             labels: Arc::clone(&self.instance.labels),
             link: self.collector.link(index),
             outbox: self.log.as_ref().and_then(LogWriter::outbox),
+            failures: Arc::clone(&self.failures),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::collect::collector::{Interval, WorkerEnd};
+use super::collect::failures::FailureLog;
 use super::collect::finished::Opened;
 use super::collect::labels::{LabelIds, Labels};
 use super::collect::ledger::Ledger;
@@ -23,6 +24,7 @@ pub struct WorkerRecorder {
     pub(in crate::record) labels: Arc<Labels>,
     pub(in crate::record) link: WorkerEnd,
     pub(in crate::record) outbox: Option<OutboxSetup>,
+    pub(in crate::record) failures: Arc<FailureLog>,
 }
 
 impl WorkerRecorder {
@@ -31,7 +33,8 @@ impl WorkerRecorder {
     pub fn start(self) -> Recorder {
         let WorkerEnd { asks, answers, left_behind } = self.link;
         let outbox = self.outbox.map(OutboxSetup::start);
-        let ledger = Rc::new(Ledger::new(self.labels.upstreams.len(), outbox, left_behind));
+        let ledger =
+            Rc::new(Ledger::new(self.labels.upstreams.len(), outbox, left_behind, self.failures));
         tokio::task::spawn_local(answer(Rc::clone(&ledger), asks, answers));
         if ledger.outbox.is_some() {
             tokio::task::spawn_local(flush(Rc::clone(&ledger)));

@@ -10,7 +10,7 @@ use http::{Request, response};
 
 use super::deadline::Deadline;
 use super::upload::Upload;
-use crate::error::{Error, Kind};
+use crate::error::{Cause, Error, Kind};
 use crate::record::{Clock, Oversize, Record};
 use crate::upstream::{Broken, Failure, HeadScan, Lease, RecvBody, SendBody, Stream};
 
@@ -67,7 +67,7 @@ pub async fn exchange(
 ) -> Result<Answer, Attempt> {
     let has_body = !upload.borrow().is_empty();
     let Stream { mut sink, mut response, lease } =
-        lease.open(head, has_body, record).map_err(|broken| failed(broken, false))?;
+        lease.open(head, has_body, record).map_err(|broken| failed(broken, None, None))?;
     let began = Instant::now();
     let mut deadline = Deadline::default();
     let mut uploading = !matches!(sink, SendBody::Closed);
@@ -90,10 +90,10 @@ pub async fn exchange(
         }
         if let Poll::Ready(answer) = response.poll_head(cx, lease.head_limit()) {
             return Poll::Ready(answer.map_err(|broken| {
-                if matches!(broken, Broken::HeadTooLarge) {
+                if matches!(broken, Broken::HeadTooLarge(_)) {
                     lease.oversize(Oversize::Answer);
                 }
-                failed(broken, lease.is_suspect())
+                failed(broken, lease.accused(), lease.ended_for())
             }));
         }
         let due = began.max(upload.borrow().progress()) + clocks.head;
@@ -132,7 +132,8 @@ fn poll_begun(
     }
     if let Poll::Ready(begun) = answer.source.poll_begun(cx) {
         // Whatever the protocol says of it, this upstream began to answer: nothing is proven.
-        return Poll::Ready(begun.map_err(|broken| unproven(broken.into_cut())));
+        let cut = |broken: Broken| unproven(answer.source.cut(broken));
+        return Poll::Ready(begun.map_err(cut));
     }
     answer.deadline.poll(cx, due).map(|()| Err(unproven(Kind::FirstFrameTimeout.into())))
 }
@@ -141,27 +142,32 @@ fn unproven(error: Error) -> Attempt {
     Attempt { error, failure: Failure::Unknown }
 }
 
-/// `suspect`: of the streams on a connection that the upstream ended with an error, this one may be why.
-fn failed(broken: Broken, suspect: bool) -> Attempt {
+/// `accused`: with which word the upstream ended the connection, where this stream may be why. `ended`: why we did.
+fn failed(broken: Broken, accused: Option<Cause>, ended: Option<Cause>) -> Attempt {
+    let cause = ended.unwrap_or_else(|| broken.cause());
     match broken {
         Broken::Unsent(source) => {
-            Attempt { error: Error::with(Kind::UpstreamClosed, source), failure: Failure::Unsent }
+            let error = Error::with(Kind::UpstreamClosed, source).because(cause);
+            Attempt { error, failure: Failure::Unsent }
         }
         Broken::Http2(source) => {
             let (failure, kind) = (Failure::from_h2(&source), Kind::of_h2(&source));
             // Below the GOAWAY's last stream it fails with the connection, by an error that says nothing.
-            if suspect && !source.is_reset() && failure == Failure::Unknown {
-                let error = Error::with(Kind::UpstreamGoaway, source);
+            if let Some(accused) = accused
+                && !source.is_reset()
+                && failure == Failure::Unknown
+            {
+                let error = Error::with(Kind::UpstreamGoaway, source).because(accused);
                 return Attempt { error, failure: Failure::Suspect };
             }
-            Attempt { error: Error::with(kind, source), failure }
+            Attempt { error: Error::with(kind, source).because(cause), failure }
         }
         Broken::Interims => unproven(Kind::UpstreamInterim.into()),
-        Broken::HeadTooLarge => unproven(Kind::AnswerHeadTooLarge.into()),
+        Broken::HeadTooLarge(_) => unproven(Error::new(Kind::AnswerHeadTooLarge).because(cause)),
         Broken::Http1(source) => {
             let kind =
                 if source.is_parse() { Kind::UpstreamProtocol } else { Kind::UpstreamClosed };
-            unproven(Error::with(kind, source))
+            unproven(Error::with(kind, source).because(cause))
         }
     }
 }

@@ -9,6 +9,7 @@ use hyper::body::{Body, Incoming};
 use super::pool::lease::Lease;
 use super::stream::head_size::HeadSize;
 use super::stream::{Broken, Chunk, ResponseBody};
+use crate::error::Error;
 use crate::record::Oversize;
 use crate::transport::Turn;
 
@@ -101,6 +102,15 @@ impl RecvBody {
         }
     }
 
+    /// The error of an answer that broke off.
+    pub fn cut(&self, broken: Broken) -> Error {
+        let error = broken.into_cut();
+        match self.lease.ended_for() {
+            Some(cause) => error.because(cause),
+            None => error,
+        }
+    }
+
     /// When the socket gave the bytes read last.
     pub fn read_at(&self) -> Instant {
         self.lease.wire().read_at()
@@ -135,11 +145,13 @@ impl RecvBody {
             }
         };
         let chunk = match chunk {
-            Some(Ok(Chunk::Trailers(lines)))
-                if !self.lease.head_limit().allows(HeadSize::of(&lines)) =>
-            {
-                self.lease.oversize(Oversize::Answer);
-                return Poll::Ready(Some(Err(Broken::HeadTooLarge)));
+            Some(Ok(Chunk::Trailers(lines))) => {
+                let allowed = self.lease.head_limit().check(HeadSize::of(&lines));
+                if let Err(broken) = allowed {
+                    self.lease.oversize(Oversize::Answer);
+                    return Poll::Ready(Some(Err(broken)));
+                }
+                Some(Ok(Chunk::Trailers(lines)))
             }
             chunk => chunk,
         };

@@ -1,5 +1,6 @@
 //! What breaks, and what the client sees of it.
 
+mod causes;
 mod clocks;
 mod deadlines;
 mod errors;

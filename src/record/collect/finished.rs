@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode, Version};
 
 use super::labels::LabelId;
+use crate::error::Cause;
 use crate::record::id::RequestId;
 use crate::record::outcome::{FailoverReason, HedgeEnd, Outcome, Prevented};
 
@@ -55,6 +56,8 @@ pub(in crate::record) struct Facts {
     pub(in crate::record) status: Option<StatusCode>,
     /// The `code` of an error of ours.
     pub(in crate::record) fault: Option<&'static str>,
+    /// Why, where an upstream failed.
+    pub(in crate::record) cause: Option<Cause>,
     /// A connect had to finish first.
     pub(in crate::record) cold: bool,
     /// Of all leases together.

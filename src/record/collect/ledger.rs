@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::failures::FailureLog;
 use super::finished::Finished;
 use super::labels::LabelId;
 use super::meters::{Active, Gauge, Gauges, UpstreamMeters};
@@ -28,6 +29,7 @@ pub(in crate::record) struct Ledger {
     /// `None` where no access log is wanted: then nothing is kept of a request that is over.
     pub(in crate::record) outbox: Option<Outbox>,
     left_behind: LeftBehind,
+    pub(in crate::record) failures: Arc<FailureLog>,
     /// Why we end what is still open ourselves, once we do.
     cutting: Cell<Option<&'static str>>,
 }
@@ -37,6 +39,7 @@ impl Ledger {
         upstreams: usize,
         outbox: Option<Outbox>,
         left_behind: LeftBehind,
+        failures: Arc<FailureLog>,
     ) -> Ledger {
         let active: Active = Rc::new(RefCell::new(Box::new(Recordings::new(upstreams))));
         Ledger {
@@ -47,6 +50,7 @@ impl Ledger {
             clients: Gauge::default(),
             outbox,
             left_behind,
+            failures,
             cutting: Cell::new(None),
         }
     }

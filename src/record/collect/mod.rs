@@ -2,6 +2,7 @@
 
 pub(in crate::record) mod collector;
 pub(in crate::record) mod durations;
+pub(in crate::record) mod failures;
 pub(in crate::record) mod finished;
 pub(in crate::record) mod instance;
 pub(in crate::record) mod labels;

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::durations::Durations;
 use super::labels::LabelId;
+use crate::error::Cause;
 use crate::record::outcome::{
     Clock, Ejection, FailoverReason, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason,
     Shed, Silence,
@@ -68,6 +69,8 @@ pub(in crate::record) struct Recordings {
     pub(in crate::record) cut: u64,
     pub(in crate::record) replays: [u64; ReplayReason::ALL.len()],
     pub(in crate::record) failovers: HashMap<FailoverKey, u64>,
+    /// Attempts that an upstream failed, before or after its head.
+    pub(in crate::record) failures: HashMap<(LabelId, Cause), u64>,
     pub(in crate::record) prevented: [u64; Prevented::ALL.len()],
     pub(in crate::record) sheds: [u64; Shed::ALL.len()],
     pub(in crate::record) hangups: [u64; Hangup::ALL.len()],
@@ -118,6 +121,9 @@ impl Recordings {
         for (key, count) in &other.failovers {
             *self.failovers.entry(*key).or_default() += count;
         }
+        for (key, count) in &other.failures {
+            *self.failures.entry(*key).or_default() += count;
+        }
         add_each(&mut self.ends, &other.ends);
         self.cut += other.cut;
         add_each(&mut self.replays, &other.replays);
@@ -156,6 +162,7 @@ impl Recordings {
         self.cut = 0;
         self.replays = Default::default();
         self.failovers.clear();
+        self.failures.clear();
         self.prevented = Default::default();
         self.sheds = Default::default();
         self.hangups = Default::default();

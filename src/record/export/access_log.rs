@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use http::Version;
 use serde::Serialize;
 
+use crate::error::Cause;
 use crate::record::collect::finished::{Finished, Hedged, cut};
 use crate::record::collect::labels::{LabelId, Labels};
 use crate::record::outcome::{FailoverReason, Prevented};
@@ -28,6 +29,7 @@ struct Line<'a> {
     upstream_status: Option<u16>,
     outcome: &'static str,
     error: Option<&'static str>,
+    cause: Option<&'static str>,
     cold: bool,
     pool_wait_us: Option<f64>,
     ttfb_us: Sides,
@@ -124,6 +126,7 @@ pub(super) fn append_line(
         upstream_status: facts.upstream_status.map(|status| status.as_u16()),
         outcome: outcome.label(),
         error: facts.fault,
+        cause: facts.cause.map(Cause::word),
         cold: facts.cold,
         pool_wait_us: us(facts.pool_wait),
         ttfb_us: Sides { upstream: us(facts.upstream_ttfb), client: us(facts.client_ttfb) },

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::View;
-use super::metrics::{failovers_by_name, requests_by_name, upstream_gauges};
+use super::metrics::{failovers_by_name, failures_by_name, requests_by_name, upstream_gauges};
 use crate::record::collect::durations::Durations;
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
@@ -63,6 +63,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
         "requests": requests(&instance.labels, all),
         "stream_end": counts(Outcome::ALL.map(Outcome::label), all.ends),
         "replays": counts(ReplayReason::ALL.map(ReplayReason::label), all.replays),
+        "upstream_failures": failures(&instance.labels, all),
         "failovers": failovers(&instance.labels, all),
         "attempts_prevented": counts(Prevented::ALL.map(Prevented::label), all.prevented),
         "shed": counts(Shed::ALL.map(Shed::label), all.sheds),
@@ -102,6 +103,12 @@ fn requests(names: &Labels, all: &Recordings) -> Vec<Value> {
 fn failovers(names: &Labels, all: &Recordings) -> Vec<Value> {
     let counted = failovers_by_name(names, all).into_iter();
     let one = |((from, to, reason), count)| json!({ "from": from, "to": to, "reason": reason, "count": count });
+    counted.map(one).collect()
+}
+
+fn failures(names: &Labels, all: &Recordings) -> Vec<Value> {
+    let counted = failures_by_name(names, all).into_iter();
+    let one = |((upstream, cause), count)| json!({ "upstream": upstream, "cause": cause, "count": count });
     counted.map(one).collect()
 }
 

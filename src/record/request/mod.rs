@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode, Version};
 
 use crate::config::{RouteId, UpstreamId};
+use crate::error::Error;
 use crate::record::collect::finished::{Facts, Finished, Opened};
 use crate::record::collect::ledger::Ledger;
 use crate::record::collect::meters::GaugeGuard;
@@ -191,9 +192,22 @@ impl Record {
         self.state.borrow_mut().facts.status = Some(status);
     }
 
-    /// The kind of an error of ours; the first one stays, as later ones follow from it.
-    pub fn fault(&self, kind: &'static str) {
-        self.state.borrow_mut().facts.fault.get_or_insert(kind);
+    /// An error of ours ends it, or its answer; the first one stays, as later ones follow from it.
+    pub fn failed(&self, error: &Error) {
+        let facts = &mut self.state.borrow_mut().facts;
+        if facts.fault.is_none() {
+            (facts.fault, facts.cause) = (Some(error.kind().code()), error.cause());
+        }
+    }
+
+    /// The upstream that is asked now failed it, whether or not another one is asked after that.
+    pub fn upstream_failed(&self, error: &Error) {
+        let upstream = self.state.borrow().facts.upstream;
+        let (Some(upstream), Some(cause)) = (upstream, error.cause()) else { return };
+        *self.ledger.active.borrow_mut().failures.entry((upstream, cause)).or_default() += 1;
+        if !error.kind().is_connect() {
+            self.ledger.failures.tell(upstream, cause, error, self.id);
+        }
     }
 
     /// Its answer was ended for want of memory, since the client took nothing.

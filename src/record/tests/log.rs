@@ -11,6 +11,8 @@ use http::StatusCode;
 use super::super::request::Record;
 use super::super::{Outcome, Recorder};
 use super::*;
+use crate::error::{Cause, Error, Kind};
+use crate::record::collect::failures::FailureLog;
 use crate::record::collect::labels::{LabelIds, Labels};
 use crate::record::collect::ledger::{Ledger, LeftBehind};
 use crate::record::collect::outbox::OutboxSetup;
@@ -88,8 +90,10 @@ fn a_line_tells_the_whole_story() {
         record.upstream_frame(at(200), 7);
         record.upstream_frame(at(900), 8);
         record.status(StatusCode::OK);
-        record.fault("upstream_cut");
-        record.fault("a consequence");
+        let cut = Error::new(Kind::UpstreamCut).because(Cause::ResetInternalError);
+        record.upstream_failed(&cut);
+        record.failed(&cut);
+        record.failed(&Kind::ClientGone.into());
         record.end(Outcome::UpstreamFailed);
     });
     let line = &lines[0];
@@ -106,6 +110,7 @@ fn a_line_tells_the_whole_story() {
         ("upstream", "vllm"),
         ("outcome", "upstream_failed"),
         ("error", "upstream_cut"),
+        ("cause", "reset_internal_error"),
         ("upstream_request_id", "req_42"),
     ] {
         assert_eq!(line[field], value, "{field}");
@@ -182,7 +187,9 @@ fn gated() -> (LogWriter, SyncSender<io::Result<()>>, Receiver<usize>) {
 
 fn ledger(writer: &LogWriter) -> std::rc::Rc<Ledger> {
     let outbox = writer.outbox().map(OutboxSetup::start);
-    std::rc::Rc::new(Ledger::new(0, outbox, LeftBehind::default()))
+    let labels = Arc::new(Labels::new(Vec::new(), Vec::new()));
+    let failures = Arc::new(FailureLog::new(labels));
+    std::rc::Rc::new(Ledger::new(0, outbox, LeftBehind::default(), failures))
 }
 
 fn close_many(ledger: &std::rc::Rc<Ledger>, count: usize) {

@@ -181,7 +181,7 @@ impl Reader {
                     if self.source.is_news(&broken) {
                         report.blame_upstream();
                     }
-                    self.state = State::Failed(broken.into_cut());
+                    self.state = State::Failed(self.source.cut(broken));
                     return None;
                 }
                 Poll::Ready(None) => {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::ending::outcome;
 use crate::admit::Permit;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Side};
 use crate::record::{Outcome, Record};
 use crate::relay::observers::Observers;
 use crate::upstream::AnswerGuard;
@@ -57,18 +57,22 @@ impl Report {
 
     /// The answer failed, on either side.
     pub(super) fn failed(&self, error: &Error) {
-        self.ended_by(error.kind());
+        if error.side() == Side::Upstream && error.kind() != Kind::ClientDeadline {
+            self.record.upstream_failed(error);
+        }
+        self.record.failed(error);
+        self.record.end(outcome(error.kind().outcome()));
     }
 
     /// The same, where there is no more to say of it than what it was.
     pub(super) fn ended_by(&self, kind: Kind) {
-        self.record.fault(kind.code());
+        self.record.failed(&kind.into());
         self.record.end(outcome(kind.outcome()));
     }
 
     /// A client that takes nothing is waited for no longer.
     pub(super) fn give_up(&self, kind: Kind) {
-        self.record.fault(kind.code());
+        self.record.failed(&kind.into());
         self.record.end(Outcome::TimedOut);
     }
 

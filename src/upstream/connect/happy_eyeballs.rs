@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::error::{Error, Kind};
+use crate::error::{Cause, Error, Kind};
 
 /// An address that took the TCP connection is given so many times the stagger for TLS and SETTINGS
 /// before the next is tried beside it: two round trips and two certificates' work more. A second
@@ -62,17 +62,10 @@ impl Reach {
         match error.kind() {
             _ if progress.is_linked() => Self::Linked,
             Kind::LocalLimit => Self::Here,
-            _ if has_no_route(error) => Self::Nowhere,
+            _ if error.cause() == Some(Cause::Unreachable) => Self::Nowhere,
             _ => Self::There,
         }
     }
-}
-
-fn has_no_route(error: &Error) -> bool {
-    let source = std::error::Error::source(error);
-    let source = source.and_then(|source| source.downcast_ref::<io::Error>());
-    let nowhere = [io::ErrorKind::NetworkUnreachable, io::ErrorKind::HostUnreachable];
-    source.is_some_and(|source| nowhere.contains(&source.kind()))
 }
 
 /// When the next address is to be tried, the newest attempt having begun at `newest`.
@@ -179,10 +172,7 @@ where
     }
 
     fn failure(&mut self) -> Error {
-        let none = || {
-            let error = io::Error::from(io::ErrorKind::AddrNotAvailable);
-            Error::with(Kind::of_connect(&error), error)
-        };
+        let none = || Error::of_connect(io::Error::from(io::ErrorKind::AddrNotAvailable));
         self.failed.take().map_or_else(none, |(error, _)| error)
     }
 }
@@ -275,8 +265,7 @@ mod tests {
     #[test]
     fn a_lack_of_ours_says_more_than_a_family_without_a_route_and_less_than_a_refusal() {
         let reach = |kind: io::ErrorKind| {
-            let error = io::Error::from(kind);
-            Reach::of(&Error::with(Kind::of_connect(&error), error), &Progress::default())
+            Reach::of(&Error::of_connect(io::Error::from(kind)), &Progress::default())
         };
         let no_port = reach(io::ErrorKind::AddrNotAvailable);
         assert!(no_port > reach(io::ErrorKind::NetworkUnreachable));

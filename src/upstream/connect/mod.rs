@@ -4,9 +4,9 @@
 mod addresses;
 mod happy_eyeballs;
 pub(in crate::upstream) mod resolver;
+mod stage;
 
 use std::cell::RefCell;
-use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -27,11 +27,12 @@ use super::stream::parcel::Parcel;
 use super::stream::read_after_reset::ReadAfterReset;
 use super::stream::{http1, http2};
 use crate::config::{self, Protocol, Scheme};
-use crate::error::{Error, Kind};
+use crate::error::{Cause, Error, Kind};
 use crate::proto::http2::{Tally, Watched};
 use crate::transport::{self, Stamped, Wire};
 use happy_eyeballs::{Progress, race};
 use resolver::ResolvedName;
+use stage::{Stage, Step};
 
 /// A connection that is ready for its first request.
 #[expect(clippy::large_enum_variant, reason = "made and taken apart once per connection")]
@@ -102,14 +103,18 @@ impl Connector {
     /// Connects within the upstream's `connect` deadline, which covers all of it: each address is raced
     /// from TCP to SETTINGS, so that one that stalls anywhere is passed by.
     pub(super) async fn connect(&self) -> Result<Fresh, Error> {
+        let furthest = Stage::default();
         let connecting = async {
             let addresses = self.name.addresses().await?;
+            furthest.at(Step::Tcp);
             let stagger = self.settings.dns.stagger;
-            race(&addresses.now, stagger, |address, progress| self.attempt(address, progress)).await
+            let attempt = |address, progress| self.attempt(address, progress, &furthest);
+            race(&addresses.now, stagger, attempt).await
         };
-        let connected = tokio::time::timeout(self.settings.deadlines.connect, connecting)
-            .await
-            .unwrap_or_else(|_elapsed| Err(Kind::ConnectTimeout.into()));
+        let connected =
+            tokio::time::timeout(self.settings.deadlines.connect, connecting).await.unwrap_or_else(
+                |_elapsed| Err(Error::new(Kind::ConnectTimeout).because(furthest.timed_out())),
+            );
         if connected.is_err() {
             self.name.doubt();
         }
@@ -118,25 +123,39 @@ impl Connector {
 
     /// A server that is reloaded closes what it has just accepted, and its successor is behind the same
     /// address already: who was hung up on calls again, once.
-    async fn attempt(&self, peer: SocketAddr, progress: Progress) -> Result<Fresh, Error> {
-        match self.call(peer, &progress).await {
-            Err(error) if was_hung_up_on(&error) => self.call(peer, &progress).await,
+    async fn attempt(
+        &self,
+        peer: SocketAddr,
+        progress: Progress,
+        furthest: &Stage,
+    ) -> Result<Fresh, Error> {
+        let called = match self.call(peer, &progress, furthest).await {
+            Err(error) if was_hung_up_on(&error) => self.call(peer, &progress, furthest).await,
             called => called,
-        }
+        };
+        called.map_err(|error| error.at(peer))
     }
 
-    async fn call(&self, peer: SocketAddr, progress: &Progress) -> Result<Fresh, Error> {
-        let stream = TcpStream::connect(peer)
-            .await
-            .map_err(|error| Error::with(Kind::of_connect(&error), error))?;
+    async fn call(
+        &self,
+        peer: SocketAddr,
+        progress: &Progress,
+        furthest: &Stage,
+    ) -> Result<Fresh, Error> {
+        let stream = TcpStream::connect(peer).await.map_err(Error::of_connect)?;
         progress.linked();
+        furthest.at(if self.tls.is_some() { Step::Tls } else { Step::Http });
         transport::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
         let stamped = Stamped::new(stream, Instant::now());
         let wire = Rc::clone(stamped.wire());
-        Ok(Fresh { connected: self.negotiate(stamped).await?, wire, peer })
+        Ok(Fresh { connected: self.negotiate(stamped, furthest).await?, wire, peer })
     }
 
-    async fn negotiate(&self, stamped: Stamped<TcpStream>) -> Result<Connected, Error> {
+    async fn negotiate(
+        &self,
+        stamped: Stamped<TcpStream>,
+        furthest: &Stage,
+    ) -> Result<Connected, Error> {
         let wire = Rc::clone(stamped.wire());
         let Some((connector, host)) = &self.tls else {
             let io = UpstreamSocket::Clear(stamped);
@@ -145,25 +164,21 @@ impl Connector {
                 Protocol::Auto | Protocol::Http1 => self.http1(io, wire).await,
             };
         };
-        let tls = connector
-            .connect(host.clone(), stamped)
-            .await
-            .map_err(|error| Error::with(Kind::Tls, error))?;
+        let tls = connector.connect(host.clone(), stamped).await.map_err(no_tls)?;
+        furthest.at(Step::Http);
         let offered_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         if !offered_http2 && self.settings.protocol == Protocol::Http2 {
             return Err(Error::with(
                 Kind::UpstreamHandshake,
                 "the upstream does not offer HTTP/2 (h2) in ALPN",
-            ));
+            )
+            .because(Cause::TlsNoCommonProtocol));
         }
         let io = UpstreamSocket::Tls(Box::new(tls));
         if offered_http2 { self.http2(io, wire).await } else { self.http1(io, wire).await }
     }
 
     async fn http2(&self, io: UpstreamSocket, wire: Rc<Wire>) -> Result<Connected, Error> {
-        let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Error::with(Kind::UpstreamHandshake, error)
-        };
         let tally = Rc::new(RefCell::new(Tally::of_upstream(Instant::now())));
         let peer_takes = PeerTakes::default();
         let takes = u32::try_from(self.heads.bytes).unwrap_or(u32::MAX);
@@ -172,8 +187,8 @@ impl Connector {
         let (sender, mut connection) = http2::builder(&self.settings.pool)
             .handshake(Watched::new(io, wire, tally))
             .await
-            .map_err(|error| failed(error.into()))?;
-        let pings = http2::warm(&mut connection).await.map_err(failed)?;
+            .map_err(|error| no_http2(error.into()))?;
+        let pings = http2::warm(&mut connection).await.map_err(no_http2)?;
         Ok(Connected::Http2(sender, connection, pings, peer_takes))
     }
 
@@ -190,15 +205,30 @@ impl Connector {
 
 /// The peer took the connection and closed it in a handshake, without a word of what was wrong.
 fn was_hung_up_on(error: &Error) -> bool {
-    let closed = |error: &io::Error| {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-        matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
-    };
     let in_handshake = matches!(error.kind(), Kind::Tls | Kind::UpstreamHandshake);
-    let Some(source) = error.source().filter(|_| in_handshake) else { return false };
-    if let Some(error) = source.downcast_ref::<h2::Error>() {
-        let left = error.reason() == Some(h2::Reason::NO_ERROR);
-        return left || error.get_io().is_some_and(closed);
-    }
-    source.downcast_ref::<io::Error>().is_some_and(closed)
+    let closed = [Cause::TlsClosed, Cause::HandshakeClosed];
+    in_handshake && error.cause().is_some_and(|cause| closed.contains(&cause))
+}
+
+fn no_tls(error: io::Error) -> Error {
+    let cause = Cause::of_tls(&error);
+    Error::with(Kind::Tls, error).because(cause)
+}
+
+/// HTTP/2 could not be begun. What a peer says that does not speak it is an error of ours to h2.
+fn no_http2(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let socket = |error: &io::Error| match Cause::of_closed(error) {
+        Cause::Closed | Cause::ClosedByReset => Cause::HandshakeClosed,
+        cause => cause,
+    };
+    let cause = match (error.downcast_ref::<h2::Error>(), error.downcast_ref::<io::Error>()) {
+        (Some(error), _) => match Cause::of_h2(error) {
+            Cause::Http2Violation => Cause::NotHttp2,
+            Cause::Goaway => Cause::HandshakeClosed,
+            cause => error.get_io().map_or(cause, socket),
+        },
+        (None, Some(error)) => socket(error),
+        (None, None) => Cause::HandshakeClosed,
+    };
+    Error::with(Kind::UpstreamHandshake, error).because(cause)
 }

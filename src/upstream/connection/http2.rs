@@ -14,6 +14,7 @@ use super::events::ConnectionEvents;
 use super::pinger::Pinger;
 use super::{Conn, Sender, State, stream_cap};
 use crate::config;
+use crate::error::Cause;
 use crate::upstream::keepalive::{Heard, PingAction};
 use crate::upstream::stream::parcel::Parcel;
 
@@ -94,7 +95,7 @@ where
         sender: &RefCell<SendRequest<Parcel>>,
         cx: &mut Context<'_>,
     ) {
-        if conn.accused.get() {
+        if conn.accused.get().is_some() {
             return;
         }
         if let Poll::Ready(Err(error)) = sender.borrow_mut().poll_ready(cx) {
@@ -158,8 +159,9 @@ where
 
 /// The peer's GOAWAY says that something which it was sent is wrong. What becomes of the streams is decided
 /// after this: they are woken by the same frame, and look later.
-fn accuses(error: &h2::Error) -> bool {
-    error.is_go_away() && error.is_remote() && error.reason() != Some(h2::Reason::NO_ERROR)
+fn accuses(error: &h2::Error) -> Option<Cause> {
+    let code = error.reason().filter(|code| *code != h2::Reason::NO_ERROR)?;
+    (error.is_go_away() && error.is_remote()).then(|| Cause::of_goaway(code))
 }
 
 fn heard(conn: &Conn) -> Heard {

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::error::Cause;
 use crate::record::GaugeGuard;
 use crate::transport::Wire;
 use crate::upstream::stream::http1::{SharedIo, SlotBody};
@@ -68,8 +69,10 @@ pub(in crate::upstream) struct Conn {
     /// The latest of its streams, as [`Conn::served`] counts them, that was answered: heads are read in
     /// their order (RFC 9113, section 4.3), so that none up to it can be why the connection ends.
     pub(in crate::upstream) answered: Cell<u64>,
-    /// The peer said GOAWAY with an error: one of its streams may be why.
-    pub(in crate::upstream) accused: Cell<bool>,
+    /// With which error the peer said GOAWAY, where it did: one of its streams may be why.
+    pub(in crate::upstream) accused: Cell<Option<Cause>>,
+    /// Why we end it ourselves: what its streams are told by the socket says nothing of that.
+    pub(in crate::upstream) ended_for: Cell<Option<Cause>>,
     pub(in crate::upstream) retire_at: Instant,
     /// Counts the connection among the draining from then until its last lease ends.
     pub(in crate::upstream) draining: RefCell<Option<GaugeGuard>>,
@@ -98,7 +101,8 @@ impl Conn {
             idle: Cell::new(None),
             failure_reported: Cell::new(false),
             answered: Cell::new(0),
-            accused: Cell::new(false),
+            accused: Cell::new(None),
+            ended_for: Cell::new(None),
             retire_at,
             draining: RefCell::default(),
         }

@@ -8,6 +8,7 @@ use http::Request;
 
 use super::Pool;
 use crate::admit::LimitGuard;
+use crate::error::Cause;
 use crate::record::{GaugeGuard, Oversize, Record};
 use crate::transport::Wire;
 use crate::upstream::connection::{Conn, Sender, State};
@@ -149,9 +150,15 @@ impl Lease {
         self.conn.answered.set(self.conn.answered.get().max(self.nth));
     }
 
-    /// The peer ended the connection with an error, and nothing shows that this request is not why.
-    pub(crate) fn is_suspect(&self) -> bool {
-        self.conn.accused.get() && self.conn.answered.get() < self.nth
+    /// With which word the peer ended the connection, where it was an error and nothing shows that this request
+    /// is not why.
+    pub(crate) fn accused(&self) -> Option<Cause> {
+        self.conn.accused.get().filter(|_| self.conn.answered.get() < self.nth)
+    }
+
+    /// Why we ended the connection ourselves, where we did.
+    pub(crate) fn ended_for(&self) -> Option<Cause> {
+        self.conn.ended_for.get()
     }
 
     /// The answer was read to its end.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Pool;
 use super::sizing::{View, wanted};
 use crate::algo::backoff::{backoff, draw};
-use crate::error::{Error, Kind};
+use crate::error::{Cause, Error, Kind};
 use crate::upstream::connect::{Connected, Fresh};
 use crate::upstream::connection::pinger::Pinger;
 use crate::upstream::connection::{self, Conn, Sender, State, retire_at, stream_cap};
@@ -131,13 +131,14 @@ impl Pool {
         let failures = self.failures.replace(self.failures.get().saturating_add(1));
         if failures.saturating_add(1).is_power_of_two() {
             // Not each: with a dead upstream every request is a failure, and the metric counts them.
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::warn!(
                 upstream = self.settings.name,
                 error = error.kind().code(),
-                cause,
+                cause = error.cause().map(Cause::word),
+                found = error.found(),
                 failures = failures.saturating_add(1),
-                "cannot connect to the upstream"
+                "cannot connect to the upstream: {}",
+                error.message()
             );
         }
         let kind = error.kind();

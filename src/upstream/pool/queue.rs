@@ -48,10 +48,10 @@ impl Queue {
         let Some(split) = waiting.keys().nth(first).copied() else { return };
         let failed = waiting.split_off(&split);
         drop(waiting);
-        let kind = error.kind();
-        let mut error = Some(error);
+        let again = error.again();
+        let mut first = Some(error);
         for grant in failed.into_values() {
-            let _left = grant.send(Err(error.take().unwrap_or_else(|| Error::new(kind))));
+            let _left = grant.send(Err(first.take().unwrap_or_else(|| again.again())));
         }
     }
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Pool;
+use crate::error::Cause;
 use crate::record::Silence;
 use crate::upstream::connection::{Conn, Sender};
 
@@ -56,6 +57,7 @@ impl Pool {
     /// The connection's task ends it now: nothing came for the whole timeout.
     pub(super) fn gave_up(&self, conn: &Rc<Conn>) {
         conn.suspect.set(true);
+        conn.ended_for.set(Some(Cause::Silent));
         self.meters().silence(Silence::GivenUp);
         let (upstream, streams) = (&self.settings.name, conn.in_flight.get());
         tracing::warn!(

@@ -3,7 +3,8 @@
 
 use http::{HeaderMap, Request};
 
-use super::huffman;
+use super::{Broken, huffman};
+use crate::error::Cause;
 
 /// What each line counts beside its name and value.
 const LINE: usize = 32;
@@ -86,8 +87,17 @@ pub struct HeadLimit {
 
 impl HeadLimit {
     /// Whether these are few enough. The pseudo-header of an answer is no line.
-    pub fn allows(self, size: HeadSize) -> bool {
-        size.bytes <= self.bytes && size.lines <= self.lines
+    ///
+    /// # Errors
+    /// [`Broken::HeadTooLarge`]: there are more.
+    pub(in crate::upstream) fn check(self, size: HeadSize) -> Result<(), Broken> {
+        if size.lines > self.lines {
+            return Err(Broken::HeadTooLarge(Cause::TooManyHeaders));
+        }
+        if size.bytes > self.bytes {
+            return Err(Broken::HeadTooLarge(Cause::HeadTooLarge));
+        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use super::head_size::HeadLimit;
 use super::interim::Interims;
 use super::read_after_reset::ReadAfterReset;
+use crate::error::Cause;
 use crate::upstream::socket::UpstreamSocket;
 
 /// What hyper reads at once, at most (400 KiB unless set): it decodes a whole read in one turn of the task,
@@ -217,6 +218,22 @@ pub(in crate::upstream) fn builder(heads: HeadLimit) -> Builder {
         builder.max_headers(heads.lines);
     }
     builder
+}
+
+/// What hyper says of why a connection failed.
+pub(in crate::upstream) fn cause(error: &hyper::Error) -> Cause {
+    let source = std::error::Error::source(error);
+    let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    match io {
+        _ if error.is_parse_too_large() => Cause::HeadTooLarge,
+        _ if error.is_parse_status() || error.is_parse() => Cause::InvalidHead,
+        _ if error.is_incomplete_message() => Cause::Closed,
+        // Of a body: hyper says it in words only.
+        Some(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => Cause::Truncated,
+        Some(io) if io.kind() == std::io::ErrorKind::InvalidInput => Cause::InvalidBody,
+        Some(io) => Cause::of_closed(io),
+        None => Cause::Closed,
+    }
 }
 
 /// Puts a request on an idle connection; the writer is there where a body is to follow.

@@ -20,7 +20,7 @@ use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
 use crate::admit::Share;
-use crate::error::{Error, Kind};
+use crate::error::{Cause, Error, Kind};
 use head_scan::HeadScan;
 use head_size::{HeadLimit, HeadSize};
 use http1::SlotWriter;
@@ -39,8 +39,8 @@ pub enum Broken {
     Http1(hyper::Error),
     /// The upstream sends more interim responses than a request takes.
     Interims,
-    /// A head or the trailers of the answer are more than is taken.
-    HeadTooLarge,
+    /// A head or the trailers of the answer are more than is taken; which of the two bounds.
+    HeadTooLarge(Cause),
 }
 
 impl Broken {
@@ -54,15 +54,30 @@ impl Broken {
         }
     }
 
+    /// What the protocol says of why.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Unsent(source) => {
+                source.downcast_ref::<h2::Error>().map_or(Cause::Closed, Cause::of_h2)
+            }
+            Self::Http2(source) => Cause::of_h2(source),
+            Self::Http1(source) => http1::cause(source),
+            Self::Interims => Cause::TooManyInterims,
+            Self::HeadTooLarge(which) => *which,
+        }
+    }
+
     /// The error of a stream that broke after the answer's head.
     pub fn into_cut(self) -> Error {
-        match self {
+        let cause = self.cause();
+        let error = match self {
             Self::Unsent(source) => Error::with(Kind::UpstreamCut, source),
             Self::Http2(source) => Error::with(Kind::UpstreamCut, source),
             Self::Http1(source) => Error::with(Kind::UpstreamCut, source),
             Self::Interims => Kind::UpstreamInterim.into(),
-            Self::HeadTooLarge => Kind::AnswerHeadTooLarge.into(),
-        }
+            Self::HeadTooLarge(_) => Kind::AnswerHeadTooLarge.into(),
+        };
+        error.because(cause)
     }
 }
 
@@ -201,11 +216,7 @@ impl ResponseFuture {
     ) -> Poll<Result<(http::response::Parts, HeadScan, ResponseBody), Broken>> {
         let (head, body) = ready!(self.poll_any(cx, limit))?;
         let scan = HeadScan::of_answer(&head.headers);
-        Poll::Ready(if limit.allows(scan.size) {
-            Ok((head, scan, body))
-        } else {
-            Err(Broken::HeadTooLarge)
-        })
+        Poll::Ready(limit.check(scan.size).map(|()| (head, scan, body)))
     }
 
     fn poll_any(
@@ -218,9 +229,7 @@ impl ResponseFuture {
                 // Asked for one by one, they are counted; the head's own future passes over all at once.
                 while let Some(head) = ready!(response.poll_informational(cx)) {
                     let head = head.map_err(Broken::Http2)?;
-                    if !limit.allows(HeadSize::of(head.headers())) {
-                        return Poll::Ready(Err(Broken::HeadTooLarge));
-                    }
+                    limit.check(HeadSize::of(head.headers()))?;
                     if *interims == interim::MOST {
                         return Poll::Ready(Err(Broken::Interims));
                     }
@@ -237,7 +246,9 @@ impl ResponseFuture {
                         return Broken::Unsent(error.into_error().into());
                     }
                     match error.into_error() {
-                        error if error.is_parse_too_large() => Broken::HeadTooLarge,
+                        error if error.is_parse_too_large() => {
+                            Broken::HeadTooLarge(Cause::HeadTooLarge)
+                        }
                         error => Broken::of_http1(error),
                     }
                 })?;

@@ -176,6 +176,31 @@ pub(super) fn hedges(text: &mut Text, names: &Labels, all: &Recordings) {
     }
 }
 
+/// Failures by the names of their labels, for the same reason as [`requests_by_name`].
+pub(in crate::record) fn failures_by_name<'a>(
+    names: &'a Labels,
+    recordings: &Recordings,
+) -> BTreeMap<(&'a str, &'static str), u64> {
+    let mut counted = BTreeMap::new();
+    for ((upstream, cause), count) in &recordings.failures {
+        let labels = (names.upstream(Some(*upstream)), cause.word());
+        *counted.entry(labels).or_default() += *count;
+    }
+    counted
+}
+
+pub(super) fn failures(text: &mut Text, names: &Labels, all: &Recordings) {
+    let name = "firstbyte_upstream_failures_total";
+    text.family(
+        name,
+        Kind::Counter,
+        "Requests that an upstream failed, before or after its response head, by cause.",
+    );
+    for ((upstream, cause), count) in failures_by_name(names, all) {
+        text.sample(name, &[("upstream", upstream), ("cause", cause)], count);
+    }
+}
+
 pub(super) fn failovers(text: &mut Text, names: &Labels, all: &Recordings) {
     let name = "firstbyte_failovers_total";
     text.family(

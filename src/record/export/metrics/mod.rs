@@ -5,7 +5,7 @@ mod instance;
 mod sheds;
 mod upstreams;
 
-pub(super) use ends::{failovers_by_name, requests_by_name};
+pub(super) use ends::{failovers_by_name, failures_by_name, requests_by_name};
 pub(super) use upstreams::upstream_gauges;
 
 use super::View;
@@ -92,6 +92,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     let (names, all) = (&*view.instance.labels, &view.totals.recordings);
     let mut text = Text::default();
     ends::requests(&mut text, names, all);
+    ends::failures(&mut text, names, all);
     ends::failovers(&mut text, names, all);
     ends::ejections(&mut text, names, all);
     ends::retries(&mut text, names, all);

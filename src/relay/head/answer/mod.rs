@@ -1,12 +1,12 @@
 //! The answer's head toward the client.
 
-use http::Version;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE};
 use http::response::Parts;
+use http::{StatusCode, Version};
 
 use super::framing::{Coding, coding, one_length};
 use super::{REQUEST_ID, add_via, clean_marked};
-use crate::error::{Error, Kind};
+use crate::error::{Cause, Error, Kind};
 use crate::upstream::Marks;
 
 /// nginx's switch against buffering, which other proxies between us and the client know too.
@@ -24,14 +24,20 @@ pub fn answer(
     request_id: &HeaderValue,
     via: bool,
 ) -> Result<(), Error> {
-    if head.status.is_informational() || !one_length(&mut head.headers, marks) {
-        return Err(Kind::UpstreamProtocol.into());
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(because(Cause::UpgradeRefused));
+    }
+    if head.status.is_informational() {
+        return Err(because(Cause::InvalidHead));
+    }
+    if !one_length(&mut head.headers, marks) {
+        return Err(because(Cause::InvalidLength));
     }
     match coding(&head.headers, marks) {
         Coding::Plain => {}
         // The length of a chunked answer is a lie or a leftover (RFC 9112, section 6.3).
         Coding::Chunked => drop(head.headers.remove(CONTENT_LENGTH)),
-        Coding::Other => return Err(Kind::UpstreamProtocol.into()),
+        Coding::Other => return Err(because(Cause::TransferCoding)),
     }
     clean_marked(&mut head.headers, marks);
     if marks.any(Marks::HOP_BY_HOP) {
@@ -48,6 +54,10 @@ pub fn answer(
     // The client's connection has a version of its own; an upstream's HTTP/1.0 must not close it.
     head.version = Version::HTTP_11;
     Ok(())
+}
+
+fn because(cause: Cause) -> Error {
+    Error::new(Kind::UpstreamProtocol).because(cause)
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
