@@ -234,7 +234,7 @@ impl Proxy {
             relay::drive::discard_request_body(upload);
             None
         } else {
-            Some(RequestRest { upload, sink })
+            Some(Box::new(RequestRest { upload, sink }))
         };
         let judged = answered.by_group && head.status.is_success();
         let answer_guard = judged.then(|| upstream.health.answer_guard(head_at));

@@ -58,7 +58,7 @@ pub struct DownloadParts<'a> {
     /// The upstream's side.
     pub source: RecvBody,
     /// Of the request, where the answer came before its end.
-    pub rest: Option<RequestRest>,
+    pub rest: Option<Box<RequestRest>>,
     /// What the body may take.
     pub bounds: Bounds,
     /// For these: armed already where the head was waited for.

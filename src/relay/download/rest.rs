@@ -24,8 +24,8 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    pub(super) fn new(rest: Option<RequestRest>) -> Self {
-        Self { rest: rest.map(Box::new), waits: false }
+    pub(super) fn new(rest: Option<Box<RequestRest>>) -> Self {
+        Self { rest, waits: false }
     }
 
     pub(super) fn begin_poll(&mut self) {
