@@ -45,8 +45,8 @@ const EXAMPLES: &str = "  OPENAI_API_KEY=sk-… firstbyte              proxy to 
   curl -N http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
     -d '{\"model\":\"gpt-4o-mini\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'
 
-Without a file it listens on 127.0.0.1:8080, serves /livez, /readyz, /metrics and /stats on
-127.0.0.1:9090, and forwards requests for /v1/… to the path of the base URL.
+Without a file it listens on 127.0.0.1:8080 (--listen), serves /livez, /readyz, /metrics and /stats
+on 127.0.0.1:9090 (--admin), and forwards requests for /v1/… to the path of the base URL.
 
 Environment:
   OPENAI_API_KEY      key to send to the upstream; required without a file
@@ -54,13 +54,16 @@ Environment:
                       [default: https://api.openai.com/v1]
   OPENAI_ORG_ID       organization to send with the key, without a file
   OPENAI_PROJECT_ID   project to send with the key, without a file
+  FIRSTBYTE_LISTEN    as --listen, without a file; several with commas between them
+  FIRSTBYTE_ADMIN     as --admin, without a file
   SSL_CERT_FILE       trusted root certificates (PEM), instead of the platform's
   RUST_LOG            error, warn, info, debug or trace [default: info]
   NO_COLOR            if set, output has no colors
 
 Output: the access log on stdout, one JSON object per request; the program's log on stderr.
 Signals: SIGHUP reloads the configuration and cuts no request; SIGUSR2 starts a new process and
-hands the listeners over to it; SIGTERM and SIGINT drain, a second one exits immediately.
+hands the listeners over to it; SIGTERM and SIGINT drain (client.lame_duck, client.drain), a second
+one exits immediately.
 Exit codes: 0 success, 1 failure (configuration error, a byte that differed), 2 wrong usage.";
 
 /// What was asked for on the command line.
@@ -72,6 +75,12 @@ pub struct Cli {
     /// Configuration file; without one, environment variables configure the proxy
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
+    /// Address that clients connect to, without a file; may be repeated [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
+    pub listen: Vec<String>,
+    /// Address of the admin listener, or off, without a file [default: 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "config")]
+    pub admin: Option<String>,
     /// What to do instead of running the proxy.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -171,8 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_named_where_there_is_no_file() {
+        let cli = parsed(&["--listen", "a:1", "--listen", "[::]:1", "--admin", "off"]).unwrap();
+        assert_eq!(
+            (cli.listen, cli.admin),
+            (vec!["a:1".into(), "[::]:1".into()], Some("off".into()))
+        );
+    }
+
+    #[test]
     fn wrong_usage_exits_with_2() {
-        let wrong: [&[&str]; 6] = [
+        let wrong: [&[&str]; 8] = [
+            &["-c", "a.yaml", "--listen", "127.0.0.1:1"],
+            &["-c", "a.yaml", "--admin", "off"],
             &["--nonsense"],
             &["check"],
             &["-c"],
@@ -201,8 +221,15 @@ mod tests {
     #[test]
     fn help_names_every_variable_and_version_names_the_commit() {
         let help = Cli::command().render_long_help().to_string();
-        let variables =
-            ["OPENAI_API_KEY", "OPENAI_BASE_URL", "RUST_LOG", "NO_COLOR", "SSL_CERT_FILE"];
+        let variables = [
+            "OPENAI_API_KEY",
+            "OPENAI_BASE_URL",
+            "FIRSTBYTE_LISTEN",
+            "FIRSTBYTE_ADMIN",
+            "RUST_LOG",
+            "NO_COLOR",
+            "SSL_CERT_FILE",
+        ];
         for variable in variables {
             assert!(help.contains(variable), "{variable}");
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use firstbyte::cli::{self, Cli, Command};
-use firstbyte::config::{self, ProcessEnv};
+use firstbyte::config::{self, Arguments, ProcessEnv};
 #[cfg(feature = "demo")]
 use firstbyte::demo;
 use firstbyte::runtime::Origin;
@@ -31,7 +31,10 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         None => {
             let origin = match &cli.config {
                 Some(path) => Origin::File(Box::new(config::read(path, &ProcessEnv)?)),
-                None => Origin::Fixed(Box::new(config::from_env(&ProcessEnv)?)),
+                None => {
+                    let arguments = Arguments { listen: cli.listen, admin: cli.admin };
+                    Origin::Fixed(Box::new(config::without_file(&ProcessEnv, &arguments)?))
+                }
             };
             serve::run(origin)
         }

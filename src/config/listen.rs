@@ -9,6 +9,7 @@ use super::key::Key;
 use super::key::reader::{Fields, Reader};
 use super::kind::many::Many;
 use super::kind::{Around, Kind};
+use super::overlap;
 use super::upstream::{Upstream, Written};
 
 pub(super) static LISTEN: Key<Many<Address>> = Key::new(
@@ -25,30 +26,22 @@ pub(super) static ADMIN: Key<AddressOrOff> = Key::new(
     "Address that serves `/livez`, `/readyz`, `/metrics`, `/stats` and `POST /reload`.",
 );
 
-/// Two listeners on one address, and the admin listener on a client's: with `SO_REUSEPORT` the
-/// kernel would allow it and hand connections to either, so that metrics become public.
+/// Listeners that get in each other's way, and in the admin listener's.
 pub(super) fn clashes(
     reader: &mut Reader<'_>,
     root: &Fields<'_>,
     listen: &[(At, SocketAddr)],
     admin: Option<SocketAddr>,
 ) {
-    for (nth, (at, address)) in listen.iter().enumerate() {
-        if listen.iter().take(nth).any(|(_, earlier)| overlap(*earlier, *address)) {
-            reader.fault(
-                *at,
-                LISTEN.name,
-                format!("{address} is listed twice"),
-                "remove one of them",
-            );
-        }
+    let addresses: Vec<_> = listen.iter().map(|(_, address)| *address).collect();
+    for (nth, clash) in overlap::among(&addresses) {
+        reader.fault(listen[nth].0, LISTEN.name, clash.what, clash.hint);
     }
     let Some(admin) = admin else { return };
-    if let Some((at, address)) = listen.iter().find(|(_, address)| overlap(*address, admin)) {
+    if let Some((nth, clash)) = overlap::with_admin(&addresses, admin) {
         let written = root.has(ADMIN.name);
-        let at = if written { root.at(ADMIN.name) } else { *at };
-        let what = format!("{admin} is already used by the listener {address}");
-        reader.fault(at, ADMIN.name, what, "choose another port, or write `admin: off`");
+        let at = if written { root.at(ADMIN.name) } else { listen[nth].0 };
+        reader.fault(at, ADMIN.name, clash.what, clash.hint);
     }
 }
 
@@ -69,7 +62,7 @@ pub(super) fn loops(reader: &mut Reader<'_>, written: &Written, listen: &[Socket
 /// machine's by itself.
 pub(super) fn leads_back(upstream: &Upstream, listen: &[SocketAddr]) -> bool {
     let host = match upstream.host.parse::<IpAddr>() {
-        Ok(address) => address,
+        Ok(address) => address.to_canonical(),
         Err(_) if upstream.host.eq_ignore_ascii_case("localhost") => {
             return listen.iter().any(|address| {
                 let here = address.ip().is_loopback() || address.ip().is_unspecified();
@@ -83,13 +76,6 @@ pub(super) fn leads_back(upstream: &Upstream, listen: &[SocketAddr]) -> bool {
         let here = host.is_unspecified() && address.ip().is_loopback();
         address.port() == upstream.port && (address.ip() == host || everywhere || here)
     })
-}
-
-/// Port 0 never overlaps: each listener gets a port of its own.
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    let all = a.ip().is_unspecified() || b.ip().is_unspecified();
-    let one_family = a.is_ipv4() == b.is_ipv4();
-    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || (all && one_family))
 }
 
 /// IP address and port of a listener.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use super::error::StartError;
 use crate::accept;
-use crate::config::Config;
+use crate::config::{Config, takes_only_ipv6};
 use crate::handover::{Inherited, Listening};
 
 /// All of them, by who is to accept.
@@ -37,7 +37,7 @@ impl Sockets {
             let own = match own.is_empty() {
                 false => own,
                 true if given.is_complete() => return Err(StartError::NotGiven(*address)),
-                true => accept::bind(*address, workers)
+                true => accept::bind(*address, takes_only_ipv6(*address, &config.listen), workers)
                     .map_err(|error| StartError::Listen(*address, error))?,
             };
             sockets.listen(*address, own).map_err(|error| StartError::Listen(*address, error))?;

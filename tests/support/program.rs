@@ -20,7 +20,15 @@ const TICKS: u64 = 100;
 pub(crate) fn program() -> Command {
     let other = std::env::var_os("FIRSTBYTE_PROGRAM");
     let mut command = Command::new(other.unwrap_or(env!("CARGO_BIN_EXE_firstbyte").into()));
-    for name in ["OPENAI_API_KEY", "OPENAI_BASE_URL", "RUST_LOG", "SSL_CERT_FILE"] {
+    for name in [
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "FIRSTBYTE_LISTEN",
+        "FIRSTBYTE_ADMIN",
+        "KUBERNETES_SERVICE_HOST",
+        "RUST_LOG",
+        "SSL_CERT_FILE",
+    ] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());

@@ -5,6 +5,7 @@
 //! text that was written, and each key decides what it means.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
@@ -57,8 +58,9 @@ pub(in crate::config) fn parse(text: &str, flaws: &mut Vec<Flaw>) -> Option<Node
             Ok((event, span)) => tree.take(event, span),
             Err(error) => Err(broken(text, &error)),
         };
-        if let Err(flaw) = done {
-            tree.flaws.insert(0, flaw);
+        if let Err((at, what, hint)) = done {
+            let hint = ipv6_hint(text, at).unwrap_or(hint);
+            tree.flaws.insert(0, (at, what, hint));
             return None;
         }
     }
@@ -76,6 +78,25 @@ fn broken(text: &str, error: &ScanError) -> Flaw {
         "check indentation and quotes on this line and above it"
     };
     (at, format!("is not valid YAML: {}", error.info()), hint.into())
+}
+
+/// The brackets of an IPv6 address are YAML's too, which may show on the next line only.
+fn ipv6_hint(text: &str, at: At) -> Option<String> {
+    let mut lines = text.lines().skip(at.line.saturating_sub(2)).take(2);
+    let address = lines.find_map(bare_ipv6)?;
+    Some(format!("put quotes around an IPv6 address: \"{address}\""))
+}
+
+/// An IPv6 address with a port that no quotes keep from YAML.
+fn bare_ipv6(line: &str) -> Option<&str> {
+    let code = line.split(" #").next().unwrap_or_default();
+    code.match_indices("]:").find_map(|(end, _)| {
+        let begin = code[..end].rfind('[')?;
+        let port = code[end + 2..].bytes().take_while(u8::is_ascii_digit).count();
+        let quoted = code[..begin].ends_with(['"', '\'']);
+        let address = &code[begin..end + 2 + port];
+        (!quoted && address.parse::<SocketAddr>().is_ok()).then_some(address)
+    })
 }
 
 fn place(marker: saphyr_parser::Marker) -> At {

@@ -1,6 +1,7 @@
 //! The mode without a file: a key in the environment, and everything else by default.
 
 use std::env::VarError;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::config::file::env::Env;
@@ -8,8 +9,9 @@ use crate::config::file::fault::{Complaint, Fault, Faults, Place};
 use crate::config::key::reader::unwritten;
 use crate::config::kind::secret::{HeaderText, check_key};
 use crate::config::kind::{Around, Kind};
-use crate::config::listen::leads_back;
+use crate::config::listen::{ADMIN, LISTEN, leads_back};
 use crate::config::names::UpstreamId;
+use crate::config::overlap;
 use crate::config::root::Config;
 use crate::config::route::{Route, Target};
 use crate::config::upstream::{Upstream, url};
@@ -24,13 +26,36 @@ const BASE_URL: &str = "OPENAI_BASE_URL";
 const ORGANIZATION: &str = "OPENAI_ORG_ID";
 const PROJECT: &str = "OPENAI_PROJECT_ID";
 
+const LISTEN_AT: &str = "FIRSTBYTE_LISTEN";
+const ADMIN_AT: &str = "FIRSTBYTE_ADMIN";
+
+/// What the command line says in the mode without a file; each is as good as its variable, and counts
+/// before it.
+#[derive(Debug, Clone, Default)]
+pub struct Arguments {
+    /// `--listen`, as often as it was written; each may hold several, with commas between them.
+    pub listen: Vec<String>,
+    /// `--admin`.
+    pub admin: Option<String>,
+}
+
 /// The configuration that the environment alone describes: `OPENAI_API_KEY` in front of
-/// `OPENAI_BASE_URL`, with `OPENAI_ORG_ID` and `OPENAI_PROJECT_ID` where they are set.
+/// `OPENAI_BASE_URL`, with `OPENAI_ORG_ID` and `OPENAI_PROJECT_ID` where they are set; at `FIRSTBYTE_LISTEN`
+/// and `FIRSTBYTE_ADMIN`.
 ///
 /// # Errors
 /// The key is missing, or a variable can't be used; every such variable is named.
 pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
+    without_file(env, &Arguments::default())
+}
+
+/// As [`from_env`], with what the command line says.
+///
+/// # Errors
+/// As for [`from_env`], and each argument that can't be used.
+pub fn without_file(env: &dyn Env, arguments: &Arguments) -> Result<Config, Faults> {
     let mut variables = Variables { env, faults: Vec::new() };
+    let (listen, admin) = variables.addresses(arguments);
     let key = variables.key();
     let url = variables.read(BASE_URL, url::parse).or_else(|| {
         url::parse(OPENAI).ok() // stands in where the variable was faulty too
@@ -45,6 +70,8 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
         Some(Config {
             upstreams: vec![Upstream { key, organization, project, ..upstream }],
             routes: vec![Route::new(path, Target::Upstream(UpstreamId(0)))],
+            listen,
+            admin,
             ..unwritten(Config::read)
         })
     });
@@ -63,6 +90,39 @@ struct Variables<'a> {
 }
 
 impl Variables<'_> {
+    /// Where to listen, by argument, variable or default.
+    fn addresses(&mut self, arguments: &Arguments) -> (Vec<SocketAddr>, Option<SocketAddr>) {
+        let given = !arguments.listen.is_empty();
+        let (from, text) = match given {
+            true => ("--listen", Some(arguments.listen.join(","))),
+            false => (LISTEN_AT, self.text(LISTEN_AT)),
+        };
+        let words = text.iter().flat_map(|text| text.split([',', ' ']));
+        let words = words.map(str::trim).filter(|word| !word.is_empty());
+        let all: Vec<_> = words
+            .filter_map(|word| {
+                self.parse(from, word, |word, around| LISTEN.kind.0.read(word, around))
+            })
+            .collect();
+        let listen = if all.is_empty() { LISTEN.kind.absent() } else { all };
+        let (admin_from, text) = match &arguments.admin {
+            Some(text) => ("--admin", Some(text.clone())),
+            None => (ADMIN_AT, self.text(ADMIN_AT)),
+        };
+        let admin = text.and_then(|text| {
+            self.parse(admin_from, &text, |text, around| ADMIN.kind.read(text, around))
+        });
+        let admin = admin.unwrap_or_else(|| ADMIN.kind.absent());
+        for (_, clash) in overlap::among(&listen) {
+            self.fault(from, &clash.what, &clash.hint);
+        }
+        let clash = admin.and_then(|admin| overlap::with_admin(&listen, admin));
+        if let Some((_, clash)) = clash {
+            self.fault(admin_from, &clash.what, "choose another port, or write off");
+        }
+        (listen, admin)
+    }
+
     fn key(&mut self) -> Option<secrecy::SecretString> {
         let key = self.read(KEY, check_key);
         if key.is_none() && self.faults.is_empty() {
@@ -74,25 +134,40 @@ impl Variables<'_> {
     }
 
     fn header(&mut self, name: &str) -> Option<String> {
-        let around = Around { env: self.env, folder: Path::new("") };
-        self.read(name, |text| HeaderText.read(text, &around)).flatten()
+        let text = self.text(name)?;
+        self.parse(name, &text, |text, around| HeaderText.read(text, around)).flatten()
     }
 
-    /// A variable that is empty is as good as not set: that is how shells and compose files unset.
     fn read<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(&str) -> Result<T, Complaint>,
     ) -> Option<T> {
-        let text = match self.env.var(name) {
-            Ok(text) if !text.is_empty() => text,
-            Ok(_) | Err(VarError::NotPresent) => return None,
+        let text = self.text(name)?;
+        self.parse(name, &text, |text, _| read(text))
+    }
+
+    /// A variable that is empty is as good as not set: that is how shells and compose files unset.
+    fn text(&mut self, name: &str) -> Option<String> {
+        match self.env.var(name) {
+            Ok(text) => Some(text).filter(|text| !text.is_empty()),
+            Err(VarError::NotPresent) => None,
             Err(VarError::NotUnicode(_)) => {
                 self.fault(name, "is not UTF-8", "");
-                return None;
+                None
             }
-        };
-        read(&text).map_err(|complaint| self.fault(name, &complaint.what, &complaint.hint)).ok()
+        }
+    }
+
+    fn parse<T>(
+        &mut self,
+        name: &str,
+        text: &str,
+        read: impl FnOnce(&str, &Around<'_>) -> Result<T, Complaint>,
+    ) -> Option<T> {
+        let around = Around { env: self.env, folder: Path::new("") };
+        let read = read(text, &around);
+        read.map_err(|complaint| self.fault(name, &complaint.what, &complaint.hint)).ok()
     }
 
     fn fault(&mut self, name: &str, what: &str, hint: &str) {

@@ -37,6 +37,24 @@ fn an_address_is_listened_on_once() {
 }
 
 #[test]
+fn listeners_that_take_each_other_s_connections_are_found_across_families() {
+    assert_fault(
+        &least("listen: ['[::]:80', 127.0.0.1:80]\n", ""),
+        "listen: 127.0.0.1:80 is already used by the listener [::]:80, which takes IPv4 too; remove",
+    );
+    assert_fault(
+        &least("listen: '[::]:9090'\n", ""),
+        "admin: 127.0.0.1:9090 is already used by the listener [::]:9090, which takes IPv4 too",
+    );
+    assert_fault(
+        &least("listen: 127.0.0.1:80\nadmin: '[::]:80'\n", ""),
+        "admin: [::]:80 is already used by the listener 127.0.0.1:80: [::] takes IPv4 too",
+    );
+    let both = World::default().read(&least("listen: ['0.0.0.0:80', '[::]:80']\n", ""));
+    assert_eq!(both.unwrap().listen.len(), 2);
+}
+
+#[test]
 fn a_path_is_routed_once() {
     let text = "upstreams:\n  a: { url: http://a }\nroutes:\n  - { path: /v1, upstream: a }\n  \
                 - { path: /v1, upstream: a }\n";

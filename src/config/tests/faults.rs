@@ -181,3 +181,20 @@ fn nesting_without_end_is_refused() {
     let faults = World::default().faults(&"- ".repeat(10_000));
     assert!(faults[0].contains("is nested deeper than") || faults[0].contains("not valid YAML"));
 }
+
+#[test]
+fn an_ipv6_address_without_quotes_is_told_to_have_some() {
+    for root in [
+        "listen: [::]:8080\n",
+        "listen: [::1]:8080 # loopback\n",
+        "listen: [127.0.0.1:80, [::]:8080]\n",
+        "admin: [::]:8080\n",
+        "listen: [::]:8080",
+    ] {
+        for text in [least(root, ""), format!("{root}\n{}", least("", ""))] {
+            let faults = World::default().faults(&text);
+            let expected = "put quotes around an IPv6 address: \"[::";
+            assert!(faults[0].contains(expected), "{root:?}: {faults:?}");
+        }
+    }
+}

@@ -2,7 +2,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::World;
-use crate::config::{Config, Scheme, from_env};
+use crate::config::{Arguments, Config, Scheme, from_env, without_file};
 
 fn with_key() -> World {
     World::default().var("OPENAI_API_KEY", "sk-test")
@@ -92,4 +92,48 @@ fn the_sdk_s_organization_and_project_go_with_the_key() {
     let config = from_env(&world).unwrap();
     assert_eq!(config.upstreams[0].organization.as_deref(), Some("org-1"));
     assert_eq!(config.upstreams[0].project, None);
+}
+
+#[test]
+fn where_it_listens_is_said_by_arguments_or_else_by_variables() {
+    let world = with_key()
+        .var("FIRSTBYTE_LISTEN", "0.0.0.0:8080,[::]:8080, 127.0.0.1:81")
+        .var("FIRSTBYTE_ADMIN", "0.0.0.0:9091");
+    let config = from_env(&world).unwrap();
+    let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["0.0.0.0:8080", "[::]:8080", "127.0.0.1:81"]);
+    assert_eq!(config.admin, Some("0.0.0.0:9091".parse().unwrap()));
+    let arguments = Arguments { listen: vec!["127.0.0.2:1".into()], admin: Some("off".to_owned()) };
+    let config = without_file(&world, &arguments).unwrap();
+    assert_eq!((&*config.listen, config.admin), (&["127.0.0.2:1".parse().unwrap()][..], None));
+    let empty = with_key().var("FIRSTBYTE_LISTEN", "").var("FIRSTBYTE_ADMIN", "");
+    assert_eq!(from_env(&empty).unwrap().listen, from_env(&with_key()).unwrap().listen);
+}
+
+#[test]
+fn an_address_that_cannot_be_is_named_by_who_said_it() {
+    let world = with_key().var("FIRSTBYTE_LISTEN", ":8080").var("FIRSTBYTE_ADMIN", "nowhere");
+    let refused = from_env(&world).unwrap_err().to_string();
+    assert!(refused.contains("FIRSTBYTE_LISTEN: is not an IP address with a port"), "{refused}");
+    assert!(refused.contains("write 0.0.0.0:8080 to listen on all interfaces"), "{refused}");
+    assert!(refused.contains("FIRSTBYTE_ADMIN: is not an IP address with a port"), "{refused}");
+    let arguments =
+        |listen: &str| Arguments { listen: vec![listen.into()], admin: Some("[::]:1".into()) };
+    for (listen, expected) in [
+        ("127.0.0.1:1", "--admin: [::]:1 is already used by the listener 127.0.0.1:1"),
+        ("0.0.0.0:2,127.0.0.1:2", "--listen: 127.0.0.1:2 is already used by"),
+        ("localhost", "--listen: is not an IP address with a port"),
+    ] {
+        let refused = without_file(&with_key(), &arguments(listen)).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{refused}");
+    }
+}
+
+#[test]
+fn a_base_url_is_not_followed_in_a_circle_wherever_it_listens() {
+    let world = with_key()
+        .var("OPENAI_BASE_URL", "http://localhost:81/v1")
+        .var("FIRSTBYTE_LISTEN", "[::]:81");
+    let refused = from_env(&world).unwrap_err().to_string();
+    assert!(refused.contains("points to firstbyte's own listener"), "{refused}");
 }
