@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::acceptor::Acceptor;
 use super::detect::{Protocol, detect};
-use super::drain::DrainGuard;
+use super::drain::{DrainGuard, Stage};
 use super::idle::Rest;
 use super::{http1, http2, refusal};
 use crate::admit;
@@ -100,7 +100,7 @@ where
             acceptor.recorder().hung_up(why.into());
             return Poll::Ready(None);
         }
-        if drain_guard.poll_told(cx) {
+        if drain_guard.poll_told(cx) == Some(Stage::Drain) {
             moment = Some(Box::pin(tokio::time::sleep(FIRST_WORDS)));
         }
         match &mut moment {

@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -133,7 +134,8 @@ impl Drop for Counted {
     }
 }
 
-/// Accepts for `worker` until dropped. Failing to accept never ends it.
+/// Accepts for `worker` until `ends` does; then what the kernel has accepted by then, and no more. Failing to
+/// accept never ends it.
 ///
 /// # Errors
 /// The listener cannot be put to use.
@@ -142,8 +144,40 @@ pub async fn listen(
     worker: usize,
     loads: Loads,
     acceptor: Rc<Acceptor>,
+    ends: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let take = |stream, address| serve_somewhere(worker, &loads, &acceptor, stream, address);
+    tokio::select! {
+        refused = accept(&listener, &acceptor, &take) => refused,
+        () = ends => take_queued(&listener, &take).await,
+    }
+}
+
+/// Who is in the queue has connected: closing the listener would reset them.
+async fn take_queued(
+    listener: &TcpListener,
+    take: &impl Fn(TcpStream, SocketAddr) -> io::Result<()>,
+) -> io::Result<()> {
+    for _ in 0..BACKLOG {
+        let queued = std::future::poll_fn(|cx| match listener.poll_accept(cx) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        match queued.await {
+            Some(Ok((stream, address))) => take(stream, address)?,
+            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Some(Err(_)) | None => break,
+        }
+    }
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    acceptor: &Acceptor,
+    take: &impl Fn(TcpStream, SocketAddr) -> io::Result<()>,
+) -> io::Result<()> {
     let mut pause = PAUSE;
     loop {
         let (stream, address) = match listener.accept().await {
@@ -162,13 +196,28 @@ pub async fn listen(
             }
         };
         pause = PAUSE;
-        let there = loads.choose(worker, acceptor.is_full());
-        if there == worker {
-            serve(&acceptor, stream, address, loads.count(worker));
-        } else if let Some((stream, address)) = hand_over(&loads, there, stream, address)? {
-            serve(&acceptor, stream, address, loads.count(worker));
-        }
+        take(stream, address)?;
     }
+}
+
+/// Serves what `worker` accepted, or hands it over.
+fn serve_somewhere(
+    worker: usize,
+    loads: &Loads,
+    acceptor: &Rc<Acceptor>,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> io::Result<()> {
+    let there = loads.choose(worker, acceptor.is_full());
+    let mine = if there == worker {
+        Some((stream, address))
+    } else {
+        hand_over(loads, there, stream, address)?
+    };
+    if let Some((stream, address)) = mine {
+        serve(acceptor, stream, address, loads.count(worker));
+    }
+    Ok(())
 }
 
 /// The connection again if the other worker cannot take it now.
@@ -251,16 +300,6 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_handed_over_only_when_the_imbalance_is_real() {
-        let (loads, _inboxes) = Loads::new(2);
-        let _first = loads.count(0);
-        assert_eq!(loads.choose(0, false), 0, "one more is noise");
-        let _second = loads.count(0);
-        assert_eq!(loads.choose(0, false), 1);
-        assert_eq!(loads.choose(1, false), 1);
-    }
-
-    #[test]
     fn a_port_that_another_listens_on_is_refused_though_both_would_share_it() -> io::Result<()> {
         let first = bind("127.0.0.1:0".parse().expect("an address"), false, 1)?;
         let refused = bind(first[0].local_addr()?, false, 1);
@@ -278,6 +317,16 @@ mod tests {
         let accepts = |all: &[StdListener]| all.iter().filter(|one| one.accept().is_ok()).count();
         assert_eq!((accepts(&ipv4), accepts(&ipv6)), (1, 1));
         Ok(())
+    }
+
+    #[test]
+    fn a_connection_is_handed_over_only_when_the_imbalance_is_real() {
+        let (loads, _inboxes) = Loads::new(2);
+        let _first = loads.count(0);
+        assert_eq!(loads.choose(0, false), 0, "one more is noise");
+        let _second = loads.count(0);
+        assert_eq!(loads.choose(0, false), 1);
+        assert_eq!(loads.choose(1, false), 1);
     }
 
     #[test]

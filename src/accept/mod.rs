@@ -14,6 +14,6 @@ mod listener;
 mod refusal;
 
 pub use acceptor::Acceptor;
-pub use drain::Drain;
+pub use drain::{Drain, Stage};
 pub use idle::Idle;
 pub use listener::{Inbox, Loads, bind, listen};

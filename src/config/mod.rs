@@ -27,7 +27,7 @@ mod web;
 
 pub use access_log::AccessLog;
 pub use change::{changes, shares_connections};
-pub use client::ClientDeadlines;
+pub use client::{ClientDeadlines, LameDuck};
 pub use describe::describe;
 pub use file::env::{Env, ProcessEnv};
 pub use file::fault::{At, Fault, Faults, Place};

@@ -73,8 +73,16 @@ impl Running {
         }
     }
 
+    /// Turns readiness off and goes on accepting; each answer ends its connection from now on. For a process
+    /// that accepts. [`Running::drain`] follows.
+    pub fn lame_duck(&self) {
+        self.readiness.drain();
+        self.hub.drains();
+        let _told = self.orders.send(Order::LameDuck);
+    }
+
     /// Turns readiness off, closes the listeners and lets connections finish until the drain
-    /// deadline. [`Running::join`] waits for it.
+    /// deadline, which counts from the lame duck where there was one. [`Running::join`] waits for it.
     pub fn drain(&self) {
         self.readiness.drain();
         drop(self.listening.lock().unwrap_or_else(PoisonError::into_inner).take());

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
-use super::orders::Order;
+use super::orders::{Order, told};
 use super::plan::Plan;
 use super::reloading::build::{Built, first};
 use super::reloading::worker::{Change, ReloadWorker};
 use super::warm::{Warmed, Warming};
 use super::{give_back, prober};
-use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads};
+use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads, Stage};
 use crate::admin::Readiness;
 use crate::error::Kind;
 use crate::kernel;
@@ -49,7 +49,7 @@ pub(super) fn work(setup: WorkerSetup) -> usize {
 
 /// The same on a runtime that is there already.
 pub(super) async fn serve(setup: WorkerSetup) -> usize {
-    let WorkerSetup { index, plan, loads, mut orders, .. } = setup;
+    let WorkerSetup { index, plan, loads, orders, .. } = setup;
     let recorder = setup.unstarted.start();
     let Some(Built { proxy, fresh }) = first(&plan, &recorder, index) else {
         return 0;
@@ -70,43 +70,48 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
         recorder: recorder.clone(),
         warming,
     };
-    let mut tasks = vec![
+    let tasks = [
         tokio::task::spawn_local(reload_worker.serve(setup.changes)),
         tokio::task::spawn_local(Rc::clone(&acceptor).tidy()),
     ];
-    for listener in setup.listeners {
-        let listening = accept::listen(listener, index, loads.clone(), Rc::clone(&acceptor));
-        let mut turn = orders.clone();
-        tasks.push(tokio::task::spawn_local(async move {
-            drop(turn.wait_for(|order| *order != Order::Hold).await);
-            let _refused = listening.await;
-        }));
-    }
-    // Not aborted: what others accepted for it before they were told to stop is in there.
-    let told = told_to_finish(orders.clone());
-    let received = setup.inbox.receive(index, loads, Rc::clone(&acceptor), told);
+    // Not aborted: what has connected before they were told to stop is theirs to serve.
+    let listening = setup.listeners.into_iter().map(|listener| {
+        let (loads, acceptor, orders) = (loads.clone(), Rc::clone(&acceptor), orders.clone());
+        tokio::task::spawn_local(async move {
+            if told(orders.clone(), Order::Serve).await < Order::Drain {
+                let ends = async { _ = told(orders, Order::Drain).await };
+                let _refused = accept::listen(listener, index, loads, acceptor, ends).await;
+            }
+        })
+    });
+    let listening: Vec<_> = listening.collect();
+    // Nor is this: what others accepted for it is in there.
+    let turn = orders.clone();
+    let ends = async { _ = told(turn, Order::Drain).await };
+    let received = setup.inbox.receive(index, loads, Rc::clone(&acceptor), ends);
     let received = tokio::task::spawn_local(received);
-    told_to_finish(orders.clone()).await;
+    if told(orders.clone(), Order::LameDuck).await == Order::LameDuck {
+        drain.begin(Stage::LameDuck);
+    }
+    let began = tokio::time::Instant::now();
+    told(orders.clone(), Order::Drain).await;
     for task in tasks {
         task.abort();
     }
-    drain.begin();
-    let deadline = acceptor.proxy().config.client.drain;
+    drain.begin(Stage::Drain);
+    let deadline = began + acceptor.proxy().config.client.drain;
+    let finished = async {
+        for one in listening {
+            drop(one.await);
+        }
+        drop(received.await);
+        drain.emptied().await;
+    };
     tokio::select! {
-        () = async { drop(received.await); drain.emptied().await } => {}
-        () = tokio::time::sleep(deadline) => {}
-        () = told_to_stop(&mut orders) => {}
+        () = finished => {}
+        () = tokio::time::sleep_until(deadline) => {}
+        _ = told(orders.clone(), Order::Stop) => {}
     }
     recorder.cut_rest(Kind::Draining.code());
     recorder.in_flight()
-}
-
-/// Returns when the worker is to end, now or in order. An owner that is gone without a word means now.
-async fn told_to_finish(mut orders: watch::Receiver<Order>) {
-    drop(orders.wait_for(|order| matches!(order, Order::Drain | Order::Stop)).await);
-}
-
-/// Returns when the order is given, or its giver is gone.
-async fn told_to_stop(orders: &mut watch::Receiver<Order>) {
-    drop(orders.wait_for(|order| *order == Order::Stop).await);
 }

@@ -22,8 +22,8 @@ use upgrade::Upgrade;
 /// How long the end waits for a successor that is to be ended with it.
 const CALLED_OFF: Duration = Duration::from_secs(1);
 
-/// Runs until SIGTERM or SIGINT, or until another process has taken over; then drains. A further signal
-/// means now. SIGHUP reloads, SIGUSR2 starts the process that takes over.
+/// Runs until SIGTERM or SIGINT, or until another process has taken over; then drains, after SIGTERM and
+/// SIGINT as a lame duck first where the configuration says so. A further signal means now. SIGHUP reloads, SIGUSR2 starts the process that takes over.
 ///
 /// # Errors
 /// The proxy cannot start.
@@ -58,7 +58,7 @@ async fn serve(origin: Origin) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(predecessor) = predecessor {
         tokio::select! {
             () = upgrade::take_over(&proxy, predecessor) => {}
-            () = ends.next() => return end(proxy, &mut ends, Cause::Told).await,
+            () = ends.next() => return end(proxy, &mut ends, Cause::CalledOff).await,
         }
     }
     notify::tell(notify::READY);
@@ -138,14 +138,20 @@ async fn reload_at(mut signal: Signal, reloader: Arc<Reloader>) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
     Told,
+    /// The same, before it accepted anything.
+    CalledOff,
     TakenOver,
 }
 
 /// Drains, and cuts what is left at the deadline or at the second signal: a service manager that ends the
 /// process after this one tells both.
 async fn end(proxy: Running, ends: &mut Ends, cause: Cause) -> Result<ExitCode, Box<dyn Error>> {
-    tracing::info!("draining; a second signal exits immediately");
-    proxy.drain();
+    if cause == Cause::Told && serve_on(&proxy, ends).await == Served::CutShort {
+        proxy.stop();
+    } else {
+        tracing::info!("draining; a second signal exits immediately");
+        proxy.drain();
+    }
     let stopper = proxy.stopper();
     let drained = tokio::task::spawn_blocking(move || proxy.join());
     tokio::pin!(drained);
@@ -158,6 +164,34 @@ async fn end(proxy: Running, ends: &mut Ends, cause: Cause) -> Result<ExitCode, 
     };
     tracing::info!(cut, "drained");
     Ok(ExitCode::SUCCESS)
+}
+
+/// How a lame duck's time ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Served {
+    /// It is over, or was none.
+    Out,
+    /// By a second signal.
+    CutShort,
+}
+
+/// Still accepts, for as long as the configuration says.
+async fn serve_on(proxy: &Running, ends: &mut Ends) -> Served {
+    let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let time = proxy.reloader().config().client.lame_duck(in_a_pod);
+    if time.is_zero() {
+        return Served::Out;
+    }
+    let seconds = time.as_secs_f64();
+    tracing::info!(
+        "leaving: /readyz is 503 from now on; accepts for another {seconds} s (lame_duck), then \
+         drains; a second signal exits immediately"
+    );
+    proxy.lame_duck();
+    tokio::select! {
+        () = tokio::time::sleep(time) => Served::Out,
+        () = ends.next() => Served::CutShort,
+    }
 }
 
 /// The signals that end the process.

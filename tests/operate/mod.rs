@@ -4,6 +4,8 @@ mod cli;
 mod drain;
 mod handover;
 mod hanging_files;
+mod keep_alive;
+mod lame_duck;
 mod observed;
 mod prometheus;
 pub(crate) mod reload;

@@ -4,3 +4,4 @@ mod odd_requests;
 pub(crate) mod other_origins;
 mod real_clients;
 mod real_origins;
+mod rollout;

@@ -1,5 +1,6 @@
 //! HTTP/1.1 toward a client.
 
+mod grace;
 mod response_writer;
 
 use std::cell::Cell;
@@ -13,9 +14,9 @@ use http::{Method, Request, Response, Version};
 
 use super::acceptor::Acceptor;
 use super::closing;
-use super::drain::DrainGuard;
+use super::drain::{DrainGuard, Stage};
 use super::head_timeout::{Expired, HeadTimeout};
-use super::idle::Rest;
+use super::idle::{Rest, Why};
 use crate::error::Kind;
 use crate::proto::http1::{Framing, Head, Intake, Limits, Persistence, Search, Taken, parse};
 use crate::proxy::Client;
@@ -23,6 +24,7 @@ use crate::record::Hangup;
 use crate::relay::drive::BodySlot;
 use crate::relay::{RelayBody, RequestBody};
 use crate::transport::{ClientSocket, Peer};
+use grace::Grace;
 use response_writer::{ResponseForm, ResponseWriter};
 
 /// Serves a connection to its end. Dropped, it takes the request in flight with it.
@@ -36,12 +38,13 @@ pub(super) async fn serve(
 ) {
     let slot = BodySlot::default();
     let session = Session { rest: Some(rest), ..Session::new(acceptor, &socket, client, began) };
-    session.told.set(drain_guard.is_told());
+    session.tell(drain_guard.told().into());
     let mut life = std::pin::pin!(session.live());
     std::future::poll_fn(|cx| {
-        if drain_guard.poll_told(cx) || session.is_sent_away(cx) {
-            session.told.set(true);
+        if let Some(stage) = drain_guard.poll_told(cx) {
+            session.tell(stage.into());
         }
+        session.poll_sent_away(cx);
         socket.begin_poll();
         if slot.poll(cx, |cx| life.as_mut().poll(cx)).is_ready() {
             return Poll::Ready(());
@@ -75,10 +78,33 @@ struct Session<'a> {
     began: Instant,
     /// A request is under way: a client that leaves now is to be noticed, though nobody reads.
     in_flight: Cell<bool>,
-    /// The connection is to finish.
-    told: Cell<bool>,
+    told: Cell<Told>,
     /// Among those without a request, where it may stay.
     rest: Option<Rest>,
+}
+
+/// Whether the connection is to end, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Stay,
+    /// With its next answer, which says so.
+    Last,
+    /// The same, or without one after a moment of rest: see [`grace`].
+    Soon,
+    /// Now, unless a request has begun.
+    Now,
+    /// The same, and nobody lingers for it: its place is taken.
+    Room,
+}
+
+/// What comes next on a connection.
+enum Next {
+    /// A request, or why what came is none.
+    Request(Result<Head, Kind>),
+    /// It is to end before another one.
+    Leave,
+    /// The client left, or must make room.
+    Gone,
 }
 
 /// What becomes of a connection after an answer.
@@ -99,17 +125,23 @@ impl<'a> Session<'a> {
         client: Rc<Client>,
         began: Instant,
     ) -> Self {
-        let (in_flight, told) = (Cell::new(false), Cell::new(false));
+        let (in_flight, told) = (Cell::new(false), Cell::new(Told::Stay));
         Self { acceptor, socket: socket.clone(), client, began, in_flight, told, rest: None }
     }
 
+    fn tell(&self, told: Told) {
+        self.told.set(told.max(self.told.get()));
+    }
+
     /// It rested for too long, or longest when its place was needed.
-    fn is_sent_away(&self, cx: &Context<'_>) -> bool {
-        let Some(why) = self.rest.as_ref().and_then(|rest| rest.poll_told(cx)) else {
-            return false;
-        };
-        self.acceptor.recorder().hung_up(why.into());
-        true
+    fn poll_sent_away(&self, cx: &Context<'_>) {
+        if let Some(why) = self.rest.as_ref().and_then(|rest| rest.poll_told(cx)) {
+            self.acceptor.recorder().hung_up(why.into());
+            self.tell(match why {
+                Why::Rest => Told::Now,
+                Why::Room => Told::Room,
+            });
+        }
     }
 
     /// The head of a request begins: the connection has one to finish.
@@ -124,7 +156,12 @@ impl<'a> Session<'a> {
         // The first head's time runs since the connection was accepted: it is what the protocol was
         // recognised by.
         let (mut begun, mut since) = (true, self.began);
-        while let Some(head) = self.head(begun, since).await {
+        loop {
+            let head = match self.head(begun, since).await {
+                Next::Request(head) => head,
+                Next::Leave => break,
+                Next::Gone => return,
+            };
             self.in_flight.set(true);
             self.wakes();
             let after = match head {
@@ -143,15 +180,18 @@ impl<'a> Session<'a> {
                         tokio::task::yield_now().await;
                     }
                 }
-                After::Close => return closing::close(&self.socket).await,
+                After::Close => break,
                 After::Cut => return,
             }
         }
+        // Also where nothing was answered: a request that is on its way finds an end, and no reset.
+        closing::close(&self.socket).await;
     }
 
-    /// The next request's head. `None` if the connection ended, or is to end, before one began.
-    async fn head(&self, begun: bool, since: Instant) -> Option<Result<Head, Kind>> {
+    /// The next request's head, or what comes in its place.
+    async fn head(&self, begun: bool, since: Instant) -> Next {
         let (mut head_timeout, limits) = self.head_timeout(begun, since);
+        let mut grace = Grace::default();
         let mut search = Search::default();
         std::future::poll_fn(|cx| {
             loop {
@@ -166,27 +206,29 @@ impl<'a> Session<'a> {
                         })
                     })
                 }) {
-                    Ok(Some(block)) => return Poll::Ready(Some(parse(&block, limits))),
-                    Err(kind) => return Poll::Ready(Some(Err(kind))),
+                    Ok(Some(block)) => return Poll::Ready(Next::Request(parse(&block, limits))),
+                    Err(kind) => return Poll::Ready(Next::Request(Err(kind))),
                     Ok(None) => {}
                 }
                 match self.socket.poll_more(cx) {
                     Poll::Pending => break,
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Gone),
                     Poll::Ready(Ok(_)) => {}
                 }
             }
             let begun = !self.socket.ahead().is_empty();
-            if begun {
-                self.wakes();
-            } else if self.told.get() {
-                return Poll::Ready(None);
+            match self.told.get() {
+                _ if begun => self.wakes(),
+                Told::Stay | Told::Last => {}
+                Told::Soon if grace.poll(cx, since).is_pending() => {}
+                Told::Soon | Told::Now => return Poll::Ready(Next::Leave),
+                Told::Room => return Poll::Ready(Next::Gone),
             }
             head_timeout.poll(cx, begun).map(|expired| match expired {
-                Expired::Head if begun => Some(Err(Kind::HeadSlow)),
+                Expired::Head if begun => Next::Request(Err(Kind::HeadSlow)),
                 Expired::Head | Expired::Idle => {
                     self.acceptor.recorder().hung_up(Hangup::Idle);
-                    None
+                    Next::Leave
                 }
             })
         })
@@ -223,7 +265,7 @@ impl<'a> Session<'a> {
             return after;
         }
         match std::future::poll_fn(|cx| intake.poll_taken(cx)).await {
-            Taken::Whole if self.told.get() => After::Close,
+            Taken::Whole if self.told.get() > Told::Stay => After::Close,
             Taken::Whole => After::Stay,
             Taken::InPart => After::Close,
         }
@@ -245,7 +287,7 @@ impl<'a> Session<'a> {
     ) -> After {
         let closes = answer.headers().get(CONNECTION).is_some_and(|value| value == "close");
         let persistence = match form.version {
-            _ if !stays || closes || self.told.get() => Persistence::Close,
+            _ if !stays || closes || self.told.get() > Told::Stay => Persistence::Close,
             Version::HTTP_10 => Persistence::KeepAlive,
             _ => Persistence::Implied,
         };
@@ -264,5 +306,15 @@ impl<'a> Session<'a> {
             self.socket.abort_on_close(false);
         }
         if until_close || persistence == Persistence::Close { After::Close } else { After::Stay }
+    }
+}
+
+impl From<Stage> for Told {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Serve => Self::Stay,
+            Stage::LameDuck => Self::Last,
+            Stage::Drain => Self::Soon,
+        }
     }
 }

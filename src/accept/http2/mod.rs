@@ -19,7 +19,7 @@ use tokio::io::AsyncWrite;
 
 use super::acceptor::Acceptor;
 use super::closing;
-use super::drain::DrainGuard;
+use super::drain::{DrainGuard, Stage};
 use super::idle::{Rest, Why};
 use crate::admit::Pressure;
 use crate::error::Kind;
@@ -109,13 +109,17 @@ pub(super) async fn serve(
             if told == Some(Why::Rest) {
                 acceptor.recorder().hung_up(Hangup::Idle);
             }
-            if (drain_guard.is_told() || told.is_some()) && leaving.begin() {
+            if (is_to_finish(drain_guard, &streams) || told.is_some()) && leaving.begin() {
                 connection.as_mut().graceful_shutdown(); // after what comes with the preface
             }
             if wire.poll_doomed(cx) {
                 return Poll::Ready(End::Said);
             }
-            let ended = connection.as_mut().poll(cx).is_ready();
+            let mut ended = connection.as_mut().poll(cx).is_ready();
+            if !ended && is_to_finish(drain_guard, &streams) && leaving.begin() {
+                connection.as_mut().graceful_shutdown(); // its first request has just come
+                ended = connection.as_mut().poll(cx).is_ready();
+            }
             if let Some(harm) = harm(&streams, &wire) {
                 // Before the streams' tasks see that it ends.
                 wire.end_by(harm);
@@ -130,6 +134,16 @@ pub(super) async fn serve(
         .await
     };
     part(acceptor, &socket, &tally, end).await;
+}
+
+/// A lame duck still serves who connects: told before its first request, a client would come back at once,
+/// and again.
+fn is_to_finish(drain_guard: &DrainGuard, streams: &Streams) -> bool {
+    match drain_guard.told() {
+        Stage::Serve => false,
+        Stage::LameDuck => streams.has_asked(),
+        Stage::Drain => true,
+    }
 }
 
 /// What the client does that harms others.

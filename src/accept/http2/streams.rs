@@ -20,6 +20,8 @@ const CANCELS_A_SECOND: u32 = 50;
 pub(super) struct Streams {
     /// Tasks of hyper's that run.
     open: Cell<usize>,
+    /// There was a first one.
+    asked: Cell<bool>,
     cancels: RefCell<Bucket>,
     rest: Rest,
     wire: Rc<Wire>,
@@ -35,7 +37,13 @@ impl Streams {
     /// Of the connection on `wire`.
     pub(super) fn new(rest: Rest, wire: Rc<Wire>) -> Self {
         let cancels = Bucket::new(CANCELS, CANCELS_A_SECOND, wire.read_at());
-        Self { open: Cell::new(0), cancels: RefCell::new(cancels), rest, wire }
+        Self {
+            open: Cell::new(0),
+            asked: Cell::new(false),
+            cancels: RefCell::new(cancels),
+            rest,
+            wire,
+        }
     }
 
     /// Why the connection is to go: said once.
@@ -53,6 +61,11 @@ impl Streams {
         settled
     }
 
+    /// Whether the client has sent a request yet.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked.get()
+    }
+
     /// Whether the client gave up more requests than it may.
     pub(super) fn are_given_up_too_often(&self) -> bool {
         let given_up = self.wire.take_given_up();
@@ -63,6 +76,7 @@ impl Streams {
 impl Counted {
     pub(super) fn new(streams: &Rc<Streams>) -> Self {
         streams.open.set(streams.open.get() + 1);
+        streams.asked.set(true);
         streams.rest.ends();
         Self(Rc::clone(streams))
     }

@@ -173,3 +173,24 @@ fn a_route_s_path_is_a_plain_prefix() {
         assert!(faults.len() == 1 && faults[0].contains(expected), "{path}: {faults:?}");
     }
 }
+
+#[test]
+fn a_lame_duck_is_what_kubernetes_needs_in_a_pod_and_nothing_elsewhere() {
+    let client = |text: &str| {
+        let root = format!("client: {{ {text} }}\n");
+        World::default().read(&least(&root, "")).map(|config| config.client)
+    };
+    let seconds = |text: &str, in_a_pod| client(text).unwrap().lame_duck(in_a_pod).as_secs_f64();
+    assert_eq!([seconds("", true), seconds("", false)], [5.0, 0.0]);
+    assert_eq!([seconds("lame_duck: auto", true), seconds("lame_duck: 0", true)], [5.0, 0.0]);
+    assert_eq!([seconds("lame_duck: 7s", true), seconds("lame_duck: 7s", false)], [7.0, 7.0]);
+    assert_eq!(seconds("drain: 4s", true), 2.0, "there must be time to drain");
+    for (text, expected) in [
+        ("lame_duck: 30s", "client.lame_duck: leaves no time to drain: `drain` is 30s"),
+        ("lame_duck: 5s, drain: 4s", "leaves no time to drain: `drain` is 4s"),
+        ("lame_duck: soon", "client.lame_duck: \"soon\" is not a duration"),
+    ] {
+        let faults = client(text).unwrap_err().to_string();
+        assert!(faults.contains(expected), "{faults}");
+    }
+}

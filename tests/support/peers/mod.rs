@@ -9,4 +9,5 @@ pub(crate) mod raw_http1;
 pub(crate) mod raw_http2;
 pub(crate) mod raw_log;
 pub(crate) mod raw_upstream;
+pub(crate) mod steady;
 pub(crate) mod tap;

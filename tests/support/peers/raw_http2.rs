@@ -90,6 +90,13 @@ impl Client {
         sender.send_request(request, end).expect("the connection is open")
     }
 
+    /// Waits until it takes no new stream: the proxy said so, or it has ended.
+    pub(crate) async fn closed(&self) {
+        while self.0.clone().ready().await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
     /// Gives the connection's task turns enough to write what was queued.
     pub(crate) async fn flushed(&self) {
         for _ in 0..10 {
