@@ -30,7 +30,7 @@ use connections::{ConnectionGuard, Connections};
 use pages::Pages;
 use watched::Watched;
 
-pub use readiness::Readiness;
+pub use readiness::{Lacks, Readiness};
 
 /// A connection that sends no request for this long is closed; scrapers simply come again.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);

@@ -116,7 +116,11 @@ fn understood(text: &str, socket: Option<TcpListener>) -> Option<Message> {
 
 /// The process that ran before and goes on until it is told.
 #[derive(Debug)]
-pub struct Predecessor(pub(super) Channel);
+pub struct Predecessor {
+    pub(super) channel: Channel,
+    /// An upstream answers it.
+    pub(super) answers: bool,
+}
 
 impl Predecessor {
     /// Says that this process is ready; the other one drains from then on.
@@ -124,13 +128,19 @@ impl Predecessor {
     /// # Errors
     /// It is gone.
     pub fn ready(self) -> io::Result<()> {
-        self.0.send(&Message::Ready)
+        self.channel.send(&Message::Ready)
+    }
+
+    /// Whether an upstream answered it when it started this process: where none does, nothing is lost by
+    /// taking over without one.
+    pub fn answers(&self) -> bool {
+        self.answers
     }
 
     /// Whether it has ended, or given this process up.
     pub fn is_gone(&self) -> bool {
         use rustix::event::{PollFd, PollFlags, poll};
-        let mut ends = [PollFd::new(&self.0.0, PollFlags::empty())];
+        let mut ends = [PollFd::new(&self.channel.0, PollFlags::empty())];
         let polled = poll(&mut ends, Some(&rustix::time::Timespec::default()));
         polled.is_ok() && ends[0].revents().contains(PollFlags::HUP)
     }
@@ -140,6 +150,10 @@ impl Predecessor {
 mod tests {
     use super::*;
     use std::net::TcpStream;
+
+    fn predecessor(channel: Channel) -> Predecessor {
+        Predecessor { channel, answers: true }
+    }
 
     #[test]
     fn a_listener_s_queue_goes_over_with_it() {
@@ -156,7 +170,7 @@ mod tests {
         assert!(matches!(theirs.receive(), Ok(Some(Message::All))));
         drop(ours);
         assert!(matches!(theirs.receive(), Ok(None)));
-        assert!(Predecessor(theirs).is_gone());
+        assert!(predecessor(theirs).is_gone());
     }
 
     #[test]
@@ -169,7 +183,7 @@ mod tests {
         theirs.wait_at_most(Duration::from_millis(10)).unwrap();
         let silent = theirs.receive().unwrap_err().kind();
         assert_eq!(silent, io::ErrorKind::WouldBlock);
-        assert!(!Predecessor(theirs).is_gone());
+        assert!(!predecessor(theirs).is_gone());
         drop(ours);
     }
 }

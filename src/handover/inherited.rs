@@ -14,6 +14,12 @@ pub(super) const VARIABLE: &str = "FIRSTBYTE_HANDOVER";
 /// What it says.
 pub(super) const BY_STDIN: &str = "stdin";
 
+/// Says that no upstream answers the predecessor either.
+pub(super) const ANSWERS: &str = "FIRSTBYTE_HANDOVER_ANSWERS";
+
+/// What it says.
+pub(super) const NOTHING: &str = "nothing";
+
 /// Between two listeners that a predecessor sends: it has them all in hand.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -100,7 +106,9 @@ impl Inherited {
                 Some(Message::Ready) | None => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }
-        (given.from_predecessor, given.predecessor) = (true, Some(Predecessor(channel)));
+        let answers = std::env::var(ANSWERS).ok().is_none_or(|answers| answers != NOTHING);
+        (given.from_predecessor, given.predecessor) =
+            (true, Some(Predecessor { channel, answers }));
         Ok(given)
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Message};
-use super::inherited::{BY_STDIN, VARIABLE};
+use super::inherited::{ANSWERS, BY_STDIN, NOTHING, VARIABLE};
 use super::listening::Listening;
 
 /// Between two looks whether the wait was called off.
@@ -93,19 +93,21 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Starts it and waits until it accepts, `within` a time and until `called_off`. Blocks.
+    /// Starts it and waits until it accepts, `within` a time and until `called_off`. Blocks. `answers`:
+    /// whether an upstream answers this process.
     ///
     /// # Errors
     /// Why it did not take over: then it is gone, and this process still has every listener.
     pub fn start(
         called: &Invocation,
         listening: &Listening,
+        answers: bool,
         within: Duration,
         called_off: &AtomicBool,
     ) -> Result<Self, GaveUp> {
         let failed = |error| GaveUp::Start(called.program.clone(), error);
         let (channel, theirs) = Channel::pair().map_err(failed)?;
-        let mut child = spawn(called, theirs).map_err(failed)?;
+        let mut child = spawn(called, theirs, answers).map_err(failed)?;
         let sent = channel.wait_at_most(TAKE).and_then(|()| listening.send(&channel));
         let took_over = match sent {
             Ok(()) => wait(&channel, &mut child, within, called_off),
@@ -127,8 +129,14 @@ impl Successor {
 }
 
 /// Both ends of what is passed on are closed here when it returns: that it ends is seen.
-fn spawn(called: &Invocation, theirs: std::os::fd::OwnedFd) -> io::Result<Child> {
-    Command::new(&called.program)
+fn spawn(called: &Invocation, theirs: std::os::fd::OwnedFd, answers: bool) -> io::Result<Child> {
+    let mut command = Command::new(&called.program);
+    if answers {
+        command.env_remove(ANSWERS);
+    } else {
+        command.env(ANSWERS, NOTHING);
+    }
+    command
         .args(&called.arguments)
         .env(VARIABLE, BY_STDIN)
         .env_remove("LISTEN_PID")

@@ -40,9 +40,15 @@ impl Running {
         self.admin
     }
 
-    /// Whether every worker has its minimum of warm connections to every upstream that it needs.
+    /// Whether every worker has warm connections to the upstreams of its routes, or has waited for them as long
+    /// as a connect may take and has some.
     pub fn is_ready(&self) -> bool {
         self.readiness.is_ready()
+    }
+
+    /// Whether an upstream answers just now, of whatever route.
+    pub fn answers(&self) -> bool {
+        self.readiness.answers()
     }
 
     /// Waits until [`Running::is_ready`], at most `within`; `false` if that passed.

@@ -9,9 +9,14 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::admin::Readiness;
+use crate::accept::Acceptor;
+use crate::admin::{Lacks, Readiness};
 use crate::config::{Config, Target, UpstreamId};
 use crate::upstream::Pool;
+
+/// Between two looks at what is connected. Nobody waits for it: what must be known at once is in the
+/// metrics.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How many workers have warmed their pools, for those who wait without polling.
 #[derive(Default)]
@@ -65,42 +70,45 @@ impl Warming {
         self.task = Some(tokio::task::spawn_local(async move {
             warm(&config, &pools).await;
             is_warm.set(true);
+            readiness.set_lacks(worker, lacks(&config, &pools));
             readiness.set_worker(worker, true);
             warmed.one_more();
         }));
     }
 }
 
-/// Returns once every upstream has its minimum of connections; or, where groups have somebody else to
-/// ask, once each group has one member that is warm and the rest had the time of one connect. An upstream
-/// that is down must not keep a proxy out of service that can do without it.
+/// Returns once every upstream that a route leads to has its minimum of connections; or, after the time of
+/// one connect, once some route has a warm upstream. One that is down must not keep a proxy out of service
+/// that can do without it, and one that nobody asks is not waited for at all.
 async fn warm(config: &Config, pools: &[Rc<Pool>]) {
+    let reached = pools.iter().enumerate().filter(|(id, _)| reaches(config, UpstreamId(*id)));
+    let reached: Vec<_> = reached.map(|(_, pool)| pool).collect();
+    let connect = reached.iter().map(|pool| pool.settings().deadlines.connect).max();
     tokio::select! {
-        () = each(pools.iter()) => {}
-        () = enough(config, pools) => {}
+        () = each(&reached) => {}
+        () = async {
+            tokio::time::sleep(connect.unwrap_or(Duration::ZERO)).await;
+            any(reached.iter().copied()).await;
+        } => {}
     }
 }
 
-async fn enough(config: &Config, pools: &[Rc<Pool>]) {
-    let needed = pools.iter().enumerate().filter(|(id, _)| is_needed(config, UpstreamId(*id)));
-    each(needed.map(|(_, pool)| pool)).await;
-    for group in &config.groups {
-        let takes = group.members.iter().filter(|member| member.weight > 0);
-        any(takes.filter_map(|member| pools.get(member.upstream.0))).await;
+/// Whether a route may lead to it.
+fn reaches(config: &Config, id: UpstreamId) -> bool {
+    config.routes.iter().any(|route| leads(config, route.target, id))
+}
+
+/// A member of weight 0 gets no request.
+fn leads(config: &Config, target: Target, id: UpstreamId) -> bool {
+    match target {
+        Target::Upstream(direct) => direct == id,
+        Target::Group(group) => config.group(group).is_some_and(|group| {
+            group.members.iter().any(|member| member.upstream == id && member.weight > 0)
+        }),
     }
-    let connect = pools.iter().map(|pool| pool.settings().deadlines.connect).max();
-    tokio::time::sleep(connect.unwrap_or(Duration::ZERO)).await;
 }
 
-/// Nobody stands in for it.
-fn is_needed(config: &Config, id: UpstreamId) -> bool {
-    let target = Target::Upstream(id);
-    let mut groups = config.groups.iter();
-    config.routes.iter().any(|route| route.target == target)
-        || !groups.any(|group| group.members.iter().any(|member| member.upstream == id))
-}
-
-async fn each<'a>(pools: impl Iterator<Item = &'a Rc<Pool>>) {
+async fn each(pools: &[&Rc<Pool>]) {
     for pool in pools {
         pool.warm().await;
     }
@@ -114,4 +122,30 @@ async fn any<'a>(pools: impl Iterator<Item = &'a Rc<Pool>>) {
         if warm { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+}
+
+/// Tells what the worker has no connection to, for as long as it serves. Dropped at any time.
+pub(super) async fn tell_lacks(worker: usize, acceptor: Rc<Acceptor>, readiness: Arc<Readiness>) {
+    loop {
+        let now = {
+            let proxy = acceptor.proxy();
+            let pools: Vec<_> = proxy.upstreams.iter().map(|one| Rc::clone(&one.pool)).collect();
+            lacks(&proxy.config, &pools)
+        };
+        readiness.set_lacks(worker, now);
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn lacks(config: &Config, pools: &[Rc<Pool>]) -> Lacks {
+    let (with, without): (Vec<_>, Vec<_>) =
+        pools.iter().enumerate().partition(|(_, pool)| pool.is_connected());
+    let answered = |target| with.iter().any(|(id, _)| leads(config, target, UpstreamId(*id)));
+    let routes = config.routes.iter().filter(|route| !answered(route.target));
+    let routes: Vec<_> = routes.map(|route| route.path.clone()).collect();
+    Lacks {
+        upstreams: without.iter().map(|(_, pool)| pool.settings().name.clone()).collect(),
+        everything: routes.len() == config.routes.len(),
+        routes,
+    }
 }

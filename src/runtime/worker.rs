@@ -11,7 +11,7 @@ use super::orders::{Order, told};
 use super::plan::Plan;
 use super::reloading::build::{Built, first};
 use super::reloading::worker::{Change, ReloadWorker};
-use super::warm::{Warmed, Warming};
+use super::warm::{Warmed, Warming, tell_lacks};
 use super::{give_back, prober};
 use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads, Stage};
 use crate::admin::Readiness;
@@ -55,7 +55,7 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
         return 0;
     };
     fresh.iter().for_each(Pool::start);
-    let mut warming = Warming::new(index, setup.readiness, setup.warmed);
+    let mut warming = Warming::new(index, Arc::clone(&setup.readiness), setup.warmed);
     warming.follow(Arc::clone(&plan.config), fresh);
     drop(plan);
     let drain = Drain::default();
@@ -73,6 +73,7 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
     let tasks = [
         tokio::task::spawn_local(reload_worker.serve(setup.changes)),
         tokio::task::spawn_local(Rc::clone(&acceptor).tidy()),
+        tokio::task::spawn_local(tell_lacks(index, Rc::clone(&acceptor), setup.readiness)),
     ];
     // Not aborted: what has connected before they were told to stop is theirs to serve.
     let listening = setup.listeners.into_iter().map(|listener| {

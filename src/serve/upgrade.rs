@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::Signal;
 
@@ -14,9 +14,13 @@ use crate::runtime::Running;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Waits until this process is warm, accepts, and says so. Alone, it does not wait: then nobody else
-/// accepts.
+/// accepts. Where no upstream answers the other one either, it waits for the time of a connect only.
 pub(super) async fn take_over(proxy: &Running, predecessor: Predecessor) {
-    while !proxy.is_ready() && !predecessor.is_gone() {
+    let config = proxy.reloader().config();
+    let connect = config.upstreams.iter().map(|upstream| upstream.deadlines.connect).max();
+    let began = Instant::now();
+    let no_worse = || !predecessor.answers() && began.elapsed() >= connect.unwrap_or_default();
+    while !proxy.is_ready() && !predecessor.is_gone() && !no_worse() {
         tokio::time::sleep(LOOK).await;
     }
     proxy.open();
@@ -56,9 +60,10 @@ impl Upgrade {
     async fn start(&self, proxy: &Running) -> Result<Successor, Box<dyn std::error::Error>> {
         let listening = proxy.listening().ok_or(GaveUp::CalledOff)?;
         let within = proxy.reloader().config().upgrade_timeout;
+        let answers = proxy.answers();
         let (called, called_off) = (Arc::clone(&self.called), Arc::clone(&self.called_off));
         let started = tokio::task::spawn_blocking(move || match &*called {
-            Ok(called) => Successor::start(called, &listening, within, &called_off)
+            Ok(called) => Successor::start(called, &listening, answers, within, &called_off)
                 .map_err(|why| why.to_string()),
             Err(error) => Err(format!("cannot find this program's executable: {error}")),
         });

@@ -8,6 +8,7 @@ pub(crate) mod hostile;
 mod large_heads;
 mod names;
 mod pool;
+mod ready;
 mod silence;
 mod stream_limit;
 mod unreachable;

@@ -69,6 +69,8 @@ pub struct UpstreamMeters {
     pub waiting: Gauge,
     /// 1 while nothing of it answers this worker.
     pub silent: Gauge,
+    /// 1 while this worker has no connection to it.
+    pub unconnected: Gauge,
     /// 1 while this worker leaves it out of its groups.
     pub ejected: Gauge,
     label: LabelId,
@@ -85,6 +87,7 @@ impl UpstreamMeters {
             streams: Gauge::default(),
             waiting: Gauge::default(),
             silent: Gauge::default(),
+            unconnected: Gauge::default(),
             ejected: Gauge::default(),
             label,
             active,
@@ -145,6 +148,7 @@ impl UpstreamMeters {
             streams: self.streams.get(),
             waiting: self.waiting.get(),
             silent: self.silent.get(),
+            unconnected: self.unconnected.get(),
             ejected: self.ejected.get(),
         }
     }
@@ -160,6 +164,7 @@ pub(in crate::record) struct UpstreamGauges {
     pub(in crate::record) streams: u64,
     pub(in crate::record) waiting: u64,
     pub(in crate::record) silent: u64,
+    pub(in crate::record) unconnected: u64,
     pub(in crate::record) ejected: u64,
 }
 
@@ -186,6 +191,7 @@ impl Gauges {
             sum.streams += more.streams;
             sum.waiting += more.waiting;
             sum.silent += more.silent;
+            sum.unconnected += more.unconnected;
             sum.ejected += more.ejected;
         }
     }

@@ -138,6 +138,7 @@ fn upstreams(view: &View<'_>) -> Vec<Value> {
                 "connect_failures": all.connect_failures,
                 "retries": all.retries,
                 "silent_to_workers": now.silent,
+                "unconnected_workers": now.unconnected,
                 "oversize_heads": counts(Oversize::ALL.map(Oversize::label), all.oversizes),
                 "silences": counts(Silence::ALL.map(Silence::label), all.silences),
                 "hedges": counts(HedgeEnd::ALL.map(HedgeEnd::label), all.hedges),

@@ -78,6 +78,7 @@ struct Shown {
     suspect: u64,
     connecting: u64,
     silent: u64,
+    unconnected: u64,
 }
 
 impl Pool {
@@ -184,6 +185,11 @@ impl Pool {
         }
     }
 
+    /// Whether a connection is open, which may be silent just now.
+    pub fn is_connected(&self) -> bool {
+        !self.conns.borrow().is_empty()
+    }
+
     fn publish(&self) {
         let suspect = self.conns.borrow().iter().filter(|conn| conn.suspect.get()).count() as u64;
         let now = Shown {
@@ -191,12 +197,14 @@ impl Pool {
             suspect,
             connecting: self.connecting.get() as u64,
             silent: u64::from(self.is_silent()),
+            unconnected: u64::from(!self.is_connected() && !self.closed.get() && !self.apart),
         };
         let before = self.shown.replace(now);
         self.meters().ready.shift(before.ready, now.ready);
         self.meters().suspect.shift(before.suspect, now.suspect);
         self.meters().connecting.shift(before.connecting, now.connecting);
         self.meters().silent.shift(before.silent, now.silent);
+        self.meters().unconnected.shift(before.unconnected, now.unconnected);
     }
 }
 

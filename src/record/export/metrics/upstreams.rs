@@ -79,6 +79,11 @@ pub(super) fn state(text: &mut Text, view: &View<'_>) {
             text.sample(name, &[("upstream", label), ("state", state)], count);
         }
     }
+    let name = "firstbyte_upstream_unconnected";
+    text.family(name, Kind::Gauge, "Workers that have no connection to an upstream.");
+    for (label, now) in &gauges {
+        text.sample(name, &[("upstream", label)], now.unconnected);
+    }
     let name = "firstbyte_upstream_silent";
     text.family(name, Kind::Gauge, "Workers whose connections to an upstream are all silent.");
     for (label, now) in &gauges {
