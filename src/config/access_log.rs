@@ -1,4 +1,4 @@
-//! `access_log`: where one JSON object per request goes.
+//! `access_log`: where one line per request goes.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ pub(super) static ACCESS_LOG: Key<Log> = Key::new(
     "access_log",
     // Data belongs on stdout, logs on stderr; `firstbyte > access.jsonl` does what it says.
     Log { default: AccessLog::Stdout },
-    "Where the access log is written: one JSON object per request.",
+    "Where the access log is written. SIGHUP opens a file again, for log rotation.",
 );
 
 /// Where the access log goes.
@@ -20,7 +20,7 @@ pub(super) static ACCESS_LOG: Key<Log> = Key::new(
 pub enum AccessLog {
     /// Nowhere.
     Off,
-    /// One JSON object a line on stdout.
+    /// On stdout.
     Stdout,
     /// The same on stderr.
     Stderr,

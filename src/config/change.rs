@@ -25,6 +25,7 @@ pub fn changes(before: &Config, after: &Config) -> Vec<String> {
     differs("admin_token", token(before) != token(after));
     differs("allowed_hosts", before.allowed_hosts != after.allowed_hosts);
     differs("allowed_origins", before.allowed_origins != after.allowed_origins);
+    differs("access_log_format", before.access_log_format != after.access_log_format);
     differs("reload", before.reload != after.reload);
     differs("upgrade_timeout", before.upgrade_timeout != after.upgrade_timeout);
     differs("via", before.via != after.via);

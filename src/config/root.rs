@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::access_log::{ACCESS_LOG, AccessLog};
 use super::client::{CLIENT, ClientDeadlines};
+use super::file::fault::Fault;
 use super::file::yaml::Node;
 use super::group::{self, GROUPS, Group};
 use super::key::reader::{Fields, Reader};
@@ -16,6 +17,7 @@ use super::kind::quantity::Span;
 use super::kind::scalar::{Choice, Flag, Workers};
 use super::limits::{LIMITS, Limits};
 use super::listen::{self, ADMIN, LISTEN};
+use super::log_format::{ACCESS_LOG_FORMAT, LogFormat};
 use super::names::{GroupId, Names, UpstreamId};
 use super::route::{self, ROUTES, Route, Target};
 use super::upstream::{self, UPSTREAMS, Upstream};
@@ -34,6 +36,7 @@ pub(super) static ROOT: Section = Section {
         &ALLOWED_ORIGINS,
         &WORKERS,
         &ACCESS_LOG,
+        &ACCESS_LOG_FORMAT,
         &VIA,
         &RELOAD,
         &UPGRADE_TIMEOUT,
@@ -107,10 +110,14 @@ pub struct Config {
     pub via: bool,
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// What its lines look like.
+    pub access_log_format: LogFormat,
     /// When the file is read again.
     pub reload: ReloadOn,
     /// How long a successor may take to be ready before it is given up.
     pub upgrade_timeout: Duration,
+    /// What can be used and is likely not meant: told by `check`, at the start and at each reload.
+    pub warnings: Vec<Fault>,
 }
 
 /// When a configuration file is read again, apart from SIGHUP and `POST /reload`.
@@ -164,6 +171,7 @@ impl Config {
         let targets = ids.map(|(name, id)| (name, Target::Upstream(id)));
         let targets = targets.chain(group_ids.map(|(name, id)| (name, Target::Group(id))));
         let routes = route::read(reader, root, &Names::new(targets));
+        upstream::endpoint::warn(reader, &written, &groups, &routes);
         Self {
             listen,
             admin,
@@ -178,8 +186,10 @@ impl Config {
             limits: Limits::read(reader, root),
             via: reader.get(root, &VIA),
             access_log: reader.get(root, &ACCESS_LOG),
+            access_log_format: LogFormat::read(reader, root),
             reload: reader.get(root, &RELOAD),
             upgrade_timeout: reader.get(root, &UPGRADE_TIMEOUT),
+            warnings: Vec::new(), // whoever made the reader has them
         }
     }
 }

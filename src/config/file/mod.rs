@@ -4,5 +4,7 @@ pub(in crate::config) mod bounds;
 pub(in crate::config) mod env;
 pub(in crate::config) mod fault;
 pub(in crate::config) mod files;
+mod merge;
+mod node;
 pub(in crate::config) mod stamp;
 pub(in crate::config) mod yaml;

@@ -11,36 +11,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::bounds::{DEEPEST, LONGEST_KEY, LONGEST_VALUE, MOST_BYTES, MOST_NODES};
 use super::fault::At;
-
-/// A value and where it stands.
-#[derive(Debug, Clone)]
-pub(in crate::config) struct Node {
-    pub(in crate::config) at: At,
-    pub(in crate::config) data: Data,
-}
-
-/// What a value is.
-#[derive(Debug, Clone)]
-pub(in crate::config) enum Data {
-    /// Nothing at all, `~` or `null`.
-    Nothing,
-    /// Text as written, after YAML's own quoting.
-    Text(String),
-    /// `- a` or `[a]`
-    List(Vec<Node>),
-    /// `a: b` or `{a: b}`, in order; keys are unique.
-    Map(Vec<(Name, Node)>),
-}
-
-/// A key and where it stands.
-#[derive(Debug, Clone)]
-pub(in crate::config) struct Name {
-    pub(in crate::config) at: At,
-    pub(in crate::config) text: String,
-}
-
-/// A fault of the text itself: where, what, hint.
-pub(in crate::config) type Flaw = (At, String, String);
+use super::merge;
+pub(in crate::config) use super::node::{Data, Flaw, Name, Node};
 
 /// The document's root; `None` where the text breaks off, is empty, or is more than may be. What was
 /// found wrong is added to `flaws`; what ended the reading comes first.
@@ -203,7 +175,7 @@ impl Tree<'_> {
         let Some(open) = self.open.pop() else { return Ok(()) };
         let data = match open.what {
             Growing::List(items) => Data::List(items),
-            Growing::Map { entries, .. } => Data::Map(entries),
+            Growing::Map { entries, .. } => Data::Map(merge::merged(entries, self.flaws)),
         };
         self.count(open.at, Size::of_text(""))?;
         self.place(Node { at: open.at, data }, open.anchor)
@@ -254,8 +226,11 @@ impl Tree<'_> {
                     }
                     Some(first) => {
                         let what = format!("`{}` is written twice", name.text);
-                        let hint =
-                            format!("the first one is on line {}; remove one of them", first.line);
+                        let way_out = match &*name.text {
+                            merge::MERGE => "write one with a list, `<<: [*a, *b]`",
+                            _ => "remove one of them",
+                        };
+                        let hint = format!("the first one is on line {}; {way_out}", first.line);
                         self.flaws.push((name.at, what, hint));
                     }
                 },

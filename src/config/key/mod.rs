@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::config::kind::Kind;
 
+/// Sections at the top level whose names begin so are the operator's own: a place for anchors, as in Compose.
+pub(in crate::config) const IGNORED: &str = "x-";
+
 /// One key of the file.
 pub(in crate::config) struct Key<K> {
     pub(in crate::config) name: &'static str,

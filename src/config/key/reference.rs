@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{Row, Section};
+use super::{IGNORED, Row, Section};
 
 /// The JSON Schema (draft 2020-12) of the configuration file, as shipped in
 /// `docs/firstbyte.schema.json`; ends with a line break.
@@ -16,6 +16,8 @@ pub(in crate::config) fn json_schema(root: &Section) -> String {
     if let Value::Object(keys) = root.schema_of_one() {
         schema.extend(keys);
     }
+    // The operator's own, for anchors; what stands there is not ours to judge.
+    schema.insert("patternProperties".into(), json!({ format!("^{IGNORED}"): {} }));
     format!("{:#}\n", Value::Object(schema))
 }
 

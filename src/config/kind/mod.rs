@@ -7,6 +7,7 @@ pub(in crate::config) mod quantity;
 pub(in crate::config) mod scalar;
 pub(in crate::config) mod secret;
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use serde_json::Value;
@@ -15,12 +16,29 @@ use crate::config::file::env::Env;
 use crate::config::file::fault::Complaint;
 
 /// What a value may be read against.
-#[derive(Clone, Copy)]
 pub(in crate::config) struct Around<'a> {
     /// Variables and files.
     pub(in crate::config) env: &'a dyn Env,
     /// The folder from which relative paths are taken: the configuration file's own.
     pub(in crate::config) folder: &'a Path,
+    /// What is to be said of the value though it can be used.
+    remarks: RefCell<Vec<Complaint>>,
+}
+
+impl<'a> Around<'a> {
+    pub(in crate::config) fn new(env: &'a dyn Env, folder: &'a Path) -> Self {
+        Self { env, folder, remarks: RefCell::default() }
+    }
+
+    /// Says something of a value that can be used: a warning, told with the value's place.
+    pub(in crate::config) fn remark(&self, remark: Complaint) {
+        self.remarks.borrow_mut().push(remark);
+    }
+
+    /// What was said since this was last called.
+    pub(in crate::config) fn take_remarks(&self) -> Vec<Complaint> {
+        self.remarks.take()
+    }
 }
 
 /// A kind of value: how it is read, what it is by default, how it is described.

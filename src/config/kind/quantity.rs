@@ -10,9 +10,16 @@ use crate::config::file::fault::Complaint;
 
 /// Units that are read, largest first, in milliseconds.
 const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-/// Units that are read, largest first, in bytes.
-const SIZE_UNITS: [(&str, u64); 4] =
-    [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+/// Units that are read, largest first, in bytes; the first of each size is the one that is shown.
+const SIZE_UNITS: [(&str, u64); 7] = [
+    ("GiB", 1 << 30),
+    ("Gi", 1 << 30),
+    ("MiB", 1 << 20),
+    ("Mi", 1 << 20),
+    ("KiB", 1 << 10),
+    ("Ki", 1 << 10),
+    ("", 1),
+];
 
 /// An integer as the configuration holds it.
 pub(in crate::config) trait Number:
@@ -110,6 +117,11 @@ impl<N: Number> Kind for Size<N> {
     fn read(&self, text: &str, _: &Around<'_>) -> Result<N, Complaint> {
         let size = with_unit(text, &SIZE_UNITS).ok_or_else(|| {
             let likely = loosely(text, &SIZE_WORDS).map_or_else(|| "64KiB".into(), show_size);
+            if let Some(decimal) = loosely(text, &DECIMAL_WORDS) {
+                let what = "has a unit that some read as 1000s and some as 1024s";
+                let hint = format!("write {likely} for 1024s, or {decimal} for 1000s");
+                return Complaint::new(what, hint);
+            }
             let what = "is not a size (a number of bytes, or a number with `KiB`, `MiB` or `GiB`)";
             Complaint::new(what, format!("write {likely}"))
         })?;
@@ -141,7 +153,7 @@ impl<N: Number> Kind for Size<N> {
         let (least, most) = (self.within.start().wide(), self.within.end().wide());
         json!({ "anyOf": [
             { "type": "integer", "minimum": least, "maximum": most },
-            { "type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)?$|\\$\\{" },
+            { "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?([KMG]iB?)?$|\\$\\{" },
         ] })
     }
 }
@@ -172,11 +184,11 @@ impl Kind for Span {
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$|\\$\\{" })
+        json!({ "type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(h|ms|m|s))+$|\\$\\{" })
     }
 }
 
-/// A duration such as `500ms`, `5s`, `10m` or `1h`; zero is one too.
+/// A duration such as `500ms`, `5s`, `1.5h` or `1m30s`; zero is one too.
 ///
 /// # Errors
 /// What is wrong and what to write, as one sentence.
@@ -185,9 +197,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 fn read_duration(text: &str) -> Result<Duration, Complaint> {
-    with_unit(text, &TIME_UNITS).map(Duration::from_millis).ok_or_else(|| {
+    by_units(text).map(Duration::from_millis).ok_or_else(|| {
         let likely = loosely(text, &TIME_WORDS).map(Duration::from_millis);
-        let what = "is not a duration (a whole number with `ms`, `s`, `m` or `h`)";
+        let what = "is not a duration (numbers with `ms`, `s`, `m` or `h`)";
         Complaint::new(what, format!("write {}", likely.map_or("30s".into(), show_duration)))
     })
 }
@@ -220,11 +232,44 @@ fn digits(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
+/// A number and its unit, such as `64KiB` or `0.5s`, as a whole number of the smallest unit.
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
-    digits(number)?.checked_mul(*factor)
+    let (whole, part) = match number.split_once('.') {
+        Some((whole, part)) => (digits(whole)?, fraction(part, *factor)?),
+        None => (digits(number)?, 0),
+    };
+    whole.checked_mul(*factor)?.checked_add(part)
+}
+
+/// What stands after the point, of a unit worth `factor`; `None` where that is not a whole number.
+fn fraction(part: &str, factor: u64) -> Option<u64> {
+    const MOST_DIGITS: usize = 9;
+    let digits = digits(part).filter(|_| (1..=MOST_DIGITS).contains(&part.len()))?;
+    let of = 10_u64.pow(part.len() as u32);
+    let scaled = digits.checked_mul(factor)?;
+    scaled.is_multiple_of(of).then(|| scaled / of)
+}
+
+/// One or more numbers with units, the larger units first and each once: `1m30s`.
+fn by_units(text: &str) -> Option<u64> {
+    let (mut rest, mut total, mut largest) = (text, 0_u64, u64::MAX);
+    loop {
+        let unit = rest.find(|c: char| c.is_ascii_alphabetic())?;
+        let after = rest[unit..].find(|c: char| !c.is_ascii_alphabetic());
+        let (one, remaining) = rest.split_at(after.map_or(rest.len(), |after| unit + after));
+        let (_, factor) = TIME_UNITS.iter().find(|(name, _)| *name == &one[unit..])?;
+        if *factor >= largest {
+            return None;
+        }
+        (largest, total) = (*factor, total.checked_add(with_unit(one, &TIME_UNITS)?)?);
+        if remaining.is_empty() {
+            return Some(total);
+        }
+        rest = remaining;
+    }
 }
 
 /// How people write units elsewhere; only ever used to word a suggestion.
@@ -241,6 +286,10 @@ const SIZE_WORDS: [(&[&str], u64); 4] = [
     (&["m", "mb", "mib"], 1 << 20),
     (&["g", "gb", "gib"], 1 << 30),
 ];
+
+/// Units of which nobody knows whether thousands are meant; only ever used to word a suggestion.
+const DECIMAL_WORDS: [(&[&str], u64); 3] =
+    [(&["k", "kb"], 1_000), (&["m", "mb"], 1_000_000), (&["g", "gb"], 1_000_000_000)];
 
 /// What was probably meant by `5 sec`, `1m30s`, `1.5h`, `64 kb`; `None` where that is unclear.
 fn loosely(text: &str, words: &[(&[&str], u64)]) -> Option<u64> {

@@ -37,7 +37,7 @@ pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults>
         return Err(of_the_file(path, what, "check that it is the right file"));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut reader = Reader::new(path.display().to_string(), Around { env, folder }, &ROOT);
+    let mut reader = Reader::new(path.display().to_string(), Around::new(env, folder), &ROOT);
     let mut config = None;
     match std::str::from_utf8(bytes) {
         Ok(text) => {
@@ -60,6 +60,9 @@ pub fn parse(path: &Path, bytes: &[u8], env: &dyn Env) -> Result<Config, Faults>
                 hint,
             );
         }
+    }
+    if let Some(config) = &mut config {
+        config.warnings = reader.take_warnings();
     }
     Faults::or(reader.into_faults(), config)
 }

@@ -7,14 +7,14 @@ use std::path::Path;
 use crate::config::file::env::Env;
 use crate::config::file::fault::{Complaint, Fault, Faults, Place};
 use crate::config::key::reader::unwritten;
-use crate::config::kind::secret::{HeaderText, check_key};
+use crate::config::kind::secret::{HeaderText, read_key};
 use crate::config::kind::{Around, Kind};
 use crate::config::listen::{ADMIN, LISTEN, leads_back};
 use crate::config::names::UpstreamId;
 use crate::config::overlap;
 use crate::config::root::Config;
 use crate::config::route::{Route, Target};
-use crate::config::upstream::{Upstream, url};
+use crate::config::upstream::{Upstream, endpoint, url};
 
 /// The upstream's, in logs and metrics.
 const NAME: &str = "openai";
@@ -54,7 +54,7 @@ pub fn from_env(env: &dyn Env) -> Result<Config, Faults> {
 /// # Errors
 /// As for [`from_env`], and each argument that can't be used.
 pub fn without_file(env: &dyn Env, arguments: &Arguments) -> Result<Config, Faults> {
-    let mut variables = Variables { env, faults: Vec::new() };
+    let mut variables = Variables { env, faults: Vec::new(), warnings: Vec::new() };
     let (listen, admin) = variables.addresses(arguments);
     let key = variables.key();
     let url = variables.read(BASE_URL, url::parse).or_else(|| {
@@ -62,6 +62,12 @@ pub fn without_file(env: &dyn Env, arguments: &Arguments) -> Result<Config, Faul
     });
     let organization = variables.header(ORGANIZATION);
     let project = variables.header(PROJECT);
+    if let Some(url) = &url
+        && let Some(endpoint) = endpoint::endpoint(&url.base_path)
+    {
+        let (what, hint) = endpoint::words(&url.base_path, endpoint, "/v1");
+        variables.warn(BASE_URL, what, hint);
+    }
     let config = url.and_then(|url| {
         // The client's `/v1` leads to the base URL's path, whatever that is called. A base URL
         // without a path leaves the client's path as it is.
@@ -72,6 +78,7 @@ pub fn without_file(env: &dyn Env, arguments: &Arguments) -> Result<Config, Faul
             routes: vec![Route::new(path, Target::Upstream(UpstreamId(0)))],
             listen,
             admin,
+            warnings: std::mem::take(&mut variables.warnings),
             ..unwritten(Config::read)
         })
     });
@@ -87,6 +94,7 @@ pub fn without_file(env: &dyn Env, arguments: &Arguments) -> Result<Config, Faul
 struct Variables<'a> {
     env: &'a dyn Env,
     faults: Vec<Fault>,
+    warnings: Vec<Fault>,
 }
 
 impl Variables<'_> {
@@ -124,7 +132,7 @@ impl Variables<'_> {
     }
 
     fn key(&mut self) -> Option<secrecy::SecretString> {
-        let key = self.read(KEY, check_key);
+        let key = self.read_around(KEY, read_key);
         if key.is_none() && self.faults.is_empty() {
             let hint = "set it with `export OPENAI_API_KEY=…`, or give a file with `-c \
                 firstbyte.yaml`; `firstbyte demo` needs no key";
@@ -134,8 +142,16 @@ impl Variables<'_> {
     }
 
     fn header(&mut self, name: &str) -> Option<String> {
+        self.read_around(name, |text, around| HeaderText.read(text, around)).flatten()
+    }
+
+    fn read_around<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&str, &Around<'_>) -> Result<T, Complaint>,
+    ) -> Option<T> {
         let text = self.text(name)?;
-        self.parse(name, &text, |text, around| HeaderText.read(text, around)).flatten()
+        self.parse(name, &text, read)
     }
 
     fn read<T>(
@@ -143,8 +159,7 @@ impl Variables<'_> {
         name: &str,
         read: impl FnOnce(&str) -> Result<T, Complaint>,
     ) -> Option<T> {
-        let text = self.text(name)?;
-        self.parse(name, &text, |text, _| read(text))
+        self.read_around(name, |text, _| read(text))
     }
 
     /// A variable that is empty is as good as not set: that is how shells and compose files unset.
@@ -159,15 +174,24 @@ impl Variables<'_> {
         }
     }
 
+    /// A value, with what is said of one that can be used.
     fn parse<T>(
         &mut self,
         name: &str,
         text: &str,
         read: impl FnOnce(&str, &Around<'_>) -> Result<T, Complaint>,
     ) -> Option<T> {
-        let around = Around { env: self.env, folder: Path::new("") };
+        let around = Around::new(self.env, Path::new(""));
         let read = read(text, &around);
+        for Complaint { what, hint, .. } in around.take_remarks() {
+            self.warn(name, what, hint);
+        }
         read.map_err(|complaint| self.fault(name, &complaint.what, &complaint.hint)).ok()
+    }
+
+    fn warn(&mut self, name: &str, what: String, hint: String) {
+        let place = Place::Variable(name.into());
+        self.warnings.push(Fault { place, key: String::new(), what, hint });
     }
 
     fn fault(&mut self, name: &str, what: &str, hint: &str) {

@@ -35,13 +35,13 @@ limts: {}
          mean `min_connections`? Keys allowed here: min_connections, max_connections, \
          streams_per_connection, max_age, max_requests, ping_interval, ping_after, suspect_after, \
          ping_timeout, idle, queue, queue_timeout, stream_window, connection_window",
-        "/etc/f.yaml:7:41: upstreams.openai.pool.max_age: \"5 min\" is not a duration (a whole \
-         number with `ms`, `s`, `m` or `h`); write 5m",
+        "/etc/f.yaml:7:41: upstreams.openai.pool.max_age: \"5 min\" is not a duration (numbers \
+         with `ms`, `s`, `m` or `h`); write 5m",
         "/etc/f.yaml:9:11: routes[0].path: \"v1\" does not begin with `/`; write it like /v1",
         "/etc/f.yaml:10:15: routes[0].upstream: is not a configured name; did you mean openai?",
         "/etc/f.yaml:11:1: \"limts\" is not a known key; did you mean `limits`? Keys allowed here: \
-         listen, admin, admin_token, allowed_hosts, allowed_origins, workers, access_log, via, \
-         reload, upgrade_timeout, upstreams, groups, routes, client, limits",
+         listen, admin, admin_token, allowed_hosts, allowed_origins, workers, access_log, \
+         access_log_format, via, reload, upgrade_timeout, upstreams, groups, routes, client, limits",
     ];
     assert_eq!(faults, expected);
 }

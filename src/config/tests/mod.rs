@@ -6,6 +6,7 @@ mod changes;
 mod clashes;
 mod faults;
 mod groups;
+mod habits;
 mod meaning;
 mod no_file;
 mod secrecy;

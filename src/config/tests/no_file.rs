@@ -62,7 +62,7 @@ fn without_a_key_it_says_how_to_set_one_and_what_needs_none() {
 #[test]
 fn every_bad_variable_is_named_and_none_is_shown() {
     let world = World::default()
-        .var("OPENAI_API_KEY", "canary\n")
+        .var("OPENAI_API_KEY", "canary\ncanary")
         .var("OPENAI_BASE_URL", "canary.test")
         .var("OPENAI_ORG_ID", "canary canary")
         .var("OPENAI_PROJECT_ID", OsStr::from_bytes(b"canary\xff"));

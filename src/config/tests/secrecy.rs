@@ -33,7 +33,7 @@ fn a_configuration_prints_no_key() {
 #[test]
 fn no_fault_quotes_a_secret_or_a_variable_s_value() {
     let world = World::default()
-        .var("KEY", format!("{CANARY}\n"))
+        .var("KEY", format!("{CANARY}\n{CANARY}"))
         .var("NUMBER", CANARY)
         .var("URL", format!("https://u:{CANARY}@api.test"))
         .file("/run/key", format!("{CANARY} {CANARY}"))

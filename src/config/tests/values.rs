@@ -17,9 +17,19 @@ fn read(text: &str) -> Result<Config, Vec<String>> {
 }
 
 #[test]
-fn durations_are_read_in_four_units() {
-    for (text, milliseconds) in [("500ms", 500), ("5s", 5_000), ("10m", 600_000), ("1h", 3_600_000)]
-    {
+fn durations_are_read_in_four_units_together_and_with_a_point() {
+    for (text, milliseconds) in [
+        ("500ms", 500),
+        ("5s", 5_000),
+        ("10m", 600_000),
+        ("1h", 3_600_000),
+        ("1m30s", 90_000),
+        ("1h0m1s1ms", 3_601_001),
+        ("0.5s", 500),
+        ("1.5h", 5_400_000),
+        ("0.001s", 1),
+        ("1m0.5s", 60_500),
+    ] {
         assert_eq!(parse_duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
     }
 }
@@ -30,9 +40,15 @@ fn a_duration_as_others_write_it_is_refused_with_ours() {
         ("5", "5s"),
         ("30sec", "30s"),
         ("5 minutes", "5m"),
-        ("1m30s", "90s"),
-        ("1.5h", "90m"),
-        ("0.5s", "500ms"),
+        ("30s1m", "90s"),
+        ("1m1m", "2m"),
+        ("1m 30s", "90s"),
+        ("1m30", "90s"),
+        ("0.0001s", "30s"),
+        ("1.5ms", "2ms"),
+        (".5s", "500ms"),
+        ("1.s", "1s"),
+        ("1.2.3s", "30s"),
         ("1d", "24h"),
         ("5S", "5s"),
         ("-5s", "30s"),
@@ -57,15 +73,24 @@ fn a_duration_of_nothing_or_of_weeks_is_refused() {
 
 #[test]
 fn sizes_are_read_with_binary_units_or_none() {
-    for (text, bytes) in
-        [("65536", 65_536), ("64KiB", 65_536), ("2MiB", 2 << 20), ("1GiB", 1 << 30)]
-    {
+    for (text, bytes) in [
+        ("65536", 65_536),
+        ("64KiB", 65_536),
+        ("64Ki", 65_536),
+        ("1.5MiB", 3 << 19),
+        ("1GiB", 1 << 30),
+    ] {
         let config = limits(&format!("replay_bytes: {text}")).unwrap();
         assert_eq!(config.limits.replay_bytes, bytes, "{text}");
     }
-    for (text, ours) in
-        [("64kb", "64KiB"), ("64 KiB", "64KiB"), ("1.5M", "1536KiB"), ("1e6", "64KiB")]
-    {
+    for (text, ours) in [
+        ("64KB", "64KiB for 1024s, or 64000 for 1000s"),
+        ("64k", "64KiB for 1024s, or 64000 for 1000s"),
+        ("1.5M", "1536KiB for 1024s, or 1500000 for 1000s"),
+        ("64 KiB", "64KiB"),
+        ("1e6", "64KiB"),
+        ("0.3KiB", "307"),
+    ] {
         let faults = limits(&format!("replay_bytes: {text}")).unwrap_err();
         assert!(faults[0].ends_with(&format!("; write {ours}")), "{text}: {faults:?}");
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod deadlines;
 pub(super) mod dns;
+pub(super) mod endpoint;
 pub(super) mod health;
 pub(super) mod pool;
 pub(super) mod probe;

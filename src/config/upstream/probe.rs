@@ -142,7 +142,7 @@ mod tests {
     use crate::config::file::env::ProcessEnv;
 
     fn read(text: &str) -> Option<Statuses> {
-        let around = Around { env: &ProcessEnv, folder: Path::new("/") };
+        let around = Around::new(&ProcessEnv, Path::new("/"));
         Status { default: 200..=299 }.read(text, &around).ok()
     }
 

@@ -5,7 +5,7 @@ use crate::config::file::bounds::MOST_FAULTS;
 use crate::config::file::fault::{At, Complaint, Fault, Place, nearest};
 use crate::config::file::yaml::Flaw;
 use crate::config::key::reference::rows;
-use crate::config::key::{Entry, Row, Section};
+use crate::config::key::{Entry, IGNORED, Row, Section};
 
 impl Reader<'_> {
     /// Those that were kept, and if there are more, how many.
@@ -78,6 +78,29 @@ impl Reader<'_> {
         self.faults.push(Fault { place, key: key.into(), what: what.into(), hint: hint.into() });
     }
 
+    /// Notes what can be used, and is likely not meant. An anchored value is read at each of its aliases,
+    /// and warned of once.
+    pub(in crate::config) fn warn(
+        &mut self,
+        at: At,
+        key: impl Into<String>,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let place = Place::In(self.file.clone(), at);
+        let warning = Fault { place, key: key.into(), what: what.into(), hint: hint.into() };
+        if self.warnings.len() < MOST_FAULTS && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// What was warned of, in the order of the file.
+    pub(in crate::config) fn take_warnings(&mut self) -> Vec<Fault> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.sort_by(|a, b| a.place.cmp(&b.place));
+        warnings
+    }
+
     /// Notes what was wrong with the text itself.
     pub(in crate::config) fn flaws(&mut self, flaws: Vec<Flaw>) {
         for (at, what, hint) in flaws {
@@ -112,6 +135,11 @@ pub(super) fn instead_of(unknown: &str, section: &Section, root: &Section) -> St
     let list = known.join(", ");
     if let Some(likely) = nearest(unknown, known) {
         return format!("did you mean `{likely}`? Keys allowed here: {list}");
+    }
+    if unknown.starts_with(IGNORED) {
+        return format!(
+            "sections named `{IGNORED}…` can stand at the top level only; move it there"
+        );
     }
     let rows = rows(root);
     let of_that_name = |row: &&Row| row.path.rsplit('.').next() == Some(unknown);

@@ -6,7 +6,7 @@ mod faults;
 use std::path::Path;
 
 use self::faults::{instead_of, names, quoted};
-use super::{Key, Section, Shape};
+use super::{IGNORED, Key, Section, Shape};
 use crate::config::file::bounds::{MOST_ITEMS, MOST_SECTIONS};
 use crate::config::file::env::{ProcessEnv, fill};
 use crate::config::file::fault::{At, Complaint, Fault};
@@ -23,6 +23,8 @@ pub(in crate::config) struct Reader<'a> {
     /// The first of them, as many as are told.
     faults: Vec<Fault>,
     count: usize,
+    /// What can be used, and is likely not meant.
+    warnings: Vec<Fault>,
 }
 
 /// The keys of one section as they stand in the file.
@@ -57,7 +59,7 @@ impl<'n> Fields<'n> {
 
 impl<'a> Reader<'a> {
     pub(in crate::config) fn new(file: String, around: Around<'a>, root: &'static Section) -> Self {
-        Self { file, around, root, faults: Vec::new(), count: 0 }
+        Self { file, around, root, faults: Vec::new(), count: 0, warnings: Vec::new() }
     }
 
     /// As many as may be; of more, that they are too many.
@@ -127,6 +129,9 @@ impl<'a> Reader<'a> {
             }
         };
         let read = fill(text, self.around.env).and_then(|filled| read(&filled, &self.around));
+        for Complaint { what, hint, .. } in self.around.take_remarks() {
+            self.warn(node.at, path, format!("the value {what}"), hint);
+        }
         read.map_err(|complaint| self.complain(node.at, path, text, complaint)).ok()
     }
 
@@ -210,7 +215,8 @@ impl<'a> Reader<'a> {
         let fields = Fields { at: node.at, path, entries };
         for (name, _) in entries {
             let is_known = section.entries.iter().any(|entry| entry.name() == name.text);
-            if !is_known && self.counts() {
+            let is_ignored = section.name.is_empty() && name.text.starts_with(IGNORED);
+            if !is_known && !is_ignored && self.counts() {
                 let what = format!("{} is not a known key", quoted(&name.text));
                 self.keep(name.at, &*fields.path, what, instead_of(&name.text, section, self.root));
             }
@@ -230,7 +236,7 @@ pub(in crate::config) fn unwritten<T>(read: impl FnOnce(&mut Reader<'_>, &Fields
     static NONE: Section =
         Section { name: "", shape: Shape::One, required: false, doc: "", entries: &[] };
     // No value is read, so that nothing is asked of the environment.
-    let around = Around { env: &ProcessEnv, folder: Path::new("") };
+    let around = Around::new(&ProcessEnv, Path::new(""));
     let fields = Fields { at: At { line: 1, column: 1 }, path: String::new(), entries: &[] };
     read(&mut Reader::new(String::new(), around, &NONE), &fields)
 }
