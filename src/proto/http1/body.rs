@@ -53,7 +53,7 @@ impl Intake {
     pub fn new(socket: ClientSocket, framing: Framing, expects: bool) -> (Rc<Self>, Body) {
         let left = match framing {
             Framing::Length(length) => Left::Length(length),
-            Framing::Chunked => Left::Chunked(Chunked::new()),
+            Framing::Chunked => Left::Chunked(Chunked::of_request()),
             Framing::Unclear => Left::Lost,
         };
         let intake = Rc::new(Self {

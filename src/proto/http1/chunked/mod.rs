@@ -1,4 +1,4 @@
-//! The chunked coding of a request's body, taken off (RFC 9112, section 7.1).
+//! The chunked coding of a body, taken off (RFC 9112, section 7.1).
 
 mod extension;
 
@@ -17,22 +17,28 @@ const TRAILERS: usize = 64;
 
 /// A body that is not what the coding allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 /// What the bytes at hand are.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
+    /// A part of the body.
     Data(Bytes),
+    /// The trailers, after all of the body.
     Trailers(HeaderMap),
     /// Nothing whole: more must be read.
     More,
+    /// The end.
     End,
 }
 
+/// A body of which so much was taken off.
 #[derive(Debug)]
-pub(super) struct Chunked {
+pub struct Chunked {
     state: State,
     spare: usize,
+    /// Trailer lines that may come.
+    lines: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,16 +51,32 @@ enum State {
 }
 
 impl Chunked {
-    pub(super) fn new() -> Self {
-        Self { state: State::Size, spare: SPARE }
+    /// A client's.
+    pub fn of_request() -> Self {
+        Self { state: State::Size, spare: SPARE, lines: TRAILERS }
     }
 
-    pub(super) fn is_end(&self) -> bool {
+    /// An upstream's, whose trailers may have so many bytes and lines.
+    pub fn of_response(bytes: usize, lines: usize) -> Self {
+        Self { state: State::Size, spare: bytes.max(SPARE), lines }
+    }
+
+    /// All of it was taken.
+    pub fn is_end(&self) -> bool {
         self.state == State::End
     }
 
+    /// All of the body was taken, and what is in `buffer` is more of its trailers than may come.
+    pub fn trails_too_much(&self, buffer: &[u8]) -> bool {
+        let lines = || memchr::memchr_iter(b'\n', buffer).count();
+        self.state == State::Trailers && (buffer.len() > self.spare || lines() > self.lines)
+    }
+
     /// Takes the next part from the front of `buffer`. What is wrong is not taken, and found again.
-    pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Result<Step, Malformed> {
+    ///
+    /// # Errors
+    /// The coding is not valid, or extensions or trailers are more than may come.
+    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Step, Malformed> {
         loop {
             match self.state {
                 State::Data(left) if buffer.is_empty() => {
@@ -62,7 +84,7 @@ impl Chunked {
                     return Ok(Step::More);
                 }
                 State::Data(left) => return Ok(Step::Data(self.data(left, buffer))),
-                State::Trailers => match trailers(buffer, self.spare)? {
+                State::Trailers => match trailers(buffer, self.spare, self.lines)? {
                     None => return Ok(Step::More),
                     Some((length, lines)) => {
                         buffer.advance(length);
@@ -148,7 +170,11 @@ fn size(buffer: &[u8], spare: usize) -> Result<Option<(usize, u64, usize)>, Malf
 
 /// The length of the trailers with their empty line, and the trailers. No byte behind the bound is looked
 /// at, as with [`size`].
-fn trailers(buffer: &[u8], spare: usize) -> Result<Option<(usize, HeaderMap)>, Malformed> {
+fn trailers(
+    buffer: &[u8],
+    spare: usize,
+    most: usize,
+) -> Result<Option<(usize, HeaderMap)>, Malformed> {
     if buffer.starts_with(b"\r\n") {
         return Ok(Some((2, HeaderMap::new())));
     }
@@ -161,8 +187,15 @@ fn trailers(buffer: &[u8], spare: usize) -> Result<Option<(usize, HeaderMap)>, M
     let Some(end) = memchr::memmem::find(within, b"\r\n\r\n") else {
         return if buffer.len() < longest { Ok(None) } else { Err(Malformed) };
     };
-    let mut lines = [httparse::EMPTY_HEADER; TRAILERS];
-    match httparse::parse_headers(&buffer[..end + 4], &mut lines) {
+    let mut usual = [httparse::EMPTY_HEADER; TRAILERS];
+    let mut many = Vec::new();
+    let room = if most <= TRAILERS {
+        &mut usual[..most]
+    } else {
+        many.resize(most, httparse::EMPTY_HEADER);
+        &mut many[..]
+    };
+    match httparse::parse_headers(&buffer[..end + 4], room) {
         Ok(httparse::Status::Complete((length, lines))) if length == end + 4 => {
             let mut map = HeaderMap::with_capacity(lines.len());
             for line in lines {

@@ -18,7 +18,7 @@ struct Came {
 }
 
 fn decode(pieces: &[&[u8]]) -> Came {
-    let mut chunked = Chunked { spare: FEW, ..Chunked::new() };
+    let mut chunked = Chunked { spare: FEW, ..Chunked::of_request() };
     let (mut buffer, mut left) = (BytesMut::new(), pieces.iter());
     let (mut data, mut trailers) = (Vec::new(), HeaderMap::new());
     let end = loop {

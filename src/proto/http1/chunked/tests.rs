@@ -2,7 +2,7 @@ use super::*;
 
 /// Decodes `coded`, given in pieces of `piece` bytes: what came, and what is left over.
 fn decode(coded: &[u8], piece: usize) -> Result<(Vec<u8>, HeaderMap, Vec<u8>), Malformed> {
-    let (mut chunked, mut buffer) = (Chunked::new(), BytesMut::new());
+    let (mut chunked, mut buffer) = (Chunked::of_request(), BytesMut::new());
     let (mut body, mut trailers) = (Vec::new(), HeaderMap::new());
     let mut pieces = coded.chunks(piece);
     loop {
@@ -33,7 +33,7 @@ fn what_was_coded_comes_out_however_it_is_cut() {
 
 #[test]
 fn the_end_is_known_with_the_last_bytes_if_it_is_at_hand() {
-    let mut chunked = Chunked::new();
+    let mut chunked = Chunked::of_request();
     let step = chunked.next(&mut BytesMut::from("2\r\nab\r\n0\r\n\r\n"));
     assert_eq!(step, Ok(Step::Data(Bytes::from("ab"))));
     assert!(chunked.is_end());
@@ -83,7 +83,7 @@ fn extensions_and_trailers_are_bounded_over_the_whole_body() {
     assert!(decode(many.as_bytes(), 4096).is_err());
     let endless = format!("1;{}", "e".repeat(SPARE + 1));
     let mut buffer = BytesMut::from(endless.as_str());
-    assert_eq!(Chunked::new().next(&mut buffer), Err(Malformed));
+    assert_eq!(Chunked::of_request().next(&mut buffer), Err(Malformed));
     let mut buffer = BytesMut::from(format!("0\r\nx: {}", "e".repeat(SPARE + 1)).as_str());
-    assert_eq!(Chunked::new().next(&mut buffer), Err(Malformed));
+    assert_eq!(Chunked::of_request().next(&mut buffer), Err(Malformed));
 }

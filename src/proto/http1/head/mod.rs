@@ -3,10 +3,13 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, TE, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, request};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::{Method, Request, Uri, Version, request};
 
+use super::lines::{BadLine, is_chunked, map, number, said};
+use super::raw_target::RawTarget;
+use super::search::{Endless, Search};
 use crate::error::Kind;
 
 /// Header lines that are parsed without an allocation; more are, where the bound allows them.
@@ -61,56 +64,19 @@ pub enum Framing {
     Unclear,
 }
 
-#[derive(Default)]
-struct Said {
-    /// Whether the connection stays, where either was said.
-    keep_alive: Option<bool>,
-    expects: bool,
-    trailers: bool,
-}
-
-/// Looks for a head's end in what has been read, each byte once.
-#[derive(Debug, Default)]
-pub struct Search {
-    seen: usize,
-    /// The first line's end is there.
-    first_line_fits: bool,
-}
-
 impl Search {
-    /// The length of the head at the front of `ahead`, once it is there. Empty lines before a request
-    /// are dropped (RFC 9112, section 2.2).
+    /// The length of a request's head at the front of `ahead`, once it is there. Empty lines before it are
+    /// dropped (RFC 9112, section 2.2).
     ///
     /// # Errors
     /// [`Kind::HeadTooLarge`], [`Kind::TargetTooLong`] where not even the first line fits, and
     /// [`Kind::BadRequest`] on a line end without CR, which others may take for none.
     pub fn find(&mut self, ahead: &mut BytesMut, limits: Limits) -> Result<Option<usize>, Kind> {
-        while self.seen == 0 && ahead.starts_with(b"\r\n") {
-            ahead.advance(2);
-        }
-        let from = self.seen;
-        // What lies behind the bound decides nothing: it may have come by now, or not.
-        let within = ahead.len().min(limits.bytes);
-        for at in memchr::memchr_iter(b'\n', &ahead[from..within]) {
-            let line = &ahead[..=from + at];
-            if !line.ends_with(b"\r\n") {
-                return Err(BARE_LF);
-            }
-            if line.ends_with(b"\r\n\r\n") {
-                return Ok(Some(line.len()));
-            }
-            self.first_line_fits = true;
-        }
-        if ahead.len() > limits.bytes {
-            return Err(if self.first_line_fits {
-                Kind::HeadTooLarge
-            } else {
-                Kind::TargetTooLong
-            });
-        }
-        // A lone CR at the front may yet become an empty line.
-        self.seen = if &ahead[..] == b"\r" { 0 } else { ahead.len() };
-        Ok(None)
+        self.end(ahead, limits.bytes).map_err(|endless| match endless {
+            Endless::BareLf => BARE_LF,
+            Endless::TooLong => Kind::HeadTooLarge,
+            Endless::FirstLineTooLong => Kind::TargetTooLong,
+        })
     }
 }
 
@@ -127,22 +93,24 @@ pub fn parse(block: &Bytes, limits: Limits) -> Result<Head, Kind> {
         many.resize_with(limits.headers, MaybeUninit::uninit);
         &mut many[..]
     };
-    let mut lines = httparse::Request::new(&mut []);
-    match lines.parse_with_uninit_headers(block, room).map_err(wrong)? {
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(block, room).map_err(wrong)? {
         httparse::Status::Complete(length) if length == block.len() => {}
         // An empty line where the parser does not see one.
         _ => return Err(MALFORMED),
     }
-    let (Some(method), Some(target), Some(minor)) = (lines.method, lines.path, lines.version)
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version)
     else {
         return Err(MALFORMED);
     };
     let mut parts = Request::new(()).into_parts().0;
     parts.method = Method::from_bytes(method.as_bytes()).map_err(|_| MALFORMED)?;
-    parts.uri = uri(block, target)?;
+    if let Some(raw) = uri(block, target, &mut parts.uri)? {
+        parts.extensions.insert(raw);
+    }
     parts.version = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
-    parts.headers = headers(block, lines.headers)?;
-    let said = said(lines.headers);
+    parts.headers = map(block, request.headers, OURS).map_err(bad)?;
+    let said = said(request.headers);
     let current = parts.version == Version::HTTP_11;
     Ok(Head {
         framing: framing(&parts.headers, current),
@@ -163,49 +131,27 @@ fn wrong(error: httparse::Error) -> Kind {
     }
 }
 
-fn uri(block: &Bytes, target: &str) -> Result<Uri, Kind> {
+/// Puts a target into `uri`; and gives it as it came, where a URI cannot hold it like that.
+fn uri(block: &Bytes, target: &str, uri: &mut Uri) -> Result<Option<RawTarget>, Kind> {
     if target.len() > LONGEST_TARGET {
         return Err(Kind::TargetTooLong);
     }
-    Uri::from_maybe_shared(block.slice_ref(target.as_bytes())).map_err(|_| TARGET)
-}
-
-fn headers(block: &Bytes, lines: &[httparse::Header<'_>]) -> Result<HeaderMap, Kind> {
-    let mut headers = HeaderMap::with_capacity(lines.len() + OURS);
-    for line in lines {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| NAME)?;
-        let value =
-            HeaderValue::from_maybe_shared(block.slice_ref(line.value)).map_err(|_| VALUE)?;
-        headers.try_append(name, value).map_err(|_| Kind::TooManyHeaders)?;
+    let shared = || block.slice_ref(target.as_bytes());
+    if let Ok(parsed) = Uri::from_maybe_shared(shared()) {
+        *uri = parsed;
+        return Ok(None);
     }
-    Ok(headers)
+    let (raw, encoded) = RawTarget::encode(shared()).ok_or(TARGET)?;
+    *uri = Uri::from_maybe_shared(encoded).map_err(|_| TARGET)?;
+    Ok(Some(raw))
 }
 
-/// What the lines say of the connection. Read from the lines: looking for each name in the map would
-/// hash it again.
-fn said(lines: &[httparse::Header<'_>]) -> Said {
-    let mut said = Said::default();
-    for line in lines {
-        let is = |name: HeaderName| line.name.eq_ignore_ascii_case(name.as_str());
-        match line.name.len() {
-            10 if is(CONNECTION) => {
-                if has(line.value, b"close") {
-                    said.keep_alive = Some(false);
-                } else if has(line.value, b"keep-alive") {
-                    said.keep_alive.get_or_insert(true);
-                }
-            }
-            6 if is(EXPECT) => said.expects |= has(line.value, b"100-continue"),
-            2 if is(TE) => said.trailers |= has(line.value, b"trailers"),
-            _ => {}
-        }
+fn bad(line: BadLine) -> Kind {
+    match line {
+        BadLine::Name => NAME,
+        BadLine::Value => VALUE,
+        BadLine::TooMany => Kind::TooManyHeaders,
     }
-    said
-}
-
-/// Whether `member` is in a list.
-fn has(list: &[u8], member: &[u8]) -> bool {
-    list.split(|byte| *byte == b',').any(|one| one.trim_ascii().eq_ignore_ascii_case(member))
 }
 
 fn framing(headers: &HeaderMap, current: bool) -> Framing {
@@ -218,7 +164,7 @@ fn framing(headers: &HeaderMap, current: bool) -> Framing {
             _ => Framing::Unclear,
         },
         // HTTP/1.0 knows no codings: whoever sent this did not write it alone.
-        (Some(line), None) if current && line.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+        (Some(line), None) if current && is_chunked(line) => {
             if codings.next().is_none() {
                 Framing::Chunked
             } else {
@@ -227,12 +173,6 @@ fn framing(headers: &HeaderMap, current: bool) -> Framing {
         }
         _ => Framing::Unclear,
     }
-}
-
-/// Digits alone: `u64::from_str` would take a plus sign.
-fn number(value: &HeaderValue) -> Option<u64> {
-    let text = value.to_str().ok()?;
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 #[cfg(test)]
