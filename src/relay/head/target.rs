@@ -4,6 +4,7 @@ use http::Method;
 use http::uri::{PathAndQuery, Uri};
 
 use crate::error::{Error, Kind};
+use crate::proto::http1::RawTarget;
 
 const NO_PATH: Kind = Kind::BadRequest("The request target has no path.");
 const ASTERISK: Kind = Kind::BadRequest("The target \"*\" is valid only with OPTIONS.");
@@ -33,6 +34,17 @@ pub(super) fn rewrite(
     // The router matched this prefix on this path; if not, the fault is ours.
     let rest = rest.ok_or(Kind::Internal)?;
     join(base, rest, asked.query())
+}
+
+/// The same of a target as it came, which has what the URI has in other spellings. `None` where that cannot be told:
+/// then the URI's spelling is sent.
+pub(super) fn rewrite_raw(raw: RawTarget, prefix: &str, base: &str) -> Option<RawTarget> {
+    if base.is_empty() || base == prefix {
+        return Some(raw);
+    }
+    let rest = raw.as_bytes().strip_prefix(prefix.as_bytes())?;
+    let begins = rest.first().is_none_or(|first| b"/?".contains(first));
+    begins.then(|| RawTarget::new([base.as_bytes(), rest].concat()))
 }
 
 fn begins_segment(rest: &str) -> bool {
@@ -97,6 +109,22 @@ mod tests {
         for query in ["", "a=1&a=1", "%zz", "/?/?", "q=\u{e9}", "a+b%20c"] {
             let target = format!("/v1/x?{query}");
             assert_eq!(rewritten(&target, "/v1", "/b"), format!("/b/x?{query}"));
+        }
+    }
+
+    #[test]
+    fn a_target_as_it_came_is_rewritten_as_its_uri_is() {
+        for (target, prefix, base, expected) in [
+            ("/v1/<a>?\"", "/v1", "", Some("/v1/<a>?\"")),
+            ("/v1/<a>?\"", "/v1", "/v1", Some("/v1/<a>?\"")),
+            ("/v1/<a>?\"", "/v1", "/openai/v1", Some("/openai/v1/<a>?\"")),
+            ("/v1?`", "/v1", "/b", Some("/b?`")),
+            ("/<a>", "", "/b", Some("/b/<a>")),
+            ("/v<1>/a", "/v%3C1%3E", "/b", None),
+            ("/v1<", "/v1", "/b", None),
+        ] {
+            let raw = rewrite_raw(RawTarget::new(target), prefix, base);
+            assert_eq!(raw, expected.map(RawTarget::new), "{target} {prefix} {base}");
         }
     }
 

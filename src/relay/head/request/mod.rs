@@ -155,6 +155,8 @@ impl UpstreamHead {
         }
         refuse_ambiguity(&mut head, marks)?;
         let asked = std::mem::take(&mut head.uri);
+        let raw = head.extensions.remove().filter(|_| version != Version::HTTP_2);
+        let raw = raw.and_then(|raw| target::rewrite_raw(raw, prefix, &self.base_path));
         let target = target::rewrite(&head.method, asked, prefix, &self.base_path)?;
         clean_marked(&mut head.headers, marks);
         let withheld = self.replace(&mut head.headers, marks);
@@ -165,6 +167,9 @@ impl UpstreamHead {
         }
         self.address(&mut head, target, version)?;
         head.extensions = Extensions::new();
+        if let Some(raw) = raw {
+            head.extensions.insert(raw);
+        }
         if withheld > 0 {
             head.extensions.insert(Withheld(withheld));
         }
