@@ -74,8 +74,9 @@ static RESPONSE_HEADER_BYTES: Key<Size<usize>> = Key::new(
 
 static RESPONSE_HEADERS: Key<Count<usize>> = Key::new(
     "response_headers",
-    // Envoy's bound; `HAProxy`'s is 101. `OpenAI`'s answers have 30.
-    Count { default: 100, within: 1..=MOST_HEADERS },
+    // nginx has no bound on lines, and gateways that add one for each plugin send more than 100. `OpenAI`'s
+    // answers have 30.
+    Count { default: 256, within: 1..=MOST_HEADERS },
     "Maximum number of header lines of a response, and of trailer lines; more fail with 502.",
 );
 

@@ -48,7 +48,7 @@ impl Proxy {
             lease.open(head, false, &record).map_err(Broken::into_cut)?;
         let answer = poll_fn(|cx| response.poll_head(cx, lease.head_limit())).await;
         let (head, _, body) = answer.map_err(Broken::into_cut)?;
-        RecvBody::new(body, lease, true).discard();
+        RecvBody::new(body, lease).discard();
         Ok(head.status)
     }
 }

@@ -103,7 +103,7 @@ pub async fn exchange(
     })
     .await?;
     lease.answered();
-    let source = RecvBody::new(body, lease, sink.is_closed());
+    let source = RecvBody::new(body, lease);
     let mut answer = Answer { head_at: source.read_at(), head, scan, source, sink, deadline };
     if clocks.hold_head && answer.head.status.is_success() {
         let due = answer.head_at + clocks.first_frame;
@@ -164,10 +164,13 @@ fn failed(broken: Broken, accused: Option<Cause>, ended: Option<Cause>) -> Attem
         }
         Broken::Interims => unproven(Kind::UpstreamInterim.into()),
         Broken::HeadTooLarge(_) => unproven(Error::new(Kind::AnswerHeadTooLarge).because(cause)),
-        Broken::Http1(source) => {
+        Broken::Http1(fault) => {
             let kind =
-                if source.is_parse() { Kind::UpstreamProtocol } else { Kind::UpstreamClosed };
-            unproven(Error::with(kind, source).because(cause))
+                if fault.is_closed() { Kind::UpstreamClosed } else { Kind::UpstreamProtocol };
+            unproven(Error::with(kind, fault).because(cause))
+        }
+        Broken::Closed(source) => {
+            unproven(Error::with(Kind::UpstreamClosed, source).because(cause))
         }
     }
 }

@@ -20,8 +20,6 @@ pub struct Wire {
     bytes_read: Cell<u64>,
     flushes: Cell<u64>,
     handed: RefCell<Vec<Handed>>,
-    /// Where a connection carries one request, that is cancelled by its close.
-    closing: RefCell<Option<(Rc<Record>, Instant)>>,
     flush_waiters: RefCell<Vec<Waker>>,
     stalled: Cell<bool>,
     broken: Cell<bool>,
@@ -58,7 +56,6 @@ impl Wire {
             bytes_read: Cell::new(0),
             flushes: Cell::new(0),
             handed: RefCell::default(),
-            closing: RefCell::default(),
             flush_waiters: RefCell::default(),
             stalled: Cell::new(false),
             broken: Cell::new(false),
@@ -233,18 +230,6 @@ impl Wire {
     /// A stream's reset was handed to the protocol layer toward the upstream.
     pub fn handed_cancel(&self, record: &Rc<Record>, at: Instant) {
         self.handed.borrow_mut().push(Handed::Cancel(Rc::clone(record), at));
-    }
-
-    /// The connection is to close, so that its one request is cancelled.
-    pub fn closing(&self, record: &Rc<Record>, at: Instant) {
-        *self.closing.borrow_mut() = Some((Rc::clone(record), at));
-    }
-
-    /// The socket is closed.
-    pub fn closed(&self, at: Instant) {
-        if let Some((record, since)) = self.closing.take() {
-            record.cancelled(at.saturating_duration_since(since));
-        }
     }
 
     /// A part of an answer was handed to the protocol layer toward the client.

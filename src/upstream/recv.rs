@@ -1,10 +1,7 @@
 //! An answer's body, whichever protocol carries it.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-
-use hyper::body::{Body, Incoming};
 
 use super::pool::lease::Lease;
 use super::stream::head_size::HeadSize;
@@ -33,18 +30,11 @@ pub struct RecvBody {
 }
 
 impl RecvBody {
-    /// Joins a body with the lease it came by. `sent`: nothing of the request is left to send.
-    pub fn new(body: ResponseBody, lease: Lease, sent: bool) -> Self {
-        let ended = match &body {
-            ResponseBody::Http2(body) => body.is_end_stream(),
-            ResponseBody::Http1(body) => body.is_end_stream(),
-        };
-        if ended {
-            lease.finish();
-        } else if sent && let Some(io) = lease.http1_io() {
-            io.take_in_hand();
-        }
-        Self { body, lease, data_ended: false, turn: Turn::default(), ahead: None }
+    /// Joins a body with the lease it came by.
+    pub fn new(body: ResponseBody, lease: Lease) -> Self {
+        let body = Self { body, lease, data_ended: false, turn: Turn::default(), ahead: None };
+        body.has_ended();
+        body
     }
 
     /// Everything was read, trailers included. Known before [`RecvBody::poll_chunk`] says so, at the
@@ -56,7 +46,7 @@ impl RecvBody {
     fn has_ended(&self) -> bool {
         let ended = match &self.body {
             ResponseBody::Http2(body) => body.is_end_stream(),
-            ResponseBody::Http1(body) => body.is_end_stream(),
+            ResponseBody::Http1(body) => body.is_end(),
         };
         if ended {
             self.lease.finish();
@@ -141,20 +131,19 @@ impl RecvBody {
         let chunk = match &mut self.body {
             ResponseBody::Http2(body) => ready!(poll_http2(body, &mut self.data_ended, cx)),
             ResponseBody::Http1(body) => {
-                ready!(self.turn.poll_item(cx, |cx| poll_http1(body, &self.lease, cx)))
+                ready!(self.turn.poll_item(cx, |cx| body.poll_chunk(cx)))
             }
         };
         let chunk = match chunk {
             Some(Ok(Chunk::Trailers(lines))) => {
                 let allowed = self.lease.head_limit().check(HeadSize::of(&lines));
-                if let Err(broken) = allowed {
-                    self.lease.oversize(Oversize::Answer);
-                    return Poll::Ready(Some(Err(broken)));
-                }
-                Some(Ok(Chunk::Trailers(lines)))
+                Some(allowed.map(|()| Chunk::Trailers(lines)))
             }
             chunk => chunk,
         };
+        if matches!(chunk, Some(Err(Broken::HeadTooLarge(_)))) {
+            self.lease.oversize(Oversize::Answer);
+        }
         if matches!(chunk, None | Some(Ok(Chunk::Trailers(_)))) {
             self.lease.finish();
         }
@@ -188,31 +177,4 @@ fn poll_http2(
         Ok(None) => None,
         Err(error) => Some(Err(Broken::Http2(error))),
     })
-}
-
-fn poll_http1(
-    body: &mut Incoming,
-    lease: &Lease,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Chunk, Broken>>> {
-    loop {
-        let mut frame = Pin::new(&mut *body).poll_frame(cx);
-        if frame.is_pending()
-            && let Some(io) = lease.http1_io()
-        {
-            io.poll_in_hand(cx);
-            frame = Pin::new(&mut *body).poll_frame(cx);
-        }
-        return Poll::Ready(match ready!(frame) {
-            None => None,
-            Some(Err(error)) => Some(Err(Broken::Http1(error))),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => Some(Ok(Chunk::Data(data))),
-                Err(frame) => match frame.into_trailers() {
-                    Ok(trailers) => Some(Ok(Chunk::Trailers(trailers))),
-                    Err(_unknown) => continue,
-                },
-            },
-        });
-    }
 }

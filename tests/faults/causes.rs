@@ -48,8 +48,9 @@ fn over_tls(address: SocketAddr) -> Fixture {
 }
 
 /// A proxy before an upstream that answers with these bytes and closes.
-fn answering(bytes: &'static [u8]) -> Fixture {
-    let reply = move |_: &str| Reply { bytes: bytes.to_vec(), close: true };
+fn answering(bytes: &[u8]) -> Fixture {
+    let bytes = bytes.to_vec();
+    let reply = move |_: &str| Reply { bytes: bytes.clone(), close: true };
     before(raw_upstream::http1(reply), Protocol::Http1)
 }
 
@@ -199,10 +200,21 @@ fn an_answer_that_is_not_valid_says_why() {
         (b"HTTP/1.1 200 OK\r\ncontent-", "upstream_closed", "closed"),
         (b"garbage\r\n\r\n", "upstream_protocol", "invalid_head"),
         (b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", "upstream_protocol", "invalid_head"),
+        (b"HTTP/1.1 200 OK\ncontent-length: 0\n\n", "upstream_protocol", "invalid_head"),
         (
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nab",
             "upstream_protocol",
             "transfer_coding",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+            "upstream_protocol",
+            "invalid_length",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "upstream_protocol",
+            "invalid_length",
         ),
         (
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
@@ -225,8 +237,11 @@ fn a_head_beyond_the_limits_says_which() {
         });
         Fixture::start(upstream)
     };
-    let many = (0..120).map(|nth| (format!("x-{nth}"), "1".to_owned())).collect();
+    let many = (0..300).map(|nth| (format!("x-{nth}"), "1".to_owned())).collect();
     assert_says(http2(many), 502, "answer_head_too_large", "too_many_headers");
+    let lines = (0..300).fold(String::new(), |lines, nth| lines + &format!("x-{nth}: v\r\n"));
+    let head = format!("HTTP/1.1 200 OK\r\n{lines}\r\n").into_bytes();
+    assert_says(answering(&head), 502, "answer_head_too_large", "too_many_headers");
     let large = vec![("x-large".to_owned(), "a".repeat(70_000))];
     assert_says(http2(large), 502, "answer_head_too_large", "head_too_large");
 }
@@ -244,6 +259,9 @@ fn a_deadline_says_which() {
 #[test]
 fn a_cut_says_why_in_log_and_metric() {
     let body = Script::new().stream().body("data: 1\n\n");
+    let wild = Step::Wire(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\ng".to_vec().into(),
+    );
     let short = Step::Wire(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec().into());
     for (upstream, code, cause) in [
         (
@@ -258,6 +276,7 @@ fn a_cut_says_why_in_log_and_metric() {
             "upstream_cut",
             "truncated",
         ),
+        (mock().http1().script(Script::new().step(wild).stall()), "upstream_cut", "invalid_body"),
         (Upstream::builder().http2().script(body.stall()), "gap_timeout", "frame_gap_deadline"),
     ] {
         let fixture = Fixture::configured(upstream, |config| {

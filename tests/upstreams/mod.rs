@@ -5,6 +5,7 @@ mod answer_heads;
 mod goaway;
 mod goaway_crowd;
 pub(crate) mod hostile;
+mod http1;
 mod large_heads;
 mod names;
 mod pool;

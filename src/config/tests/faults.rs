@@ -34,7 +34,7 @@ limts: {}
         "/etc/f.yaml:7:13: upstreams.openai.pool: \"min_conections\" is not a known key; did you \
          mean `min_connections`? Keys allowed here: min_connections, max_connections, \
          streams_per_connection, max_age, max_requests, ping_interval, ping_after, suspect_after, \
-         ping_timeout, idle, queue, queue_timeout, stream_window, connection_window",
+         ping_timeout, idle, max_idle, queue, queue_timeout, stream_window, connection_window",
         "/etc/f.yaml:7:41: upstreams.openai.pool.max_age: \"5 min\" is not a duration (numbers \
          with `ms`, `s`, `m` or `h`); write 5m",
         "/etc/f.yaml:9:11: routes[0].path: \"v1\" does not begin with `/`; write it like /v1",

@@ -32,6 +32,7 @@ pub(super) static POOL: Section = Section {
         &SUSPECT_AFTER,
         &PING_TIMEOUT,
         &IDLE,
+        &MAX_IDLE,
         &QUEUE,
         &QUEUE_TIMEOUT,
         &STREAM_WINDOW,
@@ -117,6 +118,15 @@ static IDLE: Key<Span> = Key::new(
     "Close a connection that carried no request for this long, down to `min_connections`.",
 );
 
+static MAX_IDLE: Key<Span> = Key::new(
+    "max_idle",
+    // Less than the five seconds after which uvicorn and Node close, by more than a round trip across the world.
+    Span { default: Duration::from_secs(4) },
+    "An HTTP/1.1 connection that was idle for this long is not used again. Must be shorter than the \
+     upstream's keep-alive timeout (uvicorn and Node: 5s; nginx: 75s), or a request can meet its \
+     close.",
+);
+
 static QUEUE: Key<Optional<Count<usize>>> = Key::new(
     "queue",
     // Whoever `limits.streams` lets in may wait: refusing sooner refuses those who would be served.
@@ -172,6 +182,8 @@ pub struct Pool {
     pub ping_timeout: Duration,
     /// A connection beyond the minimum that carried nothing for this long is closed.
     pub idle: Duration,
+    /// An HTTP/1.1 connection that was idle for this long carries no other request.
+    pub max_idle: Duration,
     /// Requests that may wait for a stream; unless set, all that `limits.streams` lets in.
     pub queue: Option<usize>,
     /// How long a request may wait for a stream.
@@ -196,6 +208,7 @@ impl Pool {
             suspect_after: reader.get(&fields, &SUSPECT_AFTER),
             ping_timeout: reader.get(&fields, &PING_TIMEOUT),
             idle: reader.get(&fields, &IDLE),
+            max_idle: reader.get(&fields, &MAX_IDLE),
             queue: reader.get(&fields, &QUEUE),
             queue_timeout: reader.get(&fields, &QUEUE_TIMEOUT),
             stream_window: reader.get(&fields, &STREAM_WINDOW),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::Cause;
+
 /// Why an answer is refused, or was not whole. Strict where two readers could differ: what follows would be read
 /// as another request's answer (RFC 9112, section 11.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +40,20 @@ impl Fault {
     /// More than is taken, and nothing else.
     pub fn is_too_large(self) -> bool {
         matches!(self, Self::TooManyHeaders | Self::HeadTooLarge | Self::TrailersTooLarge)
+    }
+
+    /// The word for it.
+    pub fn cause(self) -> Cause {
+        match self {
+            Self::ClosedBeforeHead | Self::ClosedInHead => Cause::Closed,
+            Self::ClosedInBody => Cause::Truncated,
+            Self::BareLf | Self::StatusLine | Self::HeaderLine => Cause::InvalidHead,
+            Self::TooManyHeaders => Cause::TooManyHeaders,
+            Self::HeadTooLarge | Self::TrailersTooLarge => Cause::HeadTooLarge,
+            Self::Length | Self::TwoFramings => Cause::InvalidLength,
+            Self::TransferCoding => Cause::TransferCoding,
+            Self::Chunk => Cause::InvalidBody,
+        }
     }
 
     /// The connection ended too early.

@@ -124,9 +124,18 @@ impl Upload {
     /// The client failed: silent for too long, too slow, gone, or its body breaks the protocol; or its
     /// trailers are more than the upstream takes.
     pub fn poll(&mut self, cx: &mut Context<'_>, sink: &mut SendBody) -> Poll<Result<(), Error>> {
+        let polled = self.poll_parts(cx, sink);
+        if polled.is_pending() {
+            // What was given leaves though more is to come.
+            let _rest = sink.poll_flush(cx);
+        }
+        polled
+    }
+
+    fn poll_parts(&mut self, cx: &mut Context<'_>, sink: &mut SendBody) -> Poll<Result<(), Error>> {
         for _ in 0..PARTS {
-            if matches!(sink, SendBody::Closed) {
-                return Poll::Ready(Ok(()));
+            if sink.is_ended() {
+                return sink.poll_flush(cx).map(Ok);
             }
             // Trailers that were read ahead come after all that was.
             let more = self.reader.trailers().is_none() || self.again.len() > 0;

@@ -21,11 +21,9 @@ use tokio_rustls::TlsConnector;
 use super::socket::UpstreamSocket;
 use super::stream::greeting::{Greeting, PeerTakes};
 use super::stream::head_size::HeadLimit;
-use super::stream::http1::SlotBody;
-use super::stream::interim::Interims;
+use super::stream::http2;
 use super::stream::parcel::Parcel;
 use super::stream::read_after_reset::ReadAfterReset;
-use super::stream::{http1, http2};
 use crate::config::{self, Protocol, Scheme};
 use crate::error::{Cause, Error, Kind};
 use crate::proto::http2::{Tally, Watched};
@@ -43,11 +41,7 @@ pub(super) enum Connected {
         h2::PingPong,
         PeerTakes,
     ),
-    Http1(
-        hyper::client::conn::http1::SendRequest<SlotBody>,
-        hyper::client::conn::http1::Connection<http1::Io, SlotBody>,
-        Rc<Interims>,
-    ),
+    Http1(UpstreamSocket),
 }
 
 /// What a connect has made.
@@ -161,7 +155,7 @@ impl Connector {
             let io = UpstreamSocket::Clear(stamped);
             return match self.settings.protocol {
                 Protocol::Http2 => self.http2(io, wire).await,
-                Protocol::Auto | Protocol::Http1 => self.http1(io, wire).await,
+                Protocol::Auto | Protocol::Http1 => Ok(Connected::Http1(io)),
             };
         };
         let tls = connector.connect(host.clone(), stamped).await.map_err(no_tls)?;
@@ -175,7 +169,7 @@ impl Connector {
             .because(Cause::TlsNoCommonProtocol));
         }
         let io = UpstreamSocket::Tls(Box::new(tls));
-        if offered_http2 { self.http2(io, wire).await } else { self.http1(io, wire).await }
+        if offered_http2 { self.http2(io, wire).await } else { Ok(Connected::Http1(io)) }
     }
 
     async fn http2(&self, io: UpstreamSocket, wire: Rc<Wire>) -> Result<Connected, Error> {
@@ -183,23 +177,13 @@ impl Connector {
         let peer_takes = PeerTakes::default();
         let takes = u32::try_from(self.heads.bytes).unwrap_or(u32::MAX);
         let greeting = Greeting::new(takes, Rc::clone(&peer_takes));
-        let io = ReadAfterReset::greeting(io, Rc::clone(&wire), greeting);
+        let io = ReadAfterReset::new(io, Rc::clone(&wire), greeting);
         let (sender, mut connection) = http2::builder(&self.settings.pool)
             .handshake(Watched::new(io, wire, tally))
             .await
             .map_err(|error| no_http2(error.into()))?;
         let pings = http2::warm(&mut connection).await.map_err(no_http2)?;
         Ok(Connected::Http2(sender, connection, pings, peer_takes))
-    }
-
-    async fn http1(&self, io: UpstreamSocket, wire: Rc<Wire>) -> Result<Connected, Error> {
-        let interims = Rc::new(Interims::default());
-        let io = ReadAfterReset::new(io, wire).counting(&interims);
-        let (sender, connection) = http1::builder(self.heads)
-            .handshake(hyper_util::rt::TokioIo::new(io))
-            .await
-            .map_err(|error| Error::with(Kind::UpstreamHandshake, error))?;
-        Ok(Connected::Http1(sender, connection, interims))
     }
 }
 

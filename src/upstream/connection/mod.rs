@@ -1,7 +1,6 @@
-//! One connection to an upstream: what is known of it, and its own task.
+//! One connection to an upstream: what is known of it, and HTTP/2's own task.
 
 pub(in crate::upstream) mod events;
-pub(in crate::upstream) mod http1;
 pub(in crate::upstream) mod http2;
 pub(in crate::upstream) mod pinger;
 
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::error::Cause;
 use crate::record::GaugeGuard;
 use crate::transport::Wire;
-use crate::upstream::stream::http1::{SharedIo, SlotBody};
+use crate::upstream::stream::http1::Link;
 use crate::upstream::stream::parcel::Parcel;
 use pinger::Pinger;
 
@@ -31,7 +30,7 @@ pub(in crate::upstream) enum State {
 /// The protocol's own handle for new streams.
 pub(in crate::upstream) enum Sender {
     Http2(RefCell<h2::client::SendRequest<Parcel>>, RefCell<Pinger>),
-    Http1(RefCell<hyper::client::conn::http1::SendRequest<SlotBody>>, Rc<SharedIo>),
+    Http1(Rc<Link>),
 }
 
 /// Since when a connection has carried nothing.
@@ -42,7 +41,7 @@ struct Idle {
     served: u64,
 }
 
-/// One connection. Its task owns the socket; the pool and every lease hold this.
+/// One connection; the pool and every lease hold this. Over HTTP/2 its task owns the socket.
 pub(in crate::upstream) struct Conn {
     pub(in crate::upstream) sender: Sender,
     pub(in crate::upstream) wire: Rc<Wire>,
@@ -60,8 +59,6 @@ pub(in crate::upstream) struct Conn {
     pub(in crate::upstream) takes: usize,
     /// What [`Conn::served`] was when the connection was last looked at.
     pub(in crate::upstream) seen: Cell<u64>,
-    /// HTTP/1.1 only: the last answer was read to its end but the connection is not ready yet.
-    pub(in crate::upstream) resting: Cell<bool>,
     /// It carried nothing at the pool's last look.
     idle: Cell<Option<Idle>>,
     /// That it ended was told by one of its streams.
@@ -97,7 +94,6 @@ impl Conn {
             cap: Cell::new(cap),
             takes: takes.map_or(usize::MAX, |takes| takes as usize),
             seen: Cell::new(0),
-            resting: Cell::new(false),
             idle: Cell::new(None),
             failure_reported: Cell::new(false),
             answered: Cell::new(0),
@@ -111,10 +107,18 @@ impl Conn {
     /// Streams that could be leased now.
     pub(in crate::upstream) fn free(&self) -> usize {
         let usable = self.state.get() != State::Draining && self.wire.can_write();
-        if !usable || self.resting.get() {
+        if !usable {
             return 0;
         }
         self.cap.get().saturating_sub(self.in_flight.get())
+    }
+
+    /// The socket and what is on it, where it carries one stream at a time.
+    pub(in crate::upstream) fn http1(&self) -> Option<&Rc<Link>> {
+        match &self.sender {
+            Sender::Http1(link) => Some(link),
+            Sender::Http2(..) => None,
+        }
     }
 
     /// Nothing was asked since this was last called, and nothing is under way.

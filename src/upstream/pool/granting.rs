@@ -43,14 +43,33 @@ impl Pool {
         Ok(lease)
     }
 
+    /// One that can be asked, as far as can be known: what turns out to have ended goes.
+    fn pick(&self) -> Option<Rc<Conn>> {
+        loop {
+            let conn = self.least_loaded()?;
+            let Some(link) = conn.http1() else { return Some(conn) };
+            if link.is_sound(self.settings.pool.max_idle, Instant::now()) {
+                return Some(conn);
+            }
+            self.drain(&conn);
+        }
+    }
+
     /// Least loaded first, the oldest on a tie: so that connections opened together do not use up
     /// their peers' request limits together. Where all are suspect, the one that was heard last: what
     /// may work is not refused.
-    fn pick(&self) -> Option<Rc<Conn>> {
+    fn least_loaded(&self) -> Option<Rc<Conn>> {
         let conns = self.conns.borrow();
-        let free = |conn: &&Rc<Conn>| conn.free() > 0;
-        let trusted = conns.iter().filter(|conn| !conn.suspect.get());
-        let least = trusted.filter(free).min_by_key(|conn| conn.in_flight.get());
+        let trusted = conns.iter().filter(|conn| !conn.suspect.get() && conn.free() > 0);
+        let mut least: Option<&Rc<Conn>> = None;
+        for conn in trusted {
+            if conn.in_flight.get() == 0 {
+                return Some(Rc::clone(conn));
+            }
+            if least.is_none_or(|least| conn.in_flight.get() < least.in_flight.get()) {
+                least = Some(conn);
+            }
+        }
         least.or_else(|| least_suspect(&conns)).map(Rc::clone)
     }
 

@@ -2,12 +2,15 @@
 //!
 //! A connection costs memory and a descriptor here and at its peer. What the minimum and the streams under
 //! way ask for stays, so that nothing that is closed is opened again.
+//!
+//! HTTP/1.1 has no GOAWAY: a server closes an idle connection when it likes, and a request on its way then is lost.
+//! So there none is used that was idle for `pool.max_idle`, which is less than servers wait; what is kept warm is
+//! replaced before that.
 
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Pool;
-
 use super::sizing::can_spare;
 use crate::upstream::connection::{Conn, State};
 
@@ -18,11 +21,36 @@ impl Pool {
     /// Looks for idle connections until there are no more than the minimum. Requests pay nothing: a look
     /// compares what each connection had carried at the look before.
     pub(super) fn watch_idle(self: &Rc<Self>) {
-        if self.conns.borrow().len() > self.settings.pool.min_connections
-            && !self.watches_idle.replace(true)
-        {
-            tokio::task::spawn_local(watch(Rc::downgrade(self), self.settings.pool.idle / 2));
+        if self.has_to_watch() && !self.watches_idle.replace(true) {
+            let pool = &self.settings.pool;
+            let every = if self.is_http1() { pool.idle.min(pool.max_idle / 4) } else { pool.idle };
+            tokio::task::spawn_local(watch(Rc::downgrade(self), every / 2));
         }
+    }
+
+    fn is_http1(&self) -> bool {
+        self.conns.borrow().first().is_some_and(|conn| conn.http1().is_some())
+    }
+
+    fn has_to_watch(&self) -> bool {
+        self.conns.borrow().len() > self.settings.pool.min_connections || self.is_http1()
+    }
+
+    /// Closes what no request may be put on any more, and has what is kept warm replaced ahead of that. Each goes
+    /// too if it is old.
+    fn refresh_idle(self: &Rc<Self>, now: Instant) {
+        let longest = self.settings.pool.max_idle;
+        let conns = self.conns.borrow().clone();
+        for conn in conns.iter().filter(|conn| conn.in_flight.get() == 0) {
+            let Some(link) = conn.http1() else { return };
+            let idle = link.idle_for(now);
+            if idle >= longest {
+                self.drain(conn);
+            } else if now >= conn.retire_at || (idle >= longest / 4 * 3 && self.ahead.pays()) {
+                self.retire(conn);
+            }
+        }
+        self.tend();
     }
 
     /// Closes some of what was idle for the whole of `pool.idle` and is not needed. Whether there may be
@@ -50,8 +78,7 @@ impl Pool {
 
     /// Whether there is anything left to watch.
     fn goes_on(&self) -> bool {
-        let more = self.conns.borrow().len() > self.settings.pool.min_connections;
-        self.watches_idle.set(more && !self.closed.get());
+        self.watches_idle.set(self.has_to_watch() && !self.closed.get());
         self.watches_idle.get()
     }
 }
@@ -62,6 +89,7 @@ async fn watch(pool: Weak<Pool>, every: Duration) {
         tokio::time::sleep(every).await;
         let Some(pool) = pool.upgrade() else { return };
         let now = Instant::now();
+        pool.refresh_idle(now);
         while pool.close_idle(now) {
             tokio::task::yield_now().await;
         }

@@ -11,10 +11,10 @@ use crate::admit::LimitGuard;
 use crate::error::Cause;
 use crate::record::{GaugeGuard, Oversize, Record};
 use crate::transport::Wire;
-use crate::upstream::connection::{Conn, Sender, State};
+use crate::upstream::connection::{Conn, Sender};
 use crate::upstream::stream::head_size::HeadLimit;
-use crate::upstream::stream::http1::SharedIo;
-use crate::upstream::stream::{Broken, ResponseFuture, SendBody, http1, http2};
+use crate::upstream::stream::http1::Link;
+use crate::upstream::stream::{Broken, ResponseFuture, SendBody, http2};
 
 /// The right to one stream on one connection. Given back when dropped; if the stream was opened and
 /// not finished, the upstream is told at once (HTTP/2: `RST_STREAM`, HTTP/1.1: the connection closes).
@@ -52,6 +52,9 @@ impl Lease {
     pub(in crate::upstream) fn new(conn: Rc<Conn>, pool: &Rc<Pool>, cold: bool) -> Self {
         conn.in_flight.set(conn.in_flight.get() + 1);
         conn.served.set(conn.served.get() + 1);
+        if conn.served.get() == 1 {
+            pool.ahead.used();
+        }
         pool.check_requests(&conn);
         if pool.is_apart() {
             pool.meters().oversize(Oversize::Apart);
@@ -124,9 +127,10 @@ impl Lease {
                 };
                 (sink, ResponseFuture::Http2 { response, interims: 0 })
             }
-            Sender::Http1(sender, io) => {
-                let (writer, response) = http1::open(sender, io, head, has_body);
-                (writer.map_or(SendBody::Closed, SendBody::Http1), ResponseFuture::Http1(response))
+            Sender::Http1(link) => {
+                let (sink, response) = link.open(&head, has_body)?;
+                let response = ResponseFuture::Http1 { response, interims: 0 };
+                (sink.map_or(SendBody::Closed, SendBody::Http1), response)
             }
         };
         self.conn.wire.handed_request_head(record);
@@ -164,48 +168,42 @@ impl Lease {
     /// The answer was read to its end.
     pub(in crate::upstream) fn finish(&self) {
         self.progress.set(Progress::Finished);
-        if let Some(io) = self.http1_io() {
-            io.give_back();
-        }
     }
 
-    /// The connection itself, where it carries one stream at a time.
-    pub(in crate::upstream) fn http1_io(&self) -> Option<&SharedIo> {
-        match &self.conn.sender {
-            Sender::Http1(_, io) => Some(io),
-            Sender::Http2(..) => None,
+    /// An HTTP/1.1 connection that cannot carry another request is closed: what is left of this one's answer
+    /// would be taken for the next one's.
+    fn give_back(&self, link: &Link) {
+        let reusable = match self.progress.get() {
+            Progress::Unused => true,
+            Progress::Opened => false,
+            Progress::Finished => link.rest(),
+        };
+        if reusable {
+            return;
         }
+        let began = Instant::now();
+        link.close();
+        if self.progress.get() == Progress::Opened
+            && let Some(record) = &self.record
+        {
+            record.cancelled(began.elapsed());
+        }
+        self.pool.drain(&self.conn);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.conn.in_flight.set(self.conn.in_flight.get() - 1);
-        let progress = self.progress.get();
         match &self.conn.sender {
             Sender::Http2(..) => {
-                if progress == Progress::Opened
+                if self.progress.get() == Progress::Opened
                     && let Some(record) = &self.record
                 {
                     self.conn.wire.handed_cancel(record, Instant::now());
                 }
             }
-            Sender::Http1(sender, io) => {
-                io.give_back();
-                match progress {
-                    Progress::Unused => {}
-                    // hyper closes the connection, for what is left of the answer would be taken for
-                    // the next one's.
-                    Progress::Opened => {
-                        if let Some(record) = &self.record {
-                            self.conn.wire.closing(record, Instant::now());
-                        }
-                        self.conn.state.set(State::Draining);
-                        self.pool.forget(&self.conn);
-                    }
-                    Progress::Finished => self.conn.resting.set(!sender.borrow().is_ready()),
-                }
-            }
+            Sender::Http1(link) => self.give_back(link),
         }
         self.pool.freed();
     }

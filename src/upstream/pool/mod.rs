@@ -4,6 +4,7 @@
 //! by tasks of their own. Waiting is bounded in length and time. All of one thread: a borrow never
 //! outlives a call.
 
+mod ahead;
 mod apart;
 mod events;
 mod flood;
@@ -35,6 +36,7 @@ use super::stream::head_size::HeadLimit;
 use crate::config::{self, UpstreamId};
 use crate::error::Error;
 use crate::record::{Recorder, UpstreamMeters};
+use ahead::Ahead;
 use queue::Queue;
 use shortage::Shortage;
 
@@ -57,6 +59,7 @@ pub struct Pool {
     backoff_until: Cell<Option<Instant>>,
     /// Our own sockets are short.
     shortage: Shortage,
+    ahead: Ahead,
     peer_limit: PeerLimit,
     /// The last connection was given up for its silence, and none was opened since.
     lost: Cell<bool>,
@@ -117,6 +120,7 @@ impl Pool {
             opened: Cell::new(0),
             backoff_until: Cell::new(None),
             shortage: Shortage::default(),
+            ahead: Ahead::default(),
             peer_limit: PeerLimit::default(),
             lost: Cell::new(false),
             warm: Notify::new(),

@@ -11,7 +11,7 @@ use crate::error::{Cause, Error, Kind};
 use crate::upstream::connect::{Connected, Fresh};
 use crate::upstream::connection::pinger::Pinger;
 use crate::upstream::connection::{self, Conn, Sender, State, retire_at, stream_cap};
-use crate::upstream::stream::http1::SharedIo;
+use crate::upstream::stream::http1::{self, Link};
 
 /// The longest that the first pause after a failed connect can be; doubled with each further failure.
 /// A pause is anything below (full jitter): those who lost an upstream together, each worker of each
@@ -43,7 +43,7 @@ impl Pool {
             connecting: self.connecting.get(),
             waiting: self.queue.len(),
             per_connection: ours.streams_per_connection,
-            min: if self.closed.get() { 0 } else { ours.min_connections },
+            min: if self.closed.get() || !self.ahead.pays() { 0 } else { ours.min_connections },
             max: ours.max_connections,
             backing_off: self.backs_off(Instant::now()),
             ..View::default()
@@ -89,16 +89,15 @@ impl Pool {
                     pool.ended(&weak);
                 });
             }
-            Connected::Http1(sender, io, interims) => {
-                let io = SharedIo::new(io, interims);
-                let socket = Rc::clone(&wire);
-                let sender = Sender::Http1(RefCell::new(sender), Rc::clone(&io));
-                let conn = Rc::new(Conn::new(sender, wire, peer, (1, None), retire_at));
+            Connected::Http1(socket) => {
+                let link = Link::new(socket, Rc::clone(&wire));
+                let end = http1::watch(Rc::downgrade(&link));
+                let conn =
+                    Rc::new(Conn::new(Sender::Http1(link), wire, peer, (1, None), retire_at));
                 let weak = Rc::downgrade(&conn);
                 self.conns.borrow_mut().push(conn);
                 tokio::task::spawn_local(async move {
-                    connection::http1::drive(io, weak.clone(), &pool).await;
-                    socket.closed(Instant::now());
+                    end.await;
                     pool.ended(&weak);
                 });
             }
@@ -120,8 +119,7 @@ impl Pool {
     /// A connection's task ended: the socket is closed.
     fn ended(self: &Rc<Self>, conn: &Weak<Conn>) {
         if let Some(conn) = conn.upgrade() {
-            conn.state.set(State::Draining);
-            self.forget(&conn);
+            self.drain(&conn);
         }
         self.tend();
     }

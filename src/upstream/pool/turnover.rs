@@ -17,7 +17,12 @@ impl Pool {
     }
 
     pub(super) fn drain(&self, conn: &Rc<Conn>) {
-        conn.state.set(State::Draining);
+        if conn.state.replace(State::Draining) == State::Draining {
+            return;
+        }
+        if conn.served.get() == 0 && conn.http1().is_some() {
+            self.ahead.in_vain();
+        }
         conn.draining.replace(Some(self.meters().draining.enter()));
         self.forget(conn);
     }
@@ -55,7 +60,7 @@ impl Pool {
         self.tend();
     }
 
-    fn retire(self: &Rc<Self>, conn: &Rc<Conn>) {
+    pub(super) fn retire(self: &Rc<Self>, conn: &Rc<Conn>) {
         if conn.state.get() == State::Ready {
             conn.state.set(State::Retiring);
             self.tend();

@@ -17,13 +17,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
-use hyper::body::Incoming;
 
 use crate::admit::Share;
 use crate::error::{Cause, Error, Kind};
+use crate::proto::http1::Fault;
 use head_scan::HeadScan;
 use head_size::{HeadLimit, HeadSize};
-use http1::SlotWriter;
+use http1::{Event, Sink};
 use parcel::Parcel;
 
 pub use failure::Failure;
@@ -35,25 +35,23 @@ pub enum Broken {
     Unsent(Box<dyn std::error::Error + Send + Sync>),
     /// HTTP/2: a reset, a GOAWAY, or the connection's end.
     Http2(h2::Error),
-    /// HTTP/1.1: the connection's end or an answer that breaks the protocol.
-    Http1(hyper::Error),
+    /// HTTP/1.1: the connection's end, or an answer that breaks the protocol.
+    Http1(Fault),
+    /// HTTP/1.1: the connection ended with an error.
+    Closed(std::io::Error),
     /// The upstream sends more interim responses than a request takes.
     Interims,
     /// A head or the trailers of the answer are more than is taken; which of the two bounds.
     HeadTooLarge(Cause),
 }
 
-impl Broken {
-    /// Before the answer's head.
-    fn of_http1(error: hyper::Error) -> Self {
-        let source = std::error::Error::source(&error);
-        let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
-        match io.and_then(std::io::Error::get_ref) {
-            Some(cause) if cause.is::<interim::TooMany>() => Self::Interims,
-            _ => Self::Http1(error),
-        }
+impl From<Fault> for Broken {
+    fn from(fault: Fault) -> Self {
+        if fault.is_too_large() { Self::HeadTooLarge(fault.cause()) } else { Self::Http1(fault) }
     }
+}
 
+impl Broken {
     /// What the protocol says of why.
     pub fn cause(&self) -> Cause {
         match self {
@@ -61,7 +59,8 @@ impl Broken {
                 source.downcast_ref::<h2::Error>().map_or(Cause::Closed, Cause::of_h2)
             }
             Self::Http2(source) => Cause::of_h2(source),
-            Self::Http1(source) => http1::cause(source),
+            Self::Http1(fault) => fault.cause(),
+            Self::Closed(source) => Cause::of_closed(source),
             Self::Interims => Cause::TooManyInterims,
             Self::HeadTooLarge(which) => *which,
         }
@@ -74,6 +73,7 @@ impl Broken {
             Self::Unsent(source) => Error::with(Kind::UpstreamCut, source),
             Self::Http2(source) => Error::with(Kind::UpstreamCut, source),
             Self::Http1(source) => Error::with(Kind::UpstreamCut, source),
+            Self::Closed(source) => Error::with(Kind::UpstreamCut, source),
             Self::Interims => Kind::UpstreamInterim.into(),
             Self::HeadTooLarge(_) => Kind::AnswerHeadTooLarge.into(),
         };
@@ -96,8 +96,8 @@ pub enum SendBody {
         /// share the connection who must not lose it to trailers: they are left out.
         takes: Option<usize>,
     },
-    /// The one-chunk slot that an HTTP/1.1 connection reads the body from.
-    Http1(SlotWriter),
+    /// An HTTP/1.1 connection's sending half. It stays until all has left for the kernel.
+    Http1(Sink),
 }
 
 /// A first chunk up to this size is given to HTTP/2 without asking for window first: it is less
@@ -110,7 +110,7 @@ impl SendBody {
     pub fn poll_ready(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<Result<usize, Broken>> {
         match self {
             Self::Closed => Poll::Ready(Ok(0)),
-            Self::Http1(slot) => slot.poll_ready(cx).map(|()| Ok(len)),
+            Self::Http1(sink) => sink.poll_ready(cx).map(|()| Ok(len)),
             Self::Http2 { fresh: true, .. } if len <= FRESH_CHUNK => Poll::Ready(Ok(len)),
             Self::Http2 { stream, .. } => {
                 stream.reserve_capacity(len);
@@ -142,7 +142,10 @@ impl SendBody {
     ) -> Result<(), Broken> {
         match self {
             Self::Closed => {}
-            Self::Http1(slot) => slot.put(chunk, end),
+            Self::Http1(sink) => {
+                sink.put(chunk, end, share);
+                return Ok(());
+            }
             Self::Http2 { stream, fresh, .. } => {
                 *fresh = false;
                 stream.send_data(Parcel::new(chunk, share), end).map_err(Broken::Http2)?;
@@ -152,6 +155,27 @@ impl SendBody {
             *self = Self::Closed;
         }
         Ok(())
+    }
+
+    /// Nothing is left to give. What was given may still be to leave, which [`SendBody::poll_flush`] sees to.
+    pub fn is_ended(&self) -> bool {
+        match self {
+            Self::Http1(sink) => sink.is_ended(),
+            Self::Closed => true,
+            Self::Http2 { .. } => false,
+        }
+    }
+
+    /// Writes what was given, where no task of the connection does. Ready when all of it has left for the kernel;
+    /// after the body's end it is closed then.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Http1(sink) = self {
+            ready!(sink.poll_flush(cx));
+            if sink.is_ended() {
+                *self = Self::Closed;
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Nothing of the body is left to give, or nobody takes it.
@@ -167,14 +191,15 @@ impl SendBody {
         }
     }
 
-    /// Ends the body with trailers, which may be left out (RFC 9110, section 6.5.1).
+    /// Ends the body with trailers, which may be left out (RFC 9110, section 6.5.1). Toward HTTP/1.1 they are: few
+    /// servers read them, and some end the connection over them.
     pub fn trailers(&mut self, trailers: HeaderMap) -> Result<(), Broken> {
+        if let Self::Http1(sink) = self {
+            sink.put(Bytes::new(), true, None);
+            return Ok(());
+        }
         match std::mem::replace(self, Self::Closed) {
-            Self::Closed => Ok(()),
-            Self::Http1(slot) => {
-                slot.trailers(trailers);
-                Ok(())
-            }
+            Self::Closed | Self::Http1(_) => Ok(()),
             Self::Http2 { mut stream, takes, .. } => match takes {
                 Some(_) => stream.send_trailers(trailers).map_err(Broken::Http2),
                 None => {
@@ -186,6 +211,7 @@ impl SendBody {
 }
 
 /// The answer's head, to come.
+#[allow(private_interfaces, reason = "what HTTP/1.1 reads from is made here")]
 pub enum ResponseFuture {
     /// HTTP/2.
     Http2 {
@@ -195,15 +221,21 @@ pub enum ResponseFuture {
         interims: u8,
     },
     /// HTTP/1.1.
-    Http1(http1::ResponseFuture),
+    Http1 {
+        /// The head.
+        response: http1::ResponseFuture,
+        /// Interim responses so far.
+        interims: u8,
+    },
 }
 
 /// The answer's body, to come.
+#[allow(private_interfaces, reason = "what HTTP/1.1 reads from is made here")]
 pub enum ResponseBody {
     /// HTTP/2.
     Http2(h2::RecvStream),
     /// HTTP/1.1.
-    Http1(Incoming),
+    Http1(http1::ResponseBody),
 }
 
 impl ResponseFuture {
@@ -240,21 +272,20 @@ impl ResponseFuture {
                 let (parts, body) = answer.into_parts();
                 Poll::Ready(Ok((parts, ResponseBody::Http2(body))))
             }
-            Self::Http1(future) => {
-                let answer = ready!(future.as_mut().poll(cx)).map_err(|mut error| {
-                    if error.take_message().is_some() {
-                        return Broken::Unsent(error.into_error().into());
+            Self::Http1 { response, interims } => loop {
+                match ready!(response.poll_event(cx, limit))? {
+                    Event::Head(parts, body) => {
+                        return Poll::Ready(Ok((parts, ResponseBody::Http1(body))));
                     }
-                    match error.into_error() {
-                        error if error.is_parse_too_large() => {
-                            Broken::HeadTooLarge(Cause::HeadTooLarge)
+                    Event::Interim(head) => {
+                        limit.check(HeadSize::of(&head.headers))?;
+                        if *interims == interim::MOST {
+                            return Poll::Ready(Err(Broken::Interims));
                         }
-                        error => Broken::of_http1(error),
+                        *interims += 1;
                     }
-                })?;
-                let (parts, body) = answer.into_parts();
-                Poll::Ready(Ok((parts, ResponseBody::Http1(body))))
-            }
+                }
+            },
         }
     }
 }

@@ -1,12 +1,12 @@
 //! A transport that is still read when it cannot be written to any more.
 //!
-//! An upstream that refuses an upload (401, 413) may answer, close, and reset for what goes on arriving. hyper
+//! An upstream that refuses an upload (401, 413) may answer, close, and reset for what goes on arriving. h2
 //! gives a connection up at the first write that fails, though the answer may be here already, unread. The peer
 //! no longer reads: what it is not given, it does not miss. So writing goes on into nothing, and reading says how
-//! the exchange ended: with the answer, or without one (RFC 9112, section 9.5).
+//! the exchange ended: with the answer, or without one.
 //!
-//! The same holds for h2, and for what is left unread there: an upstream that is reloaded says GOAWAY, closes, and
-//! resets for the request that arrives then. The GOAWAY is what proves that the request can go elsewhere.
+//! The same holds for what else is left unread: an upstream that is reloaded says GOAWAY, closes, and resets for
+//! the request that arrives then. The GOAWAY is what proves that the request can go elsewhere.
 //!
 //! A GOAWAY with an error and the end of the connection are often read together, and h2 tells only of the end.
 //! So the end is given one turn later: whoever drives the connection sees the GOAWAY first.
@@ -19,7 +19,6 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::greeting::Greeting;
-use super::interim::Interims;
 use crate::transport::Wire;
 
 /// See the module. The connection takes no other request: its [`Wire`] says that writing failed.
@@ -27,33 +26,21 @@ pub(in crate::upstream) struct ReadAfterReset<T> {
     io: T,
     wire: Rc<Wire>,
     end: End,
-    /// Where HTTP/1.1 is spoken.
-    interims: Option<Rc<Interims>>,
-    /// Over HTTP/2, until both sides have said theirs. Boxed: it lasts for a round trip.
+    /// Until both sides have said theirs. Boxed: it lasts for a round trip.
     greeting: Option<Box<Greeting>>,
 }
 
 /// How the end is told.
 enum End {
-    AtOnce,
     Apart,
     /// It came in the turn before this one.
     Now(io::Result<()>),
+    Told,
 }
 
 impl<T> ReadAfterReset<T> {
-    pub(in crate::upstream) fn new(io: T, wire: Rc<Wire>) -> Self {
-        Self { io, wire, end: End::AtOnce, interims: None, greeting: None }
-    }
-
-    /// The same for HTTP/2: with a greeting, and with the end in a turn of its own.
-    pub(in crate::upstream) fn greeting(io: T, wire: Rc<Wire>, greeting: Greeting) -> Self {
-        Self { end: End::Apart, greeting: Some(Box::new(greeting)), ..Self::new(io, wire) }
-    }
-
-    /// Reading fails where there are too many interim responses.
-    pub(in crate::upstream) fn counting(self, interims: &Rc<Interims>) -> Self {
-        Self { interims: Some(Rc::clone(interims)), ..self }
+    pub(in crate::upstream) fn new(io: T, wire: Rc<Wire>, greeting: Greeting) -> Self {
+        Self { io, wire, end: End::Apart, greeting: Some(Box::new(greeting)) }
     }
 
     fn taken(&self, wrote: Poll<io::Result<usize>>, all: usize) -> Poll<io::Result<usize>> {
@@ -89,7 +76,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadAfterReset<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if matches!(self.end, End::Now(_))
-            && let End::Now(end) = std::mem::replace(&mut self.end, End::AtOnce)
+            && let End::Now(end) = std::mem::replace(&mut self.end, End::Told)
         {
             return Poll::Ready(end);
         }
@@ -108,9 +95,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadAfterReset<T> {
                 self.greeting = None;
             }
         }
-        read?;
-        let seen = self.interims.as_ref().map_or(Ok(()), |all| all.see(&buf.filled()[before..]));
-        Poll::Ready(seen.map_err(|many| io::Error::new(io::ErrorKind::InvalidData, many)))
+        Poll::Ready(read)
     }
 }
 
