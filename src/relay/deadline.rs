@@ -1,7 +1,7 @@
 //! A deadline that moves later for free: the timer is armed once, and looks again when it fires.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use tokio::time::Sleep;
@@ -10,26 +10,56 @@ use tokio::time::Sleep;
 /// earlier touches the timer wheel.
 #[derive(Debug, Default)]
 pub struct Deadline {
-    armed: Option<(Pin<Box<Sleep>>, Instant)>,
+    armed: Option<Armed>,
+}
+
+#[derive(Debug)]
+struct Armed {
+    sleep: Pin<Box<Sleep>>,
+    at: Instant,
+    /// Whom the timer wakes: while that is who asks, it need not be told again at every frame.
+    waker: Waker,
 }
 
 impl Deadline {
     /// Ready once `due` has passed; until then the task is woken in time to look again.
     pub fn poll(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
-        let (sleep, at) =
-            self.armed.get_or_insert_with(|| (Box::pin(tokio::time::sleep_until(due.into())), due));
-        if due < *at {
-            sleep.as_mut().reset(due.into());
-            *at = due;
+        match &mut self.armed {
+            Some(armed) if armed.waits(cx, due) => Poll::Pending,
+            Some(armed) => armed.poll(cx, due),
+            None => self.armed.insert(Armed::new(cx, due)).poll(cx, due),
+        }
+    }
+}
+
+impl Armed {
+    fn new(cx: &Context<'_>, due: Instant) -> Self {
+        let sleep = Box::pin(tokio::time::sleep_until(due.into()));
+        Self { sleep, at: due, waker: cx.waker().clone() }
+    }
+
+    /// The timer runs, not too late, and will wake this task.
+    fn waits(&self, cx: &Context<'_>, due: Instant) -> bool {
+        due >= self.at && self.waker.will_wake(cx.waker()) && !self.sleep.is_elapsed()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, due: Instant) -> Poll<()> {
+        self.waker.clone_from(cx.waker());
+        if due < self.at {
+            self.reset(due);
         }
         loop {
-            ready!(sleep.as_mut().poll(cx));
-            if due <= *at {
+            ready!(self.sleep.as_mut().poll(cx));
+            if due <= self.at {
                 return Poll::Ready(());
             }
-            sleep.as_mut().reset(due.into());
-            *at = due;
+            self.reset(due);
         }
+    }
+
+    fn reset(&mut self, due: Instant) {
+        self.sleep.as_mut().reset(due.into());
+        self.at = due;
     }
 }
 
@@ -52,6 +82,16 @@ mod tests {
         assert!(pending);
         passed(&mut deadline, start + Duration::from_secs(5)).await;
         assert!(tokio::time::Instant::now().into_std() >= start + Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asked_last_is_woken() {
+        let start = tokio::time::Instant::now().into_std();
+        let (mut deadline, due) = (Deadline::default(), start + Duration::from_secs(1));
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(deadline.poll(&mut nobody, due).is_pending());
+        let asked = tokio::time::timeout(Duration::from_secs(60), passed(&mut deadline, due));
+        asked.await.expect("the timer still wakes nobody");
     }
 
     #[tokio::test(start_paused = true)]
