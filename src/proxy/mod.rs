@@ -239,7 +239,7 @@ impl Proxy {
         let judged = answered.by_group && head.status.is_success();
         let answer_guard = judged.then(|| upstream.health.answer_guard(head_at));
         let (wire, stock) = (&client.wire, &self.stock);
-        let parts = DownloadParts {
+        let download = Download::new(DownloadParts {
             source,
             rest,
             bounds,
@@ -249,8 +249,8 @@ impl Proxy {
             record,
             permit,
             stock,
-        };
-        let download = Download::new(parts);
+            is_event_stream: relay::head::is_event_stream(&head.headers),
+        });
         Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
     }
 }

@@ -9,3 +9,4 @@ mod never_read;
 mod slow_bodies;
 mod slow_reader;
 mod stalled_neighbours;
+mod stream_ends;

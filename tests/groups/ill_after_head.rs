@@ -72,6 +72,30 @@ fn answers_that_are_cut_or_fall_silent_after_their_head_leave_it_out() {
     }
 }
 
+/// What the reader of a stream waits for was there: nobody misses what comes after.
+#[test]
+fn a_stream_that_is_cut_behind_its_last_event_is_no_failure() {
+    let last = "event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n";
+    let well = || begun().body(last);
+    let http1 = |script: Script| Upstream::builder().clear().http1().script(script);
+    let cases = [
+        (http2(well().reset(2)), http2(ok("from b")), Protocol::Http2),
+        (http2(well().stall()), http2(ok("from b")), Protocol::Http2),
+        (http1(well().cut(Cut::Fin)), http1(ok("from b")), Protocol::Http1),
+    ];
+    for (upstream, other, protocol) in cases {
+        let several = Several::of(vec![upstream, other], protocol, |config| {
+            by(POLICY)(config);
+            config.upstreams[0].deadlines.frame_gap = Duration::from_millis(100);
+        });
+        for _ in 0..6 {
+            let answer = stream(&several.fixture);
+            assert_eq!((answer.status, answer.whole), (200, false), "a cut is told as one");
+        }
+        assert_eq!((several.asked(), count(&several.fixture, "cut")), (vec![6, 0], 0));
+    }
+}
+
 #[test]
 fn a_connection_that_ends_under_many_streams_is_one_failure() {
     let script = |seen: &Seen| match seen.path.as_str() {

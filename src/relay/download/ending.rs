@@ -20,8 +20,10 @@ impl Download {
                 if self.deadline.poll(cx, due).is_pending() {
                     return Poll::Pending;
                 }
-                self.report.record.timed_out(clock);
-                self.report.blame_upstream();
+                if !self.report.observers.is_done() {
+                    self.report.record.timed_out(clock);
+                    self.report.blame_upstream();
+                }
                 self.reader.fail(kind.into());
                 self.poll_end(cx)
             }
@@ -60,7 +62,9 @@ impl Drop for Download {
         }
         self.report.observers.end(self.reader.unread());
         let wire = self.delivery.wire();
-        if let State::Failed(error) = self.reader.state() {
+        if let State::Failed(error) = self.reader.state()
+            && !done
+        {
             self.report.failed(error);
         } else if wire.stalled() {
             self.report.give_up(Kind::ClientWriteStall);
@@ -68,7 +72,7 @@ impl Drop for Download {
             // Another stream of its connection was, and took it along.
             self.report.evict();
         } else if done {
-            // SDKs close once they have read this: the stream was complete to its reader.
+            // SDKs close once they have read its last event.
             self.report.record.end(Outcome::Complete);
         } else if let Some(kind) = wire.ended_by() {
             self.report.ended_by(kind);

@@ -27,7 +27,7 @@ use hyper::body::Frame;
 use super::bounds::Bounds;
 use super::deadline::Deadline;
 use super::in_flight::TrackedBytes;
-use super::observers::Observer;
+use super::observers::{Observer, Observers};
 use crate::admit::{Permit, Stock};
 use crate::error::{Error, Kind};
 use crate::record::Record;
@@ -73,6 +73,8 @@ pub struct DownloadParts<'a> {
     pub permit: Permit,
     /// Counts what is held for the client.
     pub stock: &'a Rc<Stock>,
+    /// It is a stream of events, whose end its last event tells.
+    pub is_event_stream: bool,
 }
 
 impl Download {
@@ -80,7 +82,8 @@ impl Download {
     pub fn new(parts: DownloadParts<'_>) -> Self {
         let reader = Reader::new(parts.source);
         let mut delivery = Delivery::new(parts.wire, parts.stock, &parts.bounds);
-        let report = Report::new(parts.record, parts.permit, parts.answer_guard);
+        let observers = Observers::of(parts.is_event_stream);
+        let report = Report::new(parts.record, parts.permit, parts.answer_guard, observers);
         report.record.handed(reader.heard());
         delivery.head(reader.is_end(), &report.record);
         let (bounds, deadline) = (parts.bounds, parts.deadline);

@@ -128,7 +128,7 @@ impl Reader {
     fn gather(&mut self, cx: &mut Context<'_>, report: &mut Report) -> Bytes {
         let mut first = Bytes::new();
         while self.is_open() && first.len() + self.buffered.len() < JOIN {
-            let Some(data) = self.read(cx, report) else { break };
+            let Some(data) = self.read(cx, report, &first) else { break };
             if first.is_empty() && self.buffered.is_empty() {
                 report.record.handed(self.heard);
                 first = data;
@@ -151,13 +151,14 @@ impl Reader {
     /// Reads all that is ready into the buffer, up to `most` bytes; the window stays closed by as much.
     pub(super) fn drain(&mut self, cx: &mut Context<'_>, most: usize, report: &mut Report) {
         while self.is_open() && self.buffered.len() < most {
-            let Some(data) = self.read(cx, report) else { return };
+            let Some(data) = self.read(cx, report, &[]) else { return };
             self.buffered.extend_from_slice(&data);
         }
     }
 
-    /// One frame's bytes if one is ready; ends and failures go into `state`.
-    fn read(&mut self, cx: &mut Context<'_>, report: &mut Report) -> Option<Bytes> {
+    /// One frame's bytes if one is ready; ends and failures go into `state`. `before` was read before it, and
+    /// is not buffered.
+    fn read(&mut self, cx: &mut Context<'_>, report: &mut Report, before: &[u8]) -> Option<Bytes> {
         while !self.registered {
             match self.source.poll_chunk(cx) {
                 Poll::Pending => self.registered = true,
@@ -178,7 +179,8 @@ impl Reader {
                     return None;
                 }
                 Poll::Ready(Some(Err(broken))) => {
-                    if self.source.is_news(&broken) {
+                    let said = report.observers.is_done_with([before, &self.buffered]);
+                    if !said && self.source.is_news(&broken) {
                         report.blame_upstream();
                     }
                     self.state = State::Failed(self.source.cut(broken));

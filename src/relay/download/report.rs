@@ -24,9 +24,9 @@ impl Report {
         record: &Rc<Record>,
         permit: Permit,
         answer_guard: Option<AnswerGuard>,
+        observers: Observers,
     ) -> Self {
-        let (observers, record) = (Observers::default(), Rc::clone(record));
-        Self { observers, answer_guard, record, permit }
+        Self { observers, answer_guard, record: Rc::clone(record), permit }
     }
 
     /// A frame came from the upstream.
@@ -39,11 +39,10 @@ impl Report {
         self.permit.answered();
     }
 
-    /// The upstream failed, though its answer began. Not if all was said: nobody misses what comes after.
+    /// The upstream failed, though its answer began. Not to be called where all was said: nobody misses
+    /// what comes after.
     pub(super) fn blame_upstream(&mut self) {
-        if let Some(answer_guard) = self.answer_guard.take()
-            && !self.observers.is_done()
-        {
+        if let Some(answer_guard) = self.answer_guard.take() {
             answer_guard.cut();
         }
     }
@@ -55,8 +54,12 @@ impl Report {
         }
     }
 
-    /// The answer failed, on either side.
+    /// The answer failed, on either side, after all that went over to the writer has left.
     pub(super) fn failed(&self, error: &Error) {
+        if self.observers.is_done() {
+            // It was complete to its reader before.
+            return self.record.end(Outcome::Complete);
+        }
         if error.side() == Side::Upstream && error.kind() != Kind::ClientDeadline {
             self.record.upstream_failed(error);
         }

@@ -13,7 +13,7 @@ mod target;
 mod trailers;
 mod underscore;
 
-pub use answer::answer;
+pub use answer::{answer, is_event_stream};
 pub use hop_by_hop::clean_hop_by_hop;
 pub(crate) use hop_by_hop::speaks_of_trailers;
 use hop_by_hop::{clean_marked, marked};

@@ -35,16 +35,40 @@ impl<T: Observer> Observer for Option<T> {
     }
 }
 
+impl<T: Observer> Observer for Box<T> {
+    fn chunk(&mut self, bytes: &[u8]) {
+        (**self).chunk(bytes);
+    }
+
+    fn end(&mut self, unread: &[u8]) {
+        (**self).end(unread);
+    }
+}
+
 /// The observers of one answer: a struct, so that every call is known when it is compiled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Observers {
-    done: DoneScanner,
+    /// Of a stream of events. Boxed: it keeps the last kilobyte.
+    done: Option<Box<DoneScanner>>,
 }
 
 impl Observers {
-    /// All that went over to the writer is complete to its reader.
+    /// Of an answer that is a stream of events, or is not.
+    pub(super) fn of(is_event_stream: bool) -> Self {
+        Self { done: is_event_stream.then(Box::default) }
+    }
+
+    /// It is a stream of events, and all that went over to the writer is complete to its reader.
     pub(super) fn is_done(&self) -> bool {
-        self.done.is_done()
+        self.done.as_ref().is_some_and(|done| done.is_done())
+    }
+
+    /// The same of what went over and what is to follow.
+    pub(super) fn is_done_with(&self, unread: [&[u8]; 2]) -> bool {
+        let Some(done) = &self.done else { return false };
+        let mut done = done.clone();
+        unread.into_iter().for_each(|bytes| done.chunk(bytes));
+        done.is_done()
     }
 }
 
@@ -90,14 +114,20 @@ mod tests {
     }
 
     #[test]
-    fn the_list_knows_a_complete_stream_however_it_ends() {
-        let mut observers = Observers::default();
-        observers.chunk(b"data: [DONE]\n");
-        observers.end(b"\n");
-        assert!(!observers.is_done(), "the last byte did not go over to the client");
-        let mut observers = Observers::default();
-        observers.chunk(b"data: [DONE]\n");
-        observers.chunk(b"\n");
+    fn the_list_knows_a_complete_stream_and_what_of_it_the_client_was_given() {
+        let mut observers = Observers::of(true);
+        observers.chunk(b"data: [DO");
+        assert!(observers.is_done_with([b"NE", b"]\n\n"]));
+        observers.end(b"NE]\n\n");
+        assert!(!observers.is_done(), "its end did not go over to the client");
+        observers.chunk(b"NE]\n\n");
         assert!(observers.is_done());
+    }
+
+    #[test]
+    fn an_answer_that_is_no_stream_of_events_ends_as_its_framing_says() {
+        let mut observers = Observers::of(false);
+        observers.chunk(b"data: [DONE]\n\n");
+        assert!(!observers.is_done() && !observers.is_done_with([b"data: [DONE]\n\n", b""]));
     }
 }

@@ -60,7 +60,8 @@ fn because(cause: Cause) -> Error {
     Error::new(Kind::UpstreamProtocol).because(cause)
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+/// Its body is a stream of events (WHATWG HTML, section 9.2).
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return false };
     let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")

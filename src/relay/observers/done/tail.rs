@@ -1,0 +1,152 @@
+//! The last bytes of a stream, and whether they say that it is complete.
+
+use super::types::{after_key, field, is_done, is_last, text_value};
+
+/// Bytes that are kept: what follows a `finish_reason` in its own event, an event of usage with all its details, and
+/// some comments. A power of two.
+const KEPT: usize = 1024;
+
+/// The last bytes that went by.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    ring: [u8; KEPT],
+    /// How many went by, in all.
+    seen: usize,
+}
+
+/// What a line says of the stream's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// It has come.
+    Done,
+    /// It has not.
+    More,
+    /// Neither.
+    Nothing,
+}
+
+/// What stands before the first line of a text.
+#[derive(Debug, Clone, Copy)]
+enum Front {
+    /// Nothing: the stream begins there.
+    Stream,
+    /// More of the same line, perhaps, which is kept elsewhere.
+    More,
+    /// The same, which is not kept. How the line begins is not known: it may be what a model says.
+    Cut,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { ring: [0; KEPT], seen: 0 }
+    }
+}
+
+impl Tail {
+    /// Costs no more than a copy of what is kept, whatever comes.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let skipped = bytes.len().saturating_sub(KEPT);
+        let (bytes, at) = (&bytes[skipped..], (self.seen + skipped) % KEPT);
+        self.seen += skipped + bytes.len();
+        let (first, second) = bytes.split_at(bytes.len().min(KEPT - at));
+        self.ring[at..at + first.len()].copy_from_slice(first);
+        if !second.is_empty() {
+            self.ring[..second.len()].copy_from_slice(second);
+        }
+    }
+
+    /// The last line that says anything of it says that the stream is complete.
+    pub(super) fn is_done(&self) -> bool {
+        let (newest, oldest) = self.ring.split_at(self.seen % KEPT);
+        if self.seen < KEPT {
+            return last_words(newest, Front::Stream) == Some(Says::Done);
+        }
+        // Nearly always it is among these.
+        let says = last_words(newest, Front::More).unwrap_or_else(|| {
+            let mut text = [0; KEPT];
+            text[..oldest.len()].copy_from_slice(oldest);
+            text[oldest.len()..].copy_from_slice(newest);
+            last_words(&text, Front::Cut).unwrap_or(Says::Nothing)
+        });
+        says == Says::Done
+    }
+}
+
+/// `None` where it may be in what comes before this text.
+fn last_words(text: &[u8], front: Front) -> Option<Says> {
+    let (mut rest, mut is_whole) = (text, false);
+    loop {
+        while let [before @ .., b'\n' | b'\r'] = rest {
+            (rest, is_whole) = (before, true);
+        }
+        let begin = memchr::memrchr2(b'\n', b'\r', rest);
+        let line = &rest[begin.map_or(0, |begin| begin + 1)..];
+        let says = match (begin, front) {
+            (None, Front::More) => return None,
+            (None, Front::Cut) if is_whole => of_json(line),
+            (None, Front::Cut) => Says::Nothing,
+            (None, Front::Stream) | (Some(_), _) => of_line(line, is_whole),
+        };
+        match begin {
+            Some(begin) if says == Says::Nothing => rest = &rest[..begin],
+            _ => return Some(says),
+        }
+        is_whole = true;
+    }
+}
+
+/// `is_whole`: its end of line is there.
+fn of_line(line: &[u8], is_whole: bool) -> Says {
+    match field(line, b"data") {
+        // A reader may take this for an end that has no end of line, and nothing else.
+        Some(data) if is_done(data) => Says::Done,
+        Some(data) if is_whole => of_data(data),
+        Some(_) | None => Says::Nothing,
+    }
+}
+
+fn of_data(data: &[u8]) -> Says {
+    let error = data.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    match error.and_then(|json| after_key(json, b"\"error\"")) {
+        Some(error) if !error.starts_with(b"null") => return Says::Done,
+        _ => {}
+    }
+    match of_json(data) {
+        Says::Nothing if has_choices(data) => Says::More,
+        says => says,
+    }
+}
+
+/// Of JSON, or of its end. In a string quotes are escaped, so that no text which a model writes is taken for a key.
+fn of_json(json: &[u8]) -> Says {
+    let mut says = Says::Nothing;
+    // Letters of the keys that matter, which other text has seldom.
+    for at in memchr::memchr2_iter(b'f', b'y', json) {
+        let key = |before: usize| json.get(at.checked_sub(before)?..);
+        if json[at] == b'y' {
+            let name = key(2).and_then(|json| text_value(after_key(json, b"\"type\"")?));
+            if name.is_some_and(is_last) {
+                return Says::Done;
+            }
+        } else if let Some(value) = key(1).and_then(reason) {
+            // Each choice of a chunk has one.
+            if !text_value(value).is_some_and(|reason| !reason.is_empty()) {
+                return Says::More;
+            }
+            says = Says::Done;
+        }
+    }
+    says
+}
+
+/// Why a choice is complete, or `null`; the second is Gemini's own.
+fn reason(json: &[u8]) -> Option<&[u8]> {
+    after_key(json, b"\"finish_reason\"").or_else(|| after_key(json, b"\"finishReason\""))
+}
+
+/// A chunk of a chat: one with nothing to say of its end goes on.
+fn has_choices(json: &[u8]) -> bool {
+    let Some(at) = memchr::memchr(b'[', json) else { return false };
+    let key = json[..at].trim_ascii_end();
+    key.ends_with(b"\"choices\":") && json[at + 1..].trim_ascii_start().starts_with(b"{")
+}
