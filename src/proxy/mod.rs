@@ -92,7 +92,10 @@ impl Proxy {
             RequestContext { client, head: &head, scan, record: &record, id: &id, until: None };
         let page = match self.page(&context) {
             Ok(page) => page,
-            Err(kind) => return self.refuse(&context, &kind.into()),
+            Err(kind) => {
+                relay::drive::discard_request_body(self.upload(&context, body));
+                return self.refuse(&context, &kind.into());
+            }
         };
         if let Some(page) = &page
             && Page::asks_first(&head.method, &head.headers)
@@ -159,7 +162,7 @@ impl Proxy {
                 self.relay(context, answered, upload, permit)
             }
             Err(error) => {
-                if is_understood(error.kind()) {
+                if is_understood(error.kind(), context.head.version) {
                     relay::drive::discard_request_body(upload);
                 }
                 Err(error)
@@ -168,9 +171,9 @@ impl Proxy {
     }
 
     fn upload(&self, context: &RequestContext<'_>, body: RequestBody) -> Upload {
-        let RequestContext { head, scan, record, .. } = *context;
+        let RequestContext { scan, record, .. } = *context;
         // A client that waits to be told to send its body sends none after a refusal.
-        let sends = head.version < Version::HTTP_2 && !scan.marks.any(Marks::EXPECT);
+        let sends = !scan.marks.any(Marks::EXPECT);
         let taking = UploadLimits {
             replay: self.config.limits.replay_bytes,
             idle: self.config.client.body_idle,
@@ -270,6 +273,11 @@ impl Drop for Interrupted<'_> {
 }
 
 /// Whether the rest of a refused request is worth reading: it is a body, and somebody sends it.
-fn is_understood(kind: Kind) -> bool {
-    !matches!(kind, Kind::BadRequest(_) | Kind::BodyIdle | Kind::BodySlow | Kind::ClientGone)
+fn is_understood(kind: Kind, version: Version) -> bool {
+    match kind {
+        Kind::BodyIdle | Kind::BodySlow | Kind::ClientGone => false,
+        // Over HTTP/1.1 nobody knows where it ends.
+        Kind::BadRequest(_) => version >= Version::HTTP_2,
+        _ => true,
+    }
 }

@@ -10,8 +10,9 @@
 //! A body is made inside such a poll, deep in other hands; a thread-local says in whose.
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::body::Shared;
@@ -81,8 +82,8 @@ pub(super) fn attach(download: &Shared) {
 }
 
 /// Lets the rest of a request's body go by that nobody takes any more, within bounds, in the task that
-/// is being polled. HTTP/1.1 would otherwise close after the answer under a client that is still
-/// sending, which then may see a reset in the answer's place.
+/// is being polled. Otherwise HTTP/1.1 closes after the answer under a client that is still sending, and HTTP/2
+/// resets its stream: many see that in the answer's place.
 pub fn discard_request_body(rest: Upload) {
     if rest.is_coming() {
         POLLED.with_borrow(|polled| {
@@ -113,7 +114,7 @@ impl BodySlot {
         if let Poll::Ready(done) = polled {
             return Poll::Ready(Some(done));
         }
-        self.poll_rest(cx);
+        let _still_sends = self.poll_rest(cx);
         match driven {
             Some(Poll::Ready(())) => Poll::Ready(None),
             _ => self.poll_patience(cx),
@@ -125,11 +126,14 @@ impl BodySlot {
         self.with_download(|_| ()).is_some() || self.0.rest.borrow().is_some()
     }
 
-    fn poll_rest(&self, cx: &mut Context<'_>) {
+    /// Ready once nothing is left of a request's body that is let go by.
+    fn poll_rest(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut rest = self.0.rest.borrow_mut();
-        if rest.as_mut().is_some_and(|rest| rest.poll_discard(cx).is_ready()) {
+        if let Some(upload) = &mut *rest {
+            ready!(upload.poll_discard(cx));
             *rest = None;
         }
+        Poll::Ready(())
     }
 
     /// As the task is polled: ready with `None` where its client is waited for no longer.
@@ -147,9 +151,23 @@ impl BodySlot {
     }
 }
 
-/// [`BodySlot::poll`] for a task that is nothing but hyper's future: an HTTP/2 stream.
-pub async fn driven<F: Future>(task: F) -> Option<F::Output> {
-    let mut task = std::pin::pin!(task);
+/// [`BodySlot::poll`] for a task that is nothing but hyper's future: an HTTP/2 stream. It goes on after the answer's
+/// end while the client still sends its request: the stream is reset when the last handle to it goes.
+pub async fn driven<F: Future + Unpin>(task: F) -> Option<F::Output> {
+    let mut task = Some(task);
     let slot = BodySlot::default();
-    std::future::poll_fn(|cx| slot.poll(cx, |cx| task.as_mut().poll(cx))).await
+    let done = std::future::poll_fn(|cx| {
+        slot.poll(cx, |cx| {
+            let Some(running) = &mut task else { return Poll::Pending };
+            let polled = Pin::new(running).poll(cx);
+            if polled.is_ready() {
+                // Here, where what is left of the request finds its place.
+                task = None;
+            }
+            polled
+        })
+    })
+    .await?;
+    std::future::poll_fn(|cx| slot.poll_rest(cx)).await;
+    Some(done)
 }

@@ -4,6 +4,8 @@
 
 /// How a cut answer looks to an application: like an error, whatever was cut, wherever.
 mod cuts;
+/// Answers that come while the request is still sent.
+mod early_answers;
 /// Errors, the upstream's and our own, and whose retries they cause.
 mod errors;
 /// The SDK programs as values.

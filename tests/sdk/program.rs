@@ -64,7 +64,7 @@ impl Sdk {
         let interpreter = self.install()?;
         let arguments: Vec<&[String]> = jobs.iter().map(|job| job.0.as_slice()).collect();
         let output = Command::new(interpreter)
-            .arg(self.program())
+            .arg(self.program("sdk"))
             .args(arguments.join(&"--".to_owned()))
             .env("SDK_MODULE", root().join(".sdk/node/node_modules/openai"))
             // A proxy of the machine's own must not come between.
@@ -91,15 +91,17 @@ impl Sdk {
         }
     }
 
-    fn program(self) -> PathBuf {
-        let file = match self {
-            Self::Python => "tests/sdk/python/sdk.py",
-            Self::Node => "tests/sdk/node/sdk.mjs",
+    /// A program in this language, by its name.
+    pub(super) fn program(self, name: &str) -> PathBuf {
+        let (folder, extension) = match self {
+            Self::Python => ("python", "py"),
+            Self::Node => ("node", "mjs"),
         };
-        root().join(file)
+        root().join(format!("tests/sdk/{folder}/{name}.{extension}"))
     }
 
-    fn install(self) -> Option<PathBuf> {
+    /// The interpreter, and the SDK beside it. `None` as in [`Sdk::run_all`].
+    pub(super) fn install(self) -> Option<PathBuf> {
         let output = Command::new(root().join("tests/sdk/install"))
             .arg(self.name())
             .stdin(Stdio::null())

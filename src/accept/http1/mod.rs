@@ -65,7 +65,7 @@ pub(super) async fn refuse(
     kind: Kind,
 ) {
     let session = Session::new(acceptor, &socket, client, Instant::now());
-    if session.turn_away(kind).await == After::Close {
+    if session.turn_away(kind).await != After::Cut {
         closing::close(&session.socket).await;
     }
 }
@@ -114,6 +114,8 @@ enum After {
     Stay,
     /// The answer was whole, and the last.
     Close,
+    /// The same, and the client may still be sending its request.
+    Linger,
     /// The answer was cut, and the client must see that: the end comes without ceremony.
     Cut,
 }
@@ -181,6 +183,7 @@ impl<'a> Session<'a> {
                     }
                 }
                 After::Close => break,
+                After::Linger => return closing::linger(&self.socket).await,
                 After::Cut => return,
             }
         }
@@ -261,13 +264,15 @@ impl<'a> Session<'a> {
         };
         let stays = stays && intake.may_end();
         let after = self.send(answer, form, stays, intake.interim_begun()).await;
-        if after != After::Stay {
-            return after;
+        match after {
+            After::Stay => {}
+            After::Close if !intake.is_end() => return After::Linger,
+            _ => return after,
         }
         match std::future::poll_fn(|cx| intake.poll_taken(cx)).await {
             Taken::Whole if self.told.get() > Told::Stay => After::Close,
             Taken::Whole => After::Stay,
-            Taken::InPart => After::Close,
+            Taken::InPart => After::Linger,
         }
     }
 
@@ -275,7 +280,10 @@ impl<'a> Session<'a> {
     async fn turn_away(&self, kind: Kind) -> After {
         let answer = self.acceptor.proxy().turn_away(&self.client, kind);
         let form = ResponseForm { version: Version::HTTP_11, head_only: false, trailers: false };
-        self.send(answer, form, false, b"").await
+        match self.send(answer, form, false, b"").await {
+            After::Cut => After::Cut,
+            _ => After::Linger,
+        }
     }
 
     async fn send(

@@ -93,7 +93,8 @@ impl Intake {
         if rest.len() < CONTINUE.len() { rest } else { b"" }
     }
 
-    fn is_end(&self) -> bool {
+    /// All of it was read.
+    pub fn is_end(&self) -> bool {
         match &*self.left.borrow() {
             Left::Length(left) => *left == 0,
             Left::Chunked(chunked) => chunked.is_end(),

@@ -30,6 +30,11 @@ impl Charge {
         self.stock.has_room_for(bytes)
     }
 
+    /// Memory is near its ceiling.
+    pub(super) fn is_short(&self) -> bool {
+        self.stock.pressure().is_short()
+    }
+
     /// So many bytes are held.
     pub(super) fn set(&mut self, now: usize) {
         if now == self.charged {

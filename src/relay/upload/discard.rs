@@ -1,40 +1,32 @@
-//! The rest of a request's body that no upstream takes: it is read and forgotten, within bounds.
+//! The rest of a request's body that no upstream takes: it is read and forgotten, for as long as its sender goes on.
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::algo::lingering::Lingering;
 use crate::relay::deadline::Deadline;
 use crate::relay::request_body::RequestBody;
 
-/// What is read at most of a body that nobody takes. Chats with long context fit, and it is read as
-/// fast as it comes: no copy of it is made.
-const MOST: usize = 1024 * 1024;
+/// Whether that has begun.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Discard(Option<Begun>);
 
-/// And for how long at most: as long as a slow client needs for it.
-const WITHIN: Duration = Duration::from_secs(2);
-
-/// How much of that is used up.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Discard {
-    left: usize,
-    since: Option<Instant>,
-}
-
-impl Default for Discard {
-    fn default() -> Self {
-        Self { left: MOST, since: None }
-    }
+struct Begun {
+    lingering: Lingering,
+    /// For how long the sender had not been allowed to send then.
+    hindered: Duration,
 }
 
 impl Discard {
     /// Nothing was discarded yet.
     pub(super) fn is_new(&self) -> bool {
-        self.since.is_none()
+        self.0.is_none()
     }
 
-    /// Reads on; ready when all has come, or as much or as long as it may. `ended` becomes whether it has.
+    /// Reads on; ready when all has come, or its sender is waited for no longer. `ended` becomes whether all has.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -42,13 +34,22 @@ impl Discard {
         ended: &mut bool,
         deadline: &mut Deadline,
     ) -> Poll<()> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        while !*ended && self.left > 0 {
+        let begun = self.0.get_or_insert_with(|| Begun {
+            lingering: Lingering::new(Instant::now()),
+            hindered: body.hindered(),
+        });
+        let mut came = 0;
+        while !*ended {
             match body.poll_frame(cx) {
-                Poll::Pending => return deadline.poll(cx, since + WITHIN),
+                Poll::Pending => {
+                    if came > 0 {
+                        begun.lingering.came(came, Instant::now());
+                    }
+                    let hindered = body.hindered().saturating_sub(begun.hindered);
+                    return deadline.poll(cx, begun.lingering.due() + hindered);
+                }
                 Poll::Ready(Some(Ok(frame))) => {
-                    let len = frame.data_ref().map_or(0, Bytes::len);
-                    self.left = self.left.saturating_sub(len);
+                    came += frame.data_ref().map_or(0, Bytes::len);
                     *ended = body.is_end_stream();
                 }
                 Poll::Ready(None | Some(Err(_))) => *ended = true,

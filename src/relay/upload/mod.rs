@@ -182,7 +182,7 @@ impl Upload {
 
     /// What its connection may read ahead of it.
     fn ahead(&self) -> usize {
-        if self.is_coming() { AHEAD } else { 0 }
+        if self.is_coming() && self.reader.is_http1() { AHEAD } else { 0 }
     }
 
     fn poll_give(&mut self, cx: &mut Context<'_>, sink: &mut SendBody) -> Poll<Result<(), ()>> {
@@ -225,8 +225,12 @@ impl Upload {
         self.reader.lingers() && !self.reader.is_ended()
     }
 
-    /// Reads and forgets; ready when all has come, or as much or as long as it may.
+    /// Reads and forgets; ready when all has come, or its sender is waited for no longer. A stream beside others
+    /// is not kept for that while memory is short: each costs some.
     pub(in crate::relay) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.reader.is_http1() && self.charge.is_short() {
+            return Poll::Ready(());
+        }
         if !self.reader.is_discarded() {
             self.forget();
         }

@@ -26,7 +26,7 @@ pub(super) struct Reader {
     failed: Option<Error>,
     /// The client's body was read to its end.
     pub(super) ended: bool,
-    /// Its sender finds the connection closed if it is not read; so it is in HTTP/1.1.
+    /// Its sender goes on, and may miss the answer where it is not read to the end.
     lingers: bool,
     discard: Discard,
     pace: Pace,
@@ -64,10 +64,15 @@ impl Reader {
         !self.discard.is_new()
     }
 
-    /// Reads and forgets; ready when all has come, or as much or as long as it may.
+    /// Reads and forgets; ready when all has come, or its sender is waited for no longer.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Self { discard, body, ended, deadline, .. } = self;
         discard.poll(cx, body, ended, deadline)
+    }
+
+    /// Its connection carries nothing else, and may have read ahead of it.
+    pub(super) fn is_http1(&self) -> bool {
+        matches!(self.body, RequestBody::Http1(_))
     }
 
     pub(super) fn lingers(&self) -> bool {
