@@ -70,6 +70,7 @@ impl Kind {
             Self::UpstreamGoaway => Cause::GoawayOther,
             Self::UpstreamProtocol => Cause::InvalidHead,
             Self::UpstreamInterim => Cause::TooManyInterims,
+            Self::UpgradeRefused => Cause::UpgradeRefused,
             Self::AnswerHeadTooLarge => Cause::HeadTooLarge,
             Self::UpstreamCut => Cause::Truncated,
             _ => return None,

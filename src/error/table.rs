@@ -37,6 +37,12 @@ kinds! {
             proxy_status: "http_request_error",
             message: "This proxy does not forward CONNECT or TRACE.",
         },
+        /// A WebSocket is asked for, which is not carried.
+        UpgradeUnsupported => Row {
+            side: Side::Client, blame: Blame::Refused, status: 501, code: "upgrade_unsupported",
+            proxy_status: "http_request_error",
+            message: "This proxy does not carry WebSockets; use the API's HTTP endpoints.",
+        },
         /// The request's head has more bytes than `limits.header_bytes`.
         HeadTooLarge => Row {
             side: Side::Client, blame: Blame::Refused, status: 431, code: "head_too_large",
@@ -267,6 +273,13 @@ kinds! {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upstream_interim",
             proxy_status: "http_protocol_error",
             message: "The upstream sent too many interim (1xx) responses; check the upstream.",
+        },
+        /// The upstream switches to another protocol (101), which nobody here asked it for.
+        UpgradeRefused => Row {
+            side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upgrade_refused",
+            proxy_status: "http_upgrade_failed",
+            message: "The upstream wants to switch protocols (101), which this proxy does not do; \
+                use one of its HTTP endpoints.",
         },
         /// A head or the trailers of the upstream's answer are more than `limits.response_header_bytes` or
         /// `limits.response_headers`.

@@ -16,7 +16,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::NoRoute => Kind::ForeignOrigin,
         Kind::ForeignOrigin => Kind::ForeignHost,
         Kind::ForeignHost => Kind::MethodRefused,
-        Kind::MethodRefused => Kind::HeadTooLarge,
+        Kind::MethodRefused => Kind::UpgradeUnsupported,
+        Kind::UpgradeUnsupported => Kind::HeadTooLarge,
         Kind::HeadTooLarge => Kind::TooManyHeaders,
         Kind::TooManyHeaders => Kind::UpstreamHeadLimit,
         Kind::UpstreamHeadLimit => Kind::TrailersTooLarge,
@@ -54,7 +55,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::UpstreamClosed => Kind::UpstreamGoaway,
         Kind::UpstreamGoaway => Kind::UpstreamProtocol,
         Kind::UpstreamProtocol => Kind::UpstreamInterim,
-        Kind::UpstreamInterim => Kind::AnswerHeadTooLarge,
+        Kind::UpstreamInterim => Kind::UpgradeRefused,
+        Kind::UpgradeRefused => Kind::AnswerHeadTooLarge,
         Kind::AnswerHeadTooLarge => Kind::UpstreamCut,
         Kind::UpstreamCut => Kind::Internal,
         Kind::Internal => return None,
@@ -70,7 +72,7 @@ fn promised(kind: Kind) -> &'static [u16] {
     match (kind.side(), kind.outcome()) {
         _ if kind == Kind::Internal => &[500],
         _ if kind == Kind::RouteBusy => &[429],
-        (Side::Client, Blame::Refused) => &[400, 403, 404, 405, 414, 431],
+        (Side::Client, Blame::Refused) => &[400, 403, 404, 405, 414, 431, 501],
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
         (Side::Upstream, Blame::Timeout) => &[504],
@@ -82,7 +84,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 45);
+    assert_eq!(all().count(), 47);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }
@@ -104,7 +106,7 @@ fn every_kind_is_told_in_openais_shape() {
         assert_eq!(json["error"]["message"], usual);
         assert_eq!(json["error"]["code"], kind.code());
         assert!(json["error"]["param"].is_null());
-        let of_client = status.is_client_error();
+        let of_client = kind.side() == Side::Client;
         let class = match status.as_u16() {
             429 => "rate_limit_error",
             _ if of_client => "invalid_request_error",
@@ -173,7 +175,7 @@ fn only_our_own_shortages_say_when_to_come_back() {
 fn a_request_that_can_only_fail_again_is_not_retried() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
-        let theirs = [400, 403, 404, 405, 414, 431].contains(&status.as_u16());
+        let theirs = [400, 403, 404, 405, 414, 431, 501].contains(&status.as_u16());
         let hopeless = theirs || kind.usual_cause().is_some_and(|cause| !cause.heals());
         let said = headers.get("x-should-retry").map(HeaderValue::as_bytes);
         assert_eq!(said, hopeless.then_some(&b"false"[..]), "{kind:?}");

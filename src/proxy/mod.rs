@@ -193,6 +193,10 @@ impl Proxy {
             .admission
             .request(|| (!self.stock.is_full()).then(|| relay::head::bytes(head, scan.size)))?;
         let route = self.table.lookup(head.uri.path())?;
+        if scan.marks.any(Marks::HOP_BY_HOP) && relay::head::asks_for_websocket(&head.headers) {
+            record.on_route(route.route);
+            return Err(Kind::UpgradeUnsupported.into());
+        }
         let permit = self.admission.on_route(permit, route.route).inspect_err(|_full| {
             record.on_route(route.route);
         })?;

@@ -163,6 +163,7 @@ fn failed(broken: Broken, accused: Option<Cause>, ended: Option<Cause>) -> Attem
             Attempt { error: Error::with(kind, source).because(cause), failure }
         }
         Broken::Interims => unproven(Kind::UpstreamInterim.into()),
+        Broken::Switched => unproven(Kind::UpgradeRefused.into()),
         Broken::HeadTooLarge(_) => unproven(Error::new(Kind::AnswerHeadTooLarge).because(cause)),
         Broken::Http1(fault) => {
             let kind =

@@ -218,7 +218,7 @@ fn an_answer_that_is_not_valid_says_why() {
         ),
         (
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
-            "upstream_protocol",
+            "upgrade_refused",
             "upgrade_refused",
         ),
     ] {

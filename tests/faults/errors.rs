@@ -10,7 +10,7 @@ use crate::support::message::{Ask, Length};
 use crate::support::pairing::{CLIENTS, ORIGINS, Origin, every_pairing, upstream};
 use crate::support::peers::http1_client::Http1;
 use crate::support::peers::http2_client::Http2;
-use crate::support::peers::raw_upstream::{self, Reply};
+use crate::support::peers::raw_upstream::{self, Reply, frame, lead_to};
 use crate::support::refusal::assert_refused;
 
 #[test]
@@ -64,6 +64,51 @@ fn a_method_that_would_tunnel_or_show_the_key_is_405() {
     let status = client.head(&Ask::get("")).status;
     assert!(matches!(status, 400 | 404 | 405), "{status}");
     assert_eq!(fixture.upstream.requests(), 0);
+}
+
+/// Who asks for a WebSocket can't go on in HTTP, and is told in words; who would rather speak HTTP/2 can.
+#[test]
+fn a_websocket_is_501_and_the_connection_stays() {
+    let fixture = Fixture::start(upstream());
+    let mut client = Http1::new(fixture.connect());
+    let upgrade = |to| Ask::get("/v1/models").header("connection", "upgrade").header("upgrade", to);
+    for _ in 0..2 {
+        assert_refused(&client.ask(&upgrade("websocket")), 501, "upgrade_unsupported");
+    }
+    assert_eq!(fixture.upstream.requests(), 0);
+    assert_eq!(client.ask(&upgrade("h2c")).status, 200);
+    let line = fixture.access_log().remove(0);
+    let told = (&line["outcome"], &line["error"], &line["route"]);
+    assert_eq!(told, (&"refused".into(), &"upgrade_unsupported".into(), &"/v1".into()));
+}
+
+/// It was never asked for, and nobody here could go on with it; which breaks no rule that a client should look for.
+#[test]
+fn an_upstream_that_switches_protocols_is_502_and_says_what_it_wanted() {
+    let http1 = raw_upstream::http1(|_| {
+        let head =
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n";
+        Reply { bytes: head.into(), close: false }
+    });
+    let http2 = raw_upstream::http2(|_, stream| {
+        let head = frame(1, 4, stream, &[0x08, 3, b'1', b'0', b'1']);
+        Reply { bytes: head, close: false }
+    });
+    for (address, protocol) in [(http1, Protocol::Http1), (http2, Protocol::Http2)] {
+        let fixture = Fixture::configured(Upstream::builder().clear(), |config| {
+            lead_to(config, address, protocol);
+        });
+        for speaks in CLIENTS {
+            let answer = speaks.connect(&fixture).ask(&Ask::get("/v1/realtime"));
+            assert_refused(&answer, 502, "upgrade_refused");
+            assert!(
+                answer.header("proxy-status").is_some_and(|it| it.contains("http_upgrade_failed"))
+            );
+        }
+        for line in fixture.access_log() {
+            assert_eq!(line["error"], "upgrade_refused", "{line}");
+        }
+    }
 }
 
 /// Two readings of where a request ends: the upstream sees neither.
@@ -175,7 +220,6 @@ fn an_answer_that_is_not_http_is_502() {
         "garbage\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nab",
-        "HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
     ] {
         let script = Script::new().step(loadtest::upstream::Step::Wire(wire.into()));
         let fixture = Origin::ClearHttp1.fixture(upstream().script(script.finish()));

@@ -11,7 +11,7 @@ pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert!(proxy_status.starts_with("firstbyte; error="), "{proxy_status}");
     let id = answer.header("x-firstbyte-request-id").expect("an id");
     assert!(id.len() > 8 && answer.header("x-request-id") == Some(id), "{answer:?}");
-    let theirs = (400..500).contains(&status) && ![408, 429].contains(&status);
+    let theirs = status == 501 || (400..500).contains(&status) && ![408, 429].contains(&status);
     let heals = answer.body().windows(11).any(|text| text == b"retry later");
     let hopeless = theirs || ([502, 504].contains(&status) && !heals);
     assert_eq!(answer.header("x-should-retry"), hopeless.then_some("false"), "{code}");
@@ -26,7 +26,7 @@ pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!((&error["code"], error["param"].is_null()), (&code.into(), true));
     let kind = match status {
         429 => "rate_limit_error",
-        400..500 => "invalid_request_error",
+        400..500 | 501 => "invalid_request_error",
         _ => "server_error",
     };
     assert_eq!(error["type"], kind);

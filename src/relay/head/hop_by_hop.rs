@@ -1,6 +1,6 @@
 //! What concerns one connection only and must not be forwarded (RFC 9110, section 7.6.1).
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, UPGRADE};
 
 use crate::upstream::{HeadScan, Marks};
 
@@ -43,6 +43,15 @@ pub(super) fn marked(headers: &HeaderMap, marks: Marks, kinds: Marks) -> Vec<Hea
 /// Trailers may follow the body: the client names them (RFC 9110, section 6.6.2), or knows of them.
 pub(crate) fn speaks_of_trailers(headers: &HeaderMap) -> bool {
     headers.contains_key(TRAILER) || headers.contains_key(TE) && accepts_trailers(headers)
+}
+
+/// The client wants to go on as a WebSocket (RFC 6455, section 4.1). Any other protocol that it would rather speak
+/// may be left unspoken (RFC 9110, section 7.8), and it asks in HTTP all the same.
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let names = |name, wanted: &[u8]| {
+        headers.get_all(name).iter().flat_map(members).any(|it| it.eq_ignore_ascii_case(wanted))
+    };
+    names(UPGRADE, b"websocket") && names(CONNECTION, b"upgrade")
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {
@@ -148,6 +157,19 @@ mod tests {
         assert_eq!(cleaned(&[("te", "gzip;q=0.5, Trailers")]), kept);
         assert_eq!(cleaned(&[("te", "gzip"), ("te", "trailers"), ("connection", "te")]), kept);
         assert!(cleaned(&[("te", "trailersx, trailers;q=1")]).is_empty());
+    }
+
+    #[test]
+    fn a_websocket_is_asked_for_by_both_of_its_lines() {
+        for (lines, asks) in [
+            (&[("upgrade", "websocket"), ("connection", "Upgrade")][..], true),
+            (&[("upgrade", "h2c, WebSocket"), ("connection", "keep-alive, upgrade")], true),
+            (&[("upgrade", "websocket")], false),
+            (&[("upgrade", "h2c"), ("connection", "upgrade, http2-settings")], false),
+            (&[("connection", "upgrade")], false),
+        ] {
+            assert_eq!(asks_for_websocket(&map(lines)), asks, "{lines:?}");
+        }
     }
 
     #[test]

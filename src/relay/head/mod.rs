@@ -15,7 +15,7 @@ mod underscore;
 
 pub use answer::{answer, is_event_stream};
 pub use hop_by_hop::clean_hop_by_hop;
-pub(crate) use hop_by_hop::speaks_of_trailers;
+pub(crate) use hop_by_hop::{asks_for_websocket, speaks_of_trailers};
 use hop_by_hop::{clean_marked, marked};
 pub(crate) use request::is_large;
 pub use request::{BadUpstream, UpstreamHead};

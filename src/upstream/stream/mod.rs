@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::admit::Share;
 use crate::error::{Cause, Error, Kind};
@@ -41,6 +41,8 @@ pub enum Broken {
     Closed(std::io::Error),
     /// The upstream sends more interim responses than a request takes.
     Interims,
+    /// The upstream switches protocols (101), which HTTP/2 does not know.
+    Switched,
     /// A head or the trailers of the answer are more than is taken; which of the two bounds.
     HeadTooLarge(Cause),
 }
@@ -62,6 +64,7 @@ impl Broken {
             Self::Http1(fault) => fault.cause(),
             Self::Closed(source) => Cause::of_closed(source),
             Self::Interims => Cause::TooManyInterims,
+            Self::Switched => Cause::UpgradeRefused,
             Self::HeadTooLarge(which) => *which,
         }
     }
@@ -75,6 +78,7 @@ impl Broken {
             Self::Http1(source) => Error::with(Kind::UpstreamCut, source),
             Self::Closed(source) => Error::with(Kind::UpstreamCut, source),
             Self::Interims => Kind::UpstreamInterim.into(),
+            Self::Switched => Kind::UpgradeRefused.into(),
             Self::HeadTooLarge(_) => Kind::AnswerHeadTooLarge.into(),
         };
         error.because(cause)
@@ -266,6 +270,9 @@ impl ResponseFuture {
                         return Poll::Ready(Err(Broken::Interims));
                     }
                     *interims += 1;
+                    if head.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        return Poll::Ready(Err(Broken::Switched));
+                    }
                 }
                 let answer: Response<h2::RecvStream> =
                     ready!(Pin::new(response).poll(cx)).map_err(Broken::Http2)?;

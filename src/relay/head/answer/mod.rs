@@ -15,9 +15,9 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// Makes an upstream's head the client's, in place. Status, `x-request-id`, `openai-*`,
 /// `x-ratelimit-*`, `retry-after`, cookies and all else that is end-to-end stay as they are.
 ///
-/// Fails with [`Kind::UpstreamProtocol`] on a 1xx, which no final answer is (101 was never asked
-/// for), and on framing that the client could understand otherwise than we did; nothing of such an
-/// answer may be sent on. `marks` are those of its lines.
+/// Fails with [`Kind::UpgradeRefused`] on 101, which was never asked for; with [`Kind::UpstreamProtocol`]
+/// on another 1xx, which no final answer is, and on framing that the client could understand otherwise
+/// than we did. Nothing of such an answer may be sent on. `marks` are those of its lines.
 pub fn answer(
     head: &mut Parts,
     marks: Marks,
@@ -25,7 +25,7 @@ pub fn answer(
     via: bool,
 ) -> Result<(), Error> {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(because(Cause::UpgradeRefused));
+        return Err(Kind::UpgradeRefused.into());
     }
     if head.status.is_informational() {
         return Err(because(Cause::InvalidHead));

@@ -107,9 +107,11 @@ fn via_names_the_version_that_the_upstream_spoke() {
 
 #[test]
 fn an_interim_head_is_no_answer() {
-    for status in [100, 101, 103] {
+    for (status, kind) in
+        [(100, Kind::UpstreamProtocol), (101, Kind::UpgradeRefused), (103, Kind::UpstreamProtocol)]
+    {
         let error = made(&mut upstreams(status, &[]), true).unwrap_err();
-        assert_eq!(error.kind(), Kind::UpstreamProtocol);
+        assert_eq!(error.kind(), kind);
     }
 }
 
