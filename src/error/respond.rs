@@ -23,12 +23,21 @@ impl Error {
     /// `x-request-id` is set too, since no upstream's is there to be kept and the SDKs show only
     /// that one. An answer to HEAD must leave the body out.
     pub fn response_parts(&self, request_id: &HeaderValue) -> (StatusCode, HeaderMap, Bytes) {
+        self.response_parts_saying(self.message(), request_id)
+    }
+
+    /// The same with a message that says more than the kind alone can: what was asked for, and what there is.
+    pub fn response_parts_saying(
+        &self,
+        message: &str,
+        request_id: &HeaderValue,
+    ) -> (StatusCode, HeaderMap, Bytes) {
         let kind = self.kind();
-        let body = body(self);
+        let body = body(self, message);
         let mut headers = HeaderMap::with_capacity(10);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-        headers.insert(PROXY_STATUS, proxy_status(self));
+        headers.insert(PROXY_STATUS, proxy_status(self, message));
         headers.insert(REQUEST_ID, request_id.clone());
         headers.insert(OUR_ID, request_id.clone());
         if kind == Kind::MethodRefused {
@@ -48,10 +57,10 @@ impl Error {
 }
 
 /// The shape that the SDKs read; `param` is always null because no field of a body that we never parse is at fault.
-fn body(error: &Error) -> Bytes {
+fn body(error: &Error, message: &str) -> Bytes {
     let kind = error.kind();
     let value = json!({ "error": {
-        "message": error.message(),
+        "message": message,
         "type": kind.openai_type(),
         "param": null,
         "code": kind.code(),
@@ -61,10 +70,10 @@ fn body(error: &Error) -> Bytes {
 
 /// RFC 9209, section 2: a list of one member. Ours is the only hop that knows this failure. `details` begins with the
 /// cause's word, for machines, before the sentence.
-fn proxy_status(error: &Error) -> HeaderValue {
+fn proxy_status(error: &Error, message: &str) -> HeaderValue {
     let (token, details) = match error.cause() {
-        Some(cause) => (cause.proxy_status(), format!("{}: {}", cause.word(), cause.message())),
-        None => (error.kind().proxy_status(), error.kind().message().to_owned()),
+        Some(cause) => (cause.proxy_status(), format!("{}: {message}", cause.word())),
+        None => (error.kind().proxy_status(), message.to_owned()),
     };
     let text = format!("firstbyte; error={token}; details={}", sf_string(&details));
     // Printable ASCII throughout; were it ever not, the bare member still says who answered.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::{HeaderValue, Method, Request, Response, Version, request};
 
 use super::context::RequestContext;
 use super::{Client, Proxy, shed};
@@ -46,7 +46,7 @@ impl Proxy {
             method: unknown,
             path: "-".to_owned(),
         });
-        self.error_response(&kind.into(), Version::HTTP_11, false, &record)
+        self.error_response(&kind.into(), Version::HTTP_11, None, &record)
     }
 
     /// The answer to a request that could not be forwarded, or whose upstream failed before its head.
@@ -55,20 +55,26 @@ impl Proxy {
         context: &RequestContext<'_>,
         error: &Error,
     ) -> Response<RelayBody> {
-        let bodyless = context.head.method == Method::HEAD;
-        self.error_response(error, context.head.version, bodyless, context.record)
+        self.error_response(error, context.head.version, Some(context.head), context.record)
     }
 
-    /// `bodyless`: asked for by HEAD.
+    /// `head`: of the request, where it is known.
     fn error_response(
         &self,
         error: &Error,
         version: Version,
-        bodyless: bool,
+        head: Option<&request::Parts>,
         record: &Rc<Record>,
     ) -> Response<RelayBody> {
-        let kind = error.kind();
-        let (status, headers, body) = error.response_parts(&record.id().header_value());
+        let (kind, id) = (error.kind(), record.id().header_value());
+        let bodyless = head.is_some_and(|head| head.method == Method::HEAD);
+        let (status, headers, body) = match head {
+            // Which path came, and which would do, is what whoever set a base URL needs to know.
+            Some(head) if kind == Kind::NoRoute => {
+                error.response_parts_saying(&self.table.no_route(head.uri.path()), &id)
+            }
+            _ => error.response_parts(&id),
+        };
         record.status(status);
         record.failed(error);
         record.end(relay::outcome(kind.outcome()));

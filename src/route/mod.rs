@@ -24,6 +24,11 @@ use crate::error::Kind;
 const CLIMBS: Kind =
     Kind::BadRequest("Some servers would resolve the request path to one outside its route.");
 
+/// Characters of a path that are repeated to whoever sent it.
+const LONGEST_SHOWN: usize = 200;
+/// Routes that are named to a client.
+const MOST_SHOWN: usize = 8;
+
 /// The routes of a configuration, made for look-up. Small, read-only, cheap to share.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -83,6 +88,23 @@ impl Table {
         }
         Err(lost)
     }
+
+    /// What a client is told whose path has no route: the path, and the routes that there are.
+    pub fn no_route(&self, path: &str) -> String {
+        let shown: String = path.chars().take(LONGEST_SHOWN).collect();
+        let rest = if shown.len() < path.len() { "…" } else { "" };
+        let known: Vec<&str> =
+            self.rules.iter().map(|rule| &*rule.prefix).take(MOST_SHOWN).collect();
+        let more = match self.rules.len() - known.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(
+            "No route matches the path {shown}{rest}. The routes of this proxy begin with {}{more}; \
+             check the base URL.",
+            known.join(", ")
+        )
+    }
 }
 
 impl Rule {
@@ -109,6 +131,23 @@ mod tests {
 
     fn index(table: &Table, path: &str) -> Option<usize> {
         table.lookup(path).ok().map(|found| found.route.0)
+    }
+
+    #[test]
+    fn a_path_without_a_route_is_told_with_the_routes_that_there_are() {
+        let told = table(&["/v1", "/local/v1"]).no_route("/chat/completions");
+        assert_eq!(
+            told,
+            "No route matches the path /chat/completions. The routes of this proxy begin with \
+             /local/v1, /v1; check the base URL."
+        );
+        let paths: Vec<_> = (0..20).map(|nth| format!("/v{nth}")).collect();
+        let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+        let told = table(&paths).no_route(&format!("/{}", "é".repeat(10_000)));
+        assert!(
+            told.len() < 700 && told.contains("é…. ") && told.contains(" and 12 more"),
+            "{told}"
+        );
     }
 
     #[test]

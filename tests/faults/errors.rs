@@ -20,6 +20,11 @@ fn a_path_without_a_route_is_404() {
             assert_refused(&client.ask(&Ask::get(path)), 404, "no_route");
             assert_refused(&client.ask(&Ask::post(path, "{}")), 404, "no_route");
         }
+        let told = client.ask(&Ask::get("/chat/completions")).json();
+        let told = told["error"]["message"].as_str().unwrap_or_default().to_owned();
+        let expected =
+            "No route matches the path /chat/completions. The routes of this proxy begin with /v1;";
+        assert!(told.starts_with(expected), "{told}");
         let head = client.ask(&Ask::get("/nowhere").method("HEAD"));
         assert_eq!((head.status, head.body().len()), (404, 0));
         assert_eq!(fixture.upstream.requests(), 0);
