@@ -29,6 +29,7 @@ fn record_rig(access_log: AccessLog) -> RecordRig {
         routes: vec!["/v1".to_owned()],
         upstreams: vec!["openai".to_owned()],
         access_log,
+        log_format: firstbyte::config::LogFormat::default(),
         version: "0",
         commit: "none",
     })

@@ -6,6 +6,7 @@
 mod clients;
 mod faults;
 mod groups;
+mod observe;
 mod operate;
 mod overload;
 mod path;

@@ -45,6 +45,7 @@ fn visited_at(
         routes: vec!["/v1".into()],
         upstreams: vec!["openai".into()],
         access_log: AccessLog::Off,
+        log_format: crate::config::LogFormat::default(),
         version: "1",
         commit: "c",
     });

@@ -62,6 +62,7 @@ fields! {
     UpstreamStatus = "upstream_status",
     Outcome = "outcome",
     Error = "error",
+    Cause = "cause",
     Cold = "cold",
     PoolWait = "pool_wait_us",
     Ttfb = "ttfb_us",

@@ -124,7 +124,7 @@ impl Proxy {
     }
 
     fn open(&self, client: &Client, head: &request::Parts) -> Rc<Record> {
-        self.recorder.open(Opened {
+        let record = self.recorder.open(Opened {
             at: client.wire.read_at(),
             client: client.address,
             version: head.version,
@@ -134,7 +134,12 @@ impl Proxy {
             } else {
                 String::new()
             },
-        })
+        });
+        if self.recorder.is_logging() {
+            let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+            record.named(text("x-request-id"), text("traceparent"));
+        }
+        record
     }
 
     async fn forward(

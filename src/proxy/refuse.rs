@@ -83,6 +83,7 @@ impl Proxy {
         }
         // Over HTTP/2 hyper would send a body to HEAD too, and the client reset the stream for that.
         let body = if bodyless { Bytes::new() } else { body };
+        record.sent(body.len() as u64);
         // Over HTTP/1.1 the socket has its own.
         let patience = (version >= Version::HTTP_2)
             .then(|| Patience::new(self.admission.pressure(), self.config.client.write_stall));

@@ -13,7 +13,7 @@ use super::collect::labels::{Full, LabelIds, Labels};
 use super::export::log_writer::LogWriter;
 use super::export::{View, metrics, stats};
 use super::recorder::WorkerRecorder;
-use crate::config::{AccessLog, UpstreamId};
+use crate::config::{AccessLog, Config, LogFormat, UpstreamId};
 
 /// What the hub needs to know.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Setup {
     pub upstreams: Vec<String>,
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// What its lines look like.
+    pub log_format: LogFormat,
     /// For `build_info`.
     pub version: &'static str,
     /// For `build_info`.
@@ -44,10 +46,10 @@ pub struct Hub {
 impl Hub {
     /// Opens the access log and starts its thread. Fails if the log's file cannot be opened.
     pub fn new(setup: Setup) -> io::Result<Hub> {
-        let Setup { workers, routes, upstreams, access_log, version, commit } = setup;
+        let Setup { workers, routes, upstreams, access_log, log_format, version, commit } = setup;
         let labels = Arc::new(Labels::new(routes, upstreams));
         Ok(Hub {
-            log: LogWriter::start(&access_log, Arc::clone(&labels))?,
+            log: LogWriter::start(&access_log, log_format, Arc::clone(&labels))?,
             failures: Arc::new(FailureLog::new(Arc::clone(&labels))),
             collector: Collector::new(Arc::clone(&labels)),
             instance: Instance::new(labels, workers, version, commit),
@@ -66,6 +68,21 @@ impl Hub {
             link: self.collector.link(index),
             outbox: self.log.as_ref().and_then(LogWriter::outbox),
             failures: Arc::clone(&self.failures),
+        }
+    }
+
+    /// Opens the access log's file again by its name, as log rotation wants it. Waits for nothing: the log's
+    /// own thread says what became of it.
+    pub fn reopen_log(&self) {
+        if let Some(log) = &self.log {
+            log.reopen();
+        }
+    }
+
+    /// Lines of the access log look like this from now on.
+    pub fn reformat_log(&self, format: &LogFormat) {
+        if let Some(log) = &self.log {
+            log.reformat(format);
         }
     }
 

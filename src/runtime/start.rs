@@ -172,6 +172,7 @@ fn hub(config: &Config) -> Result<Hub, StartError> {
         routes: config.routes.iter().map(|route| route.path.clone()).collect(),
         upstreams: config.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
         access_log: config.access_log.clone(),
+        log_format: config.access_log_format.clone(),
         version: env!("CARGO_PKG_VERSION"),
         commit: env!("FIRSTBYTE_COMMIT"),
     })

@@ -107,6 +107,9 @@ async fn until_the_end(
 }
 
 fn announce(proxy: &Running, explain: bool) {
+    for warning in &proxy.reloader().config().warnings {
+        tracing::warn!("{warning}");
+    }
     for address in proxy.addresses() {
         tracing::info!("listening on http://{address}");
     }
@@ -124,7 +127,7 @@ fn announce(proxy: &Running, explain: bool) {
 async fn reload_at(mut signal: Signal, reloader: Arc<Reloader>) {
     while signal.recv().await.is_some() {
         let reloader = Arc::clone(&reloader);
-        match apart("reload", move || reloader.reload("SIGHUP")) {
+        match apart("reload", move || reloader.hang_up()) {
             // It says itself what became of it.
             Ok(reloading) => drop(reloading.await),
             Err(error) => {

@@ -122,12 +122,10 @@ impl Fixture {
         (status, body.to_owned())
     }
 
-    /// The value of a series, written as `/metrics` writes it; zero if it is not there.
+    /// The sum of all series of this name that have these labels, written as `/metrics` writes them; zero if
+    /// there is none.
     pub(crate) fn metric(&self, series: &str) -> f64 {
-        let (_, page) = self.admin("/metrics");
-        page.lines()
-            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
-            .unwrap_or(0.0)
+        sum_of(&self.admin("/metrics").1, series)
     }
 
     /// The same of what is counted in whole numbers.
@@ -153,6 +151,17 @@ impl Fixture {
         }
     }
 
+    /// Where its access log is.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.directory.join("access.jsonl")
+    }
+
+    /// Ends the proxy and returns a file that it wrote.
+    pub(crate) fn ended_with_log(self, log: &Path) -> String {
+        drop(self.proxy);
+        std::fs::read_to_string(log).expect("a log")
+    }
+
     /// Ends the proxy and returns its access log.
     pub(crate) fn access_log(self) -> Vec<serde_json::Value> {
         let Self { upstream, proxy, directory } = self;
@@ -161,6 +170,23 @@ impl Fixture {
         let log = std::fs::read_to_string(directory.join("access.jsonl")).expect("a log");
         log.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
     }
+}
+
+/// What a page of metrics says of all series of a name that have these labels: `name{label="value"}`.
+pub(crate) fn sum_of(page: &str, series: &str) -> f64 {
+    fn parts(series: &str) -> (&str, Vec<&str>) {
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let labels = labels.trim_end_matches('}').split("\",").map(|one| one.trim_end_matches('"'));
+        (name, labels.filter(|one| !one.is_empty()).collect())
+    }
+    let (name, wanted) = parts(series);
+    let values = page.lines().filter_map(|line| {
+        let (one, value) = line.rsplit_once(' ')?;
+        let (its_name, labels) = parts(one);
+        let fits = its_name == name && wanted.iter().all(|label| labels.contains(label));
+        if fits { value.parse::<f64>().ok() } else { None }
+    });
+    values.sum()
 }
 
 /// The configuration of a proxy without a file, at ephemeral ports and with one worker.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use loadtest::upstream::Upstream;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::fixture::{PATIENCE, scratch};
+use super::fixture::{PATIENCE, scratch, sum_of};
 
 /// Clock ticks a second, in which `/proc` counts: the same on every Linux that there is (`getconf CLK_TCK`).
 const TICKS: u64 = 100;
@@ -133,11 +133,9 @@ impl Program {
         answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
     }
 
-    /// The value of a series that counts, written as `/metrics` writes it; zero if it is not there.
+    /// As [`sum_of`] of what is counted in whole numbers.
     pub(crate) fn count(&self, series: &str) -> u64 {
-        let page = self.page("/metrics");
-        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        value.map_or(0, |value| value.trim().parse().expect("a whole number"))
+        sum_of(&self.page("/metrics"), series) as u64
     }
 
     /// `POST /reload`: its status and body.

@@ -95,6 +95,12 @@ impl TalkingProgram {
         kib.expect("a figure") * 1024
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it runs");
+    }
+
     /// Ends it by SIGTERM and returns all that it said on stdout and stderr.
     pub(crate) fn terminate(mut self) -> (String, String) {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -13,6 +13,12 @@ use crate::record::outcome::{FailoverReason, HedgeEnd, Outcome, Prevented};
 /// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
 const PATH_BYTES: usize = 1024;
 
+/// Longer methods are cut to this many bytes.
+pub(in crate::record) const METHOD_BYTES: usize = 32;
+
+/// Longer ids that a client gives are cut to this many bytes; a `traceparent` has 55.
+const NAMED_BYTES: usize = 128;
+
 /// What is known when a request's head has arrived.
 #[derive(Debug, Clone)]
 pub struct Opened {
@@ -33,7 +39,8 @@ pub struct Opened {
 ///
 /// The access log reads it. An OTLP exporter is one more reader of the same value, on a thread that is no
 /// worker: whatever it wants to tell that is not here yet is a field of [`Facts`], set where it happens.
-/// There is no place for a header, a query or a body: no key can get in.
+/// There is no place for a query or a body, and of headers only for those that name a request: no key can get
+/// in.
 pub(in crate::record) struct Finished {
     pub(in crate::record) id: RequestId,
     pub(in crate::record) opened: Opened,
@@ -63,6 +70,7 @@ pub(in crate::record) struct Facts {
     /// Of all leases together.
     pub(in crate::record) pool_wait: Option<Duration>,
     pub(in crate::record) upstream_ttfb: Option<Duration>,
+    pub(in crate::record) upstream_first_body: Option<Duration>,
     pub(in crate::record) client_ttfb: Option<Duration>,
     pub(in crate::record) overhead_request: Option<Duration>,
     pub(in crate::record) overhead_head: Option<Duration>,
@@ -73,6 +81,8 @@ pub(in crate::record) struct Facts {
     pub(in crate::record) frames: u64,
     pub(in crate::record) bytes_up: u64,
     pub(in crate::record) bytes_down: u64,
+    /// Bytes of the answer's body that were handed to the client's side, ours included.
+    pub(in crate::record) bytes_sent: u64,
     pub(in crate::record) replays: u32,
     /// Who was asked before and left, and why. Empty, and without memory, for nearly every request.
     pub(in crate::record) left: Vec<(LabelId, FailoverReason)>,
@@ -81,6 +91,30 @@ pub(in crate::record) struct Facts {
     pub(in crate::record) prevented: Option<Prevented>,
     /// Boxed: few requests have one.
     pub(in crate::record) hedge: Option<Box<Hedged>>,
+    /// Boxed for the same reason; none where nothing is logged.
+    pub(in crate::record) named: Option<Box<Named>>,
+}
+
+/// By which names others know a request.
+#[derive(Default)]
+pub(in crate::record) struct Named {
+    /// The client's `x-request-id`.
+    pub(in crate::record) request_id: Option<String>,
+    /// W3C Trace Context.
+    pub(in crate::record) traceparent: Option<String>,
+}
+
+impl Named {
+    /// `None` where a request has no such name.
+    pub(in crate::record) fn of(
+        request_id: Option<&str>,
+        traceparent: Option<&str>,
+    ) -> Option<Box<Named>> {
+        let short = |text: &str| cut(text, NAMED_BYTES).to_owned();
+        let named =
+            Named { request_id: request_id.map(short), traceparent: traceparent.map(short) };
+        (named.request_id.is_some() || named.traceparent.is_some()).then(|| Box::new(named))
+    }
 }
 
 /// A hedge that is over.

@@ -2,6 +2,8 @@
 //! [`Finished`](super::collect::finished::Finished). An OTLP exporter would be one more file.
 
 mod access_log;
+mod clf;
+mod date;
 pub(in crate::record) mod log_writer;
 pub(in crate::record) mod metrics;
 mod process;

@@ -16,7 +16,7 @@ use http::{Method, StatusCode, Version};
 
 use crate::config::{RouteId, UpstreamId};
 use crate::error::Error;
-use crate::record::collect::finished::{Facts, Finished, Opened};
+use crate::record::collect::finished::{Facts, Finished, Named, Opened};
 use crate::record::collect::ledger::Ledger;
 use crate::record::collect::meters::GaugeGuard;
 use crate::record::collect::recordings::{FailoverKey, RequestKey, UpstreamRecordings};
@@ -128,6 +128,16 @@ impl Record {
 
     /// The request was sent again.
     pub fn replayed(&self, reason: ReplayReason) {
+    /// By which names its client knows it: `x-request-id` and `traceparent`.
+    pub fn named(&self, request_id: Option<&str>, traceparent: Option<&str>) {
+        self.state.borrow_mut().facts.named = Named::of(request_id, traceparent);
+    }
+
+    /// Bytes of the answer's body went over to the client's side.
+    pub fn sent(&self, bytes: u64) {
+        self.state.borrow_mut().facts.bytes_sent += bytes;
+    }
+
         self.whole().state.borrow_mut().facts.replays += 1;
         self.ledger.active.borrow_mut().replays[reason as usize] += 1;
     }

@@ -94,7 +94,9 @@ impl Record {
                 self.ledger.active.borrow_mut().gap_upstream.record(unsettled);
             }
         } else if let Some(sent) = state.head_sent {
-            state.unsettled.first_body = Some(at.saturating_duration_since(sent));
+            let took = at.saturating_duration_since(sent);
+            state.facts.upstream_first_body = Some(took);
+            state.unsettled.first_body = Some(took);
         }
     }
 

@@ -11,13 +11,14 @@ use http::StatusCode;
 use super::super::request::Record;
 use super::super::{Outcome, Recorder};
 use super::*;
+use crate::config::{LogField, LogFormat};
 use crate::error::{Cause, Error, Kind};
 use crate::record::collect::failures::FailureLog;
 use crate::record::collect::labels::{LabelIds, Labels};
 use crate::record::collect::ledger::{Ledger, LeftBehind};
 use crate::record::collect::outbox::OutboxSetup;
 use crate::record::collect::slots::Slots;
-use crate::record::export::log_writer::LogWriter;
+use crate::record::export::log_writer::{LogWriter, Target};
 
 /// Long enough that only a fault reaches it.
 const EVER: Duration = Duration::from_secs(30);
@@ -94,10 +95,15 @@ fn a_line_tells_the_whole_story() {
         record.upstream_failed(&cut);
         record.failed(&cut);
         record.failed(&Kind::ClientGone.into());
+        record.named(
+            Some("their-id"),
+            Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        );
+        record.sent(15);
         record.end(Outcome::UpstreamFailed);
     });
     let line = &lines[0];
-    let described = include_str!("../../../docs/metrics.md");
+    let described = include_str!("../../../docs/logs.md");
     for field in line.as_object().unwrap().keys() {
         assert!(described.contains(&format!("`{field}")), "{field} is not described");
     }
@@ -112,18 +118,26 @@ fn a_line_tells_the_whole_story() {
         ("error", "upstream_cut"),
         ("cause", "reset_internal_error"),
         ("upstream_request_id", "req_42"),
+        ("client_request_id", "their-id"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ] {
         assert_eq!(line[field], value, "{field}");
     }
-    for (field, value) in
-        [("bytes_up", 42), ("bytes_down", 15), ("frames", 2), ("status", 200), ("replays", 0)]
-    {
+    for (field, value) in [
+        ("bytes_up", 42),
+        ("bytes_down", 15),
+        ("bytes_sent", 15),
+        ("frames", 2),
+        ("status", 200),
+        ("replays", 0),
+    ] {
         assert_eq!(line[field], value, "{field}");
     }
     assert_eq!(line["ttfb_us"], serde_json::json!({ "upstream": 100.0, "client": 150.0 }));
     let overhead = serde_json::json!({ "request": 20.0, "head": 30.0, "chunk_max": null });
     assert_eq!(line["overhead_us"], overhead);
     assert_eq!(line["gap_max_us"]["upstream"], 700.0);
+    assert_eq!(line["first_body_us"], 180.0);
     let stamp = line["ts"].as_str().unwrap();
     assert!(stamp.len() == 24 && stamp.starts_with("20") && stamp.ends_with('Z'), "{stamp}");
 }
@@ -179,9 +193,12 @@ fn gated() -> (LogWriter, SyncSender<io::Result<()>>, Receiver<usize>) {
     let (written, passes) = sync_channel(1_000);
     let (key, open) = sync_channel(1_000);
     let gate = Gate { written, open: Mutex::new(open) };
-    let writer =
-        LogWriter::start_into(Box::new(gate), Arc::new(Labels::new(Vec::new(), Vec::new())))
-            .unwrap();
+    let writer = LogWriter::start_into(
+        Target::Stream(Box::new(gate)),
+        LogFormat::default(),
+        Arc::new(Labels::new(Vec::new(), Vec::new())),
+    )
+    .unwrap();
     (writer, key, passes)
 }
 
@@ -240,4 +257,50 @@ fn a_lone_line_is_written_without_waiting_for_company() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
+}
+
+/// One line of a request with this path, in this format.
+fn line_of(name: &str, path: &str, format: LogFormat) -> String {
+    let file = LogFile::new(name);
+    let hub = hub(AccessLog::File(file.0.clone()));
+    hub.reformat_log(&format);
+    local(async {
+        let recorder = hub.worker(0).start();
+        let record = recorder.open(opened(path, Instant::now()));
+        record.routed(RouteId(0), UpstreamId(0));
+        record.status(StatusCode::OK);
+        record.sent(2_326);
+        record.end(Outcome::Complete);
+    });
+    assert!(hub.finish(EVER), "lines were left unwritten");
+    std::fs::read_to_string(&file.0).unwrap()
+}
+
+#[test]
+fn chosen_fields_stand_alone_and_in_the_order_that_was_chosen() {
+    let fields = vec![LogField::Status, LogField::Route, LogField::BytesSent, LogField::Error];
+    let line = line_of("chosen", "/v1/models", LogFormat::Json(fields));
+    assert_eq!(line, "{\"status\":200,\"route\":\"/v1\",\"bytes_sent\":2326,\"error\":null}\n");
+}
+
+#[test]
+fn the_common_log_format_is_that_of_apache_whatever_the_path_holds() {
+    let line = line_of("clf", "/v1/mo\"dels\n\\é", LogFormat::Clf);
+    let (client, rest) = line.split_once(" - - [").unwrap();
+    let (date, rest) = rest.split_once("] ").unwrap();
+    assert_eq!(client, "127.0.0.1");
+    assert!(date.len() == 26 && date.ends_with(" +0000"), "{date}");
+    let request = r#""POST /v1/mo\"dels\x0a\\\xc3\xa9 HTTP/1.1" 200 2326"#;
+    assert_eq!(rest, format!("{request}\n"));
+}
+
+#[test]
+fn ids_that_a_client_chose_are_cut_and_cannot_forge_a_line() {
+    let lines = logged("named", |recorder| {
+        let record = recorder.open(opened("/v1", Instant::now()));
+        record.named(Some(&format!("\"}}\n{{\"forged\":1{}", "x".repeat(10_000))), None);
+    });
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["client_request_id"].as_str().unwrap().len(), 128);
+    assert!(lines[0].get("forged").is_none() && lines[0]["traceparent"].is_null());
 }

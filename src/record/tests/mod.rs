@@ -36,6 +36,7 @@ fn hub(access_log: AccessLog) -> Hub {
         routes: vec!["/v1".into(), "/local".into()],
         upstreams: vec!["openai".into(), "vllm".into()],
         access_log,
+        log_format: crate::config::LogFormat::default(),
         version: "1.2.3",
         commit: "abc",
     })

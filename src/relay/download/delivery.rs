@@ -26,6 +26,8 @@ pub(super) struct Delivery {
     handed_at: u64,
     /// What is left of the answer's `content-length`, where it has one.
     remaining: Option<u64>,
+    /// Bytes that were handed over.
+    sent: u64,
     /// In this poll of the client's task the writer asked for more than there was.
     hungry: bool,
     /// Since when the writer has not asked for more, because the client takes nothing.
@@ -43,6 +45,7 @@ impl Delivery {
             wire: Rc::clone(wire),
             handed_at: wire.flushes(),
             remaining: bounds.length,
+            sent: 0,
             hungry: false,
             behind_since: None,
             shares_connection: bounds.stall.is_some(),
@@ -83,6 +86,7 @@ impl Delivery {
         if self.behind_since.take().is_some() {
             self.caught_up();
         }
+        self.sent += chunk.len() as u64;
         self.remaining = self.remaining.map(|left| left.saturating_sub(chunk.len() as u64));
         self.head(last, record);
         self.out.track(chunk)
@@ -180,8 +184,9 @@ impl Delivery {
     }
 
     /// The body goes; what the writer still holds of it is the connection's.
-    pub(super) fn leave(&mut self) {
+    pub(super) fn leave(&mut self, record: &Record) {
         self.caught_up();
+        record.sent(self.sent);
         if self.shares_connection
             && self.out.is_held()
             && let Some(share) = self.out.share()

@@ -52,7 +52,7 @@ impl Download {
 
 impl Drop for Download {
     fn drop(&mut self) {
-        self.delivery.leave();
+        self.delivery.leave(&self.report.record);
         let (whole, done) = (self.is_whole(), self.report.observers.is_done());
         if whole {
             self.sending.discard();

@@ -113,8 +113,12 @@ impl Reloader {
         match &became {
             Ok(applied) => {
                 self.hub.config_applied(&applied.digest);
+                self.hub.reformat_log(&self.config().access_log_format);
                 let (changes, sha256) = (applied.changes.join(" "), &applied.digest);
                 tracing::info!(by, changes, sha256, "configuration reloaded");
+                for warning in &self.config().warnings {
+                    tracing::warn!("{warning}");
+                }
                 for upstream in &applied.cold {
                     tracing::warn!(
                         upstream,
@@ -133,6 +137,20 @@ impl Reloader {
             }
         }
         became
+    }
+
+    /// What SIGHUP asks for: the access log's file is opened again, and the configuration is read again where
+    /// there is a file. Blocks as [`Reloader::reload`] does, which says what became of it.
+    pub fn hang_up(&self) {
+        self.hub.reopen_log();
+        if self.file.is_some() {
+            let _said = self.reload("SIGHUP");
+        } else {
+            // No refusal, or each rotation of the log would be counted as one.
+            tracing::info!(
+                "no configuration file to reload: the environment configures this process"
+            );
+        }
     }
 
     /// The files that the configuration in force was read from, where it asks to be read again when they
