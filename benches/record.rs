@@ -52,7 +52,7 @@ fn begin(recorder: &Recorder, start: Instant) -> Rc<Record> {
         path: "/v1/chat/completions".to_owned(),
     });
     record.routed(RouteId(0), UpstreamId(0));
-    record.leased(Leased { waited: Duration::ZERO, cold: false, version: Version::HTTP_2 });
+    record.leased(Leased { waited: Duration::ZERO, cold: None, version: Version::HTTP_2 });
     record.head_sent(at(20));
     record.upstream_head(at(200), StatusCode::OK, || Some("req_0123456789abcdef01234567"));
     record.status(StatusCode::OK);

@@ -105,6 +105,12 @@ impl Hub {
         self.instance.labels.label_ids(routes, upstreams)
     }
 
+    /// What a configuration can lead to is shown from now on, counted or not. `label_ids` are those of its
+    /// names.
+    pub fn expect(&self, config: &Config, label_ids: &LabelIds) {
+        self.instance.expected.add(config, label_ids);
+    }
+
     /// The process began with the configuration of this digest.
     pub fn config_begun(&self, digest: &str) {
         self.instance.configured.begun(digest);

@@ -29,8 +29,8 @@ pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use outcome::{
-    Clock, Ejection, FailoverReason, Hangup, Outcome, Oversize, Prevented, ReplayReason, Shed,
-    Silence,
+    Clock, Cold, Ejection, FailoverReason, Hangup, Outcome, Oversize, Prevented, ReplayReason,
+    Shed, Silence,
 };
 pub use recorder::{Recorder, WorkerRecorder};
 pub use request::hedge::Hedge;

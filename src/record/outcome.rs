@@ -44,6 +44,23 @@ labels! {
         Refused = "refused",
     }
 
+    /// Whether the client had an answer's head when its request ended: before it, an upstream's failure is an
+    /// error response; after it, an answer that was cut.
+    pub(super) enum Phase {
+        /// No answer of an upstream's had begun; what the client got, if anything, was ours.
+        BeforeHead = "before_head",
+        /// An upstream's answer had begun.
+        AfterHead = "after_head",
+    }
+
+    /// Why a request had to wait for a connect.
+    pub enum Cold {
+        /// The pool had less than its minimum, which would have spared it: connections were lost, or not open yet.
+        BelowMinimum = "below_minimum",
+        /// More was asked for at once than the pool's minimum carries, and than was open.
+        Burst = "burst",
+    }
+
     /// Why a request or a connection was refused for want of room.
     pub enum Shed {
         /// A connection beyond `limits.connections`; its request was told so.

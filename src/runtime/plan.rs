@@ -100,6 +100,7 @@ impl<'a> CheckedConfig<'a> {
     /// The thread that resolves names cannot be made.
     pub(super) fn plan(self, label_ids: LabelIds, hub: &Hub) -> Result<Plan, StartError> {
         let Self { config, baseline, trusts } = self;
+        hub.expect(&config, &label_ids);
         let before = baseline.before();
         let mut resolver = before.and_then(|before| before.resolver.clone());
         let mut links = Vec::with_capacity(trusts.len());

@@ -1,3 +1,5 @@
-//! What an operator sees of a proxy: the access log and its rotation.
+//! What an operator sees of a proxy: the access log its rotation, and the alerts.
 
 mod access_log;
+mod alerts;
+mod ends;

@@ -110,12 +110,10 @@ impl Ledger {
     pub(in crate::record) fn close(
         &self,
         key: RequestKey,
-        outcome: Outcome,
         duration: Duration,
         finished: impl FnOnce() -> Finished,
     ) {
         let mut active = self.active.borrow_mut();
-        active.ends[outcome as usize] += 1;
         active.duration.record(duration);
         *active.requests.entry(key).or_default() += 1;
         drop(active);

@@ -1,6 +1,7 @@
 //! All that is counted: the set that a worker fills, the hub empties, and the totals are kept in.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 
 use http::StatusCode;
 
@@ -8,17 +9,31 @@ use super::durations::Durations;
 use super::labels::LabelId;
 use crate::error::Cause;
 use crate::record::outcome::{
-    Clock, Ejection, FailoverReason, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason,
-    Shed, Silence,
+    Clock, Cold, Ejection, FailoverReason, Hangup, HedgeEnd, Outcome, Oversize, Phase, Prevented,
+    ReplayReason, Shed, Silence,
 };
 
-/// The labels of `requests_total`, as numbers; names are put in when someone asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The labels of `requests_total` and `stream_end_total`, as numbers; names are put in when someone asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::record) struct RequestKey {
     pub(in crate::record) route: Option<LabelId>,
     pub(in crate::record) upstream: Option<LabelId>,
     /// What the client was answered; `None` if it left before it was.
     pub(in crate::record) code: Option<StatusCode>,
+    pub(in crate::record) outcome: Outcome,
+    pub(in crate::record) phase: Phase,
+}
+
+/// In two words, since it is hashed for each request. Labels are far fewer than 65,536; if they were not, more
+/// keys would share a place.
+impl Hash for RequestKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let place =
+            |label: Option<LabelId>| label.map_or(0, |label| label.index() as u64 + 1) & 0xffff;
+        let code = self.code.map_or(0, |code| u64::from(code.as_u16()));
+        let how = self.outcome as u64 * 2 + self.phase as u64;
+        state.write_u64(place(self.route) | place(self.upstream) << 16 | code << 32 | how << 48);
+    }
 }
 
 /// The labels of `failovers_total`, as numbers.
@@ -43,7 +58,7 @@ pub(in crate::record) struct UpstreamRecordings {
     pub(in crate::record) client_ttfb: Durations,
     pub(in crate::record) pool_wait: Durations,
     pub(in crate::record) connect: Durations,
-    pub(in crate::record) cold: u64,
+    pub(in crate::record) cold: [u64; Cold::ALL.len()],
     pub(in crate::record) connect_failures: u64,
     pub(in crate::record) retries: u64,
     /// Hedges sent there, by what became of them.
@@ -64,7 +79,6 @@ pub(in crate::record) struct UpstreamRecordings {
 #[derive(Default)]
 pub(in crate::record) struct Recordings {
     pub(in crate::record) requests: HashMap<RequestKey, u64>,
-    pub(in crate::record) ends: [u64; Outcome::ALL.len()],
     /// Requests that a drain's end cut.
     pub(in crate::record) cut: u64,
     pub(in crate::record) replays: [u64; ReplayReason::ALL.len()],
@@ -102,6 +116,15 @@ impl Recordings {
         }
     }
 
+    /// Requests that ended, by outcome.
+    pub(in crate::record) fn ends(&self) -> [u64; Outcome::ALL.len()] {
+        let mut ends = [0; Outcome::ALL.len()];
+        for (key, count) in &self.requests {
+            ends[key.outcome as usize] += count;
+        }
+        ends
+    }
+
     /// Touches one upstream's part; what the configuration lacks is let fall.
     pub(in crate::record) fn upstream(
         &mut self,
@@ -124,7 +147,6 @@ impl Recordings {
         for (key, count) in &other.failures {
             *self.failures.entry(*key).or_default() += count;
         }
-        add_each(&mut self.ends, &other.ends);
         self.cut += other.cut;
         add_each(&mut self.replays, &other.replays);
         add_each(&mut self.prevented, &other.prevented);
@@ -135,7 +157,7 @@ impl Recordings {
         self.withheld += other.withheld;
         self.grow(other.upstreams.len());
         for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
-            sum.cold += more.cold;
+            add_each(&mut sum.cold, &more.cold);
             sum.connect_failures += more.connect_failures;
             sum.retries += more.retries;
             sum.overtaken += more.overtaken;
@@ -158,7 +180,6 @@ impl Recordings {
     /// Empties the set and keeps its memory.
     pub(in crate::record) fn clear(&mut self) {
         self.requests.clear();
-        self.ends = Default::default();
         self.cut = 0;
         self.replays = Default::default();
         self.failovers.clear();
@@ -168,7 +189,7 @@ impl Recordings {
         self.hangups = Default::default();
         (self.accept_pauses, self.panics, self.withheld) = (0, 0, 0);
         for upstream in &mut self.upstreams {
-            upstream.cold = 0;
+            upstream.cold = Default::default();
             upstream.connect_failures = 0;
             upstream.retries = 0;
             upstream.overtaken = 0;

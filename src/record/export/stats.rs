@@ -9,7 +9,8 @@ use crate::record::collect::durations::Durations;
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
 use crate::record::outcome::{
-    Clock, Ejection, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Shed, Silence,
+    Clock, Cold, Ejection, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Shed,
+    Silence,
 };
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
@@ -61,7 +62,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
         },
         "access_log_dropped": log_dropped,
         "requests": requests(&instance.labels, all),
-        "stream_end": counts(Outcome::ALL.map(Outcome::label), all.ends),
+        "stream_end": counts(Outcome::ALL.map(Outcome::label), all.ends()),
         "replays": counts(ReplayReason::ALL.map(ReplayReason::label), all.replays),
         "upstream_failures": failures(&instance.labels, all),
         "failovers": failovers(&instance.labels, all),
@@ -134,7 +135,8 @@ fn upstreams(view: &View<'_>) -> Vec<Value> {
                 },
                 "streams": now.streams,
                 "waiting": now.waiting,
-                "cold_requests": all.cold,
+                "cold_requests": all.cold.iter().sum::<u64>(),
+                "cold_by_cause": counts(Cold::ALL.map(Cold::label), all.cold),
                 "connect_failures": all.connect_failures,
                 "retries": all.retries,
                 "silent_to_workers": now.silent,

@@ -22,7 +22,9 @@ use crate::record::collect::meters::GaugeGuard;
 use crate::record::collect::recordings::{FailoverKey, RequestKey, UpstreamRecordings};
 use crate::record::collect::slots::Slots;
 use crate::record::id::RequestId;
-use crate::record::outcome::{Clock, FailoverReason, Outcome, Prevented, ReplayReason, Shed};
+use crate::record::outcome::{
+    Clock, FailoverReason, Outcome, Phase, Prevented, ReplayReason, Shed,
+};
 use state::RequestState;
 
 /// One request's record. Share it by `Rc`; when the last clone is dropped it is closed: counted,
@@ -126,8 +128,6 @@ impl Record {
         self.whole().state.borrow_mut().facts.bytes_up += bytes as u64;
     }
 
-    /// The request was sent again.
-    pub fn replayed(&self, reason: ReplayReason) {
     /// By which names its client knows it: `x-request-id` and `traceparent`.
     pub fn named(&self, request_id: Option<&str>, traceparent: Option<&str>) {
         self.state.borrow_mut().facts.named = Named::of(request_id, traceparent);
@@ -138,6 +138,8 @@ impl Record {
         self.state.borrow_mut().facts.bytes_sent += bytes;
     }
 
+    /// The request was sent again.
+    pub fn replayed(&self, reason: ReplayReason) {
         self.whole().state.borrow_mut().facts.replays += 1;
         self.ledger.active.borrow_mut().replays[reason as usize] += 1;
     }
@@ -247,9 +249,16 @@ impl Record {
             outcome
         });
         let (id, opened, facts) = (self.id, &mut self.opened, &mut state.facts);
-        let key = RequestKey { route: facts.route, upstream: facts.upstream, code: facts.status };
+        let began = facts.upstream_status.is_some();
+        let key = RequestKey {
+            route: facts.route,
+            upstream: facts.upstream,
+            code: facts.status,
+            outcome,
+            phase: if began { Phase::AfterHead } else { Phase::BeforeHead },
+        };
         let duration = now.saturating_duration_since(opened.at);
-        self.ledger.close(key, outcome, duration, || Finished {
+        self.ledger.close(key, duration, || Finished {
             id,
             opened: Opened {
                 path: mem::take(&mut opened.path),

@@ -9,6 +9,7 @@ use http::{StatusCode, Version};
 use super::state::Head;
 use super::{Part, Record};
 use crate::record::collect::finished::cut;
+use crate::record::outcome::Cold;
 
 /// Longer request ids of an upstream are cut to this many bytes.
 const UPSTREAM_ID_BYTES: usize = 128;
@@ -18,8 +19,8 @@ const UPSTREAM_ID_BYTES: usize = 128;
 pub struct Leased {
     /// From asking the pool to having a stream.
     pub waited: Duration,
-    /// Whether a connect had to finish first.
-    pub cold: bool,
+    /// Why a connect had to finish first, where one had to.
+    pub cold: Option<Cold>,
     /// What is spoken with the upstream.
     pub version: Version,
 }
@@ -29,12 +30,14 @@ impl Record {
     pub fn leased(&self, lease: Leased) {
         let mut state = self.state.borrow_mut();
         state.facts.pool_wait = Some(state.facts.pool_wait.unwrap_or_default() + lease.waited);
-        state.facts.cold |= lease.cold;
+        state.facts.cold |= lease.cold.is_some();
         state.facts.upstream_version = Some(lease.version);
         let unsettled = state.unsettled.pool_wait.replace(lease.waited);
-        if lease.cold || unsettled.is_some() {
+        if lease.cold.is_some() || unsettled.is_some() {
             self.of_upstream(&state, |upstream| {
-                upstream.cold += u64::from(lease.cold);
+                if let Some(cold) = lease.cold {
+                    upstream.cold[cold as usize] += 1;
+                }
                 // A lease that no head was sent on.
                 if let Some(waited) = unsettled {
                     upstream.pool_wait.record(waited);

@@ -48,7 +48,7 @@ fn everything(recorder: &super::super::Recorder) {
     record.routed(RouteId(0), UpstreamId(0));
     record.leased(Leased {
         waited: Duration::from_micros(3),
-        cold: false,
+        cold: None,
         version: Version::HTTP_2,
     });
     record.head_sent(at(30));
@@ -76,7 +76,10 @@ fn the_page_reads_back_with_what_was_recorded() {
         let code = r#"firstbyte_requests_total{route="/v1",upstream="openai",code="200"}"#;
         for (series, value) in [
             (code, 1.0),
-            (r#"firstbyte_stream_end_total{outcome="complete"}"#, 1.0),
+            (
+                r#"firstbyte_stream_end_total{route="/v1",upstream="openai",outcome="complete",phase="after_head"}"#,
+                1.0,
+            ),
             (r#"firstbyte_replays_total{reason="goaway"}"#, 1.0),
             (r#"firstbyte_overhead_seconds_bucket{phase="request",le="0.000025"}"#, 0.0),
             (r#"firstbyte_overhead_seconds_bucket{phase="request",le="0.00005"}"#, 1.0),
@@ -125,9 +128,11 @@ fn buckets_never_fall_and_the_last_is_the_count() {
 fn series_with_fixed_labels_stand_at_zero_from_the_start() {
     let page = local(async { read(&hub(AccessLog::Off).metrics().await) });
     for series in [
-        r#"firstbyte_stream_end_total{outcome="refused"}"#,
+        r#"firstbyte_stream_end_total{route="none",upstream="none",outcome="refused",phase="before_head"}"#,
         r#"firstbyte_replays_total{reason="unsent"}"#,
-        r#"firstbyte_cold_requests_total{upstream="vllm"}"#,
+        r#"firstbyte_cold_requests_total{upstream="vllm",cause="below_minimum"}"#,
+        r#"firstbyte_upstream_ttfb_seconds_bucket{upstream="openai",le="600"}"#,
+        r#"firstbyte_chunk_gap_seconds_bucket{side="client",le="600"}"#,
         r#"firstbyte_upstream_connections{upstream="vllm",state="draining"}"#,
         r#"firstbyte_upstream_ttfb_seconds_bucket{upstream="openai",le="60"}"#,
         r#"firstbyte_overhead_seconds_bucket{phase="head",le="0.00001"}"#,
@@ -138,6 +143,35 @@ fn series_with_fixed_labels_stand_at_zero_from_the_start() {
         assert_eq!(page.get(series).map(|value| value.to_bits()), Some(0), "{series}");
     }
     assert!(page["process_resident_memory_bytes"] > 0.0);
+}
+
+/// A counter that appears with its first event is no increase to Prometheus.
+#[test]
+fn what_the_configuration_can_lead_to_stands_at_zero_from_the_start() {
+    let text = "upstreams: { openai: { url: http://a }, vllm: { url: http://b } }\n\
+                groups: { g: { members: [{ upstream: openai }, { upstream: vllm }] } }\n\
+                routes: [{ path: /v1, upstream: g }, { path: /local, upstream: vllm }]\n";
+    let env = crate::config::ProcessEnv;
+    let config = crate::config::parse("f.yaml".as_ref(), text.as_bytes(), &env).unwrap();
+    let page = local(async {
+        let hub = hub(AccessLog::Off);
+        let label_ids = hub.label_ids(&["/v1", "/local"], &["openai", "vllm"]).unwrap();
+        hub.expect(&config, &label_ids);
+        read(&hub.metrics().await)
+    });
+    for series in [
+        r#"firstbyte_requests_total{route="/v1",upstream="openai",code="200"}"#,
+        r#"firstbyte_requests_total{route="/v1",upstream="vllm",code="502"}"#,
+        r#"firstbyte_requests_total{route="/v1",upstream="none",code="503"}"#,
+        r#"firstbyte_stream_end_total{route="/local",upstream="vllm",outcome="upstream_failed",phase="before_head"}"#,
+        r#"firstbyte_stream_end_total{route="/local",upstream="vllm",outcome="upstream_failed",phase="after_head"}"#,
+        r#"firstbyte_failovers_total{from="vllm",to="openai",reason="connect"}"#,
+    ] {
+        assert_eq!(page.get(series).map(|value| value.to_bits()), Some(0), "{series}");
+    }
+    // And nothing that it cannot lead to.
+    let elsewhere = r#"firstbyte_requests_total{route="/local",upstream="openai",code="200"}"#;
+    assert_eq!(page.get(elsewhere), None);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use http::{StatusCode, Version};
 use serde_json::json;
 
-use super::super::{Leased, ReplayReason};
+use super::super::{Cold, Leased, ReplayReason};
 use super::*;
 
 const fn us(count: u64) -> Duration {
@@ -36,7 +36,7 @@ fn each_phase_of_a_streamed_answer_is_timed_from_its_own_beginning() {
         let at = |micros| start + us(micros);
         let record = recorder.open(opened("/v1/chat/completions", start));
         record.routed(RouteId(0), UpstreamId(0));
-        record.leased(Leased { waited: us(5), cold: true, version: Version::HTTP_2 });
+        record.leased(Leased { waited: us(5), cold: Some(Cold::Burst), version: Version::HTTP_2 });
         record.head_sent(at(40));
         record.upstream_head(at(1_040), StatusCode::OK, || Some("req_1"));
         record.handed(at(1_040));
@@ -94,8 +94,8 @@ fn every_gap_counts_when_frames_are_read_faster_than_written_or_never_written() 
         let start = Instant::now();
         let record = recorder.open(opened("/", start));
         record.routed(RouteId(0), UpstreamId(0));
-        record.leased(Leased { waited: us(5), cold: false, version: Version::HTTP_2 });
-        record.leased(Leased { waited: us(7), cold: false, version: Version::HTTP_2 });
+        record.leased(Leased { waited: us(5), cold: None, version: Version::HTTP_2 });
+        record.leased(Leased { waited: us(7), cold: None, version: Version::HTTP_2 });
         record.head_sent(start);
         record.upstream_head(start + us(50), StatusCode::OK, || None);
         for read in [100, 110, 130, 160] {

@@ -8,7 +8,7 @@ use super::lease::Lease;
 use super::queue::Waiting;
 use super::silence::least_suspect;
 use crate::error::{Error, Kind};
-use crate::record::{Leased, Record};
+use crate::record::{Cold, Leased, Record};
 use crate::upstream::connection::Conn;
 
 impl Pool {
@@ -22,7 +22,7 @@ impl Pool {
     pub async fn lease(self: &Rc<Self>, record: &Rc<Record>) -> Result<Lease, Error> {
         if let Some(conn) = self.pick() {
             let lease = Lease::new(conn, self, false);
-            record.leased(Leased { waited: Duration::ZERO, cold: false, version: lease.version() });
+            record.leased(Leased { waited: Duration::ZERO, cold: None, version: lease.version() });
             self.tend();
             return Ok(lease);
         }
@@ -33,13 +33,15 @@ impl Pool {
         if self.settings.pool.queue.is_some_and(|most| self.queue.len() >= most) {
             return Err(Kind::PoolQueueFull.into());
         }
+        let why_cold = self.why_cold();
         let waiting = Waiting::new(self);
         self.tend();
         let lease = tokio::time::timeout(self.settings.pool.queue_timeout, waiting)
             .await
             .map_err(|_elapsed| Error::new(Kind::PoolQueueTimeout))??;
         let waited = asked.elapsed();
-        record.leased(Leased { waited, cold: lease.is_cold(), version: lease.version() });
+        let cold = lease.is_cold().then_some(why_cold);
+        record.leased(Leased { waited, cold, version: lease.version() });
         Ok(lease)
     }
 
@@ -53,6 +55,14 @@ impl Pool {
             }
             self.drain(&conn);
         }
+    }
+
+    /// Why one more request would have to wait for a connect: whether the minimum, had it been open, could
+    /// have carried it with all that is under way or waits.
+    fn why_cold(&self) -> Cold {
+        let each = if self.shares_connections() { self.view().per_connection } else { 1 };
+        let minimum = (self.settings.pool.min_connections * each) as u64;
+        if self.load() < minimum { Cold::BelowMinimum } else { Cold::Burst }
     }
 
     /// Least loaded first, the oldest on a tie: so that connections opened together do not use up

@@ -3,6 +3,7 @@
 pub(in crate::record) mod ceilings;
 pub(in crate::record) mod configured;
 pub(in crate::record) mod dns;
+pub(in crate::record) mod expected;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -12,6 +13,7 @@ use super::labels::{LabelId, Labels};
 use ceilings::Ceilings;
 use configured::Configured;
 use dns::DnsMeters;
+use expected::Expected;
 
 /// One process, from its start to its end.
 pub(in crate::record) struct Instance {
@@ -24,6 +26,7 @@ pub(in crate::record) struct Instance {
     pub(in crate::record) started_at: SystemTime,
     pub(in crate::record) ceilings: Arc<Ceilings>,
     pub(in crate::record) configured: Configured,
+    pub(in crate::record) expected: Expected,
     /// By an upstream's label; none of those whose host is an address.
     dns: Mutex<BTreeMap<LabelId, Arc<DnsMeters>>>,
     /// Since when the process leaves.
@@ -46,6 +49,7 @@ impl Instance {
             started_at: SystemTime::now(),
             ceilings: Arc::default(),
             configured: Configured::default(),
+            expected: Expected::default(),
             dns: Mutex::default(),
             draining_since: OnceLock::new(),
         }

@@ -4,10 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings};
+use crate::record::export::View;
 use crate::record::export::prometheus::{Kind, Text};
 use crate::record::outcome::{
-    Clock, Ejection, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Silence,
+    Clock, Ejection, FailoverReason, HedgeEnd, Outcome, Oversize, Phase, Prevented, ReplayReason,
+    Silence,
 };
+
+/// Statuses of `requests_total` that stand at zero from the start: what most requests get, and what alerts
+/// look at, so that the first of them is an increase.
+const CODES: [&str; 7] = ["200", "429", "500", "502", "503", "504", Labels::NONE];
 
 /// Requests by the names of their labels: two upstreams of one name, or one called like
 /// [`Labels::NONE`], must not make one series twice, which would fail the whole scrape.
@@ -24,20 +30,56 @@ pub(in crate::record) fn requests_by_name<'a>(
     counted
 }
 
-pub(super) fn requests(text: &mut Text, names: &Labels, all: &Recordings) {
+/// How requests ended by the names of their labels, for the same reason.
+fn ends_by_name<'a>(
+    names: &'a Labels,
+    recordings: &Recordings,
+) -> BTreeMap<(&'a str, &'a str, &'static str, &'static str), u64> {
+    let mut counted = BTreeMap::new();
+    for (key, count) in &recordings.requests {
+        let (outcome, phase) = (key.outcome.label(), key.phase.label());
+        let labels = (names.route(key.route), names.upstream(key.upstream), outcome, phase);
+        *counted.entry(labels).or_default() += *count;
+    }
+    counted
+}
+
+pub(super) fn requests(text: &mut Text, view: &View<'_>) {
+    let (names, all) = (&*view.instance.labels, &view.totals.recordings);
+    let expected = view.instance.expected.requests(names);
     let name = "firstbyte_requests_total";
     text.family(
         name,
         Kind::Counter,
         "Finished requests, by route, upstream and status sent to the client.",
     );
-    for ((route, upstream, code), count) in requests_by_name(names, all) {
+    let mut counted = requests_by_name(names, all);
+    for (route, upstream) in &expected {
+        for code in CODES {
+            counted.entry((*route, *upstream, code.to_owned())).or_default();
+        }
+    }
+    for ((route, upstream, code), count) in counted {
         text.sample(name, &[("route", route), ("upstream", upstream), ("code", &code)], count);
     }
     let name = "firstbyte_stream_end_total";
-    text.family(name, Kind::Counter, "Finished requests, by outcome.");
-    for outcome in Outcome::ALL {
-        text.sample(name, &[("outcome", outcome.label())], all.ends[outcome as usize]);
+    text.family(
+        name,
+        Kind::Counter,
+        "Finished requests, by route, upstream, outcome, and whether a response had begun.",
+    );
+    let mut counted = ends_by_name(names, all);
+    for (route, upstream) in expected {
+        for (outcome, phase) in
+            Outcome::ALL.iter().flat_map(|one| Phase::ALL.map(|phase| (one, phase)))
+        {
+            counted.entry((route, upstream, outcome.label(), phase.label())).or_default();
+        }
+    }
+    for ((route, upstream, outcome, phase), count) in counted {
+        let labels =
+            [("route", route), ("upstream", upstream), ("outcome", outcome), ("phase", phase)];
+        text.sample(name, &labels, count);
     }
     let name = "firstbyte_replays_total";
     text.family(
@@ -201,14 +243,21 @@ pub(super) fn failures(text: &mut Text, names: &Labels, all: &Recordings) {
     }
 }
 
-pub(super) fn failovers(text: &mut Text, names: &Labels, all: &Recordings) {
+pub(super) fn failovers(text: &mut Text, view: &View<'_>) {
+    let (names, all) = (&*view.instance.labels, &view.totals.recordings);
     let name = "firstbyte_failovers_total";
     text.family(
         name,
         Kind::Counter,
         "Failovers from one upstream of a group to another, by reason.",
     );
-    for ((from, to, reason), count) in failovers_by_name(names, all) {
+    let mut counted = failovers_by_name(names, all);
+    for (from, to) in view.instance.expected.failovers(names) {
+        for reason in FailoverReason::ALL {
+            counted.entry((from, to, reason.label())).or_default();
+        }
+    }
+    for ((from, to, reason), count) in counted {
         text.sample(name, &[("from", from), ("to", to), ("reason", reason)], count);
     }
     let name = "firstbyte_attempts_prevented_total";

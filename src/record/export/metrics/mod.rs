@@ -32,8 +32,8 @@ const OVERHEAD: [u64; 13] = [
     100 * MS,
     S,
 ];
-/// For the silence between two chunks: tokens come every 5 to 100 ms.
-const GAP: [u64; 15] = [
+/// For the silence between two chunks: tokens come every 5 to 100 ms, and it ends at the deadline.
+const GAP: [u64; 18] = [
     500 * US,
     MS,
     2_500 * US,
@@ -49,9 +49,12 @@ const GAP: [u64; 15] = [
     10 * S,
     30 * S,
     60 * S,
+    120 * S,
+    300 * S,
+    600 * S,
 ];
-/// For an answer's beginning: a reasoning model may think for a minute.
-const TTFB: [u64; 15] = [
+/// For an answer's beginning: a reasoning model may think for minutes, up to the deadline.
+const TTFB: [u64; 18] = [
     MS,
     2_500 * US,
     5 * MS,
@@ -67,6 +70,9 @@ const TTFB: [u64; 15] = [
     10 * S,
     30 * S,
     60 * S,
+    120 * S,
+    300 * S,
+    600 * S,
 ];
 /// For a wait that is nothing, a round trip or two, or a queue.
 const WAIT: [u64; 10] =
@@ -91,9 +97,9 @@ const DURATION: [u64; 12] = [
 pub(in crate::record) fn render(view: &View<'_>) -> String {
     let (names, all) = (&*view.instance.labels, &view.totals.recordings);
     let mut text = Text::default();
-    ends::requests(&mut text, names, all);
+    ends::requests(&mut text, view);
     ends::failures(&mut text, names, all);
-    ends::failovers(&mut text, names, all);
+    ends::failovers(&mut text, view);
     ends::ejections(&mut text, names, all);
     ends::retries(&mut text, names, all);
     ends::hedges(&mut text, names, all);

@@ -9,6 +9,7 @@ use crate::record::collect::meters::UpstreamGauges;
 use crate::record::collect::recordings::{Recordings, UpstreamRecordings};
 use crate::record::export::View;
 use crate::record::export::prometheus::{Kind, Text};
+use crate::record::outcome::Cold;
 
 pub(super) fn timings(text: &mut Text, names: &Labels, all: &Recordings) {
     type Of = fn(&UpstreamRecordings) -> &Durations;
@@ -56,9 +57,12 @@ pub(super) fn timings(text: &mut Text, names: &Labels, all: &Recordings) {
 pub(super) fn state(text: &mut Text, view: &View<'_>) {
     let recorded = view.instance.labels.upstreams.iter().zip(&view.totals.recordings.upstreams);
     let name = "firstbyte_cold_requests_total";
-    text.family(name, Kind::Counter, "Requests that had to wait for a new connection.");
+    text.family(name, Kind::Counter, "Requests that had to wait for a new connection, by cause.");
     for (label, upstream) in recorded.clone() {
-        text.sample(name, &[("upstream", label)], upstream.cold);
+        for cause in Cold::ALL {
+            let labels = [("upstream", label.as_str()), ("cause", cause.label())];
+            text.sample(name, &labels, upstream.cold[cause as usize]);
+        }
     }
     let name = "firstbyte_upstream_connect_failures_total";
     text.family(name, Kind::Counter, "Connection attempts that failed or timed out.");
