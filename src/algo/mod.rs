@@ -3,5 +3,6 @@
 pub mod backoff;
 pub mod budget;
 pub mod lingering;
+pub mod telling;
 pub mod token_bucket;
 pub mod window;

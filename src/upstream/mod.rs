@@ -7,6 +7,7 @@ mod connect;
 mod connection;
 mod health;
 mod keepalive;
+mod outage;
 mod pool;
 mod recv;
 mod socket;
@@ -14,6 +15,7 @@ mod stream;
 
 pub use connect::resolver::{ResolvedName, Resolver};
 pub use health::tracker::{AnswerGuard, HealthTracker};
+pub use outage::Outage;
 pub use pool::Pool;
 pub use pool::handle::PoolHandle;
 pub use pool::lease::{Lease, Stream};

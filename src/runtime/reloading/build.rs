@@ -70,7 +70,10 @@ fn build(
         let health = match known {
             // Shared, so that what requests of the old configuration still see counts.
             Some(known) => Rc::clone(&known.health),
-            None => HealthTracker::new(meant.health, &meant.name, recorder.clone(), id),
+            None => {
+                let outage = Arc::clone(plan.name(id)?.outage());
+                HealthTracker::new(meant.health, &meant.name, recorder.clone(), id, outage)
+            }
         };
         let head = UpstreamHead::new(meant, config.via).ok()?;
         let limit = plan.admission.upstream(id);

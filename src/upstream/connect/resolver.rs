@@ -15,9 +15,11 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::addresses::{Addresses, Memory};
 use crate::algo::backoff::{backoff, draw};
+use crate::algo::telling::Telling;
 use crate::config::Upstream;
 use crate::error::{Error, Kind};
 use crate::record::DnsMeters;
+use crate::upstream::outage::Outage;
 
 /// The longest that the first pause after a failure can be; doubled with each further one, up to the
 /// interval.
@@ -41,6 +43,7 @@ enum Known {
 pub struct ResolvedName {
     known: watch::Receiver<Known>,
     doubted: Arc<Notify>,
+    outage: Arc<Outage>,
     _asked_by: Option<Resolver>,
 }
 
@@ -61,7 +64,7 @@ impl ResolvedName {
             let now = vec![SocketAddr::new(ip, upstream.port)];
             let addresses = Arc::new(Addresses { now, ..Addresses::default() });
             let (_never, known) = watch::channel(Known::Addresses(addresses));
-            return Ok(Self { known, doubted, _asked_by: None });
+            return Ok(Self { known, doubted, outage: Arc::default(), _asked_by: None });
         }
         let resolver = match resolver {
             Some(resolver) => resolver,
@@ -70,7 +73,8 @@ impl ResolvedName {
         let (tell, known) = watch::channel(Known::Nothing);
         let followed = Followed::new(upstream, Arc::clone(&doubted), meters, tell);
         resolver.0.runtime.spawn(followed.run());
-        Ok(Self { known, doubted, _asked_by: Some(resolver.clone()) })
+        let asked_by = Some(resolver.clone());
+        Ok(Self { known, doubted, outage: Arc::default(), _asked_by: asked_by })
     }
 
     /// Where to connect. Waits only for the first answer of all; the caller bounds that.
@@ -101,6 +105,22 @@ impl ResolvedName {
         match &*self.known.borrow() {
             Known::Addresses(addresses) => addresses.has(address),
             Known::Nothing | Known::Unresolved(_) => true,
+        }
+    }
+
+    /// What is said of those who cannot be connected to there.
+    pub fn outage(&self) -> &Arc<Outage> {
+        &self.outage
+    }
+
+    /// The addresses as far as they are known, for people; none where there is only the name.
+    pub(in crate::upstream) fn shown(&self) -> String {
+        match &*self.known.borrow() {
+            Known::Addresses(addresses) => {
+                let all = addresses.now.iter().map(ToString::to_string);
+                all.collect::<Vec<_>>().join(" ")
+            }
+            Known::Nothing | Known::Unresolved(_) => String::new(),
         }
     }
 
@@ -147,6 +167,7 @@ struct Followed {
     memory: Memory,
     /// Failures since the last answer.
     failures: u32,
+    telling: Telling,
 }
 
 impl Followed {
@@ -166,6 +187,7 @@ impl Followed {
             meters,
             memory: Memory::default(),
             failures: 0,
+            telling: Telling::default(),
         }
     }
 
@@ -198,7 +220,8 @@ impl Followed {
     fn resolved(&mut self, found: &[SocketAddr]) -> Duration {
         let addresses = Arc::new(self.memory.learn(found, Instant::now()));
         self.meters.addresses(addresses.now.len());
-        if std::mem::take(&mut self.failures) > 0 {
+        self.failures = 0;
+        if self.telling.works(Instant::now()).is_some() {
             tracing::info!(
                 upstream = self.upstream,
                 host = self.host,
@@ -229,13 +252,13 @@ impl Followed {
     fn failed(&mut self, why: &str) -> Duration {
         self.meters.failed();
         let resolved = matches!(*self.known.borrow(), Known::Addresses(_));
-        if (self.failures + 1).is_power_of_two() {
-            // Not each: the metric counts them.
+        // Not each: the metric counts them.
+        if let Some(told) = self.telling.failed(Instant::now()) {
             tracing::warn!(
                 upstream = self.upstream,
                 host = self.host,
                 why,
-                failures = self.failures + 1,
+                failures = told.failures,
                 "upstream name does not resolve; {}",
                 if resolved { "using the last known addresses" } else { "no address is known" }
             );

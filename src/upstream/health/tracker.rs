@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Change, Health, Probes};
 use crate::config::{HealthPolicy, Upstream, UpstreamId};
 use crate::record::Recorder;
+use crate::upstream::outage::Outage;
 
 /// One worker's opinion of an upstream, by what became of its requests.
 pub struct HealthTracker {
@@ -15,15 +17,24 @@ pub struct HealthTracker {
     name: String,
     recorder: Recorder,
     id: UpstreamId,
+    /// What all workers say of it together.
+    outage: Arc<Outage>,
     /// No configuration in force has it: what streams of an older one still see is nobody's news.
     retired: Cell<bool>,
 }
 
 impl HealthTracker {
     /// Well.
-    pub fn new(policy: HealthPolicy, name: &str, recorder: Recorder, id: UpstreamId) -> Rc<Self> {
+    pub fn new(
+        policy: HealthPolicy,
+        name: &str,
+        recorder: Recorder,
+        id: UpstreamId,
+        outage: Arc<Outage>,
+    ) -> Rc<Self> {
         let health = RefCell::new(Health::new(policy, Instant::now()));
-        Rc::new(Self { health, name: name.to_owned(), recorder, id, retired: Cell::new(false) })
+        let (name, retired) = (name.to_owned(), Cell::new(false));
+        Rc::new(Self { health, name, recorder, id, outage, retired })
     }
 
     /// Goes on as the operator means it now: by another policy, with or without probes.
@@ -34,7 +45,10 @@ impl HealthTracker {
 
     /// Nobody asks it any more, and it is shown no more: its name may be another's from now on.
     pub fn retire(&self) {
-        self.retired.set(true);
+        let was_ejected = self.is_ejected();
+        if !self.retired.replace(true) && was_ejected {
+            let _nobodys_news = self.outage.returned(Instant::now());
+        }
         self.recorder.upstream(self.id).ejected.set(0);
     }
 
@@ -103,13 +117,19 @@ impl HealthTracker {
         match change {
             None => {}
             Some(Change::Ejected(cause, time)) => {
+                let again = meters.ejected.get() > 0;
                 meters.ejected_for(cause);
-                let (cause, seconds) = (cause.label(), time.as_secs_f64());
-                tracing::warn!(upstream, cause, seconds, "upstream ejected");
+                if let Some((told, workers)) = self.outage.ejected(again, Instant::now()) {
+                    let (cause, seconds, times) =
+                        (cause.label(), time.as_secs_f64(), told.failures);
+                    tracing::warn!(upstream, cause, seconds, times, workers, "upstream ejected");
+                }
             }
             Some(Change::Returned) => {
                 meters.ejected.set(0);
-                tracing::info!(upstream, "upstream back in rotation");
+                if self.outage.returned(Instant::now()).is_some() {
+                    tracing::info!(upstream, "upstream back in rotation");
+                }
             }
         }
     }

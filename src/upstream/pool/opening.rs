@@ -39,6 +39,28 @@ impl Pool {
     pub(super) fn view(&self) -> View {
         let conns = self.conns.borrow();
         let ours = &self.settings.pool;
+    /// Opens one connection as it would be opened for a request, and keeps it. To be called inside a local
+    /// runtime.
+    ///
+    /// # Errors
+    /// What a request would be told.
+    pub async fn trial(self: &Rc<Self>) -> Result<Trial, Error> {
+        let began = Instant::now();
+        let known = self.connector.name().addresses();
+        tokio::time::timeout(self.settings.deadlines.connect, known)
+            .await
+            .map_err(|_elapsed| Error::new(Kind::Dns))??;
+        let dns = began.elapsed();
+        let fresh = self.connector.connect().await?;
+        let (peer, (tcp, handshake)) = (fresh.peer, fresh.took);
+        let version = match fresh.connected {
+            Connected::Http2(..) => http::Version::HTTP_2,
+            Connected::Http1(..) => http::Version::HTTP_11,
+        };
+        self.join(fresh);
+        Ok(Trial { peer, dns, tcp, handshake, version })
+    }
+
         let mut view = View {
             connecting: self.connecting.get(),
             waiting: self.queue.len(),
@@ -127,14 +149,16 @@ impl Pool {
     fn connect_failed(&self, error: Error) -> Duration {
         self.meters().connect_failed();
         let failures = self.failures.replace(self.failures.get().saturating_add(1));
-        if failures.saturating_add(1).is_power_of_two() {
-            // Not each: with a dead upstream every request is a failure, and the metric counts them.
+        // Not each: with a dead upstream every request is a failure, and the metric counts them.
+        if let Some(told) = self.connector.name().outage().connect_failed(Instant::now()) {
+            let address = self.connector.name().shown();
             tracing::warn!(
                 upstream = self.settings.name,
+                address = if address.is_empty() { &self.settings.host } else { &address },
                 error = error.kind().code(),
                 cause = error.cause().map(Cause::word),
                 found = error.found(),
-                failures = failures.saturating_add(1),
+                failures = told.failures,
                 "cannot connect to the upstream: {}",
                 error.message()
             );
@@ -166,8 +190,11 @@ async fn connect(pool: Rc<Pool>) {
     pool.publish();
     match connected {
         Ok(fresh) => {
-            if pool.failures.take() > 0 {
-                tracing::info!(upstream = pool.settings.name, "connected to the upstream again");
+            pool.failures.set(0);
+            if let Some(told) = pool.connector.name().outage().connected(Instant::now()) {
+                let seconds = told.lasts.as_secs_f64();
+                let upstream = &pool.settings.name;
+                tracing::info!(upstream, seconds, "connected to the upstream again");
             }
             pool.backoff_until.set(None);
             pool.shortage.end();
