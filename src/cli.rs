@@ -41,6 +41,8 @@ const EXAMPLES: &str = "  OPENAI_API_KEY=sk-… firstbyte              proxy to 
   OPENAI_API_KEY=x OPENAI_BASE_URL=http://127.0.0.1:8000/v1 firstbyte
                                              proxy to a local server
   firstbyte check -c firstbyte.yaml          report every error in a file, with its line
+  firstbyte check --connect -c firstbyte.yaml
+                                             also try every upstream in it
   firstbyte -c firstbyte.yaml                run with this file
   curl -N http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
     -d '{\"model\":\"gpt-4o-mini\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'
@@ -60,10 +62,10 @@ Environment:
   RUST_LOG            error, warn, info, debug or trace [default: info]
   NO_COLOR            if set, output has no colors
 
-Output: the access log on stdout, one JSON object per request; the program's log on stderr.
-Signals: SIGHUP reloads the configuration and cuts no request; SIGUSR2 starts a new process and
-hands the listeners over to it; SIGTERM and SIGINT drain (client.lame_duck, client.drain), a second
-one exits immediately.
+Output: the access log on stdout, one line per request (JSON); the program's log on stderr.
+Signals: SIGHUP reloads the configuration, cuts no request, and reopens the access log; SIGUSR2
+starts a new process and hands the listeners over to it; SIGTERM and SIGINT drain
+(client.lame_duck, client.drain), a second one exits immediately.
 Exit codes: 0 success, 1 failure (configuration error, a byte that differed), 2 wrong usage.";
 
 /// What was asked for on the command line.
@@ -93,7 +95,12 @@ pub enum Command {
     Check {
         /// Configuration file
         #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-        config: PathBuf,
+        #[arg(required_unless_present = "connect")]
+        config: Option<PathBuf>,
+        /// Also connect to every upstream, send one GET /models, and print a table; without a file, to the
+        /// upstream that the environment names
+        #[arg(long)]
+        connect: bool,
     },
     /// Stream from a mock upstream through the proxy, and show the latency that the proxy added
     #[cfg(feature = "demo")]
@@ -203,6 +210,18 @@ mod tests {
         for arguments in wrong {
             assert_eq!(parsed(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn upstreams_can_be_tried_with_a_file_and_without() {
+        let check = |arguments: &[&str]| match parsed(arguments).unwrap().command {
+            Some(Command::Check { config, connect }) => (config, connect),
+            other => panic!("{other:?}"),
+        };
+        let file = Some(PathBuf::from("a.yaml"));
+        assert_eq!(check(&["check", "-c", "a.yaml"]), (file.clone(), false));
+        assert_eq!(check(&["check", "-c", "a.yaml", "--connect"]), (file, true));
+        assert_eq!(check(&["check", "--connect"]), (None, true));
     }
 
     #[cfg(feature = "demo")]

@@ -5,6 +5,8 @@
 
 // Layer: program
 
+/// `firstbyte check --connect`: what the upstreams of a configuration say.
+pub mod check;
 /// `firstbyte demo`: everything at once, on a mock upstream of its own.
 #[cfg(feature = "demo")]
 pub mod demo;

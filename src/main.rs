@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use firstbyte::cli::{self, Cli, Command};
@@ -9,7 +10,7 @@ use firstbyte::config::{self, Arguments, ProcessEnv};
 #[cfg(feature = "demo")]
 use firstbyte::demo;
 use firstbyte::runtime::Origin;
-use firstbyte::{log, serve};
+use firstbyte::{check, log, serve};
 
 /// Frees and allocates per frame come from the same thread, which is what it is best at.
 #[global_allocator]
@@ -38,11 +39,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             };
             serve::run(origin)
         }
-        Some(Command::Check { config: path }) => {
-            let config = config::load(&path, &ProcessEnv)?;
-            writeln!(io::stdout(), "ok: {}\n{}", path.display(), config::describe(&config))?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Some(Command::Check { config, connect }) => check(config.as_deref(), connect),
         #[cfg(feature = "demo")]
         Some(Command::Demo(wanted)) => demo::run(&wanted),
         Some(Command::Completions { shell }) => {
@@ -55,6 +52,23 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn check(path: Option<&Path>, connect: bool) -> Result<ExitCode, Box<dyn Error>> {
+    let (name, config) = match path {
+        Some(path) => (path.display().to_string(), config::load(path, &ProcessEnv)?),
+        None => ("the environment".to_owned(), config::from_env(&ProcessEnv)?),
+    };
+    for warning in &config.warnings {
+        writeln!(io::stderr(), "warning: {warning}")?;
+    }
+    writeln!(io::stdout(), "ok: {name}\n{}", config::describe(&config))?;
+    if !connect {
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(io::stdout())?;
+    let all_well = check::connect(&config, &mut io::stdout())?;
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn refuse(fault: impl std::fmt::Display) -> ExitCode {

@@ -24,6 +24,7 @@ mod refuse;
 mod shed;
 
 pub use client::Client;
+pub use probe::Tried;
 
 use std::cell::RefCell;
 use std::rc::Rc;

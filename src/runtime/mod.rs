@@ -11,6 +11,7 @@ mod reloading;
 mod running;
 mod sockets;
 mod start;
+mod try_out;
 mod warm;
 mod worker;
 
@@ -18,3 +19,4 @@ pub use error::StartError;
 pub use reloading::reloader::{Applied, Refused, Reloader};
 pub use running::{Running, Stopper};
 pub use start::{Origin, start, start_from, start_here};
+pub use try_out::try_out;

@@ -166,7 +166,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     Ok((running, setup))
 }
 
-fn hub(config: &Config) -> Result<Hub, StartError> {
+pub(super) fn hub(config: &Config) -> Result<Hub, StartError> {
     Hub::new(Setup {
         workers: config.workers.get(),
         routes: config.routes.iter().map(|route| route.path.clone()).collect(),

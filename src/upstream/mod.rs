@@ -19,6 +19,7 @@ pub use outage::Outage;
 pub use pool::Pool;
 pub use pool::handle::PoolHandle;
 pub use pool::lease::{Lease, Stream};
+pub use pool::opening::Trial;
 pub use recv::RecvBody;
 pub use stream::head_scan::{HeadScan, Marks};
 pub use stream::head_size::{HeadLimit, HeadSize};

@@ -1,5 +1,6 @@
-//! What an operator sees of a proxy: the access log its rotation, and the alerts.
+//! What an operator sees of a proxy: the access log and its rotation, the alerts, `firstbyte check --connect`.
 
 mod access_log;
 mod alerts;
+mod check_connect;
 mod ends;

@@ -11,7 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -50,6 +50,8 @@ pub(super) struct Fresh {
     pub(super) wire: Rc<Wire>,
     /// The address that won.
     pub(super) peer: SocketAddr,
+    /// From the first SYN to that address until TCP was there, and from then until it was ready.
+    pub(super) took: (Duration, Duration),
 }
 
 /// Makes connections to one upstream.
@@ -136,13 +138,16 @@ impl Connector {
         progress: &Progress,
         furthest: &Stage,
     ) -> Result<Fresh, Error> {
+        let began = Instant::now();
         let stream = TcpStream::connect(peer).await.map_err(Error::of_connect)?;
         progress.linked();
         furthest.at(if self.tls.is_some() { Step::Tls } else { Step::Http });
         transport::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
-        let stamped = Stamped::new(stream, Instant::now());
+        let linked = Instant::now();
+        let stamped = Stamped::new(stream, linked);
         let wire = Rc::clone(stamped.wire());
-        Ok(Fresh { connected: self.negotiate(stamped, furthest).await?, wire, peer })
+        let connected = self.negotiate(stamped, furthest).await?;
+        Ok(Fresh { connected, wire, peer, took: (linked - began, linked.elapsed()) })
     }
 
     async fn negotiate(

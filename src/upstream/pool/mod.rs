@@ -12,7 +12,7 @@ mod granting;
 pub(in crate::upstream) mod handle;
 mod idle;
 pub(in crate::upstream) mod lease;
-mod opening;
+pub(in crate::upstream) mod opening;
 mod queue;
 mod shortage;
 mod silence;

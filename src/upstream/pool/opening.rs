@@ -1,6 +1,7 @@
 //! Connections opened ahead of need, each by a task of its own, and what follows where that fails.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -22,23 +23,22 @@ const BACKOFF: Duration = Duration::from_millis(100);
 /// nobody asks for it.
 pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
+/// One connect as it went, step by step.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial {
+    /// The address that was connected to.
+    pub peer: SocketAddr,
+    /// From asking for the name's addresses to having them.
+    pub dns: Duration,
+    /// From the first SYN to a TCP connection.
+    pub tcp: Duration,
+    /// From there to a connection that takes requests: TLS, and for HTTP/2 SETTINGS and one PING.
+    pub handshake: Duration,
+    /// What is spoken on it.
+    pub version: http::Version,
+}
+
 impl Pool {
-    /// Opens what is wanted, each in a task of its own.
-    pub(super) fn tend(self: &Rc<Self>) {
-        for _ in 0..wanted(self.view()) {
-            self.connecting.set(self.connecting.get() + 1);
-            self.publish();
-            tokio::task::spawn_local(connect(Rc::clone(self)));
-        }
-    }
-
-    fn backs_off(&self, now: Instant) -> bool {
-        self.shortage.lasts(now) || self.backoff_until.get().is_some_and(|until| now < until)
-    }
-
-    pub(super) fn view(&self) -> View {
-        let conns = self.conns.borrow();
-        let ours = &self.settings.pool;
     /// Opens one connection as it would be opened for a request, and keeps it. To be called inside a local
     /// runtime.
     ///
@@ -61,6 +61,22 @@ impl Pool {
         Ok(Trial { peer, dns, tcp, handshake, version })
     }
 
+    /// Opens what is wanted, each in a task of its own.
+    pub(super) fn tend(self: &Rc<Self>) {
+        for _ in 0..wanted(self.view()) {
+            self.connecting.set(self.connecting.get() + 1);
+            self.publish();
+            tokio::task::spawn_local(connect(Rc::clone(self)));
+        }
+    }
+
+    fn backs_off(&self, now: Instant) -> bool {
+        self.shortage.lasts(now) || self.backoff_until.get().is_some_and(|until| now < until)
+    }
+
+    pub(super) fn view(&self) -> View {
+        let conns = self.conns.borrow();
+        let ours = &self.settings.pool;
         let mut view = View {
             connecting: self.connecting.get(),
             waiting: self.queue.len(),
@@ -93,7 +109,7 @@ impl Pool {
     }
 
     fn join(self: &Rc<Self>, fresh: Fresh) {
-        let Fresh { connected, wire, peer } = fresh;
+        let Fresh { connected, wire, peer, took: _ } = fresh;
         let seed = self.opened.replace(self.opened.get() + 1);
         let retire_at = retire_at(Instant::now(), self.settings.pool.max_age, seed);
         let pool = Rc::clone(self);
@@ -151,7 +167,7 @@ impl Pool {
         let failures = self.failures.replace(self.failures.get().saturating_add(1));
         // Not each: with a dead upstream every request is a failure, and the metric counts them.
         if let Some(told) = self.connector.name().outage().connect_failed(Instant::now()) {
-            let address = self.connector.name().shown();
+             let address = self.connector.name().shown();
             tracing::warn!(
                 upstream = self.settings.name,
                 address = if address.is_empty() { &self.settings.host } else { &address },
