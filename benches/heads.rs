@@ -9,7 +9,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use firstbyte::config::{
     Dns, HealthPolicy, Pool, Protocol, Route, Scheme, Target, Upstream, UpstreamDeadlines,
-    UpstreamId,
+    UpstreamId, UpstreamTls,
 };
 use firstbyte::relay::head::{UpstreamHead, answer};
 use firstbyte::route::Table;
@@ -47,7 +47,9 @@ fn upstream(base_path: &str) -> Upstream {
         underscores_in_headers: false,
         organization: None,
         project: None,
+        host_header: None,
         ca_file: None,
+        tls: UpstreamTls::default(),
         protocol: Protocol::Auto,
         pool: Pool::default(),
         deadlines: UpstreamDeadlines::default(),

@@ -11,6 +11,7 @@ use super::route::{Route, Target};
 use super::upstream::Upstream;
 use super::upstream::deadlines::UpstreamDeadlines;
 use super::upstream::pool::Pool;
+use super::upstream::tls::UpstreamTls;
 
 /// A running process cannot take these.
 const FIXED: &str = "it is read only at startup: undo the change, or start a new process (SIGUSR2 \
@@ -76,7 +77,7 @@ pub(super) fn check(before: &Config, after: &Config, file: &str, text: &str) -> 
 }
 
 /// Whether connections opened for one serve the other: all that they are made of is the same. What they
-/// are trusted by (`ca_file`) is a file's content and not looked at here.
+/// are trusted by and shown (`ca_file`, `client_certificate`, `client_key`) is files' content and not looked at here.
 pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
     // In full, so that whoever adds a field decides.
     let Upstream {
@@ -93,7 +94,9 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
         underscores_in_headers: _,
         organization: _,
         project: _,
+        host_header: _,
         ca_file: _,
+        tls: UpstreamTls { server_name, client: _, pins },
         dns,
         health: _,
         probe: _,
@@ -101,6 +104,7 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
     } = one;
     *name == other.name
         && (*scheme, host, *port) == (other.scheme, &other.host, other.port)
+        && (server_name, pins) == (&other.tls.server_name, &other.tls.pins)
         && *protocol == other.protocol
         && *connect == other.deadlines.connect
         && *dns == other.dns
@@ -124,7 +128,11 @@ fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
         ("underscores_in_headers", then.underscores_in_headers != now.underscores_in_headers),
         ("protocol", then.protocol != now.protocol),
         ("dns", then.dns != now.dns),
+        ("host", then.host_header != now.host_header),
         ("ca_file", then.ca_file != now.ca_file),
+        ("server_name", then.tls.server_name != now.tls.server_name),
+        ("pin_sha256", then.tls.pins != now.tls.pins),
+        ("client_certificate", then.tls.client != now.tls.client),
         ("pool", shown(&then.pool) != shown(&now.pool)),
         ("deadlines", shown(&then.deadlines) != shown(&now.deadlines)),
         ("health", (then.health, &then.probe) != (now.health, &now.probe)),

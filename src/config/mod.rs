@@ -55,6 +55,7 @@ pub use upstream::dns::Dns;
 pub use upstream::health::HealthPolicy;
 pub use upstream::pool::Pool;
 pub use upstream::probe::{Probe, Statuses};
+pub use upstream::tls::{ClientFiles, Pin, UpstreamTls};
 pub use upstream::url::Scheme;
 pub use upstream::{Protocol, Upstream};
 pub use web::Allowed;

@@ -67,7 +67,10 @@ pub async fn exchange(
 ) -> Result<Answer, Attempt> {
     let has_body = !upload.borrow().is_empty();
     let Stream { mut sink, mut response, lease } =
-        lease.open(head, has_body, record).map_err(|broken| failed(broken, None, None))?;
+        lease.open(head, has_body, record).map_err(|broken| {
+            let why = broken.cause();
+            failed(broken, None, why)
+        })?;
     let began = Instant::now();
     let mut deadline = Deadline::default();
     let mut uploading = !matches!(sink, SendBody::Closed);
@@ -93,7 +96,8 @@ pub async fn exchange(
                 if matches!(broken, Broken::HeadTooLarge(_)) {
                     lease.oversize(Oversize::Answer);
                 }
-                failed(broken, lease.accused(), lease.ended_for())
+                let why = lease.why(&broken);
+                failed(broken, lease.accused(), why)
             }));
         }
         let due = began.max(upload.borrow().progress()) + clocks.head;
@@ -142,9 +146,8 @@ fn unproven(error: Error) -> Attempt {
     Attempt { error, failure: Failure::Unknown }
 }
 
-/// `accused`: with which word the upstream ended the connection, where this stream may be why. `ended`: why we did.
-fn failed(broken: Broken, accused: Option<Cause>, ended: Option<Cause>) -> Attempt {
-    let cause = ended.unwrap_or_else(|| broken.cause());
+/// `accused`: with which word the upstream ended the connection, where this stream may be why.
+fn failed(broken: Broken, accused: Option<Cause>, cause: Cause) -> Attempt {
     match broken {
         Broken::Unsent(source) => {
             let error = Error::with(Kind::UpstreamClosed, source).because(cause);

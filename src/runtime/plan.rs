@@ -1,18 +1,15 @@
 //! A configuration with all that is made of it away from the workers, checked: what a worker builds of it
 //! cannot fail for a reason that lies in the configuration.
 
-use std::io;
 use std::sync::Arc;
-
-use rustls::ClientConfig;
 
 use super::descriptors::capacity;
 use super::error::StartError;
 use crate::admit::Admission;
-use crate::config::{Config, Scheme, Upstream, UpstreamId, read_file, shares_connections};
+use crate::config::{Config, Scheme, Upstream, UpstreamId, shares_connections};
 use crate::record::{Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
-use crate::transport::tls::client::{Roots, client_config};
+use crate::transport::tls::client::{ClientTls, Roots, TlsDigest, TlsFiles};
 use crate::upstream::{HeadLimit, ResolvedName, Resolver};
 
 /// Shared by all workers, and kept until the next one is in force.
@@ -45,12 +42,12 @@ struct Link {
     name: ResolvedName,
 }
 
-/// What one upstream is trusted by.
-#[derive(Clone)]
+/// What one upstream is trusted by and shown.
+#[derive(Clone, Default)]
 struct Trust {
-    tls: Option<Arc<ClientConfig>>,
-    /// What its `ca_file` held: a certificate that was replaced under the same name is another one.
-    ca: Option<Vec<u8>>,
+    tls: Option<ClientTls>,
+    /// A certificate that was replaced under the same name is another one.
+    digest: TlsDigest,
 }
 
 /// A configuration that was checked and has no places yet: those are taken for good, so that one which is
@@ -74,12 +71,7 @@ impl<'a> CheckedConfig<'a> {
         let mut roots = None;
         let mut trusts = Vec::with_capacity(config.upstreams.len());
         for upstream in &config.upstreams {
-            let ca = read_ca(upstream)?;
-            let same = baseline.before().and_then(|before| before.link(upstream, ca.as_deref()));
-            trusts.push(match same {
-                Some((_, link)) => link.trust.clone(),
-                None => Trust { tls: tls(upstream, ca.as_deref(), &mut roots)?, ca },
-            });
+            trusts.push(trust(upstream, baseline.before(), &mut roots)?);
         }
         Ok(Self { config, baseline, trusts })
     }
@@ -137,7 +129,7 @@ impl Plan {
         Some(self.links.get(id.0)?.name.clone())
     }
 
-    pub(super) fn tls(&self, id: UpstreamId) -> Option<Arc<ClientConfig>> {
+    pub(super) fn tls(&self, id: UpstreamId) -> Option<ClientTls> {
         self.links.get(id.0)?.trust.tls.clone()
     }
 
@@ -154,13 +146,13 @@ impl Plan {
             return None;
         }
         let (upstream, link) = (self.config.upstreams.get(id.0)?, self.links.get(id.0)?);
-        before.link(upstream, link.trust.ca.as_deref()).map(|(id, _)| id)
+        before.link(upstream, &link.trust.digest).map(|(id, _)| id)
     }
 
-    fn link(&self, upstream: &Upstream, ca: Option<&[u8]>) -> Option<(UpstreamId, &Link)> {
+    fn link(&self, upstream: &Upstream, digest: &TlsDigest) -> Option<(UpstreamId, &Link)> {
         let mut known = self.config.upstreams.iter().zip(&self.links).enumerate();
         let same = |then: &Upstream, link: &Link| {
-            shares_connections(then, upstream) && link.trust.ca.as_deref() == ca
+            shares_connections(then, upstream) && link.trust.digest == *digest
         };
         known
             .find(|(_, (then, link))| same(then, link))
@@ -177,25 +169,26 @@ impl Plan {
     }
 }
 
-fn read_ca(upstream: &Upstream) -> Result<Option<Vec<u8>>, StartError> {
-    let Some(path) = &upstream.ca_file else { return Ok(None) };
-    let failed = |error: io::Error| StartError::Io("read a certificate", error);
-    read_file(path).map(Some).map_err(failed)
-}
-
-/// The platform's roots are read once, and only where somebody needs them.
-fn tls(
+/// What one upstream is trusted by. The platform's roots are read once, and only where somebody needs them.
+fn trust(
     upstream: &Upstream,
-    ca: Option<&[u8]>,
+    before: Option<&Plan>,
     roots: &mut Option<Roots>,
-) -> Result<Option<Arc<ClientConfig>>, StartError> {
+) -> Result<Trust, StartError> {
     if upstream.scheme == Scheme::Http {
-        return Ok(None);
+        return Ok(Trust::default());
     }
     let failed = |error| StartError::Tls(upstream.name.clone(), error);
     let platform = match roots.take() {
         Some(read) => read,
         None => Roots::load().map_err(failed)?,
     };
-    client_config(roots.insert(platform), upstream, ca).map(Some).map_err(failed)
+    let platform = roots.insert(platform);
+    let files = TlsFiles::read(upstream).map_err(failed)?;
+    let digest = files.digest(platform);
+    if let Some((_, link)) = before.and_then(|before| before.link(upstream, &digest)) {
+        return Ok(link.trust.clone());
+    }
+    let tls = ClientTls::new(platform, upstream, &files).map_err(failed)?;
+    Ok(Trust { tls: Some(tls), digest })
 }

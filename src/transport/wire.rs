@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use crate::error::Kind;
+use crate::error::{Cause, Kind};
 use crate::record::{Outcome, Record};
 
 /// What is known of one connection's socket. Shared by everything that lives on the connection;
@@ -23,6 +23,8 @@ pub struct Wire {
     flush_waiters: RefCell<Vec<Waker>>,
     stalled: Cell<bool>,
     broken: Cell<bool>,
+    /// Why reading failed, where it did.
+    failed_for: Cell<Option<Cause>>,
     /// Answers of which the protocol layer still holds a part, or gets more.
     answers: Cell<usize>,
     /// Requests that the client gave up, and nobody has asked about.
@@ -59,6 +61,7 @@ impl Wire {
             flush_waiters: RefCell::default(),
             stalled: Cell::new(false),
             broken: Cell::new(false),
+            failed_for: Cell::new(None),
             answers: Cell::new(0),
             given_up: Cell::new(0),
             ended_by: Cell::new(None),
@@ -184,6 +187,16 @@ impl Wire {
     /// When the socket had room again after it was full: its peer's kernel takes what is sent.
     pub fn drained_at(&self) -> Instant {
         self.drained_at.get()
+    }
+
+    /// Reading failed for this: the protocols above may keep an error's kind and not what it was.
+    pub fn failed(&self, cause: Cause) {
+        self.failed_for.set(Some(cause));
+    }
+
+    /// Why reading failed, where it did.
+    pub fn failed_for(&self) -> Option<Cause> {
+        self.failed_for.get()
     }
 
     /// Bytes that the socket has given so far.

@@ -94,11 +94,8 @@ impl RecvBody {
 
     /// The error of an answer that broke off.
     pub fn cut(&self, broken: Broken) -> Error {
-        let error = broken.into_cut();
-        match self.lease.ended_for() {
-            Some(cause) => error.because(cause),
-            None => error,
-        }
+        let cause = self.lease.why(&broken);
+        broken.into_cut().because(cause)
     }
 
     /// When the socket gave the bytes read last.

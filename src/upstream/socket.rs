@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::transport::Stamped;
+use crate::error::Cause;
+use crate::transport::{Stamped, Wire};
 
 /// A socket that speaks clear or TLS; one type, so that the protocols above are compiled once.
 pub(super) enum UpstreamSocket {
@@ -44,6 +45,13 @@ impl UpstreamSocket {
 }
 
 impl UpstreamSocket {
+    fn wire(&self) -> &Wire {
+        match self {
+            Self::Clear(io) => io.wire(),
+            Self::Tls(tls) => tls.get_ref().0.wire(),
+        }
+    }
+
     /// Says the end in TLS's own words, if the kernel takes them: the socket closes either way.
     pub(super) fn take_leave(&mut self) {
         if let Self::Tls(tls) = self {
@@ -81,7 +89,15 @@ impl AsyncRead for UpstreamSocket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        either!(self, io => Pin::new(io).poll_read(cx, buf))
+        let socket = self.get_mut();
+        let read = match socket {
+            Self::Clear(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
+        };
+        if let Poll::Ready(Err(error)) = &read {
+            socket.wire().failed(Cause::of_closed(error));
+        }
+        read
     }
 }
 

@@ -12,4 +12,5 @@ mod pool;
 mod ready;
 mod silence;
 mod stream_limit;
+mod tls;
 mod unreachable;

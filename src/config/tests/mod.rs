@@ -11,6 +11,7 @@ mod meaning;
 mod no_file;
 mod secrecy;
 mod shipped;
+mod upstream_tls;
 mod values;
 mod web;
 

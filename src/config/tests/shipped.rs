@@ -48,6 +48,8 @@ fn world() -> World {
         .var("OPENAI_API_KEY", "k")
         .var("FIRSTBYTE_ADMIN_TOKEN", "t")
         .file("/etc/ssl/certs/company-ca.pem", "pem")
+        .file("/run/secrets/client.pem", "pem")
+        .file("/run/secrets/client.key", "pem")
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub(super) mod endpoint;
 pub(super) mod health;
 pub(super) mod pool;
 pub(super) mod probe;
+pub(super) mod tls;
 pub(super) mod url;
 
 use std::path::PathBuf;
@@ -17,13 +18,14 @@ use self::dns::{DNS, Dns};
 use self::health::{HEALTH, HealthPolicy};
 use self::pool::{POOL, Pool};
 use self::probe::Probe;
-use self::url::{Scheme, UpstreamUrl, Url};
+use self::tls::{CA_FILE, CLIENT_CERTIFICATE, CLIENT_KEY, PIN_SHA256, SERVER_NAME, UpstreamTls};
+use self::url::{HostText, Scheme, UpstreamUrl, Url};
 use super::file::fault::At;
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape};
 use super::kind::optional::Optional;
 use super::kind::quantity::Count;
-use super::kind::scalar::{Choice, Flag, ReadableFile};
+use super::kind::scalar::{Choice, Flag};
 use super::kind::secret::{HeaderText, Secret};
 use super::limits::MOST;
 use super::names::fit_name;
@@ -42,7 +44,12 @@ pub(super) static UPSTREAMS: Section = Section {
         &FORWARD_AUTHORIZATION,
         &UNDERSCORES_IN_HEADERS,
         &PROTOCOL,
+        &HOST,
         &CA_FILE,
+        &SERVER_NAME,
+        &PIN_SHA256,
+        &CLIENT_CERTIFICATE,
+        &CLIENT_KEY,
         &POOL,
         &DEADLINES,
         &DNS,
@@ -97,10 +104,10 @@ static PROTOCOL: Key<Choice<Protocol>> = Key::new(
      without TLS uses prior knowledge.",
 );
 
-static CA_FILE: Key<ReadableFile> = Key::new(
-    "ca_file",
-    ReadableFile,
-    "File of additional trusted root certificates (PEM), for this upstream only.",
+static HOST: Key<HostText> = Key::new(
+    "host",
+    HostText,
+    "Value of the `host` header (HTTP/2: `:authority`), in place of the URL's host and port.",
 );
 
 static LIMITS: Section = Section {
@@ -142,8 +149,12 @@ pub struct Upstream {
     pub organization: Option<String>,
     /// `OpenAI-Project` to send with our key.
     pub project: Option<String>,
-    /// Extra trusted roots in PEM, for this upstream only.
+    /// Said in `host` or `:authority` in place of the URL's host and port.
+    pub host_header: Option<String>,
+    /// Extra trusted certificates in PEM, for this upstream only.
     pub ca_file: Option<PathBuf>,
+    /// What else it is trusted by over TLS, and what it is shown.
+    pub tls: UpstreamTls,
     /// Protocol rule.
     pub protocol: Protocol,
     /// Sizes and lives of the pool, per worker.
@@ -209,7 +220,9 @@ impl Upstream {
         let forward_authorization = reader.get(fields, &FORWARD_AUTHORIZATION);
         let underscores_in_headers = reader.get(fields, &UNDERSCORES_IN_HEADERS);
         let protocol = reader.get(fields, &PROTOCOL);
+        let host_header = reader.get(fields, &HOST);
         let ca_file = reader.get(fields, &CA_FILE);
+        let tls = UpstreamTls::read(reader, fields, url.as_ref().map(|url| url.scheme));
         let pool = Pool::read(reader, fields);
         let deadlines = UpstreamDeadlines::read(reader, fields);
         let dns = Dns::read(reader, fields);
@@ -218,10 +231,6 @@ impl Upstream {
         let limits = reader.section(fields, &LIMITS);
         let streams = reader.get(&limits, &STREAMS);
         key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
-        if ca_file.is_some() && url.as_ref().is_some_and(|url| url.scheme == Scheme::Http) {
-            let hint = "write https:// in the URL, or remove the line";
-            reader.fault_in(fields, &CA_FILE, "has no effect with an http:// URL", hint);
-        }
         let Url { scheme, host, port, base_path } = url?;
         Some(Self {
             name: name.to_owned(),
@@ -234,7 +243,9 @@ impl Upstream {
             underscores_in_headers,
             organization,
             project,
+            host_header,
             ca_file,
+            tls,
             protocol,
             pool,
             deadlines,

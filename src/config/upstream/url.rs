@@ -60,6 +60,41 @@ impl Kind for UpstreamUrl {
     }
 }
 
+/// What stands in a `Host` header: a host, and a port if it is not the scheme's own.
+pub(in crate::config) struct HostText;
+
+impl Kind for HostText {
+    type Value = Option<String>;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<Option<String>, Complaint> {
+        if text.contains("://") || text.contains('/') {
+            let hint = "write the host alone, such as api.example.com";
+            return Err(Complaint::new("is a URL, not a host", hint));
+        }
+        let (_, port) = host_and_port(text)?;
+        if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+            return Err(Complaint::new("has a port that is not a number from 1 to 65535", ""));
+        }
+        Ok(Some(text.to_owned()))
+    }
+
+    fn absent(&self) -> Option<String> {
+        None
+    }
+
+    fn name(&self) -> String {
+        "host, or host:port".into()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        None
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "minLength": 1 })
+    }
+}
+
 /// The parts of an upstream's URL (RFC 3986, section 3); what has no meaning here is refused.
 pub(in crate::config) fn parse(text: &str) -> Result<Url, Complaint> {
     let (scheme, rest) = scheme(text)?;
@@ -101,7 +136,7 @@ fn scheme(text: &str) -> Result<(Scheme, &str), Complaint> {
     }
 }
 
-fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Complaint> {
+pub(super) fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Complaint> {
     if let Some(after) = authority.strip_prefix('[') {
         let closed = after.split_once(']').filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok());
         return match closed {

@@ -81,6 +81,7 @@ impl Cause {
             | Alert::CertificateExpired
             | Alert::CertificateUnknown
             | Alert::UnknownCA
+            | Alert::DecryptError
             | Alert::AccessDenied => Self::TlsCertificateRefused,
             Alert::UnrecognisedName => Self::TlsUnknownName,
             Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {

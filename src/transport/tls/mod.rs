@@ -1,3 +1,5 @@
 //! TLS toward upstreams: what is trusted, and the sessions' settings.
 
 pub mod client;
+mod identity;
+mod verify;

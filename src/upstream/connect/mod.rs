@@ -9,14 +9,18 @@ mod stage;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
+use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::socket::UpstreamSocket;
 use super::stream::greeting::{Greeting, PeerTakes};
@@ -27,10 +31,14 @@ use super::stream::read_after_reset::ReadAfterReset;
 use crate::config::{self, Protocol, Scheme};
 use crate::error::{Cause, Error, Kind};
 use crate::proto::http2::{Tally, Watched};
+use crate::transport::tls::client::ClientTls;
 use crate::transport::{self, Stamped, Wire};
 use happy_eyeballs::{Progress, race};
 use resolver::ResolvedName;
 use stage::{Stage, Step};
+
+/// So long a server that asked for a certificate may take to say that it does not like ours.
+const VERDICT: Duration = Duration::from_millis(250);
 
 /// A connection that is ready for its first request.
 #[expect(clippy::large_enum_variant, reason = "made and taken apart once per connection")]
@@ -57,7 +65,7 @@ pub(super) struct Fresh {
 /// Makes connections to one upstream.
 pub(super) struct Connector {
     settings: Arc<config::Upstream>,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    tls: Option<(ClientTls, ServerName<'static>)>,
     name: ResolvedName,
     heads: HeadLimit,
 }
@@ -65,15 +73,16 @@ pub(super) struct Connector {
 impl Connector {
     pub(super) fn new(
         settings: Arc<config::Upstream>,
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<ClientTls>,
         name: ResolvedName,
         heads: HeadLimit,
     ) -> Result<Self, Error> {
         let tls = match (settings.scheme, tls) {
             (Scheme::Https, Some(tls)) => {
-                let host = ServerName::try_from(settings.host.clone())
+                let name = settings.tls.server_name.as_ref().unwrap_or(&settings.host);
+                let name = ServerName::try_from(name.clone())
                     .map_err(|error| Error::with(Kind::Tls, error))?;
-                Some((TlsConnector::from(tls), host))
+                Some((tls, name))
             }
             _ => None,
         };
@@ -156,16 +165,25 @@ impl Connector {
         furthest: &Stage,
     ) -> Result<Connected, Error> {
         let wire = Rc::clone(stamped.wire());
-        let Some((connector, host)) = &self.tls else {
+        let Some((tls, name)) = &self.tls else {
             let io = UpstreamSocket::Clear(stamped);
             return match self.settings.protocol {
                 Protocol::Http2 => self.http2(io, wire).await,
                 Protocol::Auto | Protocol::Http1 => Ok(Connected::Http1(io)),
             };
         };
-        let tls = connector.connect(host.clone(), stamped).await.map_err(no_tls)?;
+        let failed = |error: io::Error| {
+            let cause = tls.cause(&error);
+            Error::with(Kind::Tls, error).because(cause)
+        };
+        let connector = TlsConnector::from(Arc::clone(tls.config()));
+        let mut stream = connector.connect(name.clone(), stamped).await.map_err(failed)?;
+        let offered_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let tls13 = stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        if tls.judges_us() && tls13 && !offered_http2 {
+            judged(&mut stream, &wire).await.map_err(failed)?;
+        }
         furthest.at(Step::Http);
-        let offered_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         if !offered_http2 && self.settings.protocol == Protocol::Http2 {
             return Err(Error::with(
                 Kind::UpstreamHandshake,
@@ -173,8 +191,18 @@ impl Connector {
             )
             .because(Cause::TlsNoCommonProtocol));
         }
-        let io = UpstreamSocket::Tls(Box::new(tls));
-        if offered_http2 { self.http2(io, wire).await } else { Ok(Connected::Http1(io)) }
+        let io = UpstreamSocket::Tls(Box::new(stream));
+        if !offered_http2 {
+            return Ok(Connected::Http1(io));
+        }
+        self.http2(io, wire).await.map_err(|error| match error.cause() {
+            // Its verdict on our certificate came in place of SETTINGS.
+            Some(Cause::TlsCertificateRefused | Cause::TlsCertificateDemanded) => {
+                let cause = tls.verdict();
+                Error::with(Kind::Tls, error).because(cause)
+            }
+            _ => error,
+        })
     }
 
     async fn http2(&self, io: UpstreamSocket, wire: Rc<Wire>) -> Result<Connected, Error> {
@@ -184,10 +212,10 @@ impl Connector {
         let greeting = Greeting::new(takes, Rc::clone(&peer_takes));
         let io = ReadAfterReset::new(io, Rc::clone(&wire), greeting);
         let (sender, mut connection) = http2::builder(&self.settings.pool)
-            .handshake(Watched::new(io, wire, tally))
+            .handshake(Watched::new(io, Rc::clone(&wire), tally))
             .await
-            .map_err(|error| no_http2(error.into()))?;
-        let pings = http2::warm(&mut connection).await.map_err(no_http2)?;
+            .map_err(|error| no_http2(error.into(), &wire))?;
+        let pings = http2::warm(&mut connection).await.map_err(|error| no_http2(error, &wire))?;
         Ok(Connected::Http2(sender, connection, pings, peer_takes))
     }
 }
@@ -199,17 +227,30 @@ fn was_hung_up_on(error: &Error) -> bool {
     in_handshake && error.cause().is_some_and(|cause| closed.contains(&cause))
 }
 
-fn no_tls(error: io::Error) -> Error {
-    let cause = Cause::of_tls(&error);
-    Error::with(Kind::Tls, error).because(cause)
+/// Waits for the peer's verdict on the certificate that it asked for. Over TLS 1.3 it comes after the handshake:
+/// an alert, or session tickets. A server that sends neither is taken at its word after a moment.
+async fn judged(stream: &mut TlsStream<Stamped<TcpStream>>, wire: &Wire) -> io::Result<()> {
+    let before = wire.bytes_read();
+    let verdict = std::future::poll_fn(|cx| {
+        let (mut byte, io) = ([0; 1], Pin::new(&mut *stream));
+        match io.poll_read(cx, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // It ended the connection, or speaks before it was asked.
+            Poll::Ready(Ok(())) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Poll::Pending if wire.bytes_read() > before => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        }
+    });
+    tokio::time::timeout(VERDICT, verdict).await.unwrap_or(Ok(()))
 }
 
 /// HTTP/2 could not be begun. What a peer says that does not speak it is an error of ours to h2.
-fn no_http2(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    let socket = |error: &io::Error| match Cause::of_closed(error) {
-        Cause::Closed | Cause::ClosedByReset => Cause::HandshakeClosed,
-        cause => cause,
-    };
+fn no_http2(error: Box<dyn std::error::Error + Send + Sync>, wire: &Wire) -> Error {
+    let socket =
+        |error: &io::Error| match wire.failed_for().unwrap_or_else(|| Cause::of_closed(error)) {
+            Cause::Closed | Cause::ClosedByReset => Cause::HandshakeClosed,
+            cause => cause,
+        };
     let cause = match (error.downcast_ref::<h2::Error>(), error.downcast_ref::<io::Error>()) {
         (Some(error), _) => match Cause::of_h2(error) {
             Cause::Http2Violation => Cause::NotHttp2,

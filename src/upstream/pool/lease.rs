@@ -160,9 +160,12 @@ impl Lease {
         self.conn.accused.get().filter(|_| self.conn.answered.get() < self.nth)
     }
 
-    /// Why we ended the connection ourselves, where we did.
-    pub(crate) fn ended_for(&self) -> Option<Cause> {
-        self.conn.ended_for.get()
+    /// Why its stream broke: for our own reasons, for what the protocol says, or for what the socket did.
+    pub(crate) fn why(&self, broken: &Broken) -> Cause {
+        self.conn.ended_for.get().unwrap_or_else(|| match broken.cause() {
+            Cause::Closed => self.conn.wire.failed_for().unwrap_or(Cause::Closed),
+            cause => cause,
+        })
     }
 
     /// The answer was read to its end.

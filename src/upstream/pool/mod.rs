@@ -24,7 +24,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::ClientConfig;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -36,6 +35,7 @@ use super::stream::head_size::HeadLimit;
 use crate::config::{self, UpstreamId};
 use crate::error::Error;
 use crate::record::{Recorder, UpstreamMeters};
+use crate::transport::tls::client::ClientTls;
 use ahead::Ahead;
 use queue::Queue;
 use shortage::Shortage;
@@ -92,7 +92,7 @@ impl Pool {
     pub fn new(
         id: UpstreamId,
         settings: Arc<config::Upstream>,
-        tls: Option<Arc<ClientConfig>>,
+        tls: Option<ClientTls>,
         name: ResolvedName,
         heads: HeadLimit,
         recorder: Recorder,

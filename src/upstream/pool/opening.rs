@@ -167,7 +167,7 @@ impl Pool {
         let failures = self.failures.replace(self.failures.get().saturating_add(1));
         // Not each: with a dead upstream every request is a failure, and the metric counts them.
         if let Some(told) = self.connector.name().outage().connect_failed(Instant::now()) {
-             let address = self.connector.name().shown();
+            let address = self.connector.name().shown();
             tracing::warn!(
                 upstream = self.settings.name,
                 address = if address.is_empty() { &self.settings.host } else { &address },

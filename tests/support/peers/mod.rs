@@ -11,3 +11,4 @@ pub(crate) mod raw_log;
 pub(crate) mod raw_upstream;
 pub(crate) mod steady;
 pub(crate) mod tap;
+pub(crate) mod tls_server;

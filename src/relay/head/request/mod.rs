@@ -107,7 +107,10 @@ impl UpstreamHead {
             config::Scheme::Http => (Scheme::HTTP, 80),
             config::Scheme::Https => (Scheme::HTTPS, 443),
         };
-        let authority = authority(&upstream.host, upstream.port, default_port);
+        let authority = upstream
+            .host_header
+            .clone()
+            .unwrap_or_else(|| authority(&upstream.host, upstream.port, default_port));
         let host = HeaderValue::try_from(&authority).map_err(|_| bad("host"))?;
         let credentials = Credentials::of(upstream)?;
         let pseudo = [":method", ":path", ":scheme", "https", ":authority", &authority];

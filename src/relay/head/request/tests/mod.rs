@@ -1,4 +1,4 @@
-use config::{Dns, HealthPolicy, Pool, Protocol, Upstream, UpstreamDeadlines};
+use config::{Dns, HealthPolicy, Pool, Protocol, Upstream, UpstreamDeadlines, UpstreamTls};
 use http::Request;
 
 use super::*;
@@ -20,7 +20,9 @@ fn upstream() -> Upstream {
         underscores_in_headers: false,
         organization: Some("org-ours".to_owned()),
         project: None,
+        host_header: None,
         ca_file: None,
+        tls: UpstreamTls::default(),
         protocol: Protocol::Auto,
         pool: Pool::default(),
         deadlines: UpstreamDeadlines::default(),
