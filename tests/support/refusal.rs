@@ -26,7 +26,7 @@ pub(crate) fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!((&error["code"], error["param"].is_null()), (&code.into(), true));
     let kind = match status {
         429 => "rate_limit_error",
-        400..500 | 501 => "invalid_request_error",
+        400..=499 | 501 => "invalid_request_error",
         _ => "server_error",
     };
     assert_eq!(error["type"], kind);
