@@ -9,7 +9,6 @@ use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -149,25 +148,26 @@ pub async fn listen(
     let listener = TcpListener::from_std(listener)?;
     let take = |stream, address| serve_somewhere(worker, &loads, &acceptor, stream, address);
     tokio::select! {
-        refused = accept(&listener, &acceptor, &take) => refused,
-        () = ends => take_queued(&listener, &take).await,
+        refused = accept(&listener, &acceptor, &take) => return refused,
+        () = ends => {}
     }
+    take_queued(&listener.into_std()?, &take)
 }
 
-/// Who is in the queue has connected: closing the listener would reset them.
-async fn take_queued(
-    listener: &TcpListener,
+/// Who is in the queue has connected: closing the listener would reset them. The kernel is asked, not the
+/// runtime, which knows only what was there when it last slept.
+fn take_queued(
+    listener: &StdListener,
     take: &impl Fn(TcpStream, SocketAddr) -> io::Result<()>,
 ) -> io::Result<()> {
     for _ in 0..BACKLOG {
-        let queued = std::future::poll_fn(|cx| match listener.poll_accept(cx) {
-            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-            Poll::Pending => Poll::Ready(None),
-        });
-        match queued.await {
-            Some(Ok((stream, address))) => take(stream, address)?,
-            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Some(Err(_)) | None => break,
+        match listener.accept() {
+            Ok((stream, address)) => {
+                stream.set_nonblocking(true)?;
+                take(TcpStream::from_std(stream)?, address)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => break,
         }
     }
     Ok(())
@@ -338,6 +338,24 @@ mod tests {
         assert_eq!([0, 1, 2].map(|here| loads.choose(here, true)), [2, 2, 2]);
         loads.idle(0).store(1, Ordering::Relaxed);
         assert_eq!(loads.choose(0, true), 0, "itself first");
+    }
+
+    #[tokio::test]
+    async fn whoever_has_connected_is_taken_before_a_listener_closes() -> io::Result<()> {
+        let listener = StdListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let listener = TcpListener::from_std(listener)?;
+        // The runtime has not slept since: it knows of none of them.
+        let _clients = [(); 3].map(|()| StdStream::connect(address).expect("it listens"));
+        let taken = std::cell::Cell::new(0);
+        let take = |_, _| {
+            taken.set(taken.get() + 1);
+            Ok(())
+        };
+        take_queued(&listener.into_std()?, &take)?;
+        assert_eq!(taken.get(), 3);
+        Ok(())
     }
 
     #[tokio::test]
