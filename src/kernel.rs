@@ -1,7 +1,7 @@
 //! What is asked of the kernel before the first thread exists: small pages, room for descriptors;
-//! and of each thread at its start: a core of its own.
+//! and of a thread at its start: a core of its own.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Descriptors beside client connections: upstream connections, listeners, logs.
@@ -42,14 +42,29 @@ fn grow(most: u64) {
     drop(rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), top));
 }
 
+/// The cores that this process may run on; none where the kernel does not tell.
+pub(crate) fn cores() -> Vec<usize> {
+    sched_getaffinity(None).map(|set| numbers(&set)).unwrap_or_default()
+}
+
+/// As [`cores`], of another process.
+pub(crate) fn cores_of(process: u32) -> Vec<usize> {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let set = process.and_then(|process| sched_getaffinity(Some(process)).ok());
+    set.map(|set| numbers(&set)).unwrap_or_default()
+}
+
 /// Pins the calling thread to the `index`-th core of those that the process may run on, in turn
 /// where there are more threads than cores. A refusal leaves it to the kernel's choice.
 pub(crate) fn pin(index: usize) {
-    let Ok(allowed) = sched_getaffinity(None) else { return };
-    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    let cores = cores();
     if let Some(core) = cores.get(index % cores.len().max(1)) {
         let mut only = CpuSet::new();
         only.set(*core);
         let _left_to_the_kernel = sched_setaffinity(None, &only);
     }
+}
+
+fn numbers(set: &CpuSet) -> Vec<usize> {
+    (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect()
 }

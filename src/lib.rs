@@ -15,7 +15,7 @@ pub mod serve;
 
 // Layer: process
 
-/// Worker threads: pinned, each with a runtime of its own.
+/// Worker threads, each with a runtime of its own.
 pub mod runtime;
 
 // Layer: listeners and start-up

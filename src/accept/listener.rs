@@ -8,19 +8,15 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::acceptor::Acceptor;
+use super::bind::BACKLOG;
 use super::connection;
-
-/// Connections that the kernel may hold for us while a worker is busy; the kernel caps it at
-/// `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
 
 /// Connections on their way to a worker. One that is not taken in time stays where it was accepted.
 const INBOX: usize = 64;
@@ -29,47 +25,14 @@ const INBOX: usize = 64;
 /// is noise; a wake across threads is paid only for a real imbalance.
 const IMBALANCE: usize = 2;
 
+/// Between two looks whether a neighbour needs help.
+const HELP: Duration = Duration::from_millis(500);
+
 /// The first pause when accepting fails for want of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The longest.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
-
-/// Opens the listening sockets of all workers for one address; with port 0 they share the port that
-/// the first is given. A port on which another process listens already is refused, although the
-/// kernel would let two processes of one user share it: half the connections would go astray. `only_ipv6`:
-/// IPv4 is another listener's; without it `[::]` takes both, whatever the machine's default is.
-///
-/// # Errors
-/// The address cannot be bound.
-pub fn bind(address: SocketAddr, only_ipv6: bool, workers: usize) -> io::Result<Vec<StdListener>> {
-    let mut address = address;
-    if address.port() != 0 {
-        // Not listened on: whoever connects meanwhile would be reset.
-        socket_for(address, only_ipv6)?.bind(&address.into())?;
-    }
-    let mut listeners = Vec::with_capacity(workers);
-    for _ in 0..workers {
-        let socket = socket_for(address, only_ipv6)?;
-        socket.set_reuse_port(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        let listener = StdListener::from(socket);
-        address = listener.local_addr()?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-fn socket_for(address: SocketAddr, only_ipv6: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(only_ipv6)?;
-    }
-    Ok(socket)
-}
 
 /// Open connections of each worker, and where to hand it more. Shared by all workers.
 #[derive(Clone)]
@@ -77,6 +40,8 @@ pub struct Loads(Arc<[Worker]>);
 
 struct Worker {
     open: AtomicUsize,
+    /// It has to wait for its core.
+    starved: AtomicBool,
     /// Of them, those without a request.
     idle: Arc<AtomicUsize>,
     inbox: mpsc::Sender<(StdStream, SocketAddr)>,
@@ -97,7 +62,15 @@ impl Loads {
         let (loads, inboxes) = (0..workers)
             .map(|_| {
                 let (inbox, mine) = mpsc::channel(INBOX);
-                (Worker { open: AtomicUsize::new(0), idle: Arc::default(), inbox }, Inbox(mine))
+                (
+                    Worker {
+                        open: AtomicUsize::new(0),
+                        starved: AtomicBool::new(false),
+                        idle: Arc::default(),
+                        inbox,
+                    },
+                    Inbox(mine),
+                )
             })
             .collect::<(Vec<_>, Vec<_>)>();
         (Self(loads.into()), inboxes)
@@ -117,8 +90,27 @@ impl Loads {
             return most.filter(|most| idle(most) > 0).unwrap_or(here);
         }
         let open = |worker: usize| self.0[worker].open.load(Ordering::Relaxed);
-        let least = (0..self.0.len()).min_by_key(|worker| open(*worker)).unwrap_or(here);
-        if open(here) >= open(least) + IMBALANCE { least } else { here }
+        let all_starve = (0..self.0.len()).all(|worker| self.is_starved(worker));
+        let takes = |worker: &usize| all_starve || !self.is_starved(*worker);
+        let least = (0..self.0.len()).filter(takes).min_by_key(|worker| open(*worker));
+        let least = least.unwrap_or(here);
+        if !takes(&here) || open(here) >= open(least) + IMBALANCE { least } else { here }
+    }
+
+    /// What a worker says of itself: whether it has to wait for its core. New connections go elsewhere then.
+    pub fn set_starved(&self, worker: usize, starved: bool) {
+        self.0[worker].starved.store(starved, Ordering::Relaxed);
+    }
+
+    fn is_starved(&self, worker: usize) -> bool {
+        self.0[worker].starved.load(Ordering::Relaxed)
+    }
+
+    /// Who accepts in a starved worker's place: the next one that is not.
+    fn stands_in(&self, starved: usize) -> Option<usize> {
+        let all = self.0.len();
+        let mut others = (1..all).map(|beyond| (starved + beyond) % all);
+        others.find(|worker| !self.is_starved(*worker))
     }
 
     fn count(&self, worker: usize) -> Counted {
@@ -198,6 +190,39 @@ async fn accept(
         pause = PAUSE;
         take(stream, address)?;
     }
+}
+
+/// Accepts what waits for neighbours that have to wait for their cores, while `worker` is the next that need
+/// not. `listeners` are those of each worker. Dropped, it accepts no more at once.
+pub async fn help(
+    worker: usize,
+    loads: Loads,
+    listeners: Arc<[Vec<StdListener>]>,
+    acceptor: Rc<Acceptor>,
+) {
+    loop {
+        let theirs = in_need(worker, &loads, &listeners);
+        let mut accepting = tokio::task::JoinSet::new();
+        for listener in theirs {
+            let (loads, acceptor) = (loads.clone(), Rc::clone(&acceptor));
+            accepting.spawn_local(async move {
+                let take =
+                    |stream, address| serve_somewhere(worker, &loads, &acceptor, stream, address);
+                accept(&listener, &acceptor, &take).await
+            });
+        }
+        tokio::time::sleep(HELP).await;
+    }
+}
+
+/// Listeners of neighbours that have to wait for their cores, where `worker` is who stands in.
+fn in_need(worker: usize, loads: &Loads, listeners: &[Vec<StdListener>]) -> Vec<TcpListener> {
+    let all = listeners.iter().enumerate();
+    all.filter(|(there, _)| loads.is_starved(*there) && loads.stands_in(*there) == Some(worker))
+        .flat_map(|(_, theirs)| theirs)
+        // Where descriptors are short there are none to accept with either.
+        .filter_map(|listener| TcpListener::from_std(listener.try_clone().ok()?).ok())
+        .collect()
 }
 
 /// Serves what `worker` accepted, or hands it over.
@@ -288,36 +313,7 @@ fn serve(acceptor: &Rc<Acceptor>, stream: TcpStream, address: SocketAddr, counte
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn all_workers_share_the_port_that_the_kernel_chose() -> io::Result<()> {
-        let listeners = bind("127.0.0.1:0".parse().expect("an address"), false, 3)?;
-        let ports: Vec<_> =
-            listeners.iter().map(|l| l.local_addr().map(|a| a.port())).collect::<Result<_, _>>()?;
-        assert_eq!(ports.len(), 3);
-        assert!(ports[0] != 0 && ports.iter().all(|port| *port == ports[0]));
-        Ok(())
-    }
-
-    #[test]
-    fn a_port_that_another_listens_on_is_refused_though_both_would_share_it() -> io::Result<()> {
-        let first = bind("127.0.0.1:0".parse().expect("an address"), false, 1)?;
-        let refused = bind(first[0].local_addr()?, false, 1);
-        assert_eq!(refused.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
-        Ok(())
-    }
-
-    #[test]
-    fn both_wildcards_share_a_port_each_with_its_own_family() -> io::Result<()> {
-        let ipv6 = bind("[::]:0".parse().expect("an address"), true, 2)?;
-        let port = ipv6[0].local_addr()?.port();
-        let ipv4 = bind(([0, 0, 0, 0], port).into(), false, 2)?;
-        StdStream::connect(("127.0.0.1", port))?;
-        StdStream::connect(("::1", port))?;
-        let accepts = |all: &[StdListener]| all.iter().filter(|one| one.accept().is_ok()).count();
-        assert_eq!((accepts(&ipv4), accepts(&ipv6)), (1, 1));
-        Ok(())
-    }
+    use crate::accept::bind::bind;
 
     #[test]
     fn a_connection_is_handed_over_only_when_the_imbalance_is_real() {
@@ -330,6 +326,22 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_waits_for_its_core_gets_no_new_connection_unless_all_do() {
+        let (loads, _inboxes) = Loads::new(3);
+        let _busy = [loads.count(1), loads.count(2), loads.count(2)];
+        loads.set_starved(0, true);
+        assert_eq!([0, 1, 2].map(|here| loads.choose(here, false)), [1, 1, 2], "the least loaded");
+        let _busier = [loads.count(2), loads.count(2)];
+        assert_eq!(loads.choose(2, false), 1, "not to it, though it has none");
+        assert_eq!((loads.stands_in(0), loads.stands_in(1)), (Some(1), Some(2)));
+        loads.set_starved(1, true);
+        assert_eq!(loads.stands_in(0), Some(2));
+        loads.set_starved(2, true);
+        assert_eq!([0, 2].map(|here| loads.choose(here, false)), [0, 0], "as if none were");
+        assert_eq!(loads.stands_in(0), None);
+    }
+
+    #[test]
     fn where_all_places_are_taken_it_goes_to_who_can_send_somebody_away() {
         let (loads, _inboxes) = Loads::new(3);
         let _busy = [loads.count(0), loads.count(0), loads.count(0)];
@@ -338,6 +350,23 @@ mod tests {
         assert_eq!([0, 1, 2].map(|here| loads.choose(here, true)), [2, 2, 2]);
         loads.idle(0).store(1, Ordering::Relaxed);
         assert_eq!(loads.choose(0, true), 0, "itself first");
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_starved_neighbour_is_accepted_by_the_next() -> io::Result<()> {
+        let (loads, _inboxes) = Loads::new(3);
+        let bound = |_| bind("127.0.0.1:0".parse().expect("an address"), false, 1);
+        let listeners: Vec<_> = (0..3).map(bound).collect::<io::Result<_>>()?;
+        assert!(in_need(1, &loads, &listeners).is_empty());
+        loads.set_starved(0, true);
+        assert!(in_need(2, &loads, &listeners).is_empty(), "the next one is not starved");
+        let client = StdStream::connect(listeners[0][0].local_addr()?)?;
+        let theirs = in_need(1, &loads, &listeners);
+        let (_accepted, address) = theirs[0].accept().await?;
+        assert_eq!((theirs.len(), address), (1, client.local_addr()?));
+        loads.set_starved(0, false);
+        assert!(in_need(1, &loads, &listeners).is_empty());
+        Ok(())
     }
 
     #[tokio::test]

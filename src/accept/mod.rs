@@ -2,6 +2,7 @@
 //! bytes, served, drained.
 
 mod acceptor;
+mod bind;
 mod closing;
 mod connection;
 mod detect;
@@ -14,6 +15,7 @@ mod listener;
 mod refusal;
 
 pub use acceptor::Acceptor;
+pub use bind::bind;
 pub use drain::{Drain, Stage};
 pub use idle::Idle;
-pub use listener::{Inbox, Loads, bind, listen};
+pub use listener::{Inbox, Loads, help, listen};

@@ -62,6 +62,7 @@ pub(super) fn check(before: &Config, after: &Config, file: &str, text: &str) -> 
         ("listen", before.listen != after.listen),
         ("admin", before.admin != after.admin),
         ("workers", before.workers != after.workers),
+        ("pin", before.pin != after.pin),
         ("access_log", before.access_log != after.access_log),
         ("limits.memory", before.limits.memory != after.limits.memory),
     ];

@@ -35,6 +35,7 @@ pub(super) static ROOT: Section = Section {
         &ALLOWED_HOSTS,
         &ALLOWED_ORIGINS,
         &WORKERS,
+        &PIN,
         &ACCESS_LOG,
         &ACCESS_LOG_FORMAT,
         &VIA,
@@ -48,8 +49,20 @@ pub(super) static ROOT: Section = Section {
     ],
 };
 
-static WORKERS: Key<Workers> =
-    Key::new("workers", Workers, "Number of worker threads; each is pinned to its own core.");
+static WORKERS: Key<Workers> = Key::new("workers", Workers, "Number of worker threads.");
+
+static PIN: Key<Choice<Pin>> = Key::new(
+    "pin",
+    Choice {
+        of: &[("auto", Pin::Auto), ("on", Pin::On), ("off", Pin::Off)],
+        // With a neighbour on one of two cores, first bytes of pinned workers were much later than those of
+        // workers that the kernel may move.
+        default: Pin::Auto,
+    },
+    "Whether each worker is pinned to a core. `auto`: only if the process has cores of its own, that is, it may \
+     run on some of the machine's cores only, no CPU quota is smaller than these, and no other firstbyte may \
+     run on them.",
+);
 
 static VIA: Key<Flag> = Key::new(
     "via",
@@ -94,8 +107,10 @@ pub struct Config {
     pub allowed_hosts: Allowed,
     /// Origins of web pages that may use the proxy.
     pub allowed_origins: Allowed,
-    /// Worker threads, each pinned to a core of its own.
+    /// Worker threads.
     pub workers: NonZeroUsize,
+    /// Whether each is pinned to a core.
+    pub pin: Pin,
     /// Upstreams; [`UpstreamId`] is the index into this list.
     pub upstreams: Vec<Upstream>,
     /// Groups of upstreams; [`GroupId`] is the index into this list.
@@ -118,6 +133,17 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// What can be used and is likely not meant: told by `check`, at the start and at each reload.
     pub warnings: Vec<Fault>,
+}
+
+/// Whether workers are pinned to cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin {
+    /// Where the process has cores of its own.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// When a configuration file is read again, apart from SIGHUP and `POST /reload`.
@@ -179,6 +205,7 @@ impl Config {
             allowed_hosts: Allowed::read(reader, root, &ALLOWED_HOSTS),
             allowed_origins: Allowed::read(reader, root, &ALLOWED_ORIGINS),
             workers: reader.get(root, &WORKERS),
+            pin: reader.get(root, &PIN),
             upstreams: written.into_iter().filter_map(|upstream| upstream.meant).collect(),
             groups,
             routes,

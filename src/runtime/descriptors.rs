@@ -47,7 +47,8 @@ pub(super) fn admin_room(descriptors: u64) -> usize {
 /// connections that they make necessary.
 fn divide(config: &Config, descriptors: u64) -> Capacity {
     let workers = config.workers.get() as u64;
-    let listeners = config.listen.len() as u64 * workers;
+    // Those that are kept to be given on, and those that neighbours help with, beside the workers' own.
+    let listeners = config.listen.len() as u64 * workers * if workers > 1 { 3 } else { 2 };
     // Twice: a connection that is replaced drains beside the one that replaced it.
     let warm: u64 = config.upstreams.iter().map(|up| up.pool.min_connections as u64 * 2).sum();
     let own = PROCESS + admin_room(descriptors) as u64 + listeners + workers * (WORKER + warm);
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn an_upstream_of_one_stream_per_connection_gets_half() {
         let capacity = divide(&config("http://127.0.0.1:1"), 256);
-        let rest = 256 - (16 + 8 + 1 + 4 + 4);
+        let rest = 256 - (16 + 8 + 2 + 4 + 4);
         assert_eq!(capacity.refusals, rest / 16);
         assert_eq!(capacity.connections, (rest - rest / 16) / 2);
     }

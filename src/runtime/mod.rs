@@ -1,16 +1,18 @@
-//! Worker threads: one per core, pinned, each with a current-thread runtime and pools of its own.
+//! Worker threads: one per core, each with a current-thread runtime and pools of its own.
 
 mod descriptors;
 mod error;
 pub(crate) mod give_back;
 mod memory;
 mod orders;
+mod pinning;
 mod plan;
 mod prober;
 mod reloading;
 mod running;
 mod sockets;
 mod start;
+mod starved;
 mod try_out;
 mod warm;
 mod worker;

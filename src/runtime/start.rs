@@ -13,6 +13,7 @@ use super::error::StartError;
 use super::give_back;
 use super::memory;
 use super::orders::Order;
+use super::pinning;
 use super::plan::{Baseline, CheckedConfig};
 use super::reloading::reloader::{Applied, Reloader};
 use super::running::Running;
@@ -149,9 +150,13 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
         admin_thread,
         warmed: Arc::default(),
     };
+    let all_listeners = for_help(&listeners);
+    let pinned = pinning::decide(config.pin);
     let each = inboxes.into_iter().zip(listen_changes).enumerate();
     let setup = each.map(|(index, (inbox, changes))| WorkerSetup {
         index,
+        pinned,
+        all_listeners: Arc::clone(&all_listeners),
         plan: Arc::clone(&plan),
         listeners: listeners.pop().unwrap_or_default(),
         inbox,
@@ -164,6 +169,18 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     });
     let setup = setup.collect();
     Ok((running, setup))
+}
+
+/// Those of each worker, in the workers' order, for its neighbours. None where there are no neighbours, or no
+/// descriptors.
+fn for_help(listeners: &[Vec<TcpListener>]) -> Arc<[Vec<TcpListener>]> {
+    if listeners.len() < 2 {
+        return Arc::default();
+    }
+    let clones = |of: &Vec<TcpListener>| of.iter().map(TcpListener::try_clone).collect();
+    // The workers take theirs from the end.
+    let all: Result<Vec<_>, _> = listeners.iter().rev().map(clones).collect();
+    all.map(Into::into).unwrap_or_default()
 }
 
 pub(super) fn hub(config: &Config) -> Result<Hub, StartError> {

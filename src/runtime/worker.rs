@@ -11,6 +11,7 @@ use super::orders::{Order, told};
 use super::plan::Plan;
 use super::reloading::build::{Built, first};
 use super::reloading::worker::{Change, ReloadWorker};
+use super::starved;
 use super::warm::{Warmed, Warming, tell_lacks};
 use super::{give_back, prober};
 use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads, Stage};
@@ -23,8 +24,12 @@ use crate::upstream::Pool;
 /// What a worker thread takes along.
 pub(super) struct WorkerSetup {
     pub(super) index: usize,
+    /// It has a core of its own.
+    pub(super) pinned: bool,
     pub(super) plan: Arc<Plan>,
     pub(super) listeners: Vec<StdListener>,
+    /// Of each worker, for those that have to wait for their cores; nothing where there is one worker.
+    pub(super) all_listeners: Arc<[Vec<StdListener>]>,
     pub(super) inbox: Inbox,
     pub(super) loads: Loads,
     pub(super) unstarted: WorkerRecorder,
@@ -36,7 +41,9 @@ pub(super) struct WorkerSetup {
 
 /// A worker's thread. The number of requests that had to be cut is its result.
 pub(super) fn work(setup: WorkerSetup) -> usize {
-    kernel::pin(setup.index);
+    if setup.pinned {
+        kernel::pin(setup.index);
+    }
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     match runtime {
         Ok(runtime) => runtime.block_on(async {
@@ -70,11 +77,21 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
         recorder: recorder.clone(),
         warming,
     };
-    let tasks = [
+    let mut tasks = vec![
         tokio::task::spawn_local(reload_worker.serve(setup.changes)),
         tokio::task::spawn_local(Rc::clone(&acceptor).tidy()),
         tokio::task::spawn_local(tell_lacks(index, Rc::clone(&acceptor), setup.readiness)),
     ];
+    let all_listeners = setup.all_listeners;
+    if !all_listeners.is_empty() {
+        let open = told(orders.clone(), Order::Serve);
+        let helping = accept::help(index, loads.clone(), all_listeners, Rc::clone(&acceptor));
+        tasks.push(tokio::task::spawn_local(starved::watch(index, loads.clone())));
+        tasks.push(tokio::task::spawn_local(async move {
+            open.await;
+            helping.await;
+        }));
+    }
     // Not aborted: what has connected before they were told to stop is theirs to serve.
     let listening = setup.listeners.into_iter().map(|listener| {
         let (loads, acceptor, orders) = (loads.clone(), Rc::clone(&acceptor), orders.clone());

@@ -40,7 +40,7 @@ limts: {}
         "/etc/f.yaml:9:11: routes[0].path: \"v1\" does not begin with `/`; write it like /v1",
         "/etc/f.yaml:10:15: routes[0].upstream: is not a configured name; did you mean openai?",
         "/etc/f.yaml:11:1: \"limts\" is not a known key; did you mean `limits`? Keys allowed here: \
-         listen, admin, admin_token, allowed_hosts, allowed_origins, workers, access_log, \
+         listen, admin, admin_token, allowed_hosts, allowed_origins, workers, pin, access_log, \
          access_log_format, via, reload, upgrade_timeout, upstreams, groups, routes, client, limits",
     ];
     assert_eq!(faults, expected);

@@ -31,9 +31,10 @@ pub(super) fn ourselves(text: &mut Text, view: &View<'_>) {
     let help = "Open client connections.";
     text.single("firstbyte_client_connections", gauge, help, totals.gauges.client_connections);
     let drained_for = instance.drained_for();
-    let help = "1 while the process drains: it accepts nothing new and finishes its requests.";
+    let help =
+        "1 while the process leaves, from its lame duck on, until its requests are finished.";
     text.single("firstbyte_draining", gauge, help, u64::from(drained_for.is_some()));
-    let help = "Seconds since the drain began; 0 before.";
+    let help = "Seconds since the process began to leave; 0 before.";
     let seconds = drained_for.unwrap_or_default().as_secs_f64();
     text.single("firstbyte_drain_seconds", gauge, help, seconds);
     let help = "Requests (streams, not connections) cut at the end of a drain.";
