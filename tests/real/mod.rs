@@ -1,5 +1,6 @@
 //! Other people's clients and servers.
 
+mod kubernetes;
 mod odd_requests;
 pub(crate) mod other_origins;
 mod real_clients;
