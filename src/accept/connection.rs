@@ -13,6 +13,7 @@ use super::drain::{DrainGuard, Stage};
 use super::idle::Rest;
 use super::{http1, http2, refusal};
 use crate::admit;
+use crate::proto::http1::Hints;
 use crate::proxy::Client;
 use crate::record::Hangup;
 use crate::transport::{self, ReadAhead, Stamped, WriteStall};
@@ -59,7 +60,8 @@ async fn run(
         .local_addr()
         .is_ok_and(|local| admit::is_on_loopback(local, &acceptor.proxy().config.listen));
     let stream = WriteStall::new(Stamped::new(stream, began), stall);
-    let client = Rc::new(Client { address, on_loopback, wire: Rc::clone(stream.wire()) });
+    let (wire, hints) = (Rc::clone(stream.wire()), Hints::default());
+    let client = Rc::new(Client { address, on_loopback, wire, hints });
     let socket = ReadAhead::new(stream);
     let protocol = {
         let detected = tokio::time::timeout(head, detect(&socket));

@@ -14,6 +14,7 @@ use super::acceptor::Acceptor;
 use super::detect::{Protocol, detect};
 use super::{http1, http2};
 use crate::error::Kind;
+use crate::proto::http1::Hints;
 use crate::proxy::Client;
 use crate::record::Shed;
 use crate::transport::{self, ReadAhead, Stamped, WriteStall};
@@ -35,7 +36,8 @@ pub(super) async fn refuse(
         return; // the client left before we could look
     }
     let stream = WriteStall::new(Stamped::new(stream, Instant::now()), REFUSAL_TIMEOUT);
-    let client = Rc::new(Client { address, on_loopback: false, wire: Rc::clone(stream.wire()) });
+    let (wire, hints) = (Rc::clone(stream.wire()), Hints::default());
+    let client = Rc::new(Client { address, on_loopback: false, wire, hints });
     let socket = ReadAhead::new(stream);
     let detected = tokio::time::timeout(REFUSAL_TIMEOUT, detect(&socket)).await;
     let told = async {

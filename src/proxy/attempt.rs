@@ -82,7 +82,8 @@ impl Proxy {
             // Not before: a client that waits to be told to send its body is told by this.
             poll_fn(|cx| Poll::Ready(upload.borrow_mut().gather(cx))).await.map_err(unproven)?;
             let clocks = self.clocks(routed, at);
-            let attempt = match exchange(lease, request, upload, clocks, record).await {
+            let hints = &context.client.hints;
+            let attempt = match exchange(lease, request, upload, clocks, record, hints).await {
                 Ok(answer) => return Ok(answer),
                 Err(attempt) => attempt,
             };

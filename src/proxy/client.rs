@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use crate::proto::http1::Hints;
 use crate::transport::Wire;
 
 /// What is known of a client by its connection.
@@ -13,4 +14,6 @@ pub struct Client {
     pub on_loopback: bool,
     /// Its socket's stamps.
     pub wire: Rc<Wire>,
+    /// Early hints that it is to be sent, where it takes them.
+    pub hints: Hints,
 }

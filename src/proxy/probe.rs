@@ -90,7 +90,7 @@ impl Proxy {
         let head = upstream.head.request(head, scan, "", lease.version())?;
         let Stream { mut response, lease, .. } =
             lease.open(head, false, &record).map_err(Broken::into_cut)?;
-        let answer = poll_fn(|cx| response.poll_head(cx, lease.head_limit())).await;
+        let answer = poll_fn(|cx| response.poll_head(cx, lease.head_limit(), &mut drop)).await;
         let (head, _, body) = answer.map_err(Broken::into_cut)?;
         RecvBody::new(body, lease).discard();
         Ok(head.status)

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use http::{Request, response};
 
 use super::deadline::Deadline;
+use super::head::pass_hints;
 use super::upload::Upload;
 use crate::error::{Cause, Error, Kind};
+use crate::proto::http1::Hints;
 use crate::record::{Clock, Oversize, Record};
 use crate::upstream::{Broken, Failure, HeadScan, Lease, RecvBody, SendBody, Stream};
 
@@ -54,7 +56,7 @@ pub struct Attempt {
 }
 
 /// Sends a request on a lease. Dropped at any moment, it resets the stream at once. `upload` is borrowed
-/// inside a poll only: between two, whoever drives this may look at it.
+/// inside a poll only: between two, whoever drives this may look at it. Early hints go to `hints`.
 ///
 /// # Errors
 /// The attempt, with what it proves.
@@ -64,6 +66,7 @@ pub async fn exchange(
     upload: &RefCell<Upload>,
     clocks: Clocks,
     record: &Rc<Record>,
+    hints: &Hints,
 ) -> Result<Answer, Attempt> {
     let has_body = !upload.borrow().is_empty();
     let Stream { mut sink, mut response, lease } =
@@ -91,7 +94,8 @@ pub async fn exchange(
         if let Poll::Ready(error) = upload.borrow_mut().poll_ended(cx) {
             return Poll::Ready(Err(unproven(error)));
         }
-        if let Poll::Ready(answer) = response.poll_head(cx, lease.head_limit()) {
+        let mut pass = |interim| pass_hints(interim, hints);
+        if let Poll::Ready(answer) = response.poll_head(cx, lease.head_limit(), &mut pass) {
             return Poll::Ready(answer.map_err(|broken| {
                 if matches!(broken, Broken::HeadTooLarge(_)) {
                     lease.oversize(Oversize::Answer);

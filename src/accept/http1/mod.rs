@@ -253,6 +253,7 @@ impl<'a> Session<'a> {
             head_only: parts.method == Method::HEAD,
             trailers,
         };
+        self.client.hints.begin(parts.version == Version::HTTP_11);
         let (intake, body) = Intake::new(self.socket.clone(), framing, expects);
         let stays = keep_alive && framing != Framing::Unclear;
         let answer = {
@@ -260,10 +261,21 @@ impl<'a> Session<'a> {
             // otherwise keep the room for it while a stream runs for minutes.
             let request = Request::from_parts(parts, RequestBody::Http1(body));
             let proxy = self.acceptor.proxy();
-            Box::pin(proxy.serve(&self.client, request)).await
+            let mut serving = Box::pin(proxy.serve(&self.client, request));
+            let mut socket = self.socket.clone();
+            std::future::poll_fn(|cx| {
+                let polled = serving.as_mut().poll(cx);
+                // Not while the client waits to be told to send its body, nor in the middle of that.
+                if polled.is_pending() && intake.has_said_all() {
+                    self.client.hints.poll_write(&mut socket, cx);
+                }
+                polled
+            })
+            .await
         };
         let stays = stays && intake.may_end();
-        let after = self.send(answer, form, stays, intake.interim_begun()).await;
+        let first = [intake.interim_begun(), &self.client.hints.end()].concat();
+        let after = self.send(answer, form, stays, &first).await;
         match after {
             After::Stay => {}
             After::Close if !intake.is_end() => return After::Linger,

@@ -83,7 +83,7 @@ pub fn encode(head: &response::Parts, coding: Coding, persistence: Persistence, 
     out.extend_from_slice(b"\r\n");
 }
 
-fn line(name: &str, value: &[u8], out: &mut Vec<u8>) {
+pub(super) fn line(name: &str, value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

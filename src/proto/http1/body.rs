@@ -87,6 +87,11 @@ impl Intake {
         self.is_end() || !(waits || self.given_up.get())
     }
 
+    /// Nothing of its own is left to say before the answer.
+    pub fn has_said_all(&self) -> bool {
+        self.interim.get().is_empty()
+    }
+
     /// What the answer must begin with: the rest of an interim answer of which a part has left.
     pub fn interim_begun(&self) -> &'static [u8] {
         let rest = self.interim.take();

@@ -8,6 +8,7 @@
 mod answer;
 mod framing;
 mod hop_by_hop;
+mod interim;
 mod request;
 mod target;
 mod trailers;
@@ -17,6 +18,7 @@ pub use answer::{answer, is_event_stream};
 pub use hop_by_hop::clean_hop_by_hop;
 pub(crate) use hop_by_hop::{asks_for_websocket, speaks_of_trailers};
 use hop_by_hop::{clean_marked, marked};
+pub(super) use interim::pass_hints;
 pub(crate) use request::is_large;
 pub use request::{BadUpstream, UpstreamHead};
 pub(crate) use trailers::{clean_request_trailers, clean_trailers};

@@ -243,14 +243,15 @@ pub enum ResponseBody {
 }
 
 impl ResponseFuture {
-    /// Ready with the final head (an interim 1xx is passed over), what its lines are, and the rest to come. Neither may be more than
-    /// `limit` allows.
+    /// Ready with the final head, what its lines are, and the rest to come. Neither may be more than `limit` allows.
+    /// Interim ones (1xx) go to `pass` as they come.
     pub fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
         limit: HeadLimit,
+        pass: &mut dyn FnMut(Response<()>),
     ) -> Poll<Result<(http::response::Parts, HeadScan, ResponseBody), Broken>> {
-        let (head, body) = ready!(self.poll_any(cx, limit))?;
+        let (head, body) = ready!(self.poll_any(cx, limit, pass))?;
         let scan = HeadScan::of_answer(&head.headers);
         Poll::Ready(limit.check(scan.size).map(|()| (head, scan, body)))
     }
@@ -259,6 +260,7 @@ impl ResponseFuture {
         &mut self,
         cx: &mut Context<'_>,
         limit: HeadLimit,
+        pass: &mut dyn FnMut(Response<()>),
     ) -> Poll<Result<(http::response::Parts, ResponseBody), Broken>> {
         match self {
             Self::Http2 { response, interims } => {
@@ -273,6 +275,7 @@ impl ResponseFuture {
                     if head.status() == StatusCode::SWITCHING_PROTOCOLS {
                         return Poll::Ready(Err(Broken::Switched));
                     }
+                    pass(head);
                 }
                 let answer: Response<h2::RecvStream> =
                     ready!(Pin::new(response).poll(cx)).map_err(Broken::Http2)?;
@@ -290,6 +293,7 @@ impl ResponseFuture {
                             return Poll::Ready(Err(Broken::Interims));
                         }
                         *interims += 1;
+                        pass(Response::from_parts(head, ()));
                     }
                 }
             },
