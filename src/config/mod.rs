@@ -48,7 +48,7 @@ pub use load::{load, parse};
 pub use log_format::{LogField, LogFormat};
 pub use names::{GroupId, RouteId, UpstreamId};
 pub use overlap::takes_only_ipv6;
-pub use root::{Config, Pin, ReloadOn, json_schema, key_table};
+pub use root::{Config, Pinning, ReloadOn, json_schema, key_table};
 pub use route::{Route, RouteDeadlines, Target};
 pub use upstream::deadlines::UpstreamDeadlines;
 pub use upstream::dns::Dns;

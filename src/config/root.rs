@@ -51,13 +51,13 @@ pub(super) static ROOT: Section = Section {
 
 static WORKERS: Key<Workers> = Key::new("workers", Workers, "Number of worker threads.");
 
-static PIN: Key<Choice<Pin>> = Key::new(
+static PIN: Key<Choice<Pinning>> = Key::new(
     "pin",
     Choice {
-        of: &[("auto", Pin::Auto), ("on", Pin::On), ("off", Pin::Off)],
+        of: &[("auto", Pinning::Auto), ("on", Pinning::On), ("off", Pinning::Off)],
         // With a neighbour on one of two cores, first bytes of pinned workers were much later than those of
         // workers that the kernel may move.
-        default: Pin::Auto,
+        default: Pinning::Auto,
     },
     "Whether each worker is pinned to a core. `auto`: only if the process has cores of its own, that is, it may \
      run on some of the machine's cores only, no CPU quota is smaller than these, and no other firstbyte may \
@@ -110,7 +110,7 @@ pub struct Config {
     /// Worker threads.
     pub workers: NonZeroUsize,
     /// Whether each is pinned to a core.
-    pub pin: Pin,
+    pub pin: Pinning,
     /// Upstreams; [`UpstreamId`] is the index into this list.
     pub upstreams: Vec<Upstream>,
     /// Groups of upstreams; [`GroupId`] is the index into this list.
@@ -137,7 +137,7 @@ pub struct Config {
 
 /// Whether workers are pinned to cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pin {
+pub enum Pinning {
     /// Where the process has cores of its own.
     Auto,
     /// Always.

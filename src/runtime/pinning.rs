@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::Pin;
+use crate::config::Pinning;
 use crate::kernel;
 
 /// What is known of the cores that this process may run on.
@@ -24,11 +24,11 @@ struct Cores {
 }
 
 /// Whether to pin, and says so.
-pub(super) fn decide(pin: Pin) -> bool {
+pub(super) fn decide(pin: Pinning) -> bool {
     let cores = match pin {
-        Pin::On => return true,
-        Pin::Off => return false,
-        Pin::Auto => Cores::read(),
+        Pinning::On => return true,
+        Pinning::Off => return false,
+        Pinning::Auto => Cores::read(),
     };
     let why_not = cores.why_not();
     tracing::debug!(?cores, why_not, "pin: auto");
