@@ -106,35 +106,36 @@ fn of_line(line: &[u8], is_whole: bool) -> Says {
 }
 
 fn of_data(data: &[u8]) -> Says {
+    if has_choices(data) {
+        // One with nothing to say of its end goes on.
+        let says = of_reasons(data);
+        return if says == Says::Nothing { Says::More } else { says };
+    }
     let error = data.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
     match error.and_then(|json| after_key(json, b"\"error\"")) {
-        Some(error) if !error.starts_with(b"null") => return Says::Done,
-        _ => {}
-    }
-    match of_json(data) {
-        Says::Nothing if has_choices(data) => Says::More,
-        says => says,
+        Some(error) if !error.starts_with(b"null") => Says::Done,
+        _ => of_json(data),
     }
 }
 
 /// Of JSON, or of its end. In a string quotes are escaped, so that no text which a model writes is taken for a key.
 fn of_json(json: &[u8]) -> Says {
+    let mut types = memchr::memchr_iter(b'y', json)
+        .filter_map(|at| text_value(after_key(json.get(at.checked_sub(2)?..)?, b"\"type\"")?));
+    if types.any(is_last) { Says::Done } else { of_reasons(json) }
+}
+
+/// The same of what says why choices are complete: each of a chunk has one.
+fn of_reasons(json: &[u8]) -> Says {
     let mut says = Says::Nothing;
-    // Letters of the keys that matter, which other text has seldom.
-    for at in memchr::memchr2_iter(b'f', b'y', json) {
-        let key = |before: usize| json.get(at.checked_sub(before)?..);
-        if json[at] == b'y' {
-            let name = key(2).and_then(|json| text_value(after_key(json, b"\"type\"")?));
-            if name.is_some_and(is_last) {
-                return Says::Done;
-            }
-        } else if let Some(value) = key(1).and_then(reason) {
-            // Each choice of a chunk has one.
-            if !text_value(value).is_some_and(|reason| !reason.is_empty()) {
-                return Says::More;
-            }
-            says = Says::Done;
+    // A letter that other text has seldom.
+    for at in memchr::memchr_iter(b'f', json) {
+        let key = at.checked_sub(1).and_then(|at| reason(&json[at..]));
+        let Some(value) = key else { continue };
+        if !text_value(value).is_some_and(|reason| !reason.is_empty()) {
+            return Says::More;
         }
+        says = Says::Done;
     }
     says
 }
@@ -144,7 +145,7 @@ fn reason(json: &[u8]) -> Option<&[u8]> {
     after_key(json, b"\"finish_reason\"").or_else(|| after_key(json, b"\"finishReason\""))
 }
 
-/// A chunk of a chat: one with nothing to say of its end goes on.
+/// A chunk of a chat, and not one of usage alone.
 fn has_choices(json: &[u8]) -> bool {
     let Some(at) = memchr::memchr(b'[', json) else { return false };
     let key = json[..at].trim_ascii_end();
