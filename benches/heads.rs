@@ -41,6 +41,8 @@ fn upstream(base_path: &str) -> Upstream {
         scheme: Scheme::Https,
         host: "api.openai.com".to_owned(),
         port: 443,
+        socket: None,
+        proxy: None,
         base_path: base_path.to_owned(),
         key: Some("sk-proj-9876543210987654321098765432109876543210".to_owned().into()),
         forward_authorization: false,

@@ -1,8 +1,7 @@
-//! Pure pieces that know no request and no socket: back-off, Base64, sliding windows, budgets, token buckets,
+//! Pure pieces that know no request and no socket: back-off, sliding windows, budgets, token buckets,
 //! lingering.
 
 pub mod backoff;
-pub mod base64;
 pub mod budget;
 pub mod lingering;
 pub mod telling;

@@ -86,6 +86,8 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
         scheme,
         host,
         port,
+        socket,
+        proxy,
         protocol,
         pool,
         deadlines: UpstreamDeadlines { connect, response_head: _, first_frame: _, frame_gap: _ },
@@ -105,6 +107,7 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
     } = one;
     *name == other.name
         && (*scheme, host, *port) == (other.scheme, &other.host, other.port)
+        && (socket, proxy) == (&other.socket, &other.proxy)
         && (server_name, pins) == (&other.tls.server_name, &other.tls.pins)
         && *protocol == other.protocol
         && *connect == other.deadlines.connect
@@ -119,7 +122,8 @@ fn shown<T: std::fmt::Debug>(part: &T) -> String {
 
 fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
     let key = |of: &Upstream| of.key.as_ref().map(|key| key.expose_secret().to_owned());
-    let url = |of: &Upstream| (of.scheme, of.host.clone(), of.port, of.base_path.clone());
+    let place = |of: &Upstream| (of.scheme, of.host.clone(), of.port, of.socket.clone());
+    let url = |of: &Upstream| (place(of), of.base_path.clone());
     let parts = [
         ("url", url(then) != url(now)),
         ("key", key(then) != key(now)),
@@ -134,6 +138,7 @@ fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
         ("server_name", then.tls.server_name != now.tls.server_name),
         ("pin_sha256", then.tls.pins != now.tls.pins),
         ("client_certificate", then.tls.client != now.tls.client),
+        ("proxy", then.proxy != now.proxy),
         ("pool", shown(&then.pool) != shown(&now.pool)),
         ("deadlines", shown(&then.deadlines) != shown(&now.deadlines)),
         ("health", (then.health, &then.probe) != (now.health, &now.probe)),

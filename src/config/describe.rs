@@ -101,8 +101,12 @@ fn one(upstream: &Upstream) -> String {
         (None, true) => "the client's key forwarded",
         (None, false) => "no key",
     };
+    let way = match &upstream.proxy {
+        Some(proxy) => format!(", through the proxy {proxy}"),
+        None => String::new(),
+    };
     format!(
-        "{name}: {} ({protocol}, {key}, {}–{} connections of {} streams per worker, response head \
+        "{name}: {} ({protocol}, {key}{way}, {}–{} connections of {} streams per worker, response head \
          within {})",
         url(upstream),
         pool.min_connections,
@@ -118,6 +122,9 @@ fn url(upstream: &Upstream) -> String {
         Scheme::Http => ("http", 80),
         Scheme::Https => ("https", 443),
     };
+    if let Some(socket) = &upstream.socket {
+        return format!("{scheme}://unix:{}:{}", socket.display(), upstream.base_path);
+    }
     let host = &upstream.host;
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     let port = if upstream.port == usual { String::new() } else { format!(":{}", upstream.port) };

@@ -61,6 +61,9 @@ pub(super) fn loops(reader: &mut Reader<'_>, written: &Written, listen: &[Socket
 /// Whether an upstream is one of our own listeners, as far as its host is an address of this
 /// machine's by itself.
 pub(super) fn leads_back(upstream: &Upstream, listen: &[SocketAddr]) -> bool {
+    if upstream.socket.is_some() {
+        return false;
+    }
     let host = match upstream.host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical(),
         Err(_) if upstream.host.eq_ignore_ascii_case("localhost") => {

@@ -133,12 +133,15 @@ impl Kind {
 impl Error {
     /// Of a `connect` that failed.
     pub fn of_connect(error: io::Error) -> Self {
-        use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+        use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+        use io::ErrorKind::{NotFound, PermissionDenied, TimedOut};
         let kind = Kind::of_connect(&error);
         let cause = match error.kind() {
             ConnectionRefused => Cause::Refused,
             HostUnreachable | NetworkUnreachable => Cause::Unreachable,
             TimedOut => Cause::ConnectTimeout,
+            NotFound => Cause::SocketMissing,
+            PermissionDenied => Cause::SocketDenied,
             _ => Cause::ConnectFailed,
         };
         let failed = Self::with(kind, error);

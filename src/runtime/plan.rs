@@ -103,6 +103,7 @@ impl<'a> CheckedConfig<'a> {
                 None => ResolvedName::of(upstream, hub.dns(&label_ids, id), &mut resolver)
                     .map_err(|error| StartError::Io("start the DNS thread", error))?,
             };
+            tell_way(upstream);
             links.push(Link { trust, name });
         }
         let (admission, descriptors) = match baseline {
@@ -162,10 +163,18 @@ impl Plan {
     /// What is known of the name that `upstream` asks for. However else its connections are to differ, the
     /// addresses are the same: a reload while no name resolves must not forget them.
     fn resolves(&self, upstream: &Upstream) -> Option<&ResolvedName> {
-        let asked = |of: &Upstream| (of.name.clone(), of.host.clone(), of.port);
+        let dialed = |of: &Upstream| of.dials().0.to_owned();
+        let asked = |of: &Upstream| (of.name.clone(), dialed(of), of.dials().1, of.socket.clone());
         let same = |then: &Upstream| asked(then) == asked(upstream) && then.dns == upstream.dns;
         let mut known = self.config.upstreams.iter().zip(&self.links);
         known.find(|(then, _)| same(then)).map(|(_, link)| &link.name)
+    }
+}
+
+/// A variable that somebody set long ago may be why an upstream cannot be reached.
+fn tell_way(upstream: &Upstream) {
+    if let Some(proxy) = &upstream.proxy {
+        tracing::info!(upstream = upstream.name, %proxy, "the upstream is reached through a proxy");
     }
 }
 

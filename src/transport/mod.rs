@@ -5,6 +5,7 @@
 //! takes nothing; `tls`; `read_ahead` serves the client's protocol, and notices that a client left.
 //! `wire` is what a stamped socket knows, for everybody on its connection.
 
+mod any_socket;
 mod read_ahead;
 mod socket;
 mod stamped;
@@ -13,6 +14,7 @@ mod turn;
 mod wire;
 mod write_stall;
 
+pub use any_socket::AnySocket;
 pub use read_ahead::{Peer, ReadAhead};
 pub use socket::{SocketOptions, tune, tune_client};
 pub use stamped::Stamped;

@@ -6,16 +6,15 @@ use std::task::{Context, Poll};
 
 use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::Cause;
-use crate::transport::{Stamped, Wire};
+use crate::transport::{AnySocket, Stamped, Wire};
 
 /// A socket that speaks clear or TLS; one type, so that the protocols above are compiled once.
 pub(super) enum UpstreamSocket {
-    Clear(Stamped<TcpStream>),
-    Tls(Box<TlsStream<Stamped<TcpStream>>>),
+    Clear(Stamped<AnySocket>),
+    Tls(Box<TlsStream<Stamped<AnySocket>>>),
 }
 
 /// What the kernel has for us of a connection on which nobody asked.
@@ -148,7 +147,10 @@ mod tests {
         for word in [&b""[..], b"HTTP/1.1 408"] {
             let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             let far = listener.accept().await.unwrap().0.into_std().unwrap();
-            let socket = UpstreamSocket::Clear(Stamped::new(near, std::time::Instant::now()));
+            let socket = UpstreamSocket::Clear(Stamped::new(
+                AnySocket::Tcp(near),
+                std::time::Instant::now(),
+            ));
             assert_eq!(socket.unread(), Unread::Nothing);
             (&far).write_all(word).unwrap();
             let far = (!word.is_empty()).then_some(far);

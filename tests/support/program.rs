@@ -28,6 +28,8 @@ pub(crate) fn program() -> Command {
         "KUBERNETES_SERVICE_HOST",
         "RUST_LOG",
         "SSL_CERT_FILE",
+        "HTTPS_PROXY",
+        "https_proxy",
     ] {
         command.env_remove(name);
     }

@@ -14,6 +14,7 @@ use crate::config::names::UpstreamId;
 use crate::config::overlap;
 use crate::config::root::Config;
 use crate::config::route::{Route, Target};
+use crate::config::upstream::egress::Egress;
 use crate::config::upstream::{Upstream, endpoint, url};
 
 /// The upstream's, in logs and metrics.
@@ -60,6 +61,14 @@ pub fn without_file(env: &dyn Env, arguments: &Arguments) -> Result<Config, Faul
     let url = variables.read(BASE_URL, url::parse).or_else(|| {
         url::parse(OPENAI).ok() // stands in where the variable was faulty too
     });
+    let proxy = match url.as_ref().map(|url| Egress::of_environment(env, url)) {
+        Some(Ok(proxy)) => proxy,
+        Some(Err((name, complaint))) => {
+            variables.fault(name, &complaint.what, &complaint.hint);
+            None
+        }
+        None => None,
+    };
     let organization = variables.header(ORGANIZATION);
     let project = variables.header(PROJECT);
     if let Some(url) = &url
@@ -74,7 +83,7 @@ pub fn without_file(env: &dyn Env, arguments: &Arguments) -> Result<Config, Faul
         let path = if url.base_path.is_empty() { "/" } else { "/v1" };
         let upstream = unwritten(|reader, fields| Upstream::read(reader, fields, NAME, Some(url)))?;
         Some(Config {
-            upstreams: vec![Upstream { key, organization, project, ..upstream }],
+            upstreams: vec![Upstream { key, organization, project, proxy, ..upstream }],
             routes: vec![Route::new(path, Target::Upstream(UpstreamId(0)))],
             listen,
             admin,

@@ -9,9 +9,9 @@ mod groups;
 mod habits;
 mod meaning;
 mod no_file;
+mod reach;
 mod secrecy;
 mod shipped;
-mod upstream_tls;
 mod values;
 mod web;
 

@@ -2,6 +2,7 @@
 
 pub(super) mod deadlines;
 pub(super) mod dns;
+pub(in crate::config) mod egress;
 pub(super) mod endpoint;
 pub(super) mod health;
 pub(super) mod pool;
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 
 use self::deadlines::{DEADLINES, UpstreamDeadlines};
 use self::dns::{DNS, Dns};
+use self::egress::{Egress, PROXY};
 use self::health::{HEALTH, HealthPolicy};
 use self::pool::{POOL, Pool};
 use self::probe::Probe;
@@ -50,6 +52,7 @@ pub(super) static UPSTREAMS: Section = Section {
         &PIN_SHA256,
         &CLIENT_CERTIFICATE,
         &CLIENT_KEY,
+        &PROXY,
         &POOL,
         &DEADLINES,
         &DNS,
@@ -61,8 +64,9 @@ pub(super) static UPSTREAMS: Section = Section {
 static URL: Key<UpstreamUrl> = Key::required(
     "url",
     UpstreamUrl,
-    "URL of the API: `https://` or `http://`, host, port if it is not the default one, and path. A \
-     path replaces the route's prefix; without a path, the client's path is forwarded unchanged.",
+    "URL of the API: `https://` or `http://`, host, port if it is not the default one, and path; or \
+     `http://unix:/SOCKET:/PATH` for a Unix socket. A path replaces the route's prefix; without a \
+     path, the client's path is forwarded unchanged.",
 );
 
 static KEY: Key<Secret> = Key::new(
@@ -136,6 +140,10 @@ pub struct Upstream {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// The Unix socket that is connected to instead.
+    pub socket: Option<PathBuf>,
+    /// The HTTP proxy that leads to it.
+    pub proxy: Option<Egress>,
     /// The URL's path without a trailing slash; empty where the URL names none. As in nginx's
     /// `proxy_pass`: a path replaces the route's prefix, none leaves the client's path as it is.
     pub base_path: String,
@@ -222,6 +230,7 @@ impl Upstream {
         let protocol = reader.get(fields, &PROTOCOL);
         let host_header = reader.get(fields, &HOST);
         let ca_file = reader.get(fields, &CA_FILE);
+        let proxy = Egress::read(reader, fields, url.as_ref());
         let tls = UpstreamTls::read(reader, fields, url.as_ref().map(|url| url.scheme));
         let pool = Pool::read(reader, fields);
         let deadlines = UpstreamDeadlines::read(reader, fields);
@@ -231,12 +240,14 @@ impl Upstream {
         let limits = reader.section(fields, &LIMITS);
         let streams = reader.get(&limits, &STREAMS);
         key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
-        let Url { scheme, host, port, base_path } = url?;
+        let Url { scheme, host, port, socket, base_path } = url?;
         Some(Self {
             name: name.to_owned(),
             scheme,
             host,
             port,
+            socket,
+            proxy,
             base_path,
             key,
             forward_authorization,
@@ -274,5 +285,21 @@ fn key_rules(
     if forward && has_key {
         let what = "can't be used together with `key`, which replaces the client's authorization";
         reader.fault_in(fields, &FORWARD_AUTHORIZATION, what, "remove one of the two");
+    }
+}
+
+impl Upstream {
+    /// Whom we connect to, where it is no Unix socket: the upstream, or the proxy before it.
+    pub fn dials(&self) -> (&str, u16) {
+        match &self.proxy {
+            Some(proxy) => (&proxy.host, proxy.port),
+            None => (&self.host, self.port),
+        }
+    }
+
+    /// Host and port as one text, for CONNECT (RFC 9110, section 9.3.6).
+    pub fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 }

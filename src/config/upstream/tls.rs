@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::algo::base64;
 use crate::config::file::fault::Complaint;
 use crate::config::key::Key;
 use crate::config::key::reader::{Fields, Reader};
+use crate::config::kind::base64;
 use crate::config::kind::many::Many;
 use crate::config::kind::scalar::ReadableFile;
 use crate::config::kind::{Around, Kind};

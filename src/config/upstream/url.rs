@@ -1,6 +1,7 @@
 //! An upstream's URL: scheme, host, port and base path, and nothing that a proxy could not keep.
 
 use std::net::Ipv6Addr;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -24,6 +25,8 @@ pub(in crate::config) struct Url {
     /// Without brackets or port.
     pub(in crate::config) host: String,
     pub(in crate::config) port: u16,
+    /// Of a Unix socket.
+    pub(in crate::config) socket: Option<PathBuf>,
     /// Without a trailing slash; empty where there is none.
     pub(in crate::config) base_path: String,
 }
@@ -56,7 +59,7 @@ impl Kind for UpstreamUrl {
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+(/[^?#]*)?$|\\$\\{" })
+        json!({ "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+(/[^?#]*)?$|^([Hh][Tt][Tt][Pp]://)?unix:/[^?#@]+$|\\$\\{" })
     }
 }
 
@@ -97,6 +100,9 @@ impl Kind for HostText {
 
 /// The parts of an upstream's URL (RFC 3986, section 3); what has no meaning here is refused.
 pub(in crate::config) fn parse(text: &str) -> Result<Url, Complaint> {
+    if let Some(socket) = unix_socket(text)? {
+        return Ok(socket);
+    }
     let (scheme, rest) = scheme(text)?;
     if rest.contains('@') {
         let hint = "write the key under `key:`";
@@ -119,7 +125,48 @@ pub(in crate::config) fn parse(text: &str) -> Result<Url, Complaint> {
         };
     let base_path = path.trim_end_matches('/');
     check_path(base_path)?;
-    Ok(Url { scheme, host: host.to_owned(), port, base_path: base_path.to_owned() })
+    let (host, base_path) = (host.to_owned(), base_path.to_owned());
+    Ok(Url { scheme, host, port, socket: None, base_path })
+}
+
+/// The bytes that a Unix socket's path may have (`sun_path` in unix(7), less its end).
+const LONGEST_SOCKET: usize = 107;
+
+/// `http://unix:/SOCKET[:/PATH]`, as nginx writes it, or without `http://`. A socket has no name to say in `host`:
+/// `localhost` stands there, as with nginx and curl.
+fn unix_socket(text: &str) -> Result<Option<Url>, Complaint> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let Some(rest) = rest.strip_prefix("unix:") else { return Ok(None) };
+    if !scheme.eq_ignore_ascii_case("http") {
+        let hint = "write `http://unix:`: nobody else can read what goes through a socket";
+        return Err(Complaint::new("speaks TLS to a Unix socket, which is not supported", hint));
+    }
+    if rest.contains(['@', '?', '#']) {
+        return Err(Complaint::new("has a user name, a query or a fragment", "remove it"));
+    }
+    let (socket, path) = rest.split_once(':').unwrap_or((rest, ""));
+    if !socket.starts_with('/') || socket.ends_with('/') {
+        let hint = "write it like `http://unix:/run/api.sock:/v1`";
+        return Err(Complaint::new("has no absolute path of a socket after `unix:`", hint));
+    }
+    if socket.len() > LONGEST_SOCKET {
+        let what =
+            format!("has a path of more than {LONGEST_SOCKET} bytes, the limit for a socket");
+        return Err(Complaint::new(what, "move the socket, or link to it"));
+    }
+    let base_path = path.trim_end_matches('/');
+    if !path.is_empty() && !path.starts_with('/') {
+        let hint = "write it like `http://unix:/run/api.sock:/v1`";
+        return Err(Complaint::new("has a path that does not begin with `/`", hint));
+    }
+    check_path(base_path)?;
+    Ok(Some(Url {
+        scheme: Scheme::Http,
+        host: "localhost".into(),
+        port: 80,
+        socket: Some(socket.into()),
+        base_path: base_path.to_owned(),
+    }))
 }
 
 fn scheme(text: &str) -> Result<(Scheme, &str), Complaint> {

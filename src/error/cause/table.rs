@@ -41,6 +41,43 @@ causes! {
         /// HTTP/2's SETTINGS did not come within `deadlines.connect`.
         HttpTimeout = "http_handshake_timeout", connection_timeout, heals,
             "The upstream did not begin HTTP/2 in time; check its protocol, or retry later.";
+        /// There is no Unix socket at the path.
+        SocketMissing = "socket_missing", destination_not_found, heals,
+            "The upstream's Unix socket does not exist; check that it is running and the path, or \
+            retry later.";
+        /// The Unix socket may not be connected to.
+        SocketDenied = "socket_denied", destination_unavailable, lasts,
+            "The proxy may not connect to the upstream's Unix socket; check its permissions.";
+        // The proxy before the upstream
+        /// The proxy's name did not resolve.
+        ProxyDnsFailed = "proxy_dns_failed", dns_error, heals,
+            "The host name of the HTTP proxy before the upstream could not be resolved; check \
+            proxy or HTTPS_PROXY, or retry later.";
+        /// The proxy cannot be connected to.
+        ProxyUnreachable = "proxy_unreachable", destination_unavailable, heals,
+            "The HTTP proxy before the upstream cannot be reached; check proxy or HTTPS_PROXY, or \
+            retry later.";
+        /// The proxy did not open the way within `deadlines.connect`.
+        ProxyTimeout = "proxy_timeout", connection_timeout, heals,
+            "The HTTP proxy before the upstream did not respond in time; check it, or retry later.";
+        /// The proxy answered CONNECT with 407.
+        ProxyAuthentication = "proxy_authentication", proxy_configuration_error, lasts,
+            "The HTTP proxy before the upstream wants a user and password; set them in proxy or \
+            HTTPS_PROXY.";
+        /// The proxy answered CONNECT with another 4xx, or what is no answer to it.
+        ProxyDenied = "proxy_denied", destination_unavailable, lasts,
+            "The HTTP proxy before the upstream refused the connection; allow it there, or add the \
+            host to NO_PROXY.";
+        /// The proxy answered CONNECT with a 5xx: it cannot reach the upstream.
+        ProxyFailed = "proxy_failed", destination_unavailable, heals,
+            "The HTTP proxy could not reach the upstream; check both, or retry later.";
+        /// The proxy closed the connection instead of answering CONNECT.
+        ProxyClosed = "proxy_closed", connection_terminated, heals,
+            "The HTTP proxy before the upstream closed the connection; check it, or retry later.";
+        /// What the proxy answers is not HTTP/1.1.
+        ProxyNotHttp = "proxy_not_http", http_protocol_error, lasts,
+            "The HTTP proxy before the upstream does not speak HTTP/1.1; check proxy or \
+            HTTPS_PROXY.";
         // TLS
         /// Its certificate, or one of its chain, has expired.
         TlsExpired = "tls_expired", tls_certificate_error, lasts,

@@ -101,7 +101,7 @@ fn same<'a>(plan: &Plan, id: UpstreamId, before: Before<'a>) -> Option<&'a Upstr
 
 /// The one that was asked by this name at this place: what is known of it holds, whatever else changed.
 fn at_its_address<'a>(meant: &Meant, before: Before<'a>) -> Option<&'a Upstream> {
-    let place = |of: &Meant| (of.scheme, of.host.clone(), of.port);
+    let place = |of: &Meant| (of.scheme, of.host.clone(), of.port, of.socket.clone());
     let mut known = before.plan.config.upstreams.iter().zip(&before.proxy.upstreams);
     let same = |then: &Meant| then.name == meant.name && place(then) == place(meant);
     known.find(|(then, _)| same(then)).map(|(_, upstream)| upstream)

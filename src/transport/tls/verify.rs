@@ -21,8 +21,8 @@ use rustls::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::algo::base64;
 use crate::config::Pin;
+use crate::config::base64;
 use crate::error::{Cause, Distrust};
 
 /// What one upstream's certificate is judged by.

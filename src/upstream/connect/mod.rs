@@ -5,10 +5,13 @@ mod addresses;
 mod happy_eyeballs;
 pub(in crate::upstream) mod resolver;
 mod stage;
+mod tunnel;
 
 use std::cell::RefCell;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +21,7 @@ use std::time::{Duration, Instant};
 use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -32,7 +35,7 @@ use crate::config::{self, Protocol, Scheme};
 use crate::error::{Cause, Error, Kind};
 use crate::proto::http2::{Tally, Watched};
 use crate::transport::tls::client::ClientTls;
-use crate::transport::{self, Stamped, Wire};
+use crate::transport::{self, AnySocket, Stamped, Wire};
 use happy_eyeballs::{Progress, race};
 use resolver::ResolvedName;
 use stage::{Stage, Step};
@@ -56,10 +59,34 @@ pub(super) enum Connected {
 pub(super) struct Fresh {
     pub(super) connected: Connected,
     pub(super) wire: Rc<Wire>,
-    /// The address that won.
-    pub(super) peer: SocketAddr,
+    /// The address that won; none of a Unix socket.
+    pub(super) peer: Option<SocketAddr>,
     /// From the first SYN to that address until TCP was there, and from then until it was ready.
     pub(super) took: (Duration, Duration),
+}
+
+/// What is connected to.
+enum Peer<'a> {
+    Tcp(SocketAddr),
+    Unix(&'a Path),
+}
+
+impl Peer<'_> {
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Peer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// Makes connections to one upstream.
@@ -110,11 +137,17 @@ impl Connector {
     pub(super) async fn connect(&self) -> Result<Fresh, Error> {
         let furthest = Stage::default();
         let connecting = async {
+            if let Some(path) = &self.settings.socket {
+                return self.attempt(&Peer::Unix(path), &Progress::default(), &furthest).await;
+            }
             let addresses = self.name.addresses().await?;
             furthest.at(Step::Tcp);
             let stagger = self.settings.dns.stagger;
-            let attempt = |address, progress| self.attempt(address, progress, &furthest);
-            race(&addresses.now, stagger, attempt).await
+            let furthest = &furthest;
+            race(&addresses.now, stagger, |address, progress| async move {
+                self.attempt(&Peer::Tcp(address), &progress, furthest).await
+            })
+            .await
         };
         let connected =
             tokio::time::timeout(self.settings.deadlines.connect, connecting).await.unwrap_or_else(
@@ -123,19 +156,22 @@ impl Connector {
         if connected.is_err() {
             self.name.doubt();
         }
-        connected
+        match &self.settings.proxy {
+            Some(_) => connected.map_err(tunnel::before),
+            None => connected,
+        }
     }
 
     /// A server that is reloaded closes what it has just accepted, and its successor is behind the same
     /// address already: who was hung up on calls again, once.
     async fn attempt(
         &self,
-        peer: SocketAddr,
-        progress: Progress,
+        peer: &Peer<'_>,
+        progress: &Progress,
         furthest: &Stage,
     ) -> Result<Fresh, Error> {
-        let called = match self.call(peer, &progress, furthest).await {
-            Err(error) if was_hung_up_on(&error) => self.call(peer, &progress, furthest).await,
+        let called = match self.call(peer, progress, furthest).await {
+            Err(error) if was_hung_up_on(&error) => self.call(peer, progress, furthest).await,
             called => called,
         };
         called.map_err(|error| error.at(peer))
@@ -143,25 +179,46 @@ impl Connector {
 
     async fn call(
         &self,
-        peer: SocketAddr,
+        peer: &Peer<'_>,
         progress: &Progress,
         furthest: &Stage,
     ) -> Result<Fresh, Error> {
         let began = Instant::now();
-        let stream = TcpStream::connect(peer).await.map_err(Error::of_connect)?;
-        progress.linked();
+        let link = match peer {
+            Peer::Tcp(address) => AnySocket::Tcp(self.link(*address, progress, furthest).await?),
+            Peer::Unix(path) => {
+                AnySocket::Unix(UnixStream::connect(path).await.map_err(Error::of_connect)?)
+            }
+        };
         furthest.at(if self.tls.is_some() { Step::Tls } else { Step::Http });
-        transport::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
         let linked = Instant::now();
-        let stamped = Stamped::new(stream, linked);
+        let stamped = Stamped::new(link, linked);
         let wire = Rc::clone(stamped.wire());
         let connected = self.negotiate(stamped, furthest).await?;
-        Ok(Fresh { connected, wire, peer, took: (linked - began, linked.elapsed()) })
+        let took = (linked - began, linked.elapsed());
+        Ok(Fresh { connected, wire, peer: peer.address(), took })
+    }
+
+    /// TCP to the address, and through the proxy where it is one's.
+    async fn link(
+        &self,
+        address: SocketAddr,
+        progress: &Progress,
+        furthest: &Stage,
+    ) -> Result<TcpStream, Error> {
+        let mut stream = TcpStream::connect(address).await.map_err(Error::of_connect)?;
+        transport::tune(&stream).map_err(|error| Error::with(Kind::Internal, error))?;
+        progress.linked();
+        if let Some(proxy) = &self.settings.proxy {
+            furthest.at(Step::Proxy);
+            tunnel::open(&mut stream, proxy, &self.settings.authority()).await?;
+        }
+        Ok(stream)
     }
 
     async fn negotiate(
         &self,
-        stamped: Stamped<TcpStream>,
+        stamped: Stamped<AnySocket>,
         furthest: &Stage,
     ) -> Result<Connected, Error> {
         let wire = Rc::clone(stamped.wire());
@@ -229,7 +286,7 @@ fn was_hung_up_on(error: &Error) -> bool {
 
 /// Waits for the peer's verdict on the certificate that it asked for. Over TLS 1.3 it comes after the handshake:
 /// an alert, or session tickets. A server that sends neither is taken at its word after a moment.
-async fn judged(stream: &mut TlsStream<Stamped<TcpStream>>, wire: &Wire) -> io::Result<()> {
+async fn judged(stream: &mut TlsStream<Stamped<AnySocket>>, wire: &Wire) -> io::Result<()> {
     let before = wire.bytes_read();
     let verdict = std::future::poll_fn(|cx| {
         let (mut byte, io) = ([0; 1], Pin::new(&mut *stream));

@@ -59,9 +59,14 @@ impl ResolvedName {
         resolver: &mut Option<Resolver>,
     ) -> io::Result<Self> {
         let doubted = Arc::new(Notify::new());
-        if let Ok(ip) = upstream.host.parse::<IpAddr>() {
+        let (host, port) = upstream.dials();
+        let fixed = match host.parse::<IpAddr>() {
+            _ if upstream.socket.is_some() => Some(Vec::new()),
+            Ok(ip) => Some(vec![SocketAddr::new(ip, port)]),
+            Err(_) => None,
+        };
+        if let Some(now) = fixed {
             meters.addresses(1);
-            let now = vec![SocketAddr::new(ip, upstream.port)];
             let addresses = Arc::new(Addresses { now, ..Addresses::default() });
             let (_never, known) = watch::channel(Known::Addresses(addresses));
             return Ok(Self { known, doubted, outage: Arc::default(), _asked_by: None });
@@ -177,10 +182,11 @@ impl Followed {
         meters: Arc<DnsMeters>,
         known: watch::Sender<Known>,
     ) -> Self {
+        let (host, port) = upstream.dials();
         Self {
             upstream: upstream.name.clone(),
-            host: upstream.host.clone(),
-            port: upstream.port,
+            host: host.to_owned(),
+            port,
             interval: upstream.dns.interval,
             known,
             doubted,

@@ -12,6 +12,8 @@ pub(super) enum Step {
     Name,
     /// An address was called.
     Tcp,
+    /// The proxy took the connection, and is to open the way.
+    Proxy,
     /// The peer took the connection: TLS.
     Tls,
     /// HTTP/2's SETTINGS are awaited.
@@ -33,6 +35,7 @@ impl Stage {
         match self.0.get() {
             Step::Name => Cause::DnsTimeout,
             Step::Tcp => Cause::ConnectTimeout,
+            Step::Proxy => Cause::ProxyTimeout,
             Step::Tls => Cause::TlsTimeout,
             Step::Http => Cause::HttpTimeout,
         }

@@ -45,7 +45,8 @@ struct Idle {
 pub(in crate::upstream) struct Conn {
     pub(in crate::upstream) sender: Sender,
     pub(in crate::upstream) wire: Rc<Wire>,
-    pub(in crate::upstream) peer: SocketAddr,
+    /// None of a Unix socket.
+    pub(in crate::upstream) peer: Option<SocketAddr>,
     pub(in crate::upstream) state: Cell<State>,
     /// A PING is unanswered for longer than is usual.
     pub(in crate::upstream) suspect: Cell<bool>,
@@ -79,7 +80,7 @@ impl Conn {
     pub(in crate::upstream) fn new(
         sender: Sender,
         wire: Rc<Wire>,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         (cap, takes): (usize, Option<u32>),
         retire_at: Instant,
     ) -> Self {

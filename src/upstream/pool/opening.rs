@@ -145,7 +145,7 @@ impl Pool {
         self.publish();
         self.warm.notify_waiters();
         self.serve(true);
-        if !self.connector.name().has(peer) {
+        if peer.is_some_and(|peer| !self.connector.name().has(peer)) {
             // The name moved while this was on its way.
             self.readdressed();
         }
@@ -167,7 +167,10 @@ impl Pool {
         let failures = self.failures.replace(self.failures.get().saturating_add(1));
         // Not each: with a dead upstream every request is a failure, and the metric counts them.
         if let Some(told) = self.connector.name().outage().connect_failed(Instant::now()) {
-            let address = self.connector.name().shown();
+            let address = match &self.settings.socket {
+                Some(path) => path.display().to_string(),
+                None => self.connector.name().shown(),
+            };
             tracing::warn!(
                 upstream = self.settings.name,
                 address = if address.is_empty() { &self.settings.host } else { &address },

@@ -54,7 +54,8 @@ impl Pool {
     pub(super) fn readdressed(self: &Rc<Self>) {
         self.backoff_until.set(None);
         let conns = self.conns.borrow().clone();
-        for conn in conns.iter().filter(|conn| !self.connector.name().has(conn.peer)) {
+        let gone = |peer| !self.connector.name().has(peer);
+        for conn in conns.iter().filter(|conn| conn.peer.is_some_and(gone)) {
             self.retire(conn);
         }
         self.tend();

@@ -1,5 +1,6 @@
 //! Clients and servers that tests drive by hand.
 
+pub(crate) mod egress_proxy;
 pub(crate) mod http1_client;
 pub(crate) mod http2_client;
 pub(crate) mod name_service;

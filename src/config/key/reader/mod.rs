@@ -8,7 +8,7 @@ use std::path::Path;
 use self::faults::{instead_of, names, quoted};
 use super::{IGNORED, Key, Section, Shape};
 use crate::config::file::bounds::{MOST_ITEMS, MOST_SECTIONS};
-use crate::config::file::env::{ProcessEnv, fill};
+use crate::config::file::env::{Env, ProcessEnv, fill};
 use crate::config::file::fault::{At, Complaint, Fault};
 use crate::config::file::yaml::{Data, Name, Node};
 use crate::config::kind::many::Many;
@@ -60,6 +60,11 @@ impl<'n> Fields<'n> {
 impl<'a> Reader<'a> {
     pub(in crate::config) fn new(file: String, around: Around<'a>, root: &'static Section) -> Self {
         Self { file, around, root, faults: Vec::new(), count: 0, warnings: Vec::new() }
+    }
+
+    /// Variables and files.
+    pub(in crate::config) fn env(&self) -> &'a dyn Env {
+        self.around.env
     }
 
     /// As many as may be; of more, that they are too many.

@@ -14,6 +14,8 @@ fn upstream() -> Upstream {
         scheme: config::Scheme::Https,
         host: "api.openai.com".to_owned(),
         port: 443,
+        socket: None,
+        proxy: None,
         base_path: "/v1".to_owned(),
         key: Some(KEY.to_owned().into()),
         forward_authorization: false,
