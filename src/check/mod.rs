@@ -43,7 +43,7 @@ fn row(name: &str, tried: &Tried, verdict: String) -> [String; 6] {
     match &tried.reached {
         Ok(trial) => [
             name.to_owned(),
-            trial.peer.to_string(),
+            trial.peer.map_or_else(|| "Unix socket".to_owned(), |peer| peer.to_string()),
             ms(trial.dns),
             ms(trial.tcp),
             ms(trial.handshake),

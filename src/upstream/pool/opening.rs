@@ -26,9 +26,9 @@ pub(super) const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// One connect as it went, step by step.
 #[derive(Debug, Clone, Copy)]
 pub struct Trial {
-    /// The address that was connected to.
-    pub peer: SocketAddr,
-    /// From asking for the name's addresses to having them.
+    /// The address that was connected to; `None` for a Unix socket.
+    pub peer: Option<SocketAddr>,
+    /// From asking for the name's addresses to having them; nothing for a Unix socket.
     pub dns: Duration,
     /// From the first SYN to a TCP connection.
     pub tcp: Duration,
@@ -46,10 +46,12 @@ impl Pool {
     /// What a request would be told.
     pub async fn trial(self: &Rc<Self>) -> Result<Trial, Error> {
         let began = Instant::now();
-        let known = self.connector.name().addresses();
-        tokio::time::timeout(self.settings.deadlines.connect, known)
-            .await
-            .map_err(|_elapsed| Error::new(Kind::Dns))??;
+        if self.settings.socket.is_none() {
+            let known = self.connector.name().addresses();
+            tokio::time::timeout(self.settings.deadlines.connect, known)
+                .await
+                .map_err(|_elapsed| Error::new(Kind::Dns))??;
+        }
         let dns = began.elapsed();
         let fresh = self.connector.connect().await?;
         let (peer, (tcp, handshake)) = (fresh.peer, fresh.took);
