@@ -61,7 +61,7 @@ impl Pool {
     /// have carried it with all that is under way or waits.
     fn why_cold(&self) -> Cold {
         let each = if self.shares_connections() { self.view().per_connection } else { 1 };
-        let minimum = (self.settings.pool.min_connections * each) as u64;
+        let minimum = (self.minimum() * each) as u64;
         if self.load() < minimum { Cold::BelowMinimum } else { Cold::Burst }
     }
 

@@ -184,14 +184,22 @@ impl Pool {
 
     /// Returns once the minimum of connections is open.
     pub async fn warm(&self) {
-        while self.conns.borrow().len() < self.settings.pool.min_connections {
+        while self.conns.borrow().len() < self.minimum() {
             self.warm.notified().await;
         }
     }
 
-    /// Whether a connection is open, which may be silent just now.
+    /// Whether a connection is open, which may be silent just now; or none is kept since nobody asks, and the last
+    /// connect succeeded.
     pub fn is_connected(&self) -> bool {
-        !self.conns.borrow().is_empty()
+        let rests = !self.ahead.pays() && self.failures.get() == 0;
+        rests || !self.conns.borrow().is_empty()
+    }
+
+    /// Connections that are kept open whatever is asked.
+    fn minimum(&self) -> usize {
+        let kept = !self.closed.get() && self.ahead.pays();
+        if kept { self.settings.pool.min_connections } else { 0 }
     }
 
     fn publish(&self) {

@@ -83,7 +83,7 @@ impl Pool {
             connecting: self.connecting.get(),
             waiting: self.queue.len(),
             per_connection: ours.streams_per_connection,
-            min: if self.closed.get() || !self.ahead.pays() { 0 } else { ours.min_connections },
+            min: self.minimum(),
             max: ours.max_connections,
             backing_off: self.backs_off(Instant::now()),
             ..View::default()

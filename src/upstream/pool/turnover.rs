@@ -22,6 +22,8 @@ impl Pool {
         }
         if conn.served.get() == 0 && conn.http1().is_some() {
             self.ahead.in_vain();
+            // Whoever waits for the minimum waits in vain where none is kept.
+            self.warm.notify_waiters();
         }
         conn.draining.replace(Some(self.meters().draining.enter()));
         self.forget(conn);

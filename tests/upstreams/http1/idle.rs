@@ -137,6 +137,8 @@ fn a_pool_that_nobody_asks_comes_to_rest_and_wakes_with_a_request() {
         opened(fixture) >= 16 && fixture.count(ready) == 0
     });
     assert!(opened(&fixture) <= 24, "{} connections in vain", opened(&fixture));
+    let unconnected = r#"firstbyte_upstream_unconnected{upstream="openai"}"#;
+    assert_eq!(fixture.count(unconnected), 0, "it rests, and nothing is wrong");
     for _ in 0..20 {
         let mut client = Client::connect(&fixture);
         client.ask("/v1/x", b"{}");
