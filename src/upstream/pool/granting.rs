@@ -20,7 +20,7 @@ impl Pool {
     /// The queue is full, the wait was too long, or connecting failed and nothing is open; or it failed for
     /// want of sockets, which no wait gives.
     pub async fn lease(self: &Rc<Self>, record: &Rc<Record>) -> Result<Lease, Error> {
-        if let Some(conn) = self.pick() {
+        if let Some(conn) = self.pick(self.settings.pool.max_idle) {
             let lease = Lease::new(conn, self, false);
             record.leased(Leased { waited: Duration::ZERO, cold: None, version: lease.version() });
             self.tend();
@@ -45,12 +45,13 @@ impl Pool {
         Ok(lease)
     }
 
-    /// One that can be asked, as far as can be known: what turns out to have ended goes.
-    fn pick(&self) -> Option<Rc<Conn>> {
+    /// One that can be asked, as far as can be known: what turns out to have ended goes, and over HTTP/1.1 what was
+    /// idle for `longest`.
+    fn pick(&self, longest: Duration) -> Option<Rc<Conn>> {
         loop {
             let conn = self.least_loaded()?;
             let Some(link) = conn.http1() else { return Some(conn) };
-            if link.is_sound(self.settings.pool.max_idle, Instant::now()) {
+            if link.is_sound(longest, Instant::now()) {
                 return Some(conn);
             }
             self.drain(&conn);
@@ -90,8 +91,10 @@ impl Pool {
     }
 
     pub(super) fn serve(self: &Rc<Self>, cold: bool) {
+        // What was connected for those who wait is young enough, however short the limit.
+        let longest = if cold { Duration::MAX } else { self.settings.pool.max_idle };
         while !self.queue.is_empty() {
-            let Some(conn) = self.pick() else { return };
+            let Some(conn) = self.pick(longest) else { return };
             let Some(grant) = self.queue.pop() else { return };
             // Whoever leaves in this moment drops the lease, which comes back here.
             let _left = grant.send(Ok(Lease::new(conn, self, cold)));

@@ -4,7 +4,6 @@
 //! by tasks of their own. Waiting is bounded in length and time. All of one thread: a borrow never
 //! outlives a call.
 
-mod ahead;
 mod apart;
 mod events;
 mod flood;
@@ -36,7 +35,7 @@ use crate::config::{self, UpstreamId};
 use crate::error::Error;
 use crate::record::{Recorder, UpstreamMeters};
 use crate::transport::tls::client::ClientTls;
-use ahead::Ahead;
+use idle::ahead::Ahead;
 use queue::Queue;
 use shortage::Shortage;
 

@@ -1,5 +1,6 @@
 //! The two halves of one request's stream to an upstream, whichever protocol carries it.
 
+mod broken;
 mod failure;
 pub(in crate::upstream) mod greeting;
 pub(in crate::upstream) mod head_scan;
@@ -7,7 +8,6 @@ pub(in crate::upstream) mod head_size;
 pub(in crate::upstream) mod http1;
 pub(in crate::upstream) mod http2;
 mod huffman;
-pub(in crate::upstream) mod interim;
 pub(in crate::upstream) mod parcel;
 pub(in crate::upstream) mod read_after_reset;
 
@@ -19,71 +19,13 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::admit::Share;
-use crate::error::{Cause, Error, Kind};
-use crate::proto::http1::Fault;
 use head_scan::HeadScan;
 use head_size::{HeadLimit, HeadSize};
 use http1::{Event, Sink};
 use parcel::Parcel;
 
+pub use broken::Broken;
 pub use failure::Failure;
-
-/// Why a stream broke, as the protocol tells it.
-#[derive(Debug)]
-pub enum Broken {
-    /// Nothing of the request was written: it can go elsewhere.
-    Unsent(Box<dyn std::error::Error + Send + Sync>),
-    /// HTTP/2: a reset, a GOAWAY, or the connection's end.
-    Http2(h2::Error),
-    /// HTTP/1.1: the connection's end, or an answer that breaks the protocol.
-    Http1(Fault),
-    /// HTTP/1.1: the connection ended with an error.
-    Closed(std::io::Error),
-    /// The upstream sends more interim responses than a request takes.
-    Interims,
-    /// The upstream switches protocols (101), which HTTP/2 does not know.
-    Switched,
-    /// A head or the trailers of the answer are more than is taken; which of the two bounds.
-    HeadTooLarge(Cause),
-}
-
-impl From<Fault> for Broken {
-    fn from(fault: Fault) -> Self {
-        if fault.is_too_large() { Self::HeadTooLarge(fault.cause()) } else { Self::Http1(fault) }
-    }
-}
-
-impl Broken {
-    /// What the protocol says of why.
-    pub fn cause(&self) -> Cause {
-        match self {
-            Self::Unsent(source) => {
-                source.downcast_ref::<h2::Error>().map_or(Cause::Closed, Cause::of_h2)
-            }
-            Self::Http2(source) => Cause::of_h2(source),
-            Self::Http1(fault) => fault.cause(),
-            Self::Closed(source) => Cause::of_closed(source),
-            Self::Interims => Cause::TooManyInterims,
-            Self::Switched => Cause::UpgradeRefused,
-            Self::HeadTooLarge(which) => *which,
-        }
-    }
-
-    /// The error of a stream that broke after the answer's head.
-    pub fn into_cut(self) -> Error {
-        let cause = self.cause();
-        let error = match self {
-            Self::Unsent(source) => Error::with(Kind::UpstreamCut, source),
-            Self::Http2(source) => Error::with(Kind::UpstreamCut, source),
-            Self::Http1(source) => Error::with(Kind::UpstreamCut, source),
-            Self::Closed(source) => Error::with(Kind::UpstreamCut, source),
-            Self::Interims => Kind::UpstreamInterim.into(),
-            Self::Switched => Kind::UpgradeRefused.into(),
-            Self::HeadTooLarge(_) => Kind::AnswerHeadTooLarge.into(),
-        };
-        error.because(cause)
-    }
-}
 
 /// Where a request's body goes. Dropped before the end, it breaks the request.
 #[allow(private_interfaces, reason = "what h2 is given is made here")]
@@ -103,6 +45,11 @@ pub enum SendBody {
     /// An HTTP/1.1 connection's sending half. It stays until all has left for the kernel.
     Http1(Sink),
 }
+
+/// Interim responses (RFC 9110, section 15.2) that a request takes before its final one, or an upstream could go on
+/// with them for as long as its head may take. A server that says each ten seconds that it still works (102) says it
+/// as often in a quarter of an hour; 100 (Continue) and 103 (Early Hints) are said once.
+const MOST_INTERIMS: u8 = 100;
 
 /// A first chunk up to this size is given to HTTP/2 without asking for window first: it is less
 /// than the smallest initial window (RFC 9113, section 6.9.2), and asking costs a turn.
@@ -268,7 +215,7 @@ impl ResponseFuture {
                 while let Some(head) = ready!(response.poll_informational(cx)) {
                     let head = head.map_err(Broken::Http2)?;
                     limit.check(HeadSize::of(head.headers()))?;
-                    if *interims == interim::MOST {
+                    if *interims == MOST_INTERIMS {
                         return Poll::Ready(Err(Broken::Interims));
                     }
                     *interims += 1;
@@ -289,7 +236,7 @@ impl ResponseFuture {
                     }
                     Event::Interim(head) => {
                         limit.check(HeadSize::of(&head.headers))?;
-                        if *interims == interim::MOST {
+                        if *interims == MOST_INTERIMS {
                             return Poll::Ready(Err(Broken::Interims));
                         }
                         *interims += 1;

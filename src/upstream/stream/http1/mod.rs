@@ -65,7 +65,7 @@ struct Exchange {
 enum Sending {
     /// No request is under way, or all of it was given to `out`.
     Done,
-    /// So many bytes of its body.
+    /// So many bytes of its body, and to hear that this is the end: whoever sends it may not have said so yet.
     Length(u64),
     /// Chunks.
     Chunked,
@@ -121,8 +121,8 @@ impl Link {
             return Err(Broken::Unsent("the connection was closed".into()));
         }
         exchange.sending = match encode_request(head, has_body, exchange.out.bytes()) {
-            RequestCoding::Length(0) => Sending::Done,
-            RequestCoding::Length(length) => Sending::Length(length),
+            RequestCoding::Length(length) if has_body => Sending::Length(length),
+            RequestCoding::Length(_) => Sending::Done,
             RequestCoding::Chunked => Sending::Chunked,
         };
         let to_head = head.method() == Method::HEAD;

@@ -59,7 +59,7 @@ impl Exchange {
         match &mut self.sending {
             Sending::Length(left) if length <= *left && (!end || length == *left) => {
                 *left -= length;
-                if *left == 0 {
+                if end {
                     self.sending = Sending::Done;
                 }
                 self.out.data(Parcel::new(part, share));

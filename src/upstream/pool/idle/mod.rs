@@ -7,12 +7,17 @@
 //! So there none is used that was idle for `pool.max_idle`, which is less than servers wait; what is kept warm is
 //! replaced before that.
 
+pub(super) mod ahead;
+
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use super::Pool;
 use super::sizing::can_spare;
 use crate::upstream::connection::{Conn, State};
+
+/// The shortest time between two looks.
+const OFTEN: Duration = Duration::from_millis(5);
 
 /// Connections closed in one turn of the loop.
 const AT_A_TIME: usize = 16;
@@ -24,7 +29,7 @@ impl Pool {
         if self.has_to_watch() && !self.watches_idle.replace(true) {
             let pool = &self.settings.pool;
             let every = if self.is_http1() { pool.idle.min(pool.max_idle / 4) } else { pool.idle };
-            tokio::task::spawn_local(watch(Rc::downgrade(self), every / 2));
+            tokio::task::spawn_local(watch(Rc::downgrade(self), (every / 2).max(OFTEN)));
         }
     }
 

@@ -16,24 +16,24 @@ const PRICE: u32 = 2;
 
 /// One pool's account.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
+pub(in crate::upstream::pool) struct Ahead {
     owed: Cell<u32>,
 }
 
 impl Ahead {
     /// A connection ended that had carried nothing.
-    pub(super) fn in_vain(&self) {
+    pub(in crate::upstream::pool) fn in_vain(&self) {
         // Bounded, so that a long night is paid for in a short morning.
         self.owed.set((self.owed.get() + PRICE).min(2 * FREE * PRICE));
     }
 
     /// A connection carries its first request.
-    pub(super) fn used(&self) {
+    pub(in crate::upstream::pool) fn used(&self) {
         self.owed.set(self.owed.get().saturating_sub(1));
     }
 
     /// Whether a connection that nobody needs yet may be opened.
-    pub(super) fn pays(&self) -> bool {
+    pub(in crate::upstream::pool) fn pays(&self) -> bool {
         self.owed.get() < FREE * PRICE
     }
 }
