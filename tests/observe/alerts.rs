@@ -149,7 +149,7 @@ fn connections_that_are_missing_from_the_minimum_do_wake_somebody() {
 #[test]
 fn a_request_that_meets_a_pool_below_its_minimum_is_counted_as_such() {
     let script = Script::new().answer(200, &[], "{}");
-    let upstream = Upstream::builder().http1().script(script).start().expect("it starts");
+    let upstream = Upstream::builder().clear().http1().script(script).start().expect("it starts");
     let text = format!(
         "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\naccess_log: off\nallowed_hosts: '*'\n\
          upstreams:\n  a:\n    url: {}\nroutes:\n  - path: /v1\n    upstream: a\n",

@@ -61,7 +61,7 @@ fn each_upstream_gets_a_line_that_says_how_far_a_request_would_come() {
     assert!(good_line.contains("HTTP/2, GET /v1/models: 200 in "), "{good_line}");
     assert!(line(&out, "plain").contains("HTTP/1.1, GET /v1/models: 200 in "), "{out}");
     assert!(line(&out, "closed").contains("401") && line(&out, "closed").contains("check `key`"));
-    assert!(line(&out, "dead").contains("TCP failed: Connection refused"), "{out}");
+    assert!(line(&out, "dead").contains("TCP failed: refused: 127.0.0.1:"), "{out}");
     assert!(line(&out, "nowhere").contains("DNS failed: "), "{out}");
     if good.url().starts_with("https") {
         assert!(line(&out, "distrusted").contains("TLS failed: "), "{out}");
