@@ -63,8 +63,7 @@ macro_rules! causes {
 
         impl $name {
             /// In the table's order.
-            #[cfg(test)]
-            pub(in crate::error) const ALL: [$name; [$($word),+].len()] = [$($name::$cause),+];
+            pub const ALL: [$name; [$($word),+].len()] = [$($name::$cause),+];
 
             pub(super) fn row(self) -> $crate::error::cause::CauseRow {
                 match self {

@@ -138,6 +138,7 @@ fn series_with_fixed_labels_stand_at_zero_from_the_start() {
         r#"firstbyte_overhead_seconds_bucket{phase="head",le="0.00001"}"#,
         "firstbyte_cancel_seconds_count",
         "firstbyte_streams_in_flight",
+        r#"firstbyte_upstream_failures_total{upstream="vllm",cause="refused"}"#,
         "firstbyte_access_log_dropped_total",
     ] {
         assert_eq!(page.get(series).map(|value| value.to_bits()), Some(0), "{series}");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::Cause;
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings};
 use crate::record::export::View;
@@ -238,7 +239,13 @@ pub(super) fn failures(text: &mut Text, names: &Labels, all: &Recordings) {
         Kind::Counter,
         "Requests that an upstream failed, before or after its response head, by cause.",
     );
-    for ((upstream, cause), count) in failures_by_name(names, all) {
+    let mut counted = failures_by_name(names, all);
+    for upstream in names.upstreams.iter() {
+        for cause in Cause::ALL {
+            counted.entry((upstream, cause.word())).or_default();
+        }
+    }
+    for ((upstream, cause), count) in counted {
         text.sample(name, &[("upstream", upstream), ("cause", cause)], count);
     }
 }
