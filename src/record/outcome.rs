@@ -57,6 +57,8 @@ labels! {
     pub enum Cold {
         /// The pool had less than its minimum, which would have spared it: connections were lost, or not open yet.
         BelowMinimum = "below_minimum",
+        /// None is kept open, since the upstream closes what is idle sooner than it is used.
+        Idle = "idle",
         /// More was asked for at once than the pool's minimum carries, and than was open.
         Burst = "burst",
     }

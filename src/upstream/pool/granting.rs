@@ -62,8 +62,14 @@ impl Pool {
     /// have carried it with all that is under way or waits.
     fn why_cold(&self) -> Cold {
         let each = if self.shares_connections() { self.view().per_connection } else { 1 };
-        let minimum = (self.minimum() * each) as u64;
-        if self.load() < minimum { Cold::BelowMinimum } else { Cold::Burst }
+        let carries = |connections: usize| self.load() < (connections * each) as u64;
+        if carries(self.minimum()) {
+            Cold::BelowMinimum
+        } else if carries(self.settings.pool.min_connections) {
+            Cold::Idle
+        } else {
+            Cold::Burst
+        }
     }
 
     /// Least loaded first, the oldest on a tie: so that connections opened together do not use up
