@@ -4,3 +4,5 @@
 pub mod http1;
 /// HTTP/2's frames as they pass: those that carry no request are counted.
 pub mod http2;
+/// The header by which a balancer says who connected to it.
+pub mod proxy_protocol;
