@@ -46,7 +46,7 @@ fn begin(recorder: &Recorder, start: Instant) -> Rc<Record> {
     let at = |us| start + Duration::from_micros(us);
     let record = recorder.open(Opened {
         at: start,
-        client: ([127, 0, 0, 1], 40_000).into(),
+        client: std::net::SocketAddr::from(([127, 0, 0, 1], 40_000)).into(),
         version: Version::HTTP_11,
         method: Method::POST,
         path: "/v1/chat/completions".to_owned(),

@@ -164,7 +164,7 @@ fn configure(upstream: &Upstream) -> Config {
     let mut config = from_env(&variables).expect("a configuration");
     let authority = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("authority-{port}.pem"));
     std::fs::write(&authority, upstream.ca_pem()).expect("a scratch folder");
-    config.listen = vec![([127, 0, 0, 1], 0).into()];
+    config.listen = vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()];
     config.admin = None;
     config.workers = std::num::NonZeroUsize::MIN;
     config.access_log = AccessLog::File(PathBuf::from("/dev/null"));

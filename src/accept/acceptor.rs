@@ -4,30 +4,40 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::door::{Door, Doors};
 use super::drain::{Drain, DrainGuard};
 use super::idle::{Idle, Rest};
 use crate::error::Kind;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
+use crate::transport::tls::handshake::Handshakes;
 
 /// Between two looks for connections that rest for too long, a quarter of the time that they may.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
-/// What every client connection of a worker needs. TLS will stand between socket and protocol
-/// here: everything below takes any stream.
+/// What every client connection of a worker needs.
 pub struct Acceptor {
     proxy: RefCell<Rc<Proxy>>,
+    doors: RefCell<Doors>,
+    handshakes: Handshakes,
     recorder: Recorder,
     drain: Drain,
     idle: Idle,
 }
 
 impl Acceptor {
-    /// In front of `proxy`; `recorder` counts connections, `drain` tells them to finish, `idle` knows those
-    /// that have nothing to do.
-    pub fn new(proxy: Rc<Proxy>, recorder: Recorder, drain: Drain, idle: Idle) -> Self {
-        Self { proxy: RefCell::new(proxy), recorder, drain, idle }
+    /// In front of `proxy`; connections begin as `doors` says. `recorder` counts them, `drain` tells them to
+    /// finish, `idle` knows those that have nothing to do.
+    pub fn new(
+        proxy: Rc<Proxy>,
+        doors: Doors,
+        recorder: Recorder,
+        drain: Drain,
+        idle: Idle,
+    ) -> Self {
+        let (proxy, doors) = (RefCell::new(proxy), RefCell::new(doors));
+        Self { proxy, doors, handshakes: Handshakes::default(), recorder, drain, idle }
     }
 
     /// Sends connections away that have had no request for too long. Returns never; dropped at any time, it
@@ -68,6 +78,16 @@ impl Acceptor {
         self.drain.join()
     }
 
+    /// How the next connection of a listener begins.
+    pub(super) fn door(&self, listener: usize) -> Option<Door> {
+        self.doors.borrow().get(listener).cloned()
+    }
+
+    /// The worker's TLS handshakes.
+    pub(super) fn handshakes(&self) -> &Handshakes {
+        &self.handshakes
+    }
+
     /// Forwards the next request. Not to be kept beyond it: what a reload replaced ends with its last
     /// owner.
     pub fn proxy(&self) -> Rc<Proxy> {
@@ -79,8 +99,10 @@ impl Acceptor {
         &self.recorder
     }
 
-    /// From now on requests go to another one, also those of connections that are open.
-    pub fn lead_to(&self, proxy: Rc<Proxy>) {
+    /// From now on requests go to another one, also those of connections that are open, and new connections
+    /// begin as `doors` says.
+    pub fn lead_to(&self, proxy: Rc<Proxy>, doors: Doors) {
+        self.doors.replace(doors);
         // The old one is dropped after the borrow: its pools close with it.
         let _old = self.proxy.replace(proxy);
     }

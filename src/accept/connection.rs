@@ -1,22 +1,19 @@
 //! One client connection, from its first byte to its end.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
-
 use super::acceptor::Acceptor;
-use super::detect::{Protocol, detect};
+use super::detect::Protocol;
 use super::drain::{DrainGuard, Stage};
+use super::entry::{Arrival, Entered, enter};
 use super::idle::Rest;
 use super::{http1, http2, refusal};
-use crate::admit;
 use crate::proto::http1::Hints;
 use crate::proxy::Client;
 use crate::record::Hangup;
-use crate::transport::{self, ReadAhead, Stamped, WriteStall};
+use crate::transport::{AnySocket, Stamped, WriteStall};
 
 /// How long a drain waits for the first byte of a connection that was accepted before: a round trip to any
 /// client, and what a busy machine adds.
@@ -26,26 +23,20 @@ const FIRST_WORDS: Duration = Duration::from_secs(1);
 /// poll. Dropped, everything on it is cancelled at once.
 pub(super) fn serve(
     acceptor: Rc<Acceptor>,
-    stream: TcpStream,
-    address: SocketAddr,
+    arrival: Arrival<AnySocket>,
 ) -> impl Future<Output = ()> {
     let drain_guard = acceptor.join();
-    run(acceptor, stream, address, drain_guard)
+    run(acceptor, arrival, drain_guard)
 }
 
-async fn run(
-    acceptor: Rc<Acceptor>,
-    stream: TcpStream,
-    address: SocketAddr,
-    mut drain_guard: DrainGuard,
-) {
+async fn run(acceptor: Rc<Acceptor>, arrival: Arrival<AnySocket>, mut drain_guard: DrainGuard) {
     let began = Instant::now();
     let rest = match acceptor.enter(began) {
         Ok(rest) => rest,
         // Boxed: a connection that may stay has no room for it.
         Err(kind) => {
             drop(drain_guard); // a drain waits for no refusal
-            return Box::pin(refusal::refuse(&acceptor, stream, address, kind)).await;
+            return Box::pin(refusal::refuse(&acceptor, arrival, kind)).await;
         }
     };
     let _counted = acceptor.recorder().client_connection();
@@ -53,31 +44,37 @@ async fn run(
         let client = &acceptor.proxy().config.client;
         (client.write_stall, client.head)
     };
-    if transport::tune(&stream).and_then(|()| transport::tune_client(&stream, stall)).is_err() {
+    let Arrival { stream, address, listener } = arrival;
+    if stream.tune(Some(stall)).is_err() {
         return; // the client left before we could look
     }
-    let on_loopback = stream
-        .local_addr()
-        .is_ok_and(|local| admit::is_on_loopback(local, &acceptor.proxy().config.listen));
+    let door = acceptor.door(listener);
+    let on_loopback = door.as_ref().is_some_and(|door| door.on_loopback);
     let stream = WriteStall::new(Stamped::new(stream, began), stall);
-    let (wire, hints) = (Rc::clone(stream.wire()), Hints::default());
-    let client = Rc::new(Client { address, on_loopback, wire, hints });
-    let socket = ReadAhead::new(stream);
-    let protocol = {
-        let detected = tokio::time::timeout(head, detect(&socket));
-        first_words(&acceptor, std::pin::pin!(detected), &mut drain_guard, &rest).await
+    let wire = Rc::clone(stream.wire());
+    let entered = {
+        // A balancer's header and TLS have their time of the first request's.
+        let entering = tokio::time::timeout(head, enter(&acceptor, door, stream, address));
+        first_words(&acceptor, std::pin::pin!(entering), &mut drain_guard, &rest).await
     };
-    match protocol {
-        Some(Ok(Ok(Some(Protocol::Http1)))) => {
-            // Boxed, so that a task has room for the protocol that it speaks and no other.
+    let Entered { socket, protocol, address, is_tls, refusal } = match entered {
+        Some(Ok(Ok(Some(entered)))) => entered,
+        Some(Err(_silent)) => return acceptor.recorder().hung_up(Hangup::Idle),
+        // Left, failed, or told to go: nobody waits for an answer.
+        _ => return,
+    };
+    let client = Rc::new(Client { address, on_loopback, is_tls, wire, hints: Hints::default() });
+    // Boxed, so that a task has room for what it comes to and no other.
+    match (protocol, refusal) {
+        (Protocol::Http1, None) => {
             Box::pin(http1::serve(&acceptor, socket, client, &mut drain_guard, rest, began)).await;
         }
-        Some(Ok(Ok(Some(Protocol::Http2)))) => {
+        (Protocol::Http2, None) => {
             Box::pin(http2::serve(&acceptor, socket, client, &mut drain_guard, rest)).await;
         }
-        Some(Err(_silent)) => acceptor.recorder().hung_up(Hangup::Idle),
-        // Left, failed, or told to go: nobody waits for an answer.
-        _ => {}
+        (_, Some(kind)) => {
+            Box::pin(refusal::tell(&acceptor, socket, protocol, client, kind)).await;
+        }
     }
 }
 

@@ -5,18 +5,20 @@
 //! where that leaves a worker with more connections than another, it hands the new one over.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
 use super::acceptor::Acceptor;
 use super::bind::BACKLOG;
 use super::connection;
+use super::entry::Arrival;
+use crate::record::ClientAddress;
+use crate::transport::{AnySocket, ListenSocket, ParkedSocket};
 
 /// Connections on their way to a worker. One that is not taken in time stays where it was accepted.
 const INBOX: usize = 64;
@@ -44,11 +46,11 @@ struct Worker {
     starved: AtomicBool,
     /// Of them, those without a request.
     idle: Arc<AtomicUsize>,
-    inbox: mpsc::Sender<(StdStream, SocketAddr)>,
+    inbox: mpsc::Sender<Arrival<ParkedSocket>>,
 }
 
 /// Connections that others accepted for this worker.
-pub struct Inbox(mpsc::Receiver<(StdStream, SocketAddr)>);
+pub struct Inbox(mpsc::Receiver<Arrival<ParkedSocket>>);
 
 /// A connection counted for a worker.
 struct Counted {
@@ -125,39 +127,79 @@ impl Drop for Counted {
     }
 }
 
-/// Accepts for `worker` until `ends` does; then what the kernel has accepted by then, and no more. Failing to
-/// accept never ends it.
+/// A listening socket of the worker's runtime, with the number of its listener in the configuration.
+struct Socket(usize, Kind);
+
+enum Kind {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Socket {
+    fn new(nth: usize, socket: ListenSocket) -> io::Result<Self> {
+        let kind = match socket {
+            ListenSocket::Tcp(socket) => Kind::Tcp(TcpListener::from_std(socket)?),
+            ListenSocket::Unix(socket) => Kind::Unix(UnixListener::from_std(socket)?),
+        };
+        Ok(Self(nth, kind))
+    }
+
+    async fn accept(&self) -> io::Result<Arrival<AnySocket>> {
+        let (stream, address) = match &self.1 {
+            Kind::Tcp(socket) => {
+                let (stream, address) = socket.accept().await?;
+                (AnySocket::Tcp(stream), address.into())
+            }
+            Kind::Unix(socket) => {
+                let (stream, _unnamed) = socket.accept().await?;
+                (AnySocket::Unix(stream), ClientAddress::Unix)
+            }
+        };
+        Ok(Arrival { stream, address, listener: self.0 })
+    }
+
+    fn into_std(self) -> io::Result<(usize, ListenSocket)> {
+        let socket = match self.1 {
+            Kind::Tcp(socket) => ListenSocket::Tcp(socket.into_std()?),
+            Kind::Unix(socket) => ListenSocket::Unix(socket.into_std()?),
+        };
+        Ok((self.0, socket))
+    }
+}
+
+/// Accepts for `worker` on the configuration's `nth` listener until `ends` does; then what the kernel has accepted
+/// by then, and no more. Failing to accept never ends it.
 ///
 /// # Errors
 /// The listener cannot be put to use.
 pub async fn listen(
-    listener: StdListener,
+    socket: ListenSocket,
+    nth: usize,
     worker: usize,
     loads: Loads,
     acceptor: Rc<Acceptor>,
     ends: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    let take = |stream, address| serve_somewhere(worker, &loads, &acceptor, stream, address);
+    let socket = Socket::new(nth, socket)?;
+    let take = |arrival| serve_somewhere(worker, &loads, &acceptor, arrival);
     tokio::select! {
-        refused = accept(&listener, &acceptor, &take) => return refused,
+        refused = accept(&socket, &acceptor, &take) => return refused,
         () = ends => {}
     }
-    take_queued(&listener.into_std()?, &take)
+    let (nth, socket) = socket.into_std()?;
+    take_queued(nth, &socket, &take)
 }
 
 /// Who is in the queue has connected: closing the listener would reset them. The kernel is asked, not the
 /// runtime, which knows only what was there when it last slept.
 fn take_queued(
-    listener: &StdListener,
-    take: &impl Fn(TcpStream, SocketAddr) -> io::Result<()>,
+    nth: usize,
+    socket: &ListenSocket,
+    take: &impl Fn(Arrival<AnySocket>) -> io::Result<()>,
 ) -> io::Result<()> {
     for _ in 0..BACKLOG {
-        match listener.accept() {
-            Ok((stream, address)) => {
-                stream.set_nonblocking(true)?;
-                take(TcpStream::from_std(stream)?, address)?;
-            }
+        match accept_parked(nth, socket) {
+            Ok(parked) => take(unpark(parked)?)?,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(_) => break,
         }
@@ -165,14 +207,30 @@ fn take_queued(
     Ok(())
 }
 
+fn accept_parked(nth: usize, socket: &ListenSocket) -> io::Result<Arrival<ParkedSocket>> {
+    let (stream, address) = match socket {
+        ListenSocket::Tcp(socket) => {
+            let (stream, address) = socket.accept()?;
+            stream.set_nonblocking(true)?;
+            (ParkedSocket::Tcp(stream), address.into())
+        }
+        ListenSocket::Unix(socket) => {
+            let (stream, _unnamed) = socket.accept()?;
+            stream.set_nonblocking(true)?;
+            (ParkedSocket::Unix(stream), ClientAddress::Unix)
+        }
+    };
+    Ok(Arrival { stream, address, listener: nth })
+}
+
 async fn accept(
-    listener: &TcpListener,
+    socket: &Socket,
     acceptor: &Acceptor,
-    take: &impl Fn(TcpStream, SocketAddr) -> io::Result<()>,
+    take: &impl Fn(Arrival<AnySocket>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut pause = PAUSE;
     loop {
-        let (stream, address) = match listener.accept().await {
+        let arrival = match socket.accept().await {
             Ok(accepted) => accepted,
             // The client was gone before we came: no shortage, no pause.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
@@ -188,7 +246,7 @@ async fn accept(
             }
         };
         pause = PAUSE;
-        take(stream, address)?;
+        take(arrival)?;
     }
 }
 
@@ -197,18 +255,17 @@ async fn accept(
 pub async fn help(
     worker: usize,
     loads: Loads,
-    listeners: Arc<[Vec<StdListener>]>,
+    listeners: Arc<[Vec<(usize, ListenSocket)>]>,
     acceptor: Rc<Acceptor>,
 ) {
     loop {
         let theirs = in_need(worker, &loads, &listeners);
         let mut accepting = tokio::task::JoinSet::new();
-        for listener in theirs {
+        for socket in theirs {
             let (loads, acceptor) = (loads.clone(), Rc::clone(&acceptor));
             accepting.spawn_local(async move {
-                let take =
-                    |stream, address| serve_somewhere(worker, &loads, &acceptor, stream, address);
-                accept(&listener, &acceptor, &take).await
+                let take = |arrival| serve_somewhere(worker, &loads, &acceptor, arrival);
+                accept(&socket, &acceptor, &take).await
             });
         }
         tokio::time::sleep(HELP).await;
@@ -216,12 +273,12 @@ pub async fn help(
 }
 
 /// Listeners of neighbours that have to wait for their cores, where `worker` is who stands in.
-fn in_need(worker: usize, loads: &Loads, listeners: &[Vec<StdListener>]) -> Vec<TcpListener> {
+fn in_need(worker: usize, loads: &Loads, listeners: &[Vec<(usize, ListenSocket)>]) -> Vec<Socket> {
     let all = listeners.iter().enumerate();
     all.filter(|(there, _)| loads.is_starved(*there) && loads.stands_in(*there) == Some(worker))
         .flat_map(|(_, theirs)| theirs)
         // Where descriptors are short there are none to accept with either.
-        .filter_map(|listener| TcpListener::from_std(listener.try_clone().ok()?).ok())
+        .filter_map(|(nth, socket)| Socket::new(*nth, socket.try_clone().ok()?).ok())
         .collect()
 }
 
@@ -230,17 +287,12 @@ fn serve_somewhere(
     worker: usize,
     loads: &Loads,
     acceptor: &Rc<Acceptor>,
-    stream: TcpStream,
-    address: SocketAddr,
+    arrival: Arrival<AnySocket>,
 ) -> io::Result<()> {
     let there = loads.choose(worker, acceptor.is_full());
-    let mine = if there == worker {
-        Some((stream, address))
-    } else {
-        hand_over(loads, there, stream, address)?
-    };
-    if let Some((stream, address)) = mine {
-        serve(acceptor, stream, address, loads.count(worker));
+    let mine = if there == worker { Some(arrival) } else { hand_over(loads, there, arrival)? };
+    if let Some(arrival) = mine {
+        serve(acceptor, arrival, loads.count(worker));
     }
     Ok(())
 }
@@ -249,16 +301,21 @@ fn serve_somewhere(
 fn hand_over(
     loads: &Loads,
     there: usize,
-    stream: TcpStream,
-    address: SocketAddr,
-) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-    let stream = stream.into_std()?;
-    match loads.0[there].inbox.try_send((stream, address)) {
+    arrival: Arrival<AnySocket>,
+) -> io::Result<Option<Arrival<AnySocket>>> {
+    let Arrival { stream, address, listener } = arrival;
+    let parked = Arrival { stream: stream.park()?, address, listener };
+    match loads.0[there].inbox.try_send(parked) {
         Ok(()) => Ok(None),
         Err(mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back)) => {
-            Ok(Some((TcpStream::from_std(back.0)?, back.1)))
+            Ok(Some(unpark(back)?))
         }
     }
+}
+
+fn unpark(parked: Arrival<ParkedSocket>) -> io::Result<Arrival<AnySocket>> {
+    let Arrival { stream, address, listener } = parked;
+    Ok(Arrival { stream: AnySocket::unpark(stream)?, address, listener })
 }
 
 impl Inbox {
@@ -271,10 +328,10 @@ impl Inbox {
         acceptor: Rc<Acceptor>,
         ends: impl Future<Output = ()>,
     ) {
-        let take = |(stream, address)| {
+        let take = |parked| {
             // A socket that the runtime cannot take is closed; its client connects again.
-            if let Ok(stream) = TcpStream::from_std(stream) {
-                serve(&acceptor, stream, address, loads.count(worker));
+            if let Ok(arrival) = unpark(parked) {
+                serve(&acceptor, arrival, loads.count(worker));
             }
         };
         self.pass(take, ends).await;
@@ -282,7 +339,7 @@ impl Inbox {
 
     async fn pass(
         mut self,
-        mut take: impl FnMut((StdStream, SocketAddr)),
+        mut take: impl FnMut(Arrival<ParkedSocket>),
         ends: impl Future<Output = ()>,
     ) {
         let mut ends = std::pin::pin!(ends);
@@ -302,8 +359,8 @@ impl Inbox {
     }
 }
 
-fn serve(acceptor: &Rc<Acceptor>, stream: TcpStream, address: SocketAddr, counted: Counted) {
-    let served = connection::serve(Rc::clone(acceptor), stream, address);
+fn serve(acceptor: &Rc<Acceptor>, arrival: Arrival<AnySocket>, counted: Counted) {
+    let served = connection::serve(Rc::clone(acceptor), arrival);
     tokio::task::spawn_local(async move {
         served.await;
         drop(counted);
@@ -313,7 +370,8 @@ fn serve(acceptor: &Rc<Acceptor>, stream: TcpStream, address: SocketAddr, counte
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accept::bind::bind;
+    use crate::accept::bind::bind_tcp;
+    use std::net::{TcpListener as StdListener, TcpStream as StdStream};
 
     #[test]
     fn a_connection_is_handed_over_only_when_the_imbalance_is_real() {
@@ -355,15 +413,19 @@ mod tests {
     #[tokio::test]
     async fn what_waits_for_a_starved_neighbour_is_accepted_by_the_next() -> io::Result<()> {
         let (loads, _inboxes) = Loads::new(3);
-        let bound = |_| bind("127.0.0.1:0".parse().expect("an address"), false, 1);
-        let listeners: Vec<_> = (0..3).map(bound).collect::<io::Result<_>>()?;
+        let bound = |_| {
+            let sockets = bind_tcp("127.0.0.1:0".parse().expect("an address"), false, 1)?;
+            io::Result::Ok(sockets.into_iter().map(|socket| (0, socket)).collect())
+        };
+        let listeners: Vec<Vec<_>> = (0..3).map(bound).collect::<io::Result<_>>()?;
         assert!(in_need(1, &loads, &listeners).is_empty());
         loads.set_starved(0, true);
         assert!(in_need(2, &loads, &listeners).is_empty(), "the next one is not starved");
-        let client = StdStream::connect(listeners[0][0].local_addr()?)?;
+        let at = listeners[0][0].1.address()?.ip().expect("an address");
+        let client = StdStream::connect(at)?;
         let theirs = in_need(1, &loads, &listeners);
-        let (_accepted, address) = theirs[0].accept().await?;
-        assert_eq!((theirs.len(), address), (1, client.local_addr()?));
+        let accepted = theirs[0].accept().await?;
+        assert_eq!((theirs.len(), accepted.address), (1, client.local_addr()?.into()));
         loads.set_starved(0, false);
         assert!(in_need(1, &loads, &listeners).is_empty());
         Ok(())
@@ -374,15 +436,15 @@ mod tests {
         let listener = StdListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let listener = TcpListener::from_std(listener)?;
+        let socket = Socket::new(0, listener.into())?;
         // The runtime has not slept since: it knows of none of them.
         let _clients = [(); 3].map(|()| StdStream::connect(address).expect("it listens"));
         let taken = std::cell::Cell::new(0);
-        let take = |_, _| {
+        let take = |_| {
             taken.set(taken.get() + 1);
             Ok(())
         };
-        take_queued(&listener.into_std()?, &take)?;
+        take_queued(0, &socket.into_std()?.1, &take)?;
         assert_eq!(taken.get(), 3);
         Ok(())
     }
@@ -392,15 +454,18 @@ mod tests {
         let (loads, mut inboxes) = Loads::new(2);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let connect = || TcpStream::connect(address);
+        let arrives = async || {
+            let stream = AnySocket::Tcp(tokio::net::TcpStream::connect(address).await?);
+            io::Result::Ok(Arrival { stream, address: address.into(), listener: 0 })
+        };
         for _ in 0..3 {
-            assert!(hand_over(&loads, 1, connect().await?, address)?.is_none(), "it takes it");
+            assert!(hand_over(&loads, 1, arrives().await?)?.is_none(), "it takes it");
         }
         let mut taken = 0;
         let inbox = inboxes.remove(1);
         inbox.pass(|_| taken += 1, std::future::ready(())).await;
         assert_eq!(taken, 3);
-        assert!(hand_over(&loads, 1, connect().await?, address)?.is_some(), "it comes back");
+        assert!(hand_over(&loads, 1, arrives().await?)?.is_some(), "it comes back");
         Ok(())
     }
 }

@@ -6,7 +6,9 @@ mod bind;
 mod closing;
 mod connection;
 mod detect;
+mod door;
 mod drain;
+mod entry;
 mod head_timeout;
 mod http1;
 mod http2;
@@ -16,6 +18,7 @@ mod refusal;
 
 pub use acceptor::Acceptor;
 pub use bind::bind;
+pub use door::Doors;
 pub use drain::{Drain, Stage};
 pub use idle::Idle;
 pub use listener::{Inbox, Loads, help, listen};

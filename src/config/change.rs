@@ -2,6 +2,7 @@
 
 use secrecy::ExposeSecret;
 
+use super::door::address::ListenAddress;
 use super::file::fault::{Fault, Faults, Place};
 use super::file::yaml::{self, Data};
 use super::group::Group;
@@ -23,6 +24,8 @@ pub fn changes(before: &Config, after: &Config) -> Vec<String> {
     let mut differs = |key: &str, differs: bool| all.extend(differs.then(|| key.to_owned()));
     let token =
         |config: &Config| config.admin_token.as_ref().map(|one| one.expose_secret().to_owned());
+    differs("listen", before.listen != after.listen);
+    differs("trusted_proxies", before.trusted_proxies != after.trusted_proxies);
     differs("admin_token", token(before) != token(after));
     differs("allowed_hosts", before.allowed_hosts != after.allowed_hosts);
     differs("allowed_origins", before.allowed_origins != after.allowed_origins);
@@ -59,7 +62,7 @@ pub fn changes(before: &Config, after: &Config) -> Vec<String> {
 /// Each such key with its place.
 pub(super) fn check(before: &Config, after: &Config, file: &str, text: &str) -> Result<(), Faults> {
     let fixed = [
-        ("listen", before.listen != after.listen),
+        ("listen", sockets(before) != sockets(after)),
         ("admin", before.admin != after.admin),
         ("workers", before.workers != after.workers),
         ("pin", before.pin != after.pin),
@@ -75,6 +78,11 @@ pub(super) fn check(before: &Config, after: &Config, file: &str, text: &str) -> 
     let faults: Vec<_> = fixed.iter().filter(|(_, differs)| *differs).map(fault).collect();
     let nothing = faults.is_empty().then_some(());
     Faults::or(faults, nothing)
+}
+
+/// What a listener's socket is made of. How clients speak on it can change at any time.
+fn sockets(config: &Config) -> Vec<(&ListenAddress, u32)> {
+    config.listen.iter().map(|listener| (&listener.address, listener.mode)).collect()
 }
 
 /// Whether connections opened for one serve the other: all that they are made of is the same. What they
@@ -104,6 +112,7 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
         health: _,
         probe: _,
         streams: _,
+        forwarded: _,
     } = one;
     *name == other.name
         && (*scheme, host, *port) == (other.scheme, &other.host, other.port)
@@ -131,6 +140,7 @@ fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
         ("project", then.project != now.project),
         ("forward_authorization", then.forward_authorization != now.forward_authorization),
         ("underscores_in_headers", then.underscores_in_headers != now.underscores_in_headers),
+        ("forwarded", then.forwarded != now.forwarded),
         ("protocol", then.protocol != now.protocol),
         ("dns", then.dns != now.dns),
         ("host", then.host_header != now.host_header),

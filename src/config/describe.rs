@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::access_log::show_log;
+use super::door::Listener;
 use super::group::Group;
 use super::group::failover_on::show_triggers;
 use super::group::hedge::Hedge;
@@ -18,7 +19,7 @@ use super::upstream::{Protocol, Upstream};
 /// One line for the listeners, one for each route and each member of the group that it leads to, one
 /// for each upstream and group that no route leads to. Ends without a line break and shows no key.
 pub fn describe(config: &Config) -> String {
-    let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
+    let listen: Vec<_> = config.listen.iter().map(listener).collect();
     let admin = config.admin.map_or_else(|| "off".to_owned(), |admin| admin.to_string());
     let log = show_log(&config.access_log);
     let (workers, s) = (config.workers, if config.workers.get() == 1 { "" } else { "s" });
@@ -38,6 +39,24 @@ pub fn describe(config: &Config) -> String {
         if !is_reached(config, id) {
             let _ = write!(text, "\nno route leads to {}", one(upstream));
         }
+    }
+    text
+}
+
+fn listener(listener: &Listener) -> String {
+    let Listener { address, mode: _, proxy_protocol, tls } = listener;
+    let mut text = address.to_string();
+    if *proxy_protocol {
+        text.push_str(" (PROXY protocol required)");
+    }
+    if let Some(tls) = tls {
+        let files = tls.pairs.iter().map(|pair| pair.certificate.display().to_string());
+        let _ = write!(text, " (TLS with {}", files.collect::<Vec<_>>().join(", "));
+        text.push_str(match &tls.clients {
+            None => ")",
+            Some(clients) if clients.required => ", client certificates required)",
+            Some(_) => ", client certificates optional)",
+        });
     }
     text
 }

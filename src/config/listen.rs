@@ -1,23 +1,17 @@
-//! `listen` and `admin`: where connections are taken, and what addresses get in each other's way.
+//! `admin`: where it is, and what addresses get in each other's way.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde_json::{Value, json};
 
+use super::door::Listener;
+use super::door::address::{Address, ListenAddress};
 use super::file::fault::{At, Complaint};
 use super::key::Key;
 use super::key::reader::{Fields, Reader};
-use super::kind::many::Many;
 use super::kind::{Around, Kind};
 use super::overlap;
 use super::upstream::{Upstream, Written};
-
-pub(super) static LISTEN: Key<Many<Address>> = Key::new(
-    "listen",
-    // Loopback: a proxy that holds a key must not be reachable from elsewhere unless asked.
-    Many(Address { default: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080) }),
-    "Addresses that clients connect to. Port 0 lets the kernel choose a free port.",
-);
 
 pub(super) static ADMIN: Key<AddressOrOff> = Key::new(
     "admin",
@@ -30,23 +24,33 @@ pub(super) static ADMIN: Key<AddressOrOff> = Key::new(
 pub(super) fn clashes(
     reader: &mut Reader<'_>,
     root: &Fields<'_>,
-    listen: &[(At, SocketAddr)],
+    listen: &[(At, Listener)],
     admin: Option<SocketAddr>,
 ) {
-    let addresses: Vec<_> = listen.iter().map(|(_, address)| *address).collect();
+    let addresses: Vec<_> =
+        listen.iter().filter_map(|(at, one)| Some((*at, one.address.ip()?))).collect();
+    let (places, addresses): (Vec<_>, Vec<_>) = addresses.into_iter().unzip();
     for (nth, clash) in overlap::among(&addresses) {
-        reader.fault(listen[nth].0, LISTEN.name, clash.what, clash.hint);
+        reader.fault(places[nth], "listen", clash.what, clash.hint);
+    }
+    for (nth, (at, listener)) in listen.iter().enumerate() {
+        let address = &listener.address;
+        let twice = |(_, earlier): &(At, Listener)| earlier.address == *address;
+        if address.ip().is_none() && listen.iter().take(nth).any(twice) {
+            let what = format!("{address} is listed twice");
+            reader.fault(*at, "listen", what, "remove one of them");
+        }
     }
     let Some(admin) = admin else { return };
     if let Some((nth, clash)) = overlap::with_admin(&addresses, admin) {
         let written = root.has(ADMIN.name);
-        let at = if written { root.at(ADMIN.name) } else { listen[nth].0 };
+        let at = if written { root.at(ADMIN.name) } else { places[nth] };
         reader.fault(at, ADMIN.name, clash.what, clash.hint);
     }
 }
 
 /// An upstream that is this proxy: each request would come back until nothing is left.
-pub(super) fn loops(reader: &mut Reader<'_>, written: &Written, listen: &[SocketAddr]) {
+pub(super) fn loops(reader: &mut Reader<'_>, written: &Written, listen: &[Listener]) {
     let (at, path) = &written.url;
     if written.meant.as_ref().is_some_and(|upstream| leads_back(upstream, listen)) {
         reader.fault(
@@ -60,64 +64,27 @@ pub(super) fn loops(reader: &mut Reader<'_>, written: &Written, listen: &[Socket
 
 /// Whether an upstream is one of our own listeners, as far as its host is an address of this
 /// machine's by itself.
-pub(super) fn leads_back(upstream: &Upstream, listen: &[SocketAddr]) -> bool {
-    if upstream.socket.is_some() {
-        return false;
+pub(super) fn leads_back(upstream: &Upstream, listen: &[Listener]) -> bool {
+    if let Some(path) = &upstream.socket {
+        let own = |one: &Listener| matches!(&one.address, ListenAddress::Unix(own) if own == path);
+        return listen.iter().any(own);
     }
+    let mut listen = listen.iter().filter_map(|one| one.address.ip());
     let host = match upstream.host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical(),
         Err(_) if upstream.host.eq_ignore_ascii_case("localhost") => {
-            return listen.iter().any(|address| {
+            return listen.any(|address| {
                 let here = address.ip().is_loopback() || address.ip().is_unspecified();
                 address.port() == upstream.port && here
             });
         }
         Err(_) => return false,
     };
-    listen.iter().any(|address| {
+    listen.any(|address| {
         let everywhere = address.ip().is_unspecified() && host.is_loopback();
         let here = host.is_unspecified() && address.ip().is_loopback();
         address.port() == upstream.port && (address.ip() == host || everywhere || here)
     })
-}
-
-/// IP address and port of a listener.
-pub(super) struct Address {
-    default: SocketAddr,
-}
-
-impl Kind for Address {
-    type Value = SocketAddr;
-
-    fn read(&self, text: &str, _: &Around<'_>) -> Result<SocketAddr, Complaint> {
-        text.parse().map_err(|_| {
-            let port = text.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-            let likely = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.unwrap_or(8080));
-            let hint = if text.starts_with([':', '*']) {
-                let all = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), likely.port());
-                format!("write {all} to listen on all interfaces, {likely} for this machine only")
-            } else {
-                format!("write it like {likely}")
-            };
-            Complaint::new("is not an IP address with a port", hint)
-        })
-    }
-
-    fn absent(&self) -> SocketAddr {
-        self.default
-    }
-
-    fn name(&self) -> String {
-        "address".into()
-    }
-
-    fn default_text(&self) -> Option<String> {
-        Some(self.default.to_string())
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "string", "pattern": ":[0-9]+$|\\$\\{" })
-    }
 }
 
 /// A listener's address, or `off`.

@@ -8,6 +8,8 @@ use secrecy::SecretString;
 
 use super::access_log::{ACCESS_LOG, AccessLog};
 use super::client::{CLIENT, ClientDeadlines};
+use super::door::networks::{Networks, TRUSTED_PROXIES};
+use super::door::{self, Listen, Listener};
 use super::file::fault::Fault;
 use super::file::yaml::Node;
 use super::group::{self, GROUPS, Group};
@@ -16,7 +18,7 @@ use super::key::{Key, Section, Shape, reference};
 use super::kind::quantity::Span;
 use super::kind::scalar::{Choice, Flag, Workers};
 use super::limits::{LIMITS, Limits};
-use super::listen::{self, ADMIN, LISTEN};
+use super::listen::{self, ADMIN};
 use super::log_format::{ACCESS_LOG_FORMAT, LogFormat};
 use super::names::{GroupId, Names, UpstreamId};
 use super::route::{self, ROUTES, Route, Target};
@@ -29,7 +31,8 @@ pub(super) static ROOT: Section = Section {
     required: true,
     doc: "Configuration of firstbyte.",
     entries: &[
-        &LISTEN,
+        &Listen,
+        &TRUSTED_PROXIES,
         &ADMIN,
         &ADMIN_TOKEN,
         &ALLOWED_HOSTS,
@@ -96,8 +99,10 @@ static UPGRADE_TIMEOUT: Key<Span> = Key::new(
 /// [`from_env`](super::from_env) build it from checked input only. Its `Debug` shows no key.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Addresses that clients connect to; port 0 asks the kernel for a free one.
-    pub listen: Vec<SocketAddr>,
+    /// Where clients connect.
+    pub listen: Vec<Listener>,
+    /// Whose word about a client is believed.
+    pub trusted_proxies: Networks,
     /// Where `/livez /readyz /metrics /stats` answer; `None` turns the listener off.
     pub admin: Option<SocketAddr>,
     /// What changes something by the admin listener needs this bearer token; without one it is refused where
@@ -183,11 +188,11 @@ impl Config {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, root: &Fields<'_>) -> Self {
-        let listen = reader.get_many(root, &LISTEN);
+        let listen = door::read(reader, root);
         let admin = reader.get(root, &ADMIN);
         listen::clashes(reader, root, &listen, admin);
         let written = upstream::read(reader, root);
-        let listen: Vec<_> = listen.into_iter().map(|(_, address)| address).collect();
+        let listen: Vec<_> = listen.into_iter().map(|(_, listener)| listener).collect();
         for upstream in &written {
             listen::loops(reader, upstream, &listen);
         }
@@ -200,6 +205,7 @@ impl Config {
         upstream::endpoint::warn(reader, &written, &groups, &routes);
         Self {
             listen,
+            trusted_proxies: Networks::read(reader, root),
             admin,
             admin_token: reader.get(root, &ADMIN_TOKEN),
             allowed_hosts: Allowed::read(reader, root, &ALLOWED_HOSTS),

@@ -80,7 +80,7 @@ fn url(address: &SocketAddr) -> String {
 fn config(upstream: &Upstream, ca_file: &Path) -> Result<Config, Box<dyn Error>> {
     let mut config = from_env(&Variables { base_url: upstream.base_url() })?;
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    config.listen = vec![free];
+    config.listen = vec![free.into()];
     config.admin = Some(free);
     // One request at a time: a second worker would only warm connections.
     config.workers = NonZeroUsize::MIN;

@@ -31,6 +31,12 @@ kinds! {
             message: "The proxy listens on loopback and accepts only loopback host names; the \
                 operator can add others to allowed_hosts.",
         },
+        /// HTTP without TLS came to a listener that speaks TLS.
+        NoTls => Row {
+            side: Side::Client, blame: Blame::Refused, status: 400, code: "no_tls",
+            proxy_status: "http_request_error",
+            message: "This port speaks HTTPS and the request came without TLS; use an https:// URL.",
+        },
         /// CONNECT and TRACE: a tunnel is not offered, and TRACE would echo our key to the client.
         MethodRefused => Row {
             side: Side::Client, blame: Blame::Refused, status: 405, code: "method_refused",

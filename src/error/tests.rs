@@ -15,7 +15,8 @@ fn after(kind: Kind) -> Option<Kind> {
     Some(match kind {
         Kind::NoRoute => Kind::ForeignOrigin,
         Kind::ForeignOrigin => Kind::ForeignHost,
-        Kind::ForeignHost => Kind::MethodRefused,
+        Kind::ForeignHost => Kind::NoTls,
+        Kind::NoTls => Kind::MethodRefused,
         Kind::MethodRefused => Kind::UpgradeUnsupported,
         Kind::UpgradeUnsupported => Kind::HeadTooLarge,
         Kind::HeadTooLarge => Kind::TooManyHeaders,
@@ -84,7 +85,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 47);
+    assert_eq!(all().count(), 48);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

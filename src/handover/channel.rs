@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -15,6 +14,9 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use crate::config::ListenAddress;
+use crate::transport::ListenSocket;
+
 /// Longer than any message: a word and an address.
 const LONGEST: usize = 256;
 
@@ -22,9 +24,9 @@ const LONGEST: usize = 256;
 #[derive(Debug)]
 pub(super) enum Message {
     /// One of the sockets of this address, as the configuration has it.
-    Client(SocketAddr, TcpListener),
+    Client(ListenAddress, ListenSocket),
     /// The admin listener's.
-    Admin(SocketAddr, TcpListener),
+    Admin(ListenAddress, ListenSocket),
     /// There are no more.
     All,
     /// The new process is ready and accepts.
@@ -92,7 +94,7 @@ impl Channel {
             RecvAncillaryMessage::ScmRights(mut sockets) => sockets.next(),
             _ => None,
         });
-        let socket = sockets.next().map(TcpListener::from);
+        let socket = sockets.next();
         let text = text.get(..read).and_then(|text| std::str::from_utf8(text).ok());
         text.and_then(|text| understood(text, socket)).map(Some).ok_or_else(|| {
             io::Error::new(
@@ -103,11 +105,19 @@ impl Channel {
     }
 }
 
-fn understood(text: &str, socket: Option<TcpListener>) -> Option<Message> {
+fn understood(text: &str, socket: Option<OwnedFd>) -> Option<Message> {
     let (word, address) = text.split_once(' ').unwrap_or((text, ""));
     match (word, address, socket) {
-        ("client", address, Some(socket)) => Some(Message::Client(address.parse().ok()?, socket)),
-        ("admin", address, Some(socket)) => Some(Message::Admin(address.parse().ok()?, socket)),
+        ("client" | "admin", address, Some(socket)) => {
+            let address = ListenAddress::parse(address)?;
+            let socket = ListenSocket::from_fd(&address, socket);
+            let is_admin = word == "admin";
+            Some(if is_admin {
+                Message::Admin(address, socket)
+            } else {
+                Message::Client(address, socket)
+            })
+        }
         ("all", "", None) => Some(Message::All),
         ("ready", "", None) => Some(Message::Ready),
         _ => None,
@@ -149,7 +159,8 @@ impl Predecessor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpStream;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     fn predecessor(channel: Channel) -> Predecessor {
         Predecessor { channel, answers: true }
@@ -160,17 +171,34 @@ mod tests {
         let (ours, theirs) = Channel::pair().unwrap();
         let theirs = Channel(theirs);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let _queued = TcpStream::connect(address).unwrap();
-        ours.send(&Message::Client(address, listener)).unwrap();
+        let at = listener.local_addr().unwrap();
+        let address = ListenAddress::Ip(at);
+        let _queued = TcpStream::connect(at).unwrap();
+        ours.send(&Message::Client(address.clone(), listener.into())).unwrap();
         ours.send(&Message::All).unwrap();
         let Some(Message::Client(said, came)) = theirs.receive().unwrap() else { panic!() };
-        assert_eq!((said, came.local_addr().unwrap()), (address, address));
+        assert_eq!((&said, came.address().unwrap()), (&address, said.clone()));
+        let ListenSocket::Tcp(came) = came else { panic!() };
         came.accept().unwrap();
         assert!(matches!(theirs.receive(), Ok(Some(Message::All))));
         drop(ours);
         assert!(matches!(theirs.receive(), Ok(None)));
         assert!(predecessor(theirs).is_gone());
+    }
+
+    #[test]
+    fn a_unix_socket_goes_over_by_its_path() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let path = std::env::temp_dir().join(format!("firstbyte channel {}", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        let _queued = UnixStream::connect(&path).unwrap();
+        let address = ListenAddress::Unix(path.clone());
+        ours.send(&Message::Client(address.clone(), ListenSocket::Unix(listener))).unwrap();
+        let came = Channel(theirs).receive().unwrap();
+        let Some(Message::Client(said, ListenSocket::Unix(came))) = came else { panic!() };
+        assert_eq!(said, address);
+        came.accept().unwrap();
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

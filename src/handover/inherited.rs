@@ -1,12 +1,13 @@
 //! Sockets that this process was given at its start.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use listenfd::ListenFd;
 
 use super::channel::{Channel, Message, Predecessor};
+use crate::config::ListenAddress;
+use crate::transport::ListenSocket;
 
 /// Says that standard input is the other end of a hand-over.
 pub(super) const VARIABLE: &str = "FIRSTBYTE_HANDOVER";
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub enum HandoverError {
     /// Standard input, or what came over it, is not a predecessor's.
     Predecessor(io::Error),
-    /// A descriptor of systemd's is not a TCP socket that listens.
+    /// A descriptor of systemd's is not a TCP or Unix socket that listens.
     Socket(usize, io::Error),
 }
 
@@ -41,7 +42,7 @@ impl std::fmt::Display for HandoverError {
             Self::Socket(nth, _) => {
                 write!(
                     f,
-                    "systemd passed descriptor {}, which is not a listening TCP socket",
+                    "systemd passed descriptor {}, which is not a listening TCP or Unix socket",
                     nth + 3
                 )
             }
@@ -69,8 +70,8 @@ pub enum Opening {
 /// Listeners by the address that the configuration has for them.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    clients: Vec<(SocketAddr, TcpListener)>,
-    admin: Option<(SocketAddr, TcpListener)>,
+    clients: Vec<(ListenAddress, ListenSocket)>,
+    admin: Option<(ListenAddress, ListenSocket)>,
     /// They are all that there may be, and all of them are meant.
     is_complete: bool,
     from_predecessor: bool,
@@ -117,10 +118,15 @@ impl Inherited {
         let mut descriptors = ListenFd::from_env();
         let mut given = Self { is_complete: true, ..Self::default() };
         for nth in 0..descriptors.len() {
-            let socket = descriptors.take_tcp_listener(nth);
             let failed = |error| HandoverError::Socket(nth, error);
+            let tcp = descriptors.take_tcp_listener(nth).map(|tcp| tcp.map(ListenSocket::Tcp));
+            // One that is not of the first family stays for the second.
+            let socket = tcp.or_else(|_| {
+                let unix = descriptors.take_unix_listener(nth);
+                unix.map(|unix| unix.map(ListenSocket::Unix))
+            });
             if let Some(socket) = socket.map_err(failed)? {
-                given.clients.push((socket.local_addr().map_err(failed)?, socket));
+                given.clients.push((socket.address().map_err(failed)?, socket));
             }
         }
         Ok(given)
@@ -143,23 +149,23 @@ impl Inherited {
     }
 
     /// The sockets that were given for an address.
-    pub fn clients(&mut self, address: SocketAddr) -> Vec<TcpListener> {
+    pub fn clients(&mut self, address: &ListenAddress) -> Vec<ListenSocket> {
         let all = std::mem::take(&mut self.clients);
-        let (these, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(of, _)| *of == address);
+        let (these, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(of, _)| of == address);
         self.clients = others;
         these.into_iter().map(|(_, socket)| socket).collect()
     }
 
     /// The admin listener's, if it was given for this address.
-    pub fn admin(&mut self, address: SocketAddr) -> Option<TcpListener> {
-        if let Some((_, socket)) = self.admin.take_if(|(of, _)| *of == address) {
+    pub fn admin(&mut self, address: &ListenAddress) -> Option<ListenSocket> {
+        if let Some((_, socket)) = self.admin.take_if(|(of, _)| of == address) {
             return Some(socket);
         }
         self.clients(address).pop()
     }
 
     /// Addresses that nobody asked for.
-    pub fn left(&self) -> Vec<SocketAddr> {
-        self.clients.iter().chain(&self.admin).map(|(address, _)| *address).collect()
+    pub fn left(&self) -> Vec<ListenAddress> {
+        self.clients.iter().chain(&self.admin).map(|(address, _)| address.clone()).collect()
     }
 }

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use super::context::{RequestContext, RoutedRequest};
 use super::{Proxy, Upstream};
-use crate::config::UpstreamId;
+use crate::config::{Forwarded, UpstreamId};
 use crate::error::{Error, Kind};
 use crate::record::{FailoverReason, Oversize, Record};
-use crate::relay::head::{Withheld, is_large, speaks_of_trailers};
+use crate::relay::head::{Withheld, is_large, most_forwarded, speaks_of_trailers, tell_forwarded};
 use crate::relay::replay::{Replay, Seen, decide};
 use crate::relay::{Answer, Attempt, Clocks, exchange};
 use crate::route::{after_answer, after_failure, name_of};
@@ -55,10 +55,11 @@ impl Proxy {
         at: UpstreamId,
     ) -> Result<Answer, Attempt> {
         let RoutedRequest { context, route, upload, .. } = *routed;
-        let RequestContext { head, scan, record, .. } = *context;
+        let RequestContext { client, head, scan, record, .. } = *context;
         let upstream = &self.upstreams[at.0];
         let mut replays = 0;
-        let size = upstream.head.most(head, scan);
+        let forwarded = self.config.upstreams[at.0].forwarded;
+        let size = upstream.head.most(head, scan).and(most_forwarded(forwarded, head));
         let trails = scan.marks.any(Marks::HOP_BY_HOP)
             && upload.borrow().may_trail()
             && speaks_of_trailers(&head.headers);
@@ -71,6 +72,10 @@ impl Proxy {
                 .head
                 .request(head.clone(), scan, route.prefix, lease.version())
                 .map_err(unsent)?;
+            if forwarded != Forwarded::Off {
+                let came = client.came(&head.headers, &self.config.trusted_proxies);
+                tell_forwarded(request.headers_mut(), forwarded, head, came);
+            }
             // What the upstream says that it cannot read it need not be sent: it could end the connection.
             if size.bytes > lease.takes() && HeadSize::of_request(&request).bytes > lease.takes() {
                 lease.oversize(Oversize::Request);

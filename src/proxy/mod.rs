@@ -127,7 +127,7 @@ impl Proxy {
     fn open(&self, client: &Client, head: &request::Parts) -> Rc<Record> {
         let record = self.recorder.open(Opened {
             at: client.wire.read_at(),
-            client: client.address,
+            client: client.of_request(&head.headers, &self.config.trusted_proxies),
             version: head.version,
             method: head.method.clone(),
             path: if self.recorder.is_logging() {

@@ -1,8 +1,9 @@
 //! The record as the process has it: who records, what is collected, and what shows it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::collect::collector::{Collector, Totals};
 use super::collect::failures::FailureLog;
@@ -124,6 +125,11 @@ impl Hub {
     /// A reload left the old configuration in force.
     pub fn config_refused(&self) {
         self.instance.configured.refused();
+    }
+
+    /// The listeners' certificates by their files, and until when they hold.
+    pub fn set_certificates(&self, all: BTreeMap<String, SystemTime>) {
+        self.instance.set_certificates(all);
     }
 
     /// The meters of the name of a configuration's upstream.

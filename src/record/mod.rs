@@ -6,13 +6,14 @@
 //! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
 //!
 //! Parts, each of which uses only those above it:
-//! - `outcome`, `id`: the words and the names.
+//! - `outcome`, `id`, `client_address`: the words and the names.
 //! - `collect`: counters, distributions, gauges, their labels, and `Finished`, the one value that leaves a
 //!   worker when a request is over. It knows no format.
 //! - `export`: pages and logs made of that. `request`: the record of a request that runs, which fills it.
 //!   Neither knows the other.
 //! - `recorder`: a worker's end. `hub`: the process's end.
 
+mod client_address;
 mod collect;
 mod export;
 mod hub;
@@ -21,6 +22,7 @@ mod outcome;
 mod recorder;
 mod request;
 
+pub use client_address::ClientAddress;
 pub use collect::finished::Opened;
 pub use collect::instance::ceilings::Ceilings;
 pub use collect::instance::dns::DnsMeters;
@@ -29,8 +31,8 @@ pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use outcome::{
-    Clock, Cold, Ejection, FailoverReason, Hangup, Outcome, Oversize, Prevented, ReplayReason,
-    Shed, Silence,
+    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, Outcome, Oversize, Prevented,
+    ReplayReason, Shed, Silence,
 };
 pub use recorder::{Recorder, WorkerRecorder};
 pub use request::hedge::Hedge;

@@ -97,6 +97,22 @@ labels! {
         ControlFrames = "control_frames",
         /// Request after request was given up.
         Cancels = "cancels",
+        /// A listener that requires a PROXY protocol header got none.
+        NoProxyHeader = "no_proxy_header",
+    }
+
+    /// What became of a TLS handshake with a client.
+    pub enum Handshake {
+        /// TLS is spoken, with keys made anew.
+        Full = "full",
+        /// The same with a session from before.
+        Resumed = "resumed",
+        /// One of the two could not accept what the other said.
+        Failed = "failed",
+        /// The client left, or its time was over.
+        Unfinished = "unfinished",
+        /// The client spoke HTTP without TLS, and was told so.
+        Clear = "clear",
     }
 
     /// Why a request could safely be sent again.

@@ -14,7 +14,7 @@ use super::collect::meters::{ConnectionGuard, UpstreamMeters};
 use super::collect::outbox::OutboxSetup;
 use super::collect::recordings::Recordings;
 use super::collect::slots::Slots;
-use super::outcome::{Hangup, Shed};
+use super::outcome::{Handshake, Hangup, Shed};
 use super::request::Record;
 use crate::config::UpstreamId;
 
@@ -120,6 +120,11 @@ impl Recorder {
     /// We closed a client's connection.
     pub fn hung_up(&self, why: Hangup) {
         self.ledger.active.borrow_mut().hangups[why as usize] += 1;
+    }
+
+    /// A TLS handshake with a client is over.
+    pub fn shook_hands(&self, became: Handshake) {
+        self.ledger.active.borrow_mut().handshakes[became as usize] += 1;
     }
 
     /// Requests of this worker between their head and their end.

@@ -1,8 +1,8 @@
 //! Why a proxy could not start.
 
 use std::io;
-use std::net::SocketAddr;
 
+use crate::config::ListenAddress;
 use crate::relay::head::BadUpstream;
 use crate::transport::tls::client::TlsError;
 
@@ -10,13 +10,15 @@ use crate::transport::tls::client::TlsError;
 #[derive(Debug)]
 pub enum StartError {
     /// An address cannot be listened on.
-    Listen(SocketAddr, io::Error),
+    Listen(ListenAddress, io::Error),
     /// systemd did not pass a socket for an address of `listen`.
-    NotGiven(SocketAddr),
+    NotGiven(ListenAddress),
     /// systemd passed a socket that neither `listen` nor `admin` names.
-    NotMeant(SocketAddr),
+    NotMeant(ListenAddress),
     /// The access log cannot be opened, or a thread or its runtime not be made.
     Io(&'static str, io::Error),
+    /// TLS cannot be spoken on a listener.
+    Door(ListenAddress, rustls::Error),
     /// TLS toward the named upstream cannot be set up.
     Tls(String, TlsError),
     /// The named upstream's configuration cannot be put into a request.
@@ -38,6 +40,7 @@ impl std::fmt::Display for StartError {
                  remove it from the socket unit"
             ),
             Self::Io(what, _) => write!(f, "cannot {what}"),
+            Self::Door(address, _) => write!(f, "cannot set up TLS on {address}"),
             Self::Tls(upstream, _) | Self::Upstream(upstream, _) => {
                 write!(f, "upstream {upstream:?} cannot be used")
             }
@@ -49,6 +52,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Listen(_, error) | Self::Io(_, error) => Some(error),
+            Self::Door(_, error) => Some(error),
             Self::Tls(_, error) => Some(error),
             Self::Upstream(_, error) => Some(error),
             Self::NotGiven(_) | Self::NotMeant(_) => None,

@@ -1,5 +1,6 @@
 //! Worker threads: one per core, each with a current-thread runtime and pools of its own.
 
+pub(crate) mod certificates;
 mod descriptors;
 mod error;
 pub(crate) mod give_back;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::descriptors::capacity;
 use super::error::StartError;
+use crate::accept::Doors;
 use crate::admit::Admission;
 use crate::config::{Config, Scheme, Upstream, UpstreamId, shares_connections};
 use crate::record::{Full, Hub, LabelIds};
@@ -19,6 +20,8 @@ pub(super) struct Plan {
     pub(super) label_ids: LabelIds,
     /// Who may come in, as all workers count it.
     pub(super) admission: Admission,
+    /// How clients' connections begin.
+    pub(super) doors: Doors,
     descriptors: u64,
     links: Vec<Link>,
     /// Where all hosts are addresses there is none.
@@ -56,13 +59,14 @@ pub(super) struct CheckedConfig<'a> {
     config: Config,
     baseline: Baseline<'a>,
     trusts: Vec<Trust>,
+    doors: Doors,
 }
 
 impl<'a> CheckedConfig<'a> {
     /// Blocks while certificates are read. What links trust as they did before is taken over.
     ///
     /// # Errors
-    /// TLS toward an upstream cannot be set up, or an upstream cannot be put into a request.
+    /// TLS toward clients or an upstream cannot be set up, or an upstream cannot be put into a request.
     pub(super) fn new(config: Config, baseline: Baseline<'a>) -> Result<Self, StartError> {
         for upstream in &config.upstreams {
             UpstreamHead::new(upstream, config.via)
@@ -73,7 +77,9 @@ impl<'a> CheckedConfig<'a> {
         for upstream in &config.upstreams {
             trusts.push(trust(upstream, baseline.before(), &mut roots)?);
         }
-        Ok(Self { config, baseline, trusts })
+        let doors = Doors::new(&config.listen);
+        let doors = doors.map_err(|(address, error)| StartError::Door(address, error))?;
+        Ok(Self { config, baseline, trusts, doors })
     }
 
     /// The places of all its names.
@@ -91,7 +97,7 @@ impl<'a> CheckedConfig<'a> {
     /// # Errors
     /// The thread that resolves names cannot be made.
     pub(super) fn plan(self, label_ids: LabelIds, hub: &Hub) -> Result<Plan, StartError> {
-        let Self { config, baseline, trusts } = self;
+        let Self { config, baseline, trusts, doors } = self;
         hub.expect(&config, &label_ids);
         let before = baseline.before();
         let mut resolver = before.and_then(|before| before.resolver.clone());
@@ -112,7 +118,8 @@ impl<'a> CheckedConfig<'a> {
                 (admission.follow(then, &config, capacity(&config, *descriptors)), *descriptors)
             }
         };
-        Ok(Plan { config: Arc::new(config), label_ids, admission, descriptors, links, resolver })
+        let config = Arc::new(config);
+        Ok(Plan { config, label_ids, admission, doors, descriptors, links, resolver })
     }
 }
 

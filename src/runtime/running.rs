@@ -11,11 +11,13 @@ use super::orders::Order;
 use super::reloading::reloader::Reloader;
 use super::warm::Warmed;
 use crate::admin::Readiness;
+use crate::config::ListenAddress;
 use crate::handover::Listening;
 use crate::record::Hub;
 
 /// A running proxy. Dropped, it stops at once and its threads are joined.
 pub struct Running {
+    pub(super) places: Vec<ListenAddress>,
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) admin: Option<SocketAddr>,
     pub(super) readiness: Arc<Readiness>,
@@ -31,6 +33,11 @@ pub struct Running {
 
 impl Running {
     /// Where clients connect, in the configuration's order, with the ports that the kernel chose.
+    pub fn places(&self) -> &[ListenAddress] {
+        &self.places
+    }
+
+    /// The same without Unix sockets.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }

@@ -1,5 +1,6 @@
 //! Starting: bind, set TLS up, start the threads.
 
+use std::io;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,7 @@ use std::thread::JoinHandle;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::certificates;
 use super::descriptors::admin_room;
 use super::error::StartError;
 use super::give_back;
@@ -21,10 +23,11 @@ use super::sockets::Sockets;
 use super::worker::{WorkerSetup, serve, work};
 use crate::accept::Loads;
 use crate::admin::{self, AdminSetup, Readiness};
-use crate::config::{Config, Read};
+use crate::config::{Config, ListenAddress, Read};
 use crate::handover::{Inherited, Opening};
 use crate::kernel;
 use crate::record::{Hub, Setup};
+use crate::transport::ListenSocket;
 
 /// Reloads come one at a time; one that was given up may still be in the way of the next.
 const CHANGES: usize = 4;
@@ -137,9 +140,11 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     };
     let (loads, inboxes) = Loads::new(workers);
     hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
+    certificates::show(&config, &hub);
     memory::watch(config.limits.memory, &plan.admission, hub.ceilings())?;
     let running = Running {
-        addresses,
+        addresses: addresses.iter().filter_map(ListenAddress::ip).collect(),
+        places: addresses,
         admin: admin_address,
         listening: Mutex::new(Some(Arc::new(kept))),
         readiness: Arc::clone(&readiness),
@@ -171,13 +176,17 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     Ok((running, setup))
 }
 
+/// A listening socket with the number of its listener.
+type Numbered = (usize, ListenSocket);
+
 /// Those of each worker, in the workers' order, for its neighbours. None where there are no neighbours, or no
 /// descriptors.
-fn for_help(listeners: &[Vec<TcpListener>]) -> Arc<[Vec<TcpListener>]> {
+fn for_help(listeners: &[Vec<Numbered>]) -> Arc<[Vec<Numbered>]> {
     if listeners.len() < 2 {
         return Arc::default();
     }
-    let clones = |of: &Vec<TcpListener>| of.iter().map(TcpListener::try_clone).collect();
+    let clone = |(nth, socket): &Numbered| io::Result::Ok((*nth, socket.try_clone()?));
+    let clones = |of: &Vec<Numbered>| of.iter().map(clone).collect();
     // The workers take theirs from the end.
     let all: Result<Vec<_>, _> = listeners.iter().rev().map(clones).collect();
     all.map(Into::into).unwrap_or_default()

@@ -1,6 +1,5 @@
 //! One worker: a thread of its own, from its first connection upstream to its last client.
 
-use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ use crate::admin::Readiness;
 use crate::error::Kind;
 use crate::kernel;
 use crate::record::WorkerRecorder;
+use crate::transport::ListenSocket;
 use crate::upstream::Pool;
 
 /// What a worker thread takes along.
@@ -27,9 +27,10 @@ pub(super) struct WorkerSetup {
     /// It has a core of its own.
     pub(super) pinned: bool,
     pub(super) plan: Arc<Plan>,
-    pub(super) listeners: Vec<StdListener>,
+    /// Each with its number in the configuration.
+    pub(super) listeners: Vec<(usize, ListenSocket)>,
     /// Of each worker, for those that have to wait for their cores; nothing where there is one worker.
-    pub(super) all_listeners: Arc<[Vec<StdListener>]>,
+    pub(super) all_listeners: Arc<[Vec<(usize, ListenSocket)>]>,
     pub(super) inbox: Inbox,
     pub(super) loads: Loads,
     pub(super) unstarted: WorkerRecorder,
@@ -64,12 +65,14 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
     fresh.iter().for_each(Pool::start);
     let mut warming = Warming::new(index, Arc::clone(&setup.readiness), setup.warmed);
     warming.follow(Arc::clone(&plan.config), fresh);
+    let doors = plan.doors.clone();
     drop(plan);
     let drain = Drain::default();
     // Not among the tasks that end with a drain: those who do not read are in its way too.
     tokio::task::spawn_local(Rc::clone(&proxy.stock).watch());
     let idle = Idle::showing(loads.idle(index));
-    let acceptor = Rc::new(Acceptor::new(Rc::new(proxy), recorder.clone(), drain.clone(), idle));
+    let acceptor = Acceptor::new(Rc::new(proxy), doors, recorder.clone(), drain.clone(), idle);
+    let acceptor = Rc::new(acceptor);
     prober::begin(&acceptor);
     let reload_worker = ReloadWorker {
         worker: index,
@@ -93,12 +96,12 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
         }));
     }
     // Not aborted: what has connected before they were told to stop is theirs to serve.
-    let listening = setup.listeners.into_iter().map(|listener| {
+    let listening = setup.listeners.into_iter().map(|(nth, socket)| {
         let (loads, acceptor, orders) = (loads.clone(), Rc::clone(&acceptor), orders.clone());
         tokio::task::spawn_local(async move {
             if told(orders.clone(), Order::Serve).await < Order::Drain {
                 let ends = async { _ = told(orders, Order::Drain).await };
-                let _refused = accept::listen(listener, index, loads, acceptor, ends).await;
+                let _refused = accept::listen(socket, nth, index, loads, acceptor, ends).await;
             }
         })
     });

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::config::ListenAddress;
 use crate::handover::{Inherited, Invocation};
 use crate::kernel;
 use crate::runtime::{self, Origin, Reloader, Running, give_back};
@@ -107,11 +108,16 @@ async fn until_the_end(
 }
 
 fn announce(proxy: &Running, explain: bool) {
-    for warning in &proxy.reloader().config().warnings {
+    let config = proxy.reloader().config();
+    for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    for address in proxy.addresses() {
-        tracing::info!("listening on http://{address}");
+    for (place, listener) in proxy.places().iter().zip(&config.listen) {
+        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        match place {
+            ListenAddress::Ip(address) => tracing::info!("listening on {scheme}://{address}"),
+            ListenAddress::Unix(_) => tracing::info!("listening on {place} ({scheme})"),
+        }
     }
     if let Some(admin) = proxy.admin() {
         tracing::info!("admin on http://{admin} (/livez /readyz /metrics /stats, POST /reload)");

@@ -1,13 +1,14 @@
-//! Looks whether the configuration's files have changed, once a second. inotify would say it at once and
+//! Looks whether the configuration's files have changed, once a second, and whether certificates end soon. inotify would say it at once and
 //! more often than it is true: an editor's save is several events, and network file systems send none.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::Stamp;
 use crate::runtime::Reloader;
+use crate::runtime::certificates::AGAIN;
 
 /// Between two looks; a change is taken up when two of them agree.
 const LOOK: Duration = Duration::from_secs(1);
@@ -51,9 +52,13 @@ pub(super) fn watch(reloader: &Arc<Reloader>) -> std::io::Result<Watching> {
     let (alive, owner) = mpsc::sync_channel::<()>(1);
     let reloader = Arc::downgrade(reloader);
     thread::Builder::new().name("watch".into()).spawn(move || {
-        let mut changing = Changing::default();
+        let (mut changing, mut warned) = (Changing::default(), Instant::now());
         while owner.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let Some(reloader) = Weak::upgrade(&reloader) else { return };
+            if warned.elapsed() >= AGAIN {
+                warned = Instant::now();
+                reloader.warn_of_certificates();
+            }
             let Some(files) = reloader.watched() else { continue };
             let Some((about, _)) = files.first() else { continue };
             let read: Vec<_> = files.iter().map(|(_, stamp)| *stamp).collect();

@@ -6,6 +6,8 @@
 //! `wire` is what a stamped socket knows, for everybody on its connection.
 
 mod any_socket;
+mod client_stream;
+mod listen_socket;
 mod read_ahead;
 mod socket;
 mod stamped;
@@ -14,7 +16,9 @@ mod turn;
 mod wire;
 mod write_stall;
 
-pub use any_socket::AnySocket;
+pub use any_socket::{AnySocket, ParkedSocket};
+pub use client_stream::ClientStream;
+pub use listen_socket::ListenSocket;
 pub use read_ahead::{Peer, ReadAhead};
 pub use socket::{SocketOptions, tune, tune_client};
 pub use stamped::Stamped;
@@ -22,5 +26,5 @@ pub use turn::{Turn, come_again};
 pub use wire::Wire;
 pub use write_stall::WriteStall;
 
-/// What clients connect by. TLS will lie between the two layers, and the protocols above stay as they are.
-pub type ClientSocket = ReadAhead<WriteStall<tokio::net::TcpStream>>;
+/// What a client's protocol is spoken on.
+pub type ClientSocket = ReadAhead<ClientStream>;

@@ -54,9 +54,14 @@ impl<S> Clone for ReadAhead<S> {
 impl<S> ReadAhead<S> {
     /// Wraps a stream of which nothing was read.
     pub fn new(stream: S) -> Self {
+        Self::with(stream, BytesMut::new())
+    }
+
+    /// The same where these bytes were.
+    pub fn with(stream: S, ahead: BytesMut) -> Self {
         Self(Rc::new(Shared {
             stream: RefCell::new(stream),
-            ahead: RefCell::default(),
+            ahead: RefCell::new(ahead),
             reader_waits: Cell::new(false),
         }))
     }

@@ -86,7 +86,7 @@ fn a_name_that_is_allowed_leads_to_loopback_too() {
 fn a_listener_on_all_addresses_takes_any_name() {
     let fixture = Fixture::configured(upstream(), |config| {
         strict(config);
-        config.listen = vec![SocketAddr::from(([0, 0, 0, 0], 0))];
+        config.listen = vec![SocketAddr::from(([0, 0, 0, 0], 0)).into()];
     });
     assert_eq!(asked(&fixture, "host: firstbyte.default.svc\r\n").0, 200);
     let foreign = "host: firstbyte.default.svc\r\norigin: http://evil.example\r\n";

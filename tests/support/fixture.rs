@@ -194,7 +194,7 @@ pub(crate) fn config(upstream: &Upstream, directory: &Path) -> Config {
     let mut config =
         from_env(&Variables { base_url: upstream.base_url() }).expect("a configuration");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    config.listen = vec![any];
+    config.listen = vec![any.into()];
     config.admin = Some(any);
     // Tests ask by any name that comes to mind; those of `web_pages` are about names.
     config.allowed_hosts = Allowed { any: true, names: Vec::new() };

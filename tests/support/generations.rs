@@ -37,8 +37,9 @@ impl Generations {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut all = Self { first: child, folder, address: nowhere, admin: nowhere };
         all.wait_said("admin on http://");
-        (all.address, all.admin) =
-            (all.named("listening on http://"), all.named("admin on http://"));
+        let tls = all.said().contains("listening on https://");
+        let listening = if tls { "listening on https://" } else { "listening on http://" };
+        (all.address, all.admin) = (all.named(listening), all.named("admin on http://"));
         all.wait_until("the first is ready", |all| all.page("/readyz").starts_with("HTTP/1.1 200"));
         all
     }

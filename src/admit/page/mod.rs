@@ -6,7 +6,7 @@
 //! page whose name was made to lead here (DNS rebinding) shows itself by its `Host` alone, so that a
 //! listener on loopback is asked by a loopback name only.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -43,7 +43,8 @@ pub struct Page {
 pub struct Asked {
     /// Perhaps with a field that browsers set: `origin` or `sec-fetch-site`.
     pub by_browser: bool,
-    /// By a listener on loopback: see [`is_on_loopback`].
+    /// By a listener on loopback that takes HTTP in clear: a browser on this machine reaches it, whatever name
+    /// led there.
     pub on_loopback: bool,
 }
 
@@ -79,15 +80,6 @@ pub fn page(
     // Without an `Origin` browsers send what shows them nothing of the answer: images, links, scripts.
     let foreign = site.is_some_and(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site"));
     if foreign && !origins.any { Err(Kind::ForeignOrigin) } else { Ok(None) }
-}
-
-/// Whether only this machine reaches the listener that a connection came in by. One on all addresses takes
-/// connections to loopback too, and is meant for others.
-pub fn is_on_loopback(local: SocketAddr, listen: &[SocketAddr]) -> bool {
-    let wide = |one: &SocketAddr| {
-        one.ip().is_unspecified() && (one.port() == local.port() || one.port() == 0)
-    };
-    is_loopback(local.ip()) && !listen.iter().any(wide)
 }
 
 fn is_loopback(address: IpAddr) -> bool {

@@ -4,12 +4,14 @@ use std::env::VarError;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::config::door::Listener;
+use crate::config::door::address::Address;
 use crate::config::file::env::Env;
 use crate::config::file::fault::{Complaint, Fault, Faults, Place};
 use crate::config::key::reader::unwritten;
 use crate::config::kind::secret::{HeaderText, read_key};
 use crate::config::kind::{Around, Kind};
-use crate::config::listen::{ADMIN, LISTEN, leads_back};
+use crate::config::listen::{ADMIN, leads_back};
 use crate::config::names::UpstreamId;
 use crate::config::overlap;
 use crate::config::root::Config;
@@ -108,7 +110,7 @@ struct Variables<'a> {
 
 impl Variables<'_> {
     /// Where to listen, by argument, variable or default.
-    fn addresses(&mut self, arguments: &Arguments) -> (Vec<SocketAddr>, Option<SocketAddr>) {
+    fn addresses(&mut self, arguments: &Arguments) -> (Vec<Listener>, Option<SocketAddr>) {
         let given = !arguments.listen.is_empty();
         let (from, text) = match given {
             true => ("--listen", Some(arguments.listen.join(","))),
@@ -118,10 +120,10 @@ impl Variables<'_> {
         let words = words.map(str::trim).filter(|word| !word.is_empty());
         let all: Vec<_> = words
             .filter_map(|word| {
-                self.parse(from, word, |word, around| LISTEN.kind.0.read(word, around))
+                self.parse(from, word, |word, around| Address::DEFAULT.read(word, around))
             })
             .collect();
-        let listen = if all.is_empty() { LISTEN.kind.absent() } else { all };
+        let listen = if all.is_empty() { vec![Address::DEFAULT.absent()] } else { all };
         let (admin_from, text) = match &arguments.admin {
             Some(text) => ("--admin", Some(text.clone())),
             None => (ADMIN_AT, self.text(ADMIN_AT)),
@@ -137,7 +139,7 @@ impl Variables<'_> {
         if let Some((_, clash)) = clash {
             self.fault(admin_from, &clash.what, "choose another port, or write off");
         }
-        (listen, admin)
+        (listen.into_iter().map(Listener::from).collect(), admin)
     }
 
     fn key(&mut self) -> Option<secrecy::SecretString> {

@@ -40,8 +40,9 @@ limts: {}
         "/etc/f.yaml:9:11: routes[0].path: \"v1\" does not begin with `/`; write it like /v1",
         "/etc/f.yaml:10:15: routes[0].upstream: is not a configured name; did you mean openai?",
         "/etc/f.yaml:11:1: \"limts\" is not a known key; did you mean `limits`? Keys allowed here: \
-         listen, admin, admin_token, allowed_hosts, allowed_origins, workers, pin, access_log, \
-         access_log_format, via, reload, upgrade_timeout, upstreams, groups, routes, client, limits",
+         listen, trusted_proxies, admin, admin_token, allowed_hosts, allowed_origins, workers, pin, \
+         access_log, access_log_format, via, reload, upgrade_timeout, upstreams, groups, routes, \
+         client, limits",
     ];
     assert_eq!(faults, expected);
 }
@@ -144,7 +145,7 @@ fn a_value_of_the_wrong_shape_is_refused() {
         ("via:\n", "via: has no value; write a value, or remove the line"),
         ("client: 5s\n", "7:9: client: is not a section; write its keys: head, idle, body_idle"),
         ("listen: []\n", "7:9: listen: is an empty list"),
-        ("listen: [{}]\n", "7:10: listen: is not a single value"),
+        ("listen: [{}]\n", "7:10: listen[0]: `address` is missing"),
         ("? [a]\n: b\n", "is a key that is not text"),
         ("via: !secret true\n", "has a tag, `!…`"),
     ] {

@@ -1,7 +1,10 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::{World, least};
-use crate::config::{AccessLog, Config, Protocol, Scheme, Target, UpstreamId, describe, from_env};
+use crate::config::{
+    AccessLog, Config, Listener, Protocol, Scheme, Target, UpstreamId, describe, from_env,
+};
 
 fn read(text: &str) -> Config {
     World::default().read(text).unwrap()
@@ -28,10 +31,11 @@ fn an_empty_section_is_all_defaults() {
 #[test]
 fn listeners_are_one_or_many() {
     let one = read(&least("listen: '[::1]:80'\nadmin: off\n", ""));
-    assert_eq!(one.listen, ["[::1]:80".parse().unwrap()]);
+    let at = |text: &str| Listener::from(text.parse::<SocketAddr>().unwrap());
+    assert_eq!(one.listen, [at("[::1]:80")]);
     assert_eq!(one.admin, None);
     let two = read(&least("listen:\n  - 127.0.0.1:80\n  - 10.0.0.1:80\n", ""));
-    assert_eq!(two.listen, ["127.0.0.1:80".parse().unwrap(), "10.0.0.1:80".parse().unwrap()]);
+    assert_eq!(two.listen, [at("127.0.0.1:80"), at("10.0.0.1:80")]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod any_bytes;
 mod bounds;
 mod changes;
 mod clashes;
+mod door;
 mod faults;
 mod groups;
 mod habits;

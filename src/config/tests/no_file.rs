@@ -22,7 +22,8 @@ fn leads_to(config: &Config, path: &str) -> Option<String> {
 fn a_key_alone_serves_the_openai_api() {
     let config = from_env(&with_key()).unwrap();
     let upstream = &config.upstreams[0];
-    assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    let default = "127.0.0.1:8080".parse::<std::net::SocketAddr>().unwrap();
+    assert_eq!(config.listen, [default.into()]);
     assert_eq!(config.admin, Some("127.0.0.1:9090".parse().unwrap()));
     assert_eq!(
         (upstream.scheme, &*upstream.host, upstream.port),
@@ -100,12 +101,15 @@ fn where_it_listens_is_said_by_arguments_or_else_by_variables() {
         .var("FIRSTBYTE_LISTEN", "0.0.0.0:8080,[::]:8080, 127.0.0.1:81")
         .var("FIRSTBYTE_ADMIN", "0.0.0.0:9091");
     let config = from_env(&world).unwrap();
-    let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
+    let listen: Vec<_> = config.listen.iter().map(|one| one.address.to_string()).collect();
     assert_eq!(listen, ["0.0.0.0:8080", "[::]:8080", "127.0.0.1:81"]);
     assert_eq!(config.admin, Some("0.0.0.0:9091".parse().unwrap()));
     let arguments = Arguments { listen: vec!["127.0.0.2:1".into()], admin: Some("off".to_owned()) };
     let config = without_file(&world, &arguments).unwrap();
-    assert_eq!((&*config.listen, config.admin), (&["127.0.0.2:1".parse().unwrap()][..], None));
+    assert_eq!(
+        (&*config.listen, config.admin),
+        (&["127.0.0.2:1".parse::<std::net::SocketAddr>().unwrap().into()][..], None)
+    );
     let empty = with_key().var("FIRSTBYTE_LISTEN", "").var("FIRSTBYTE_ADMIN", "");
     assert_eq!(from_env(&empty).unwrap().listen, from_env(&with_key()).unwrap().listen);
 }

@@ -35,7 +35,7 @@ fn example() -> String {
 /// The example with the keys that it leaves out, which begin with `#` without a space.
 fn example_in_full() -> String {
     let line = |line: &str| match line.split_once('#') {
-        Some((indent, key)) if indent.trim().is_empty() && key.starts_with(char::is_alphabetic) => {
+        Some((indent, key)) if indent.trim().is_empty() && is_key(key) => {
             format!("{indent}{key}\n")
         }
         _ => format!("{line}\n"),
@@ -43,13 +43,22 @@ fn example_in_full() -> String {
     example().lines().map(line).collect()
 }
 
+/// Or an item of a list, which begins with one.
+fn is_key(text: &str) -> bool {
+    text.strip_prefix("- ").unwrap_or(text).starts_with(char::is_alphabetic)
+}
+
 fn world() -> World {
+    let (certificate, key) = super::door::pair("chat.example");
     World::default()
         .var("OPENAI_API_KEY", "k")
         .var("FIRSTBYTE_ADMIN_TOKEN", "t")
         .file("/etc/ssl/certs/company-ca.pem", "pem")
         .file("/run/secrets/client.pem", "pem")
         .file("/run/secrets/client.key", "pem")
+        .file("/etc/ssl/chat.example/fullchain.pem", certificate.clone())
+        .file("/etc/ssl/chat.example/privkey.pem", key)
+        .file("/etc/ssl/certs/clients-ca.pem", certificate)
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub(super) static UPSTREAMS: Section = Section {
         &PROJECT,
         &FORWARD_AUTHORIZATION,
         &UNDERSCORES_IN_HEADERS,
+        &FORWARDED,
         &PROTOCOL,
         &HOST,
         &CA_FILE,
@@ -96,6 +97,18 @@ static UNDERSCORES_IN_HEADERS: Key<Flag> = Key::new(
     Flag { default: false },
     "Forward request headers whose names contain underscores. By default they are dropped, as \
      nginx does, because CGI-like servers read `Content_Length` as `Content-Length`.",
+);
+
+static FORWARDED: Key<Choice<Forwarded>> = Key::new(
+    "forwarded",
+    Choice {
+        of: &[("off", Forwarded::Off), ("set", Forwarded::Set), ("append", Forwarded::Append)],
+        // Who its clients are is nothing that a model API needs to know.
+        default: Forwarded::Off,
+    },
+    "Headers that tell the upstream about the client: `x-forwarded-for`, `x-forwarded-proto`, \
+     `x-forwarded-host`. `set`: with the client's own address. `append`: what a trusted proxy \
+     sent, with that proxy's address added. For upstreams of your own only.",
 );
 
 static PROTOCOL: Key<Choice<Protocol>> = Key::new(
@@ -153,6 +166,8 @@ pub struct Upstream {
     pub forward_authorization: bool,
     /// Whether request headers go there whose names have underscores.
     pub underscores_in_headers: bool,
+    /// What the upstream is told of the client.
+    pub forwarded: Forwarded,
     /// `OpenAI-Organization` to send with our key.
     pub organization: Option<String>,
     /// `OpenAI-Project` to send with our key.
@@ -178,6 +193,17 @@ pub struct Upstream {
     /// Requests in flight to it at once, over all workers, those that wait for a stream included;
     /// beyond it the next of its group, or 503. `None`: no bound of its own.
     pub streams: Option<usize>,
+}
+
+/// What an upstream is told of the client: `x-forwarded-for`, `x-forwarded-proto`, `x-forwarded-host`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarded {
+    /// Nothing.
+    Off,
+    /// Who it is, in our words alone.
+    Set,
+    /// The same, after what trusted proxies said.
+    Append,
 }
 
 /// How HTTP is spoken to an upstream.
@@ -227,6 +253,7 @@ impl Upstream {
         let project = reader.get(fields, &PROJECT);
         let forward_authorization = reader.get(fields, &FORWARD_AUTHORIZATION);
         let underscores_in_headers = reader.get(fields, &UNDERSCORES_IN_HEADERS);
+        let forwarded = reader.get(fields, &FORWARDED);
         let protocol = reader.get(fields, &PROTOCOL);
         let host_header = reader.get(fields, &HOST);
         let ca_file = reader.get(fields, &CA_FILE);
@@ -252,6 +279,7 @@ impl Upstream {
             key,
             forward_authorization,
             underscores_in_headers,
+            forwarded,
             organization,
             project,
             host_header,

@@ -1,12 +1,12 @@
 //! A request that is over, as exporters see it: one value, whose fields are filled while it runs.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Version};
 
 use super::labels::LabelId;
 use crate::error::Cause;
+use crate::record::client_address::ClientAddress;
 use crate::record::id::RequestId;
 use crate::record::outcome::{FailoverReason, HedgeEnd, Outcome, Prevented};
 
@@ -24,8 +24,8 @@ const NAMED_BYTES: usize = 128;
 pub struct Opened {
     /// When the head was complete.
     pub at: Instant,
-    /// The client's address.
-    pub client: SocketAddr,
+    /// The client's address; where a trusted proxy names it, the one behind that.
+    pub client: ClientAddress,
     /// The client's HTTP version.
     pub version: Version,
     /// The request's method.

@@ -9,8 +9,8 @@ use super::durations::Durations;
 use super::labels::LabelId;
 use crate::error::Cause;
 use crate::record::outcome::{
-    Clock, Cold, Ejection, FailoverReason, Hangup, HedgeEnd, Outcome, Oversize, Phase, Prevented,
-    ReplayReason, Shed, Silence,
+    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, HedgeEnd, Outcome, Oversize, Phase,
+    Prevented, ReplayReason, Shed, Silence,
 };
 
 /// The labels of `requests_total` and `stream_end_total`, as numbers; names are put in when someone asks.
@@ -88,6 +88,7 @@ pub(in crate::record) struct Recordings {
     pub(in crate::record) prevented: [u64; Prevented::ALL.len()],
     pub(in crate::record) sheds: [u64; Shed::ALL.len()],
     pub(in crate::record) hangups: [u64; Hangup::ALL.len()],
+    pub(in crate::record) handshakes: [u64; Handshake::ALL.len()],
     pub(in crate::record) accept_pauses: u64,
     pub(in crate::record) panics: u64,
     /// Header lines that were not forwarded for their names' underscores.
@@ -152,6 +153,7 @@ impl Recordings {
         add_each(&mut self.prevented, &other.prevented);
         add_each(&mut self.sheds, &other.sheds);
         add_each(&mut self.hangups, &other.hangups);
+        add_each(&mut self.handshakes, &other.handshakes);
         self.accept_pauses += other.accept_pauses;
         self.panics += other.panics;
         self.withheld += other.withheld;
@@ -187,6 +189,7 @@ impl Recordings {
         self.prevented = Default::default();
         self.sheds = Default::default();
         self.hangups = Default::default();
+        self.handshakes = Default::default();
         (self.accept_pauses, self.panics, self.withheld) = (0, 0, 0);
         for upstream in &mut self.upstreams {
             upstream.cold = Default::default();

@@ -22,7 +22,10 @@ pub(super) fn append_line(out: &mut Vec<u8>, finished: &Finished, clocks: ClockP
     };
     let date = common(clocks.date(opened.at));
     // Writing into memory cannot fail.
-    let _ = write!(out, "{} - - [{date}] \"", opened.client.ip());
+    let _ = match opened.client.ip() {
+        Some(ip) => write!(out, "{ip} - - [{date}] \""),
+        None => write!(out, "- - - [{date}] \""),
+    };
     escape(out, cut(opened.method.as_str(), METHOD_BYTES));
     out.push(b' ');
     escape(out, &opened.path);

@@ -9,8 +9,8 @@ use crate::record::collect::durations::Durations;
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
 use crate::record::outcome::{
-    Clock, Cold, Ejection, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason, Shed,
-    Silence,
+    Clock, Cold, Ejection, Handshake, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason,
+    Shed, Silence,
 };
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
@@ -69,6 +69,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
         "attempts_prevented": counts(Prevented::ALL.map(Prevented::label), all.prevented),
         "shed": counts(Shed::ALL.map(Shed::label), all.sheds),
         "hangups": counts(Hangup::ALL.map(Hangup::label), all.hangups),
+        "tls_handshakes": counts(Handshake::ALL.map(Handshake::label), all.handshakes),
         "accept_pauses": all.accept_pauses,
         "panics": all.panics,
         "client_connections_max": instance.ceilings.connections(),

@@ -63,7 +63,7 @@ impl Record {
     pub(in crate::record) fn open_probe(ledger: Rc<Ledger>, slots: Rc<Slots>) -> Rc<Record> {
         let opened = Opened {
             at: Instant::now(),
-            client: SocketAddr::from(([0, 0, 0, 0], 0)),
+            client: SocketAddr::from(([0, 0, 0, 0], 0)).into(),
             version: Version::HTTP_2,
             method: Method::GET,
             path: String::new(),

@@ -46,7 +46,7 @@ fn hub(access_log: AccessLog) -> Hub {
 fn opened(path: &str, at: Instant) -> Opened {
     Opened {
         at,
-        client: SocketAddr::from(([127, 0, 0, 1], 4000)),
+        client: SocketAddr::from(([127, 0, 0, 1], 4000)).into(),
         version: Version::HTTP_11,
         method: Method::POST,
         path: path.into(),

@@ -6,6 +6,7 @@
 //! 9110, section 5.3) and may change, since removing from a `HeaderMap` swaps.
 
 mod answer;
+mod forwarded;
 mod framing;
 mod hop_by_hop;
 mod interim;
@@ -15,6 +16,7 @@ mod trailers;
 mod underscore;
 
 pub use answer::{answer, is_event_stream};
+pub use forwarded::{Came, most as most_forwarded, tell as tell_forwarded};
 pub use hop_by_hop::clean_hop_by_hop;
 pub(crate) use hop_by_hop::{asks_for_websocket, speaks_of_trailers};
 use hop_by_hop::{clean_marked, marked};

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::worker::{Change, Prepared};
 use crate::config::{self, Config, Faults, ProcessEnv, Read, ReloadOn, Stamp};
 use crate::record::{Full, Hub};
+use crate::runtime::certificates;
 use crate::runtime::error::StartError;
 use crate::runtime::plan::{Baseline, CheckedConfig, Plan};
 
@@ -161,6 +162,11 @@ impl Reloader {
         on_change.then(|| in_force.files.clone())
     }
 
+    /// Warns of certificates that end soon.
+    pub fn warn_of_certificates(&self) {
+        certificates::warn(&self.config());
+    }
+
     /// What is in force.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.in_force().plan.config)
@@ -183,6 +189,10 @@ impl Reloader {
         let plan = Arc::new(checked.plan(label_ids, &self.hub).map_err(Refused::Plan)?);
         let cold = self.swap(&before, &plan)?;
         self.hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
+        for file in certificates::renewed(&before.config, &plan.config) {
+            tracing::info!(file, "TLS certificate replaced");
+        }
+        certificates::show(&plan.config, &self.hub);
         *self.in_force() = InForce { plan, files: read.files };
         Ok(Applied { changes, cold, digest: read.digest })
     }

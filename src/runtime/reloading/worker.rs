@@ -69,7 +69,7 @@ impl ReloadWorker {
         drop(old);
         let pools = proxy.upstreams.iter().map(|upstream| Rc::clone(&upstream.pool)).collect();
         self.warming.follow(Arc::clone(&after.config), pools);
-        self.acceptor.lead_to(Rc::new(proxy));
+        self.acceptor.lead_to(Rc::new(proxy), after.doors.clone());
         prober::begin(&self.acceptor);
         let _told = done.try_send(());
     }

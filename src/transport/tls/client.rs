@@ -240,7 +240,7 @@ fn shown(
 }
 
 /// aws-lc-rs with AES-128-GCM first: the cheapest cipher per byte where the processor has AES.
-fn provider() -> rustls::crypto::CryptoProvider {
+pub(super) fn provider() -> rustls::crypto::CryptoProvider {
     use rustls::crypto::aws_lc_rs::{self, cipher_suite};
     let mut provider = aws_lc_rs::default_provider();
     let first = |suite: &rustls::SupportedCipherSuite| {

@@ -1,5 +1,7 @@
-//! TLS toward upstreams: what is trusted, and the sessions' settings.
+//! TLS: toward upstreams what is trusted, toward clients what is shown; and the handshakes with clients.
 
 pub mod client;
+pub mod handshake;
 mod identity;
+pub mod server;
 mod verify;

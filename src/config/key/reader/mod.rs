@@ -41,6 +41,11 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
     }
 
+    /// What is written there, where that may be of several shapes.
+    pub(in crate::config) fn node(&self, name: &str) -> Option<&'n Node> {
+        self.find(name)
+    }
+
     /// Whether the key is written.
     pub(in crate::config) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
@@ -65,6 +70,26 @@ impl<'a> Reader<'a> {
     /// Variables and files.
     pub(in crate::config) fn env(&self) -> &'a dyn Env {
         self.around.env
+    }
+
+    /// The items of a list, as many as there may be values.
+    pub(in crate::config) fn items<'n>(
+        &mut self,
+        items: &'n [Node],
+        at: At,
+        path: &str,
+    ) -> &'n [Node] {
+        self.first(items, MOST_ITEMS, at, path)
+    }
+
+    /// A value of this kind, where it is not a key's alone.
+    pub(in crate::config) fn value<K: Kind>(
+        &mut self,
+        node: &Node,
+        path: &str,
+        kind: &K,
+    ) -> Option<K::Value> {
+        self.scalar(node, path, |text, around| kind.read(text, around))
     }
 
     /// As many as may be; of more, that they are too many.

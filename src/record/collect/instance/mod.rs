@@ -27,6 +27,8 @@ pub(in crate::record) struct Instance {
     pub(in crate::record) ceilings: Arc<Ceilings>,
     pub(in crate::record) configured: Configured,
     pub(in crate::record) expected: Expected,
+    /// Until when each file's certificate holds.
+    certificates: Mutex<BTreeMap<String, SystemTime>>,
     /// By an upstream's label; none of those whose host is an address.
     dns: Mutex<BTreeMap<LabelId, Arc<DnsMeters>>>,
     /// Since when the process leaves.
@@ -50,6 +52,7 @@ impl Instance {
             ceilings: Arc::default(),
             configured: Configured::default(),
             expected: Expected::default(),
+            certificates: Mutex::default(),
             dns: Mutex::default(),
             draining_since: OnceLock::new(),
         }
@@ -57,6 +60,15 @@ impl Instance {
 
     pub(in crate::record) fn drains(&self) {
         self.draining_since.get_or_init(Instant::now);
+    }
+
+    /// These and no others.
+    pub(in crate::record) fn set_certificates(&self, all: BTreeMap<String, SystemTime>) {
+        *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    pub(in crate::record) fn certificates(&self) -> BTreeMap<String, SystemTime> {
+        self.certificates.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(in crate::record) fn drained_for(&self) -> Option<Duration> {

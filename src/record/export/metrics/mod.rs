@@ -3,6 +3,7 @@
 mod ends;
 mod instance;
 mod sheds;
+mod tls;
 mod upstreams;
 
 pub(super) use ends::{failovers_by_name, failures_by_name, requests_by_name};
@@ -109,6 +110,8 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     ends::oversizes(&mut text, names, all);
     ends::probes(&mut text, names, all);
     sheds::sheds(&mut text, all);
+    tls::handshakes(&mut text, all);
+    tls::certificates(&mut text, view.instance);
     instance::ceilings(&mut text, &view.instance.ceilings);
     timings(&mut text, all);
     upstreams::timings(&mut text, names, all);

@@ -165,7 +165,7 @@ fn turn(runtime: &LocalRuntime) {
 
 fn configure(variables: &Variables, authority: &Path) -> Result<Config, Box<dyn Error>> {
     let mut config = from_env(variables)?;
-    config.listen = vec![([127, 0, 0, 1], 0).into()];
+    config.listen = vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()];
     config.admin = None;
     // Its batches leave by the clock, and how far one grew by then costs more than the gate's limit.
     config.access_log = AccessLog::Off;

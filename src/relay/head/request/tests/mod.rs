@@ -1,4 +1,6 @@
-use config::{Dns, HealthPolicy, Pool, Protocol, Upstream, UpstreamDeadlines, UpstreamTls};
+use config::{
+    Dns, Forwarded, HealthPolicy, Pool, Protocol, Upstream, UpstreamDeadlines, UpstreamTls,
+};
 use http::Request;
 
 use super::*;
@@ -19,6 +21,7 @@ fn upstream() -> Upstream {
         base_path: "/v1".to_owned(),
         key: Some(KEY.to_owned().into()),
         forward_authorization: false,
+        forwarded: Forwarded::Off,
         underscores_in_headers: false,
         organization: Some("org-ours".to_owned()),
         project: None,
