@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on says where and why")]
 
 mod clients;
+mod door;
 mod faults;
 mod groups;
 mod observe;
