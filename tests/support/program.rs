@@ -65,6 +65,8 @@ pub(crate) fn file_for(upstream: &Upstream) -> PathBuf {
 pub(crate) struct Program {
     child: Child,
     stderr: BufReader<ChildStderr>,
+    /// What was read of it so far.
+    said: String,
     /// Where clients connect, as the start lines say.
     pub(crate) address: SocketAddr,
     /// Where the admin listener is, as the start lines say.
@@ -99,9 +101,11 @@ impl Program {
             .spawn()
             .expect("the program starts");
         let mut stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let mut said = String::new();
         let mut named = |before: &str| {
             let mut line = String::new();
             while stderr.read_line(&mut line).expect("stderr is text") > 0 {
+                said.push_str(&line);
                 if let Some((_, after)) = line.split_once(before) {
                     let address = after.split_whitespace().next().expect("an address");
                     return address.parse().expect("an address");
@@ -112,7 +116,7 @@ impl Program {
         };
         let address = named("listening on http://");
         let admin = named("admin on http://");
-        Self { child, stderr, address, admin }
+        Self { child, stderr, said, address, admin }
     }
 
     /// A request whose body is announced and begun; the rest is the caller's.
@@ -234,7 +238,7 @@ impl Program {
             assert!(begun.elapsed() < PATIENCE, "the program does not end");
             std::thread::park_timeout(Duration::from_millis(5));
         };
-        let mut said = String::new();
+        let mut said = std::mem::take(&mut self.said);
         self.stderr.read_to_string(&mut said).expect("stderr is text");
         (status, said)
     }
