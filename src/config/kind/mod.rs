@@ -7,6 +7,7 @@ pub(in crate::config) mod path;
 pub(in crate::config) mod quantity;
 pub(in crate::config) mod scalar;
 pub(in crate::config) mod secret;
+mod units;
 
 use std::cell::RefCell;
 use std::path::Path;
