@@ -3,8 +3,7 @@
 pub(crate) mod certificates;
 mod descriptors;
 mod error;
-pub(crate) mod give_back;
-mod memory;
+pub(crate) mod memory;
 mod orders;
 mod pinning;
 mod plan;

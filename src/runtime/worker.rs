@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 
+use super::memory::give_back;
 use super::orders::{Order, told};
 use super::plan::Plan;
+use super::prober;
 use super::reloading::build::{Built, first};
 use super::reloading::worker::{Change, ReloadWorker};
 use super::starved;
 use super::warm::{Warmed, Warming, tell_lacks};
-use super::{give_back, prober};
 use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads, Stage};
 use crate::admin::Readiness;
 use crate::error::Kind;

@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 use crate::config::ListenAddress;
 use crate::handover::{Inherited, Invocation};
 use crate::kernel;
-use crate::runtime::{self, Origin, Reloader, Running, give_back};
+use crate::runtime::memory::give_back;
+use crate::runtime::{self, Origin, Reloader, Running};
 use upgrade::Upgrade;
 
 /// How long the end waits for a successor that is to be ended with it.

@@ -1,6 +1,7 @@
 //! The thread that looks at memory, where there is a ceiling: off the data path, ten times a second, and
 //! more often the nearer it is. It ends by itself once nobody asks for admission any more.
 
+pub(crate) mod give_back;
 mod meter;
 
 use std::sync::Arc;
