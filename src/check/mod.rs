@@ -40,20 +40,12 @@ fn write_all(out: &mut dyn Write, text: &str) -> io::Result<()> {
 }
 
 fn row(name: &str, tried: &Tried, verdict: String) -> [String; 6] {
-    match &tried.reached {
-        Ok(trial) => [
-            name.to_owned(),
-            trial.peer.map_or_else(|| "Unix socket".to_owned(), |peer| peer.to_string()),
-            ms(trial.dns),
-            ms(trial.tcp),
-            ms(trial.handshake),
-            verdict,
-        ],
-        Err(_) => {
-            let none = || "-".to_owned();
-            [name.to_owned(), none(), none(), none(), none(), verdict]
-        }
-    }
+    let none = || "-".to_owned();
+    let Ok(trial) = &tried.reached else {
+        return [name.to_owned(), none(), none(), none(), none(), verdict];
+    };
+    let address = trial.peer.map_or_else(|| "Unix socket".to_owned(), |peer| peer.to_string());
+    [name.to_owned(), address, ms(trial.dns), ms(trial.tcp), ms(trial.handshake), verdict]
 }
 
 /// Whether requests would be served, and what to say of it.
@@ -91,7 +83,6 @@ fn step(kind: Kind) -> &'static str {
 
 fn of_status(status: StatusCode) -> (bool, &'static str) {
     match status.as_u16() {
-        200..=299 => (true, ""),
         401 | 403 => (false, "; it rejects the key: check `key`"),
         404 | 405 => {
             (true, "; it lists no models there: check the path in `url` if requests fail too")

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,7 +55,7 @@ impl LogWriter {
             AccessLog::Off => return Ok(None),
             AccessLog::Stdout => Target::Stream(Box::new(io::stdout())),
             AccessLog::Stderr => Target::Stream(Box::new(io::stderr())),
-            AccessLog::File(path) => Target::File(path.clone(), open(path.clone())?),
+            AccessLog::File(path) => Target::File(path.clone(), open(path)?),
         };
         LogWriter::start_into(target, format, labels).map(Some)
     }
@@ -122,9 +122,9 @@ impl LogWriter {
 }
 
 /// On a FIFO that nobody reads this waits for a reader, for as long as a file may take.
-fn open(path: PathBuf) -> io::Result<File> {
-    let own = path.clone();
-    apart(&path, move || OpenOptions::new().create(true).append(true).open(own))
+fn open(path: &Path) -> io::Result<File> {
+    let own = path.to_owned();
+    apart(path, move || OpenOptions::new().create(true).append(true).open(own))
 }
 
 /// The thread's own.
@@ -155,7 +155,7 @@ impl Writing {
     fn reopen(&mut self) {
         let Target::File(path, file) = &mut self.target else { return };
         let shown = path.display();
-        match open(path.clone()) {
+        match open(path) {
             Ok(opened) => {
                 *file = opened;
                 tracing::info!(file = %shown, "access log reopened");

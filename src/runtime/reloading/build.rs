@@ -67,13 +67,12 @@ fn build(
         };
         let name = HeaderValue::try_from(&meant.name).ok()?;
         let known = same.or_else(|| before.and_then(|before| at_its_address(meant, before)));
-        let health = match known {
+        let health = if let Some(known) = known {
             // Shared, so that what requests of the old configuration still see counts.
-            Some(known) => Rc::clone(&known.health),
-            None => {
-                let outage = Arc::clone(plan.name(id)?.outage());
-                HealthTracker::new(meant.health, &meant.name, recorder.clone(), id, outage)
-            }
+            Rc::clone(&known.health)
+        } else {
+            let outage = Arc::clone(plan.name(id)?.outage());
+            HealthTracker::new(meant.health, &meant.name, recorder.clone(), id, outage)
         };
         let head = UpstreamHead::new(meant, config.via).ok()?;
         let limit = plan.admission.upstream(id);

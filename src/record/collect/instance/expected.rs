@@ -51,11 +51,11 @@ impl Expected {
         names: &'a Labels,
     ) -> BTreeSet<(&'a str, &'a str)> {
         let pairs = self.pairs();
-        let named = |(route, to): &(LabelId, Option<LabelId>)| {
+        let words = |(route, to): &(LabelId, Option<LabelId>)| {
             (names.route(Some(*route)), names.upstream(*to))
         };
         let nowhere = std::iter::once((Labels::NONE, Labels::NONE));
-        nowhere.chain(pairs.requests.iter().map(named)).collect()
+        nowhere.chain(pairs.requests.iter().map(words)).collect()
     }
 
     /// From which upstream to which other.
