@@ -76,7 +76,7 @@ fn a_fault_is_one_line_and_not_a_page() {
     let faults = World::default().faults(&least(&root, ""));
     assert_eq!(faults.len(), 4, "{faults:?}");
     for fault in faults {
-        assert!(!fault.contains('\n') && fault.len() < 300, "{fault}");
+        assert!(!fault.contains('\n') && fault.len() < 400, "{fault}");
     }
     let faults =
         World::default().faults("upstreams: { \"a\\nb\": {} }\nroutes: [{ path: /, upstream: x }]");
