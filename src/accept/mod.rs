@@ -14,6 +14,7 @@ mod http1;
 mod http2;
 mod idle;
 mod listener;
+mod loads;
 mod refusal;
 
 pub use acceptor::Acceptor;
@@ -21,4 +22,5 @@ pub use bind::bind;
 pub use door::Doors;
 pub use drain::{Drain, Stage};
 pub use idle::Idle;
-pub use listener::{Inbox, Loads, help, listen};
+pub use listener::{help, listen};
+pub use loads::{Inbox, Loads};
