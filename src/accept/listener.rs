@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, UnixListener};
 use super::acceptor::Acceptor;
 use super::bind::BACKLOG;
 use super::entry::Arrival;
-use super::loads::{Loads, hand_over, serve};
+use super::loads::{Loads, hand_over, serve, unpark};
 use crate::record::ClientAddress;
 use crate::transport::{AnySocket, ListenSocket, ParkedSocket};
 

@@ -126,7 +126,8 @@ pub(super) fn hand_over(
     }
 }
 
-fn unpark(parked: Arrival<ParkedSocket>) -> io::Result<Arrival<AnySocket>> {
+/// As the worker's runtime has it.
+pub(super) fn unpark(parked: Arrival<ParkedSocket>) -> io::Result<Arrival<AnySocket>> {
     let Arrival { stream, address, listener } = parked;
     Ok(Arrival { stream: AnySocket::unpark(stream)?, address, listener })
 }

@@ -1,18 +1,17 @@
 //! Worker threads: one per core, each with a current-thread runtime and pools of its own.
 
 pub(crate) mod certificates;
+mod cores;
 mod descriptors;
 mod error;
 pub(crate) mod memory;
 mod orders;
-mod pinning;
 mod plan;
 mod prober;
 mod reloading;
 mod running;
 mod sockets;
 mod start;
-mod starved;
 mod try_out;
 mod warm;
 mod worker;

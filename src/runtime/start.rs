@@ -10,11 +10,11 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::certificates;
+use super::cores::pinning;
 use super::descriptors::admin_room;
 use super::error::StartError;
 use super::memory::{self, give_back};
 use super::orders::Order;
-use super::pinning;
 use super::plan::{Baseline, CheckedConfig};
 use super::reloading::reloader::{Applied, Reloader};
 use super::running::Running;
@@ -154,8 +154,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
         admin_thread,
         warmed: Arc::default(),
     };
-    let all_listeners = for_help(&listeners);
-    let pinned = pinning::decide(config.pin);
+    let (all_listeners, pinned) = (for_help(&listeners), pinning::decide(config.pin));
     let each = inboxes.into_iter().zip(listen_changes).enumerate();
     let setup = each.map(|(index, (inbox, changes))| WorkerSetup {
         index,

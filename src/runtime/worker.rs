@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
+use super::cores::starved;
 use super::memory::give_back;
 use super::orders::{Order, told};
 use super::plan::Plan;
 use super::prober;
 use super::reloading::build::{Built, first};
 use super::reloading::worker::{Change, ReloadWorker};
-use super::starved;
 use super::warm::{Warmed, Warming, tell_lacks};
 use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads, Stage};
 use crate::admin::Readiness;
@@ -97,16 +98,7 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
         }));
     }
     // Not aborted: what has connected before they were told to stop is theirs to serve.
-    let listening = setup.listeners.into_iter().map(|(nth, socket)| {
-        let (loads, acceptor, orders) = (loads.clone(), Rc::clone(&acceptor), orders.clone());
-        tokio::task::spawn_local(async move {
-            if told(orders.clone(), Order::Serve).await < Order::Drain {
-                let ends = async { _ = told(orders, Order::Drain).await };
-                let _refused = accept::listen(socket, nth, index, loads, acceptor, ends).await;
-            }
-        })
-    });
-    let listening: Vec<_> = listening.collect();
+    let listening = listen(setup.listeners, index, &loads, &acceptor, &orders);
     // Nor is this: what others accepted for it is in there.
     let turn = orders.clone();
     let ends = async { _ = told(turn, Order::Drain).await };
@@ -136,4 +128,24 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
     }
     recorder.cut_rest(Kind::Draining.code());
     recorder.in_flight()
+}
+
+/// Accepts on each from the worker's turn on, and ends when it is to drain.
+fn listen(
+    listeners: Vec<(usize, ListenSocket)>,
+    worker: usize,
+    loads: &Loads,
+    acceptor: &Rc<Acceptor>,
+    orders: &watch::Receiver<Order>,
+) -> Vec<JoinHandle<()>> {
+    let listening = listeners.into_iter().map(|(nth, socket)| {
+        let (loads, acceptor, orders) = (loads.clone(), Rc::clone(acceptor), orders.clone());
+        tokio::task::spawn_local(async move {
+            if told(orders.clone(), Order::Serve).await < Order::Drain {
+                let ends = async { _ = told(orders, Order::Drain).await };
+                let _refused = accept::listen(socket, nth, worker, loads, acceptor, ends).await;
+            }
+        })
+    });
+    listening.collect()
 }
