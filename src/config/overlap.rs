@@ -21,12 +21,11 @@ pub(super) fn among(listen: &[SocketAddr]) -> Vec<(usize, Clash)> {
         if let Some(earlier) =
             before.clone().find(|earlier| overlap((**earlier, listen), (*address, listen)))
         {
-            let clash = match earlier == address {
-                true => {
-                    let what = format!("{address} is listed twice");
-                    Clash { what, hint: "remove one of them".into() }
-                }
-                false => clash(*address, *earlier, "remove one of them, or choose another port"),
+            let clash = if earlier == address {
+                let what = format!("{address} is listed twice");
+                Clash { what, hint: "remove one of them".into() }
+            } else {
+                clash(*address, *earlier, "remove one of them, or choose another port")
             };
             all.push((nth, clash));
         }

@@ -97,11 +97,9 @@ enum Told {
     Room,
 }
 
-/// What comes next on a connection.
-enum Next {
-    /// A request, or why what came is none.
-    Request(Result<Head, Kind>),
-    /// It is to end before another one.
+/// Why no request comes any more.
+enum Ended {
+    /// The connection is to end before another one.
     Leave,
     /// The client left, or must make room.
     Gone,
@@ -160,9 +158,9 @@ impl<'a> Session<'a> {
         let (mut begun, mut since) = (true, self.began);
         loop {
             let head = match self.head(begun, since).await {
-                Next::Request(head) => head,
-                Next::Leave => break,
-                Next::Gone => return,
+                Ok(head) => head,
+                Err(Ended::Leave) => break,
+                Err(Ended::Gone) => return,
             };
             self.in_flight.set(true);
             self.wakes();
@@ -191,8 +189,8 @@ impl<'a> Session<'a> {
         closing::close(&self.socket).await;
     }
 
-    /// The next request's head, or what comes in its place.
-    async fn head(&self, begun: bool, since: Instant) -> Next {
+    /// The next request's head, or why what came is none.
+    async fn head(&self, begun: bool, since: Instant) -> Result<Result<Head, Kind>, Ended> {
         let (mut head_timeout, limits) = self.head_timeout(begun, since);
         let mut grace = Grace::default();
         let mut search = Search::default();
@@ -209,13 +207,13 @@ impl<'a> Session<'a> {
                         })
                     })
                 }) {
-                    Ok(Some(block)) => return Poll::Ready(Next::Request(parse(&block, limits))),
-                    Err(kind) => return Poll::Ready(Next::Request(Err(kind))),
+                    Ok(Some(block)) => return Poll::Ready(Ok(parse(&block, limits))),
+                    Err(kind) => return Poll::Ready(Ok(Err(kind))),
                     Ok(None) => {}
                 }
                 match self.socket.poll_more(cx) {
                     Poll::Pending => break,
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Gone),
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Ended::Gone)),
                     Poll::Ready(Ok(_)) => {}
                 }
             }
@@ -224,14 +222,14 @@ impl<'a> Session<'a> {
                 _ if begun => self.wakes(),
                 Told::Stay | Told::Last => {}
                 Told::Soon if grace.poll(cx, since).is_pending() => {}
-                Told::Soon | Told::Now => return Poll::Ready(Next::Leave),
-                Told::Room => return Poll::Ready(Next::Gone),
+                Told::Soon | Told::Now => return Poll::Ready(Err(Ended::Leave)),
+                Told::Room => return Poll::Ready(Err(Ended::Gone)),
             }
             head_timeout.poll(cx, begun).map(|expired| match expired {
-                Expired::Head if begun => Next::Request(Err(Kind::HeadSlow)),
+                Expired::Head if begun => Ok(Err(Kind::HeadSlow)),
                 Expired::Head | Expired::Idle => {
                     self.acceptor.recorder().hung_up(Hangup::Idle);
-                    Next::Leave
+                    Err(Ended::Leave)
                 }
             })
         })

@@ -112,9 +112,10 @@ impl Variables<'_> {
     /// Where to listen, by argument, variable or default.
     fn addresses(&mut self, arguments: &Arguments) -> (Vec<Listener>, Option<SocketAddr>) {
         let given = !arguments.listen.is_empty();
-        let (from, text) = match given {
-            true => ("--listen", Some(arguments.listen.join(","))),
-            false => (LISTEN_AT, self.text(LISTEN_AT)),
+        let (from, text) = if given {
+            ("--listen", Some(arguments.listen.join(",")))
+        } else {
+            (LISTEN_AT, self.text(LISTEN_AT))
         };
         let words = text.iter().flat_map(|text| text.split([',', ' ']));
         let words = words.map(str::trim).filter(|word| !word.is_empty());
