@@ -117,6 +117,28 @@ fn without_a_least_rate_a_body_may_trickle() {
     assert_eq!(client.answer().expect("an answer").status, 200);
 }
 
+/// An answer that came before the body's end: its sender may go on, and pause. Over HTTP/2 the stream is not reset
+/// under it, and over HTTP/1.1 the connection not closed, before it has been silent for seconds.
+#[test]
+fn who_stops_sending_under_an_answer_is_waited_for_some_seconds() {
+    let fixture = Fixture::configured(Upstream::builder().script(ok()), rate_due);
+    let mut client = Client::connect(&fixture);
+    let begun = Instant::now();
+    write!(client.stream, "POST /nowhere HTTP/1.1\r\nhost: p\r\ncontent-length: 9\r\n\r\nx")
+        .expect("the proxy reads");
+    assert_eq!(client.answer().expect("an answer").status, 404);
+    let reason = raw_http2::block_on(async {
+        let client = raw_http2::Client::connect(fixture.address()).await;
+        let (answer, mut upload) = client.begin("/nowhere", b"x").await;
+        let answer = raw_http2::read(answer.await.expect("a head")).await;
+        assert_eq!((answer.status, answer.cut), (404, None));
+        std::future::poll_fn(|cx| upload.poll_reset(cx)).await.expect("a reset")
+    });
+    assert_eq!(reason, h2::Reason::NO_ERROR);
+    assert!(client.is_closed());
+    assert!(begun.elapsed() > Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
 /// Eight bodies that their upstreams do not take fill all that the client may send on its connection: their
 /// own windows together are twice the connection's. The ninth can send nothing, and that is not its fault.
 #[test]
