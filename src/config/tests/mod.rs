@@ -4,7 +4,7 @@ mod any_bytes;
 mod bounds;
 mod changes;
 mod clashes;
-mod door;
+mod clients;
 mod faults;
 mod groups;
 mod habits;
@@ -14,7 +14,6 @@ mod reach;
 mod secrecy;
 mod shipped;
 mod values;
-mod web;
 
 use std::collections::HashMap;
 use std::env::VarError;

@@ -49,7 +49,7 @@ fn is_key(text: &str) -> bool {
 }
 
 fn world() -> World {
-    let (certificate, key) = super::door::pair("chat.example");
+    let (certificate, key) = super::clients::door::pair("chat.example");
     World::default()
         .var("OPENAI_API_KEY", "k")
         .var("FIRSTBYTE_ADMIN_TOKEN", "t")

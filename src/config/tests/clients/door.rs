@@ -5,7 +5,7 @@ use super::{World, least};
 use crate::config::{Config, ListenAddress, Listener, describe};
 
 /// A certificate of this name and its key.
-pub(super) fn pair(name: &str) -> (String, String) {
+pub(in crate::config::tests) fn pair(name: &str) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
     let certificate = parameters.self_signed(&key).unwrap();
