@@ -128,10 +128,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
         readiness: Arc::clone(&readiness),
         reload: reload_page(Arc::clone(&reloader)),
         connections: admin_room(descriptors),
-        config: {
-            let reloader = Arc::clone(&reloader);
-            Arc::new(move || reloader.config())
-        },
+        config: in_force(Arc::clone(&reloader)),
     };
     let admin_thread = match admin {
         Some((_, socket)) => Some(start_admin(socket, admin_setup, listen_orders.clone())?),
@@ -201,6 +198,11 @@ pub(super) fn hub(config: &Config) -> Result<Hub, StartError> {
         commit: env!("FIRSTBYTE_COMMIT"),
     })
     .map_err(|error| StartError::Io("open the access log", error))
+}
+
+/// What the admin listener goes by: the configuration of that moment.
+fn in_force(reloader: Arc<Reloader>) -> Arc<dyn Fn() -> Arc<Config> + Send + Sync> {
+    Arc::new(move || reloader.config())
 }
 
 type AdminThread = (JoinHandle<()>, oneshot::Sender<()>);
