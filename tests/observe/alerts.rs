@@ -99,7 +99,9 @@ fn judge(folder: &Path, series: &str, expected: &[(&str, &str)]) -> Result<(), S
 fn burst(fixture: &Fixture) {
     let ask = Ask::get("/v1/models");
     let mut clients: Vec<_> = (0..BURST).map(|_| Http1::new(fixture.connect())).collect();
-    clients.iter_mut().for_each(|client| client.send(&ask));
+    for client in &mut clients {
+        client.send(&ask);
+    }
     for client in &mut clients {
         assert_eq!(client.answer(&ask).status, 200);
     }

@@ -260,10 +260,10 @@ fn a_lone_line_is_written_without_waiting_for_company() {
 }
 
 /// One line of a request with this path, in this format.
-fn line_of(name: &str, path: &str, format: LogFormat) -> String {
+fn line_of(name: &str, path: &str, format: &LogFormat) -> String {
     let file = LogFile::new(name);
     let hub = hub(AccessLog::File(file.0.clone()));
-    hub.reformat_log(&format);
+    hub.reformat_log(format);
     local(async {
         let recorder = hub.worker(0).start();
         let record = recorder.open(opened(path, Instant::now()));
@@ -279,13 +279,13 @@ fn line_of(name: &str, path: &str, format: LogFormat) -> String {
 #[test]
 fn chosen_fields_stand_alone_and_in_the_order_that_was_chosen() {
     let fields = vec![LogField::Status, LogField::Route, LogField::BytesSent, LogField::Error];
-    let line = line_of("chosen", "/v1/models", LogFormat::Json(fields));
+    let line = line_of("chosen", "/v1/models", &LogFormat::Json(fields));
     assert_eq!(line, "{\"status\":200,\"route\":\"/v1\",\"bytes_sent\":2326,\"error\":null}\n");
 }
 
 #[test]
 fn the_common_log_format_is_that_of_apache_whatever_the_path_holds() {
-    let line = line_of("clf", "/v1/mo\"dels\n\\é", LogFormat::Clf);
+    let line = line_of("clf", "/v1/mo\"dels\n\\é", &LogFormat::Clf);
     let (client, rest) = line.split_once(" - - [").unwrap();
     let (date, rest) = rest.split_once("] ").unwrap();
     assert_eq!(client, "127.0.0.1");
