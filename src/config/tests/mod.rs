@@ -1,18 +1,16 @@
 //! A configuration is read from text and a made-up world; nothing here touches the process's own.
 
-mod any_bytes;
 mod bounds;
 mod changes;
 mod clashes;
 mod clients;
-mod faults;
 mod groups;
-mod habits;
 mod meaning;
 mod no_file;
 mod reach;
 mod secrecy;
 mod shipped;
+mod text;
 mod values;
 
 use std::collections::HashMap;
