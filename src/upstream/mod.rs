@@ -21,6 +21,7 @@ pub use pool::handle::PoolHandle;
 pub use pool::lease::{Lease, Stream};
 pub use pool::opening::Trial;
 pub use recv::RecvBody;
-pub use stream::head_scan::{HeadScan, Marks};
+pub use stream::head_scan::HeadScan;
 pub use stream::head_size::{HeadLimit, HeadSize};
+pub use stream::marks::Marks;
 pub use stream::{Broken, Chunk, Failure, ResponseBody, ResponseFuture, SendBody};

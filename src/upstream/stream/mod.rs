@@ -8,8 +8,10 @@ pub(in crate::upstream) mod head_size;
 pub(in crate::upstream) mod http1;
 pub(in crate::upstream) mod http2;
 mod huffman;
+pub(in crate::upstream) mod marks;
 pub(in crate::upstream) mod parcel;
 pub(in crate::upstream) mod read_after_reset;
+mod underscores;
 
 use std::pin::Pin;
 use std::rc::Rc;

@@ -1,39 +1,26 @@
 //! The request's head toward one upstream.
 
+mod ambiguity;
+mod credentials;
+
 use std::fmt;
 
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName,
-    HeaderValue, TE,
-};
+use http::header::{ACCEPT_ENCODING, COOKIE, HOST, HeaderMap, HeaderValue, TE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Extensions, Method, Request, Version};
-use secrecy::ExposeSecret;
 
-use super::framing::{Coding, coding, one_length};
+use self::ambiguity::refuse_ambiguity;
+use self::credentials::Credentials;
 use super::underscore::Withheld;
 use super::{add_via, clean_marked, marked, target};
 use crate::config;
 use crate::error::{Error, Kind};
 use crate::upstream::{HeadScan, HeadSize, Marks};
 
-const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
-const PROJECT: HeaderName = HeaderName::from_static("openai-project");
-
 /// What a client may not say: who forwarded the request, and anything under our own prefix. Its
 /// `expect` was answered on its own connection.
 const UNTRUSTED: Marks = Marks::EXPECT.and(Marks::FORWARDED).and(Marks::OURS);
-
-const TWO_HOSTS: Kind = Kind::BadRequest("The request has more than one Host header.");
-const NO_HOST: Kind = Kind::BadRequest("The request has no Host header.");
-const TWO_LENGTHS: Kind = Kind::BadRequest("The request's Content-Length is not a single number.");
-const TWO_FRAMINGS: Kind =
-    Kind::BadRequest("The request has both a Content-Length and a Transfer-Encoding.");
-const OLD_CODING: Kind =
-    Kind::BadRequest("The request is HTTP/1.0 and must not have a Transfer-Encoding.");
-const CODING: Kind =
-    Kind::BadRequest("The request's Transfer-Encoding must be chunked and nothing else.");
 
 /// Everything of a request's head that only configuration decides, made once. Cloning its parts
 /// into a request counts references and copies nothing.
@@ -47,20 +34,6 @@ pub struct UpstreamHead {
     via: bool,
     /// What is put in, at most.
     adds: HeadSize,
-}
-
-/// Whose credentials the upstream sees.
-enum Credentials {
-    /// Ours; the client's go no further.
-    Ours {
-        authorization: HeaderValue,
-        organization: Option<HeaderValue>,
-        project: Option<HeaderValue>,
-    },
-    /// The client's, as they came.
-    Clients,
-    /// Nobody's.
-    Nobody,
 }
 
 /// A value of an upstream's configuration that cannot stand in a request.
@@ -223,62 +196,6 @@ impl UpstreamHead {
     }
 }
 
-impl Credentials {
-    fn of(upstream: &config::Upstream) -> Result<Self, BadUpstream> {
-        let value = |text: &Option<String>, field| {
-            let parse = |text: &String| HeaderValue::try_from(text);
-            text.as_ref().map(parse).transpose().map_err(|_| BadUpstream { field })
-        };
-        let Some(key) = &upstream.key else {
-            let forward = upstream.forward_authorization;
-            return Ok(if forward { Self::Clients } else { Self::Nobody });
-        };
-        let mut authorization = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
-            .map_err(|_| BadUpstream { field: "key" })?;
-        // Not printed by `Debug`, and never put into HPACK's table (RFC 7541, section 7.1.3).
-        authorization.set_sensitive(true);
-        Ok(Self::Ours {
-            authorization,
-            organization: value(&upstream.organization, "organization")?,
-            project: value(&upstream.project, "project")?,
-        })
-    }
-
-    fn size(&self) -> HeadSize {
-        let Self::Ours { authorization, organization, project } = self else {
-            return HeadSize::default();
-        };
-        let line = |name: HeaderName, value: &HeaderValue| name.as_str().len() + value.len();
-        let own = HeadSize::default().with(line(AUTHORIZATION, authorization));
-        let more = [(ORGANIZATION, organization), (PROJECT, project)];
-        more.into_iter().fold(own, |size, (name, value)| match value {
-            Some(value) => size.with(line(name, value)),
-            None => size,
-        })
-    }
-
-    /// The client's headers that go for them. Our key is inserted over the client's.
-    fn displace(&self) -> Marks {
-        match self {
-            Self::Ours { .. } => Marks::ACCOUNT,
-            Self::Clients => Marks::NONE,
-            Self::Nobody => Marks::ACCOUNT.and(Marks::AUTHORIZATION),
-        }
-    }
-
-    fn put_in(&self, headers: &mut HeaderMap) {
-        match self {
-            Self::Ours { authorization, organization, project } => {
-                headers.insert(AUTHORIZATION, authorization.clone());
-                put(headers, ORGANIZATION, organization.as_ref());
-                put(headers, PROJECT, project.as_ref());
-            }
-            Self::Clients => hide(headers),
-            Self::Nobody => {}
-        }
-    }
-}
-
 /// Whether a client's head, whose size is `most`, may be more than an upstream can read.
 pub(crate) fn is_large(client: &Parts, most: HeadSize) -> bool {
     most.is_large(|| {
@@ -292,44 +209,10 @@ fn path(client: &Parts) -> &str {
     client.uri.path_and_query().map_or("/", PathAndQuery::as_str)
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<&HeaderValue>) {
-    if let Some(value) = value {
-        headers.insert(name, value.clone());
-    }
-}
-
-/// As with our own key: not in `Debug`, not in HPACK's table.
-fn hide(headers: &mut HeaderMap) {
-    if let Entry::Occupied(mut entry) = headers.entry(AUTHORIZATION) {
-        entry.iter_mut().for_each(|value| value.set_sensitive(true));
-    }
-}
-
 /// `host[:port]`, an IPv6 address in brackets (RFC 3986, section 3.2.2).
 fn authority(host: &str, port: u16, default_port: u16) -> String {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     if port == default_port { host } else { format!("{host}:{port}") }
-}
-
-/// A head that two readers could take for two different requests goes no further. hyper and `h2`
-/// see to much of this too, though not to two Hosts; the key must not depend on which.
-fn refuse_ambiguity(head: &mut Parts, marks: Marks) -> Result<(), Error> {
-    let mut hosts = head.headers.get_all(HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(_), Some(_)) => return Err(TWO_HOSTS.into()),
-        (None, _) if head.version == Version::HTTP_11 => return Err(NO_HOST.into()),
-        _ => {}
-    }
-    if !one_length(&mut head.headers, marks) {
-        return Err(TWO_LENGTHS.into());
-    }
-    match coding(&head.headers, marks) {
-        Coding::Chunked if head.headers.contains_key(CONTENT_LENGTH) => Err(TWO_FRAMINGS.into()),
-        // It knows no codings: this one stood before somebody who passed it on without reading it.
-        Coding::Chunked if head.version == Version::HTTP_10 => Err(OLD_CODING.into()),
-        Coding::Plain | Coding::Chunked => Ok(()),
-        Coding::Other => Err(CODING.into()),
-    }
 }
 
 /// HTTP/2 may split cookies over lines; HTTP/1.1 must see one (RFC 9113, section 8.2.3).

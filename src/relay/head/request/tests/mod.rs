@@ -2,7 +2,9 @@ use config::{
     Dns, Forwarded, HealthPolicy, Pool, Protocol, Upstream, UpstreamDeadlines, UpstreamTls,
 };
 use http::Request;
+use http::header::HeaderName;
 
+use super::ambiguity::{CODING, NO_HOST, OLD_CODING, TWO_FRAMINGS, TWO_HOSTS, TWO_LENGTHS};
 use super::*;
 
 mod arbitrary;
