@@ -8,8 +8,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use firstbyte::config::{
-    Dns, Forwarded, HealthPolicy, Pool, Protocol, Route, Scheme, Target, Upstream,
-    UpstreamDeadlines, UpstreamId, UpstreamTls,
+    Dns, Forwarded, HealthPolicy, Outgoing, Pool, Protocol, Route, Scheme, Target,
+    Upstream, UpstreamDeadlines, UpstreamId, UpstreamTls,
 };
 use firstbyte::relay::head::{UpstreamHead, answer};
 use firstbyte::route::Table;
@@ -46,6 +46,7 @@ fn upstream(base_path: &str) -> Upstream {
         base_path: base_path.to_owned(),
         key: Some("sk-proj-9876543210987654321098765432109876543210".to_owned().into()),
         forward_authorization: false,
+        outgoing: Outgoing::default(),
         underscores_in_headers: false,
         forwarded: Forwarded::Off,
         organization: None,

@@ -1,6 +1,6 @@
 //! From one configuration to the next: what changed, and what of it a running process can take.
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::door::address::ListenAddress;
 use super::file::fault::{Fault, Faults, Place};
@@ -102,6 +102,7 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
         base_path: _,
         key: _,
         forward_authorization: _,
+        outgoing: _,
         underscores_in_headers: _,
         organization: _,
         project: _,
@@ -129,15 +130,31 @@ fn shown<T: std::fmt::Debug>(part: &T) -> String {
     format!("{part:?}")
 }
 
+/// Compared and never shown.
+fn exposed<N: ToString>(all: &[(N, SecretString)]) -> Vec<(String, String)> {
+    let exposed =
+        |(name, value): &(N, SecretString)| (name.to_string(), value.expose_secret().to_owned());
+    all.iter().map(exposed).collect()
+}
+
 fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
     let key = |of: &Upstream| of.key.as_ref().map(|key| key.expose_secret().to_owned());
     let place = |of: &Upstream| (of.scheme, of.host.clone(), of.port, of.socket.clone());
-    let url = |of: &Upstream| (place(of), of.base_path.clone());
+    let url = |of: &Upstream| {
+        let query = of.outgoing.url_query.as_ref().map(|query| query.expose_secret().to_owned());
+        (place(of), of.base_path.clone(), query)
+    };
+    let (sent, sends) = (&then.outgoing, &now.outgoing);
     let parts = [
         ("url", url(then) != url(now)),
         ("key", key(then) != key(now)),
+        ("auth_header", sent.auth_header != sends.auth_header),
         ("organization", then.organization != now.organization),
         ("project", then.project != now.project),
+        ("headers", exposed(&sent.headers) != exposed(&sends.headers)),
+        ("query", exposed(&sent.query) != exposed(&sends.query)),
+        ("forward_headers", sent.forward_headers != sends.forward_headers),
+        ("forward_query", sent.forward_query != sends.forward_query),
         ("forward_authorization", then.forward_authorization != now.forward_authorization),
         ("underscores_in_headers", then.underscores_in_headers != now.underscores_in_headers),
         ("forwarded", then.forwarded != now.forwarded),

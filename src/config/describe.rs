@@ -114,11 +114,15 @@ fn one(upstream: &Upstream) -> String {
         (Protocol::Http2, Scheme::Https) => "h2",
         (Protocol::Http2, Scheme::Http) => "h2 with prior knowledge",
     };
+    let set = match upstream.outgoing.auth_header.as_str() {
+        "authorization" => "key set".to_owned(),
+        other => format!("key set in {other}"),
+    };
     let key = match (&upstream.key, upstream.forward_authorization) {
-        (Some(_), _) if upstream.scheme == Scheme::Http => "key set, sent without TLS",
-        (Some(_), _) => "key set",
-        (None, true) => "the client's key forwarded",
-        (None, false) => "no key",
+        (Some(_), _) if upstream.scheme == Scheme::Http => format!("{set}, sent without TLS"),
+        (Some(_), _) => set,
+        (None, true) => "the client's key forwarded".to_owned(),
+        (None, false) => "no key".to_owned(),
     };
     let way = match &upstream.proxy {
         Some(proxy) => format!(", through the proxy {proxy}"),
@@ -147,5 +151,7 @@ fn url(upstream: &Upstream) -> String {
     let host = &upstream.host;
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     let port = if upstream.port == usual { String::new() } else { format!(":{}", upstream.port) };
-    format!("{scheme}://{host}{port}{}", upstream.base_path)
+    // Its values may be secrets.
+    let query = if upstream.outgoing.url_query.is_some() { "?…" } else { "" };
+    format!("{scheme}://{host}{port}{}{query}", upstream.base_path)
 }

@@ -61,6 +61,7 @@ pub use upstream::deadlines::UpstreamDeadlines;
 pub use upstream::dns::Dns;
 pub use upstream::egress::Egress;
 pub use upstream::health::HealthPolicy;
+pub use upstream::outgoing::Outgoing;
 pub use upstream::pool::Pool;
 pub use upstream::probe::{Probe, Statuses};
 pub use upstream::tls::{ClientFiles, Pin, UpstreamTls};

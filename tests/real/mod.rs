@@ -3,6 +3,7 @@
 mod kubernetes;
 mod odd_requests;
 pub(crate) mod other_origins;
+mod providers;
 mod real_clients;
 mod real_origins;
 mod rollout;

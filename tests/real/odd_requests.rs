@@ -75,7 +75,7 @@ impl Dice {
                 odd.lines = self.lines(count, bytes / count);
             }
             2 => odd.target = format!("/v1/{}", "p".repeat(bytes)),
-            3 => odd.lines = vec![("cookie".into(), b"c=1; ".repeat(bytes / 5 - 1))],
+            3 => odd.lines = vec![("x-crumbs".into(), b"c=1; ".repeat(bytes / 5 - 1))],
             4 => {
                 odd.method =
                     self.one_of(&["GET", "HEAD", "OPTIONS", "DELETE", "PUT", "ODD-METHOD"]);

@@ -33,7 +33,7 @@ impl TalkingProgram {
         let ca = directory.join("ca.pem");
         let mut file = format!(
             "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\nallowed_hosts: '*'\nupstreams:\n  mock:\n    \
-             url: {}\n    key: ${{CANARY}}\nroutes:\n  - path: /v1\n    upstream: mock\n",
+             url: {}\n    key: ${{CANARY}}\n    headers: {{ x-team: \"${{CANARY}}\" }}\n    query: {{ code: \"${{CANARY}}\" }}\nroutes:\n  - path: /v1\n    upstream: mock\n",
             upstream.base_url()
         );
         if upstream.url().starts_with("https") {

@@ -94,6 +94,51 @@ fn cleaned<'t>(text: &'t str, around: &Around<'_>) -> &'t str {
     rest
 }
 
+/// The value of a header or of a parameter that is sent upstream: written, `${VAR}` or `file:PATH`. It is treated as
+/// a key, for it may be one.
+pub(in crate::config) struct SecretText;
+
+impl Kind for SecretText {
+    type Value = SecretString;
+
+    fn read(&self, text: &str, around: &Around<'_>) -> Result<SecretString, Complaint> {
+        let refuse = |what: &str, hint: &str| Err(Complaint::about_a_secret(what, hint));
+        let path = text.strip_prefix("file:");
+        let from_file =
+            path.map(|path| from_file(&around.folder.join(path), around)).transpose()?;
+        let text = from_file.as_deref().unwrap_or(text);
+        if text.is_empty() {
+            return refuse("is empty", "set it, or remove the line");
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+            || text.trim_ascii() != text
+        {
+            let what = "contains a control character, a non-ASCII character or a space at an end";
+            return refuse(what, "remove it");
+        }
+        if text.len() > LONGEST {
+            return refuse("is longer than 4096 bytes", "check that it is the right file");
+        }
+        Ok(SecretString::from(text))
+    }
+
+    fn absent(&self) -> SecretString {
+        SecretString::default()
+    }
+
+    fn name(&self) -> String {
+        "text, `${VAR}`, `file:PATH`".into()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        None
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": ["string", "number", "boolean"] })
+    }
+}
+
 /// A key as a header can carry it (RFC 6750, section 2.1, is stricter still).
 fn check_key(key: &str) -> Result<SecretString, Complaint> {
     let refuse = |what: &str, hint: &str| Err(Complaint::about_a_secret(what, hint));

@@ -39,6 +39,16 @@ fn what_changed_is_named_by_its_key_and_nothing_else_is() {
         ("groups:", "admin_token: sk-canary-two\ngroups:", &["admin_token"]),
         ("groups:", "allowed_hosts: a.test\ngroups:", &["allowed_hosts"]),
         ("groups:", "allowed_origins: [http://a.test]\ngroups:", &["allowed_origins"]),
+        (
+            "sk-canary-one",
+            "k, auth_header: x-api-key",
+            &["upstreams.a.key", "upstreams.a.auth_header"],
+        ),
+        ("http://b }", "http://b?a=1 }", &["upstreams.b.url"]),
+        ("http://b }", "http://b, headers: { x-a: '1' } }", &["upstreams.b.headers"]),
+        ("http://b }", "http://b, query: { a: '1' } }", &["upstreams.b.query"]),
+        ("http://b }", "http://b, forward_headers: cookie }", &["upstreams.b.forward_headers"]),
+        ("http://b }", "http://b, forward_query: [token] }", &["upstreams.b.forward_query"]),
         ("groups:", "limits: { streams: 7 }\ngroups:", &["limits"]),
         (
             "groups:",

@@ -50,6 +50,11 @@ fn no_fault_quotes_a_secret_or_a_variable_s_value() {
         "key: *sk-canary-1f2e3d",
         "key: !sk-canary-1f2e3d",
         "organization: 'sk-canary-1f2e3d x'",
+        "headers: sk-canary-1f2e3d",
+        "headers: { x-team: \"sk-canary-1f2e3d\\u0007\" }",
+        "headers: { x-team: [sk-canary-1f2e3d] }",
+        "headers: { x-team: file:/run/binary }",
+        "query: { code: 'sk-canary-1f2e3dä' }",
         "protocol: ${NUMBER}",
         "forward_authorization: ${NUMBER}",
         "ca_file: ${NUMBER}",
@@ -61,7 +66,8 @@ fn no_fault_quotes_a_secret_or_a_variable_s_value() {
     for url in [
         "${URL}",
         "https://u:sk-canary-1f2e3d@api.test",
-        "https://a.test/?k=sk-canary-1f2e3d",
+        "https://a.test/?k=sk-canary-1f2e3d|",
+        "https://a.test/?k=sk-canary-1f2e3d#",
         "htps://u:sk-canary-1f2e3d@a.test",
     ] {
         let text = format!(

@@ -118,6 +118,9 @@ fn keys_of_tree(node: &Node, path: &str, keys: &mut BTreeSet<String>) {
     match &node.data {
         Data::Map(entries) => {
             for (name, value) in entries {
+                if path == "upstreams.NAME.headers" || path == "upstreams.NAME.query" {
+                    continue; // names of the operator's, with values that are no keys
+                }
                 let named = ["upstreams", "groups"].contains(&path);
                 let name = if named { "NAME" } else { &name.text };
                 let inside =

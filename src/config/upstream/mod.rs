@@ -5,6 +5,7 @@ pub(super) mod dns;
 pub(in crate::config) mod egress;
 pub(super) mod endpoint;
 pub(super) mod health;
+pub(super) mod outgoing;
 pub(super) mod pool;
 pub(super) mod probe;
 pub(super) mod tls;
@@ -18,6 +19,10 @@ use self::deadlines::{DEADLINES, UpstreamDeadlines};
 use self::dns::{DNS, Dns};
 use self::egress::{Egress, PROXY};
 use self::health::{HEALTH, HealthPolicy};
+use self::outgoing::{
+    AUTH_HEADER, Beside, FORWARD_AUTHORIZATION, FORWARD_HEADERS, FORWARD_QUERY, HEADERS, Outgoing,
+    QUERY,
+};
 use self::pool::{POOL, Pool};
 use self::probe::Probe;
 use self::tls::{CA_FILE, CLIENT_CERTIFICATE, CLIENT_KEY, PIN_SHA256, SERVER_NAME, UpstreamTls};
@@ -41,9 +46,14 @@ pub(super) static UPSTREAMS: Section = Section {
     entries: &[
         &URL,
         &KEY,
+        &AUTH_HEADER,
         &ORGANIZATION,
         &PROJECT,
+        &HEADERS,
+        &QUERY,
         &FORWARD_AUTHORIZATION,
+        &FORWARD_HEADERS,
+        &FORWARD_QUERY,
         &UNDERSCORES_IN_HEADERS,
         &FORWARDED,
         &PROTOCOL,
@@ -67,13 +77,14 @@ static URL: Key<UpstreamUrl> = Key::required(
     UpstreamUrl,
     "URL of the API: `https://` or `http://`, host, port if it is not the default one, and path; or \
      `http://unix:/SOCKET:/PATH` for a Unix socket. A path replaces the route's prefix; without a \
-     path, the client's path is forwarded unchanged.",
+     path, the client's path is forwarded unchanged. A query is added to every request.",
 );
 
 static KEY: Key<Secret> = Key::new(
     "key",
     Secret,
-    "API key. It is sent as a bearer token and replaces the client's `authorization`.",
+    "API key. It is sent as a bearer token, or in `auth_header`, and replaces every credential of \
+     the client's.",
 );
 
 static ORGANIZATION: Key<HeaderText> =
@@ -81,14 +92,6 @@ static ORGANIZATION: Key<HeaderText> =
 
 static PROJECT: Key<HeaderText> =
     Key::new("project", HeaderText, "Value of `OpenAI-Project`, sent with the key.");
-
-static FORWARD_AUTHORIZATION: Key<Flag> = Key::new(
-    "forward_authorization",
-    // A client's key is not ours to spread.
-    Flag { default: false },
-    "Forward the client's own `authorization` and organization headers. Not allowed together with \
-     `key`.",
-);
 
 static UNDERSCORES_IN_HEADERS: Key<Flag> = Key::new(
     "underscores_in_headers",
@@ -160,10 +163,12 @@ pub struct Upstream {
     /// The URL's path without a trailing slash; empty where the URL names none. As in nginx's
     /// `proxy_pass`: a path replaces the route's prefix, none leaves the client's path as it is.
     pub base_path: String,
-    /// Bearer key that replaces the client's `authorization`.
+    /// Key that replaces the client's credentials.
     pub key: Option<SecretString>,
-    /// Forward the client's own `authorization` (and organization headers) where no key is set.
+    /// Forward the client's own credentials where no key is set.
     pub forward_authorization: bool,
+    /// What else it is sent, and which of the client's credentials it sees all the same.
+    pub outgoing: Outgoing,
     /// Whether request headers go there whose names have underscores.
     pub underscores_in_headers: bool,
     /// What the upstream is told of the client.
@@ -252,6 +257,10 @@ impl Upstream {
         let organization = reader.get(fields, &ORGANIZATION);
         let project = reader.get(fields, &PROJECT);
         let forward_authorization = reader.get(fields, &FORWARD_AUTHORIZATION);
+        let url_query = url.as_ref().and_then(|url| url.query.as_ref());
+        let has_key = fields.has(KEY.name);
+        let beside = Beside { has_key, forward_authorization, url_query };
+        let outgoing = Outgoing::read(reader, fields, beside);
         let underscores_in_headers = reader.get(fields, &UNDERSCORES_IN_HEADERS);
         let forwarded = reader.get(fields, &FORWARDED);
         let protocol = reader.get(fields, &PROTOCOL);
@@ -267,7 +276,7 @@ impl Upstream {
         let limits = reader.section(fields, &LIMITS);
         let streams = reader.get(&limits, &STREAMS);
         key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
-        let Url { scheme, host, port, socket, base_path } = url?;
+        let Url { scheme, host, port, socket, base_path, query: _ } = url?;
         Some(Self {
             name: name.to_owned(),
             scheme,
@@ -278,6 +287,7 @@ impl Upstream {
             base_path,
             key,
             forward_authorization,
+            outgoing,
             underscores_in_headers,
             forwarded,
             organization,

@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::config::file::fault::{Complaint, nearest};
@@ -19,7 +20,7 @@ pub enum Scheme {
 }
 
 /// A URL that was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(in crate::config) struct Url {
     pub(in crate::config) scheme: Scheme,
     /// Without brackets or port.
@@ -29,9 +30,11 @@ pub(in crate::config) struct Url {
     pub(in crate::config) socket: Option<PathBuf>,
     /// Without a trailing slash; empty where there is none.
     pub(in crate::config) base_path: String,
+    /// What stands behind the `?`: it may be a key.
+    pub(in crate::config) query: Option<SecretString>,
 }
 
-/// `https://HOST[:PORT][/PATH]`, or the same in clear.
+/// `https://HOST[:PORT][/PATH][?QUERY]`, or the same in clear.
 pub(in crate::config) struct UpstreamUrl;
 
 impl Kind for UpstreamUrl {
@@ -59,7 +62,7 @@ impl Kind for UpstreamUrl {
     }
 
     fn schema(&self) -> Value {
-        json!({ "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+(/[^?#]*)?$|^([Hh][Tt][Tt][Pp]://)?unix:/[^?#@]+$|\\$\\{" })
+        json!({ "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+(/[^?#]*)?(\\?[^#]*)?$|^([Hh][Tt][Tt][Pp]://)?unix:/[^?#@]+$|\\$\\{" })
     }
 }
 
@@ -108,11 +111,14 @@ pub(in crate::config) fn parse(text: &str) -> Result<Url, Complaint> {
         let hint = "write the key under `key:`";
         return Err(Complaint::new("has a user name or password", hint));
     }
-    if let Some(sign) = rest.find(['?', '#']).and_then(|at| rest.get(at..=at)) {
-        let part = if sign == "?" { "query" } else { "fragment" };
-        let hint = format!("remove everything from the `{sign}` on");
-        return Err(Complaint::new(format!("has a {part}"), hint));
+    if rest.contains('#') {
+        let hint = "remove everything from the `#` on";
+        return Err(Complaint::new("has a fragment", hint));
     }
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) => (rest, Some(query)),
+        None => (rest, None),
+    };
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let (host, port) = host_and_port(authority)?;
     let port =
@@ -126,7 +132,8 @@ pub(in crate::config) fn parse(text: &str) -> Result<Url, Complaint> {
     let base_path = path.trim_end_matches('/');
     check_path(base_path)?;
     let (host, base_path) = (host.to_owned(), base_path.to_owned());
-    Ok(Url { scheme, host, port, socket: None, base_path })
+    let query = query.map(check_query).transpose()?.flatten();
+    Ok(Url { scheme, host, port, socket: None, base_path, query })
 }
 
 /// The bytes that a Unix socket's path may have (`sun_path` in unix(7), less its end).
@@ -166,7 +173,16 @@ fn unix_socket(text: &str) -> Result<Option<Url>, Complaint> {
         port: 80,
         socket: Some(socket.into()),
         base_path: base_path.to_owned(),
+        query: None,
     }))
+}
+
+fn check_query(query: &str) -> Result<Option<SecretString>, Complaint> {
+    if !query.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)) {
+        let what = "has a character in its query that is not allowed there";
+        return Err(Complaint::about_a_secret(what, "write it percent-encoded, or under `query:`"));
+    }
+    Ok((!query.is_empty()).then(|| query.into()))
 }
 
 fn scheme(text: &str) -> Result<(Scheme, &str), Complaint> {

@@ -13,27 +13,32 @@ const TOO_LONG: Kind = Kind::BadRequest("The request target is too long.");
 /// Client's target → upstream's path and query.
 ///
 /// A base path replaces the route's `prefix`; an empty one, or one that equals it, leaves the path
-/// as it came, without a copy. The query stays byte for byte. A scheme and an authority that the
+/// as it came, without a copy. The query stays byte for byte, unless it is `changed` to another. A scheme and an authority that the
 /// client named (absolute form) are not looked at.
 pub(super) fn rewrite(
     method: &Method,
     uri: Uri,
     prefix: &str,
     base: &str,
+    changed: Option<String>,
 ) -> Result<PathAndQuery, Error> {
     let asked = uri.into_parts().path_and_query.ok_or(NO_PATH)?;
     if asked.path() == "*" {
         return if method == Method::OPTIONS { Ok(asked) } else { Err(ASTERISK.into()) };
     }
     let as_it_came = base.is_empty() || base == prefix;
-    if as_it_came && asked.as_str().starts_with('/') {
+    if as_it_came && changed.is_none() && asked.as_str().starts_with('/') {
         return Ok(asked);
     }
     let (prefix, base) = if as_it_came { ("", "") } else { (prefix, base) };
     let rest = asked.path().strip_prefix(prefix).filter(|rest| begins_segment(rest));
     // The router matched this prefix on this path; if not, the fault is ours.
     let rest = rest.ok_or(Kind::Internal)?;
-    join(base, rest, asked.query())
+    let query = match &changed {
+        Some(changed) => Some(&**changed).filter(|query| !query.is_empty()),
+        None => asked.query(),
+    };
+    join(base, rest, query)
 }
 
 /// The same of a target as it came, which has what the URI has in other spellings. `None` where that cannot be told:
@@ -69,7 +74,7 @@ mod tests {
 
     fn rewritten(target: &str, prefix: &str, base: &str) -> String {
         let uri = target.parse().unwrap();
-        rewrite(&Method::POST, uri, prefix, base).unwrap().as_str().to_owned()
+        rewrite(&Method::POST, uri, prefix, base, None).unwrap().as_str().to_owned()
     }
 
     #[test]
@@ -100,7 +105,7 @@ mod tests {
     fn a_path_that_stays_is_not_copied() {
         let uri = Uri::from_static("/v1/models?q");
         let before = uri.path().as_ptr();
-        let after = rewrite(&Method::GET, uri, "/v1", "/v1").unwrap();
+        let after = rewrite(&Method::GET, uri, "/v1", "/v1", None).unwrap();
         assert_eq!(after.path().as_ptr(), before);
     }
 
@@ -138,13 +143,13 @@ mod tests {
     #[test]
     fn a_target_without_a_path_is_refused() {
         let uri = Uri::from_static("evil.example:443");
-        let error = rewrite(&Method::GET, uri, "", "").unwrap_err();
+        let error = rewrite(&Method::GET, uri, "", "", None).unwrap_err();
         assert_eq!(error.kind(), NO_PATH);
     }
 
     #[test]
     fn the_asterisk_is_for_options_only() {
-        let asked = |method| rewrite(&method, Uri::from_static("*"), "", "/v1");
+        let asked = |method| rewrite(&method, Uri::from_static("*"), "", "/v1", None);
         assert_eq!(asked(Method::OPTIONS).unwrap(), "*");
         assert_eq!(asked(Method::GET).unwrap_err().kind(), ASTERISK);
     }
@@ -152,7 +157,8 @@ mod tests {
     #[test]
     fn a_path_outside_the_prefix_is_our_fault() {
         for path in ["/v1beta/x", "/v2"] {
-            let error = rewrite(&Method::GET, path.parse().unwrap(), "/v1", "/b").unwrap_err();
+            let error =
+                rewrite(&Method::GET, path.parse().unwrap(), "/v1", "/b", None).unwrap_err();
             assert_eq!(error.kind(), Kind::Internal);
         }
     }

@@ -11,7 +11,9 @@ use crate::upstream::Marks;
 /// was decided. Our key and our Host would have a rival that came in behind them.
 pub(crate) fn clean_trailers(lines: &mut HeaderMap) {
     clean_hop_by_hop(lines);
-    let gone: Vec<_> = lines.keys().filter(|name| !may_trail(name.as_str())).cloned().collect();
+    let may_not =
+        |name: &&HeaderName| !may_trail(name.as_str()) || Marks::of(name).any(Marks::CREDENTIAL);
+    let gone: Vec<_> = lines.keys().filter(may_not).cloned().collect();
     for name in gone {
         lines.remove(name);
     }
@@ -35,7 +37,6 @@ fn may_trail(name: &str) -> bool {
         name,
         "authorization"
             | "cache-control"
-            | "cookie"
             | "expect"
             | "forwarded"
             | "host"
@@ -74,6 +75,8 @@ mod tests {
             "transfer-encoding",
             "x-firstbyte-request-id",
             "x-forwarded-for",
+            "x-api-key",
+            "cookie",
             "x-named",
         ] {
             lines.insert(name, HeaderValue::from_static("x-named"));

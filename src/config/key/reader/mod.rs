@@ -11,6 +11,7 @@ use crate::config::file::bounds::{MOST_ITEMS, MOST_SECTIONS};
 use crate::config::file::env::{Env, ProcessEnv, fill};
 use crate::config::file::fault::{At, Complaint, Fault};
 use crate::config::file::yaml::{Data, Name, Node};
+use crate::config::kind::by_name::ByName;
 use crate::config::kind::many::Many;
 use crate::config::kind::{Around, Kind};
 
@@ -134,6 +135,38 @@ impl<'a> Reader<'a> {
             values.extend(value.map(|value| (node.at, value)));
         }
         values
+    }
+
+    /// The values of a key that has names of the operator's below it, in the file's order.
+    pub(in crate::config) fn get_by_name<K: Kind>(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &Key<ByName<K>>,
+    ) -> Vec<(String, K::Value)> {
+        let Some(node) = fields.find(key.name) else { return key.kind.absent() };
+        let path = fields.path_of(key.name);
+        let Data::Map(entries) = &node.data else {
+            let complaint = key.kind.read("", &self.around).err();
+            let (what, hint) = complaint.map(|it| (it.what, it.hint)).unwrap_or_default();
+            self.fault(node.at, path, what, hint);
+            return key.kind.absent();
+        };
+        let mut values = Vec::with_capacity(entries.len().min(MOST_ITEMS));
+        for (name, node) in self.first(entries, MOST_ITEMS, node.at, &path) {
+            let path = format!("{path}.{}", name.text);
+            let value = self.scalar(node, &path, |text, around| key.kind.0.read(text, around));
+            values.extend(value.map(|value| (name.text.clone(), value)));
+        }
+        values
+    }
+
+    /// A text of the file that is no value, read as one.
+    pub(in crate::config) fn value_of<K: Kind>(
+        &self,
+        kind: &K,
+        text: &str,
+    ) -> Result<K::Value, Complaint> {
+        kind.read(text, &self.around)
     }
 
     fn scalar<T>(

@@ -1,5 +1,7 @@
 //! How an upstream is reached and trusted, as it is written.
 
+mod outgoing;
+
 use std::path::PathBuf;
 
 use super::{World, least};

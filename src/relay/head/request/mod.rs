@@ -2,6 +2,7 @@
 
 mod ambiguity;
 mod credentials;
+mod query;
 
 use std::fmt;
 
@@ -11,7 +12,8 @@ use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Extensions, Method, Request, Version};
 
 use self::ambiguity::refuse_ambiguity;
-use self::credentials::Credentials;
+use self::credentials::{Credentials, hide};
+use self::query::Query;
 use super::underscore::Withheld;
 use super::{add_via, clean_marked, marked, target};
 use crate::config;
@@ -30,7 +32,9 @@ pub struct UpstreamHead {
     host: HeaderValue,
     base_path: Box<str>,
     credentials: Credentials,
-    underscores: bool,
+    query: Query,
+    /// Kinds of the client's lines that go whatever else is configured.
+    never: Marks,
     via: bool,
     /// What is put in, at most.
     adds: HeadSize,
@@ -58,15 +62,10 @@ impl std::error::Error for BadUpstream {}
 /// Names the authority only. Whether there is a key is said, the key never.
 impl fmt::Debug for UpstreamHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let credentials = match self.credentials {
-            Credentials::Ours { .. } => "ours",
-            Credentials::Clients => "the client's",
-            Credentials::Nobody => "none",
-        };
         f.debug_struct("UpstreamHead")
             .field("authority", &self.authority)
             .field("base_path", &self.base_path)
-            .field("credentials", &credentials)
+            .field("credentials", &self.credentials.shown())
             .finish_non_exhaustive()
     }
 }
@@ -85,10 +84,12 @@ impl UpstreamHead {
             .clone()
             .unwrap_or_else(|| authority(&upstream.host, upstream.port, default_port));
         let host = HeaderValue::try_from(&authority).map_err(|_| bad("host"))?;
-        let credentials = Credentials::of(upstream)?;
+        let (credentials, query) = (Credentials::of(upstream)?, Query::of(upstream));
+        let underscores = upstream.underscores_in_headers;
         let pseudo = [":method", ":path", ":scheme", "https", ":authority", &authority];
         let others = ["accept-encoding", "identity", "via", "1.1 firstbyte", &upstream.base_path];
         let bytes = pseudo.iter().chain(&others).map(|text| text.len()).sum::<usize>();
+        let bytes = bytes + query.adds();
         let adds = (0..5).fold(HeadSize::default().with(bytes), |size, _| size.with(0));
         Ok(Self {
             scheme,
@@ -97,7 +98,8 @@ impl UpstreamHead {
             base_path: upstream.base_path.as_str().into(),
             adds: adds.and(credentials.size()),
             credentials,
-            underscores: upstream.underscores_in_headers,
+            query,
+            never: if underscores { UNTRUSTED } else { UNTRUSTED.and(Marks::UNDERSCORE) },
             via,
         })
     }
@@ -108,6 +110,11 @@ impl UpstreamHead {
         let mut size = scan.size.and(self.adds);
         size.bytes += client.method.as_str().len() + path(client).len();
         size
+    }
+
+    /// A query that the upstream wrote, without what configuration adds to it; `None` where that is nothing.
+    pub fn hide_query(&self, said: &str) -> Option<String> {
+        self.query.hide(said)
     }
 
     /// The client's head as the upstream is to see it, in place.
@@ -131,9 +138,12 @@ impl UpstreamHead {
         }
         refuse_ambiguity(&mut head, marks)?;
         let asked = std::mem::take(&mut head.uri);
-        let raw = head.extensions.remove().filter(|_| version != Version::HTTP_2);
+        let changed = self.query.change(asked.query());
+        // Where the query is another, the URI's spelling of the rest is sent.
+        let raw = head.extensions.remove();
+        let raw = raw.filter(|_| version != Version::HTTP_2 && changed.is_none());
         let raw = raw.and_then(|raw| target::rewrite_raw(raw, prefix, &self.base_path));
-        let target = target::rewrite(&head.method, asked, prefix, &self.base_path)?;
+        let target = target::rewrite(&head.method, asked, prefix, &self.base_path, changed)?;
         clean_marked(&mut head.headers, marks);
         let withheld = self.replace(&mut head.headers, marks);
         // A compressor may hold frames back until it has a block's worth.
@@ -141,7 +151,7 @@ impl UpstreamHead {
         if self.via {
             add_via(&mut head.headers, head.version);
         }
-        self.address(&mut head, target, version)?;
+        self.address(&mut head, target, version, marks)?;
         head.extensions = Extensions::new();
         if let Some(raw) = raw {
             head.extensions.insert(raw);
@@ -155,17 +165,20 @@ impl UpstreamHead {
     /// Takes out what the client may not say, its credentials unless they are to pass, and puts ours
     /// in. How many lines went for their names' underscores.
     fn replace(&self, headers: &mut HeaderMap, marks: Marks) -> u64 {
-        let others = if self.underscores { Marks::NONE } else { Marks::UNDERSCORE };
-        let goes = UNTRUSTED.and(others).and(self.credentials.displace());
         let mut withheld = 0;
-        for name in marked(headers, marks, goes) {
+        for name in marked(headers, marks, self.never.and(self.credentials.drops())) {
+            let never = self.never.any(Marks::of(&name));
+            if !never && self.credentials.forwards(&name) {
+                hide(headers, &name);
+                continue;
+            }
             let before = headers.len();
             headers.remove(&name);
-            if Marks::of(&name).any(Marks::UNDERSCORE) {
+            if never && Marks::of(&name).any(Marks::UNDERSCORE) {
                 withheld += (before - headers.len()) as u64;
             }
         }
-        self.credentials.put_in(headers);
+        self.credentials.put_in(headers, marks);
         withheld
     }
 
@@ -175,6 +188,7 @@ impl UpstreamHead {
         head: &mut Parts,
         target: PathAndQuery,
         version: Version,
+        marks: Marks,
     ) -> Result<(), Error> {
         if version == Version::HTTP_2 {
             head.headers.remove(HOST);
@@ -188,7 +202,9 @@ impl UpstreamHead {
             head.headers.insert(HOST, self.host.clone());
             // It would have to be named in a `Connection` of ours; model APIs send no trailers.
             head.headers.remove(TE);
-            join_cookies(&mut head.headers)?;
+            if marks.any(Marks::CREDENTIAL) {
+                join_cookies(&mut head.headers)?;
+            }
             head.uri = Uri::from(target);
             head.version = Version::HTTP_11;
         }
@@ -228,4 +244,4 @@ fn join_cookies(headers: &mut HeaderMap) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::relay::head) mod tests;
