@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use firstbyte::config::{
-    Dns, Forwarded, HealthPolicy, Outgoing, Pool, Protocol, Route, Scheme, Target,
+    Dns, Forwarded, HealthPolicy, Outgoing, Pool, Protocol, Redirects, Route, Scheme, Target,
     Upstream, UpstreamDeadlines, UpstreamId, UpstreamTls,
 };
 use firstbyte::relay::head::{UpstreamHead, answer};
@@ -47,6 +47,7 @@ fn upstream(base_path: &str) -> Upstream {
         key: Some("sk-proj-9876543210987654321098765432109876543210".to_owned().into()),
         forward_authorization: false,
         outgoing: Outgoing::default(),
+        redirects: Redirects::Rewrite,
         underscores_in_headers: false,
         forwarded: Forwarded::Off,
         organization: None,

@@ -64,6 +64,7 @@ pub use upstream::health::HealthPolicy;
 pub use upstream::outgoing::Outgoing;
 pub use upstream::pool::Pool;
 pub use upstream::probe::{Probe, Statuses};
+pub use upstream::redirects::Redirects;
 pub use upstream::tls::{ClientFiles, Pin, UpstreamTls};
 pub use upstream::url::Scheme;
 pub use upstream::{Forwarded, Protocol, Upstream};

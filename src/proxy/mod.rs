@@ -20,6 +20,7 @@ mod health;
 mod hedge;
 mod page;
 mod probe;
+mod redirect;
 mod refuse;
 mod shed;
 
@@ -225,6 +226,9 @@ impl Proxy {
         let Answer { mut head, scan, head_at, source, sink, deadline } = answered.answer;
         relay::head::answer(&mut head, scan.marks, context.id, self.config.via)
             .inspect_err(|error| record.upstream_failed(error))?;
+        if scan.marks.any(Marks::LOCATION) {
+            self.redirect(context, answered.upstream, &mut head.headers);
+        }
         if answered.by_group {
             head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
         }

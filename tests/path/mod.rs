@@ -10,5 +10,6 @@ mod large;
 mod pace;
 mod pipelining;
 mod plain;
+mod redirects;
 mod timing;
 mod transparency;

@@ -49,6 +49,7 @@ fn what_changed_is_named_by_its_key_and_nothing_else_is() {
         ("http://b }", "http://b, query: { a: '1' } }", &["upstreams.b.query"]),
         ("http://b }", "http://b, forward_headers: cookie }", &["upstreams.b.forward_headers"]),
         ("http://b }", "http://b, forward_query: [token] }", &["upstreams.b.forward_query"]),
+        ("http://b }", "http://b, redirects: pass }", &["upstreams.b.redirects"]),
         ("groups:", "limits: { streams: 7 }\ngroups:", &["limits"]),
         (
             "groups:",

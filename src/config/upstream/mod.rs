@@ -8,6 +8,7 @@ pub(super) mod health;
 pub(super) mod outgoing;
 pub(super) mod pool;
 pub(super) mod probe;
+pub(super) mod redirects;
 pub(super) mod tls;
 pub(super) mod url;
 
@@ -25,6 +26,7 @@ use self::outgoing::{
 };
 use self::pool::{POOL, Pool};
 use self::probe::Probe;
+use self::redirects::{REDIRECTS, Redirects};
 use self::tls::{CA_FILE, CLIENT_CERTIFICATE, CLIENT_KEY, PIN_SHA256, SERVER_NAME, UpstreamTls};
 use self::url::{HostText, Scheme, UpstreamUrl, Url};
 use super::file::fault::At;
@@ -56,6 +58,7 @@ pub(super) static UPSTREAMS: Section = Section {
         &FORWARD_QUERY,
         &UNDERSCORES_IN_HEADERS,
         &FORWARDED,
+        &REDIRECTS,
         &PROTOCOL,
         &HOST,
         &CA_FILE,
@@ -169,6 +172,8 @@ pub struct Upstream {
     pub forward_authorization: bool,
     /// What else it is sent, and which of the client's credentials it sees all the same.
     pub outgoing: Outgoing,
+    /// What becomes of its redirects.
+    pub redirects: Redirects,
     /// Whether request headers go there whose names have underscores.
     pub underscores_in_headers: bool,
     /// What the upstream is told of the client.
@@ -263,6 +268,7 @@ impl Upstream {
         let outgoing = Outgoing::read(reader, fields, beside);
         let underscores_in_headers = reader.get(fields, &UNDERSCORES_IN_HEADERS);
         let forwarded = reader.get(fields, &FORWARDED);
+        let redirects = reader.get(fields, &REDIRECTS);
         let protocol = reader.get(fields, &PROTOCOL);
         let host_header = reader.get(fields, &HOST);
         let ca_file = reader.get(fields, &CA_FILE);
@@ -288,6 +294,7 @@ impl Upstream {
             key,
             forward_authorization,
             outgoing,
+            redirects,
             underscores_in_headers,
             forwarded,
             organization,

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::tests::{World, least};
-use crate::config::{Config, Outgoing, describe};
+use crate::config::{Config, Outgoing, Redirects, describe};
 
 const CANARY: &str = "sk-canary-1f2e3d";
 
@@ -70,6 +70,8 @@ fn what_passes_is_one_or_many() {
         (&["cookie".parse().unwrap()][..], &["token".to_owned()][..])
     );
     assert_eq!(outgoing("    forward_headers: [cookie, x-api-key]\n").forward_headers.len(), 2);
+    assert_eq!(read("").upstreams[0].redirects, Redirects::Rewrite);
+    assert_eq!(read("    redirects: pass\n").upstreams[0].redirects, Redirects::Pass);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use config::{
-    Dns, Forwarded, HealthPolicy, Outgoing, Pool, Protocol, Upstream, UpstreamDeadlines,
+    Dns, Forwarded, HealthPolicy, Outgoing, Pool, Protocol, Redirects, Upstream, UpstreamDeadlines,
     UpstreamTls,
 };
 use http::Request;
@@ -26,6 +26,7 @@ pub(in crate::relay::head) fn upstream() -> Upstream {
         key: Some(KEY.to_owned().into()),
         forward_authorization: false,
         outgoing: Outgoing::default(),
+        redirects: Redirects::Rewrite,
         forwarded: Forwarded::Off,
         underscores_in_headers: false,
         organization: Some("org-ours".to_owned()),
