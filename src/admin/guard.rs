@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::admit::{self, Asked};
+use crate::admit::{self, Asked, Origins};
 use crate::config::{Allowed, Config};
 use crate::error::Kind;
 
@@ -14,7 +14,8 @@ use crate::error::Kind;
 const MEANT: HeaderName = HeaderName::from_static("x-firstbyte-admin");
 
 /// Origins that may use the proxy need not see how it fares.
-const NO_ORIGIN: &Allowed = &Allowed { any: false, names: Vec::new() };
+const NO_ORIGIN: Origins<'_> =
+    Origins { allowed: &Allowed { any: false, names: Vec::new() }, cors: None };
 
 /// Why not. Each says what to add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

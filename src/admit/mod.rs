@@ -15,6 +15,6 @@ mod stock;
 pub use admission::{Admission, Capacity, Permit};
 pub use limit::{Limit, LimitGuard};
 pub use memory::{Headroom, Level, LevelSetter, MemoryMonitor, Pressure};
-pub use page::{Asked, Page, page};
+pub use page::{Asked, Origins, Page, page};
 pub use real_client::{is_trusted, real_client};
 pub use stock::{Share, Stock};

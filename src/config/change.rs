@@ -183,7 +183,8 @@ fn route(config: &Config, route: &Route) -> String {
         Target::Upstream(id) => config.upstream(id).map(|upstream| &upstream.name),
         Target::Group(id) => config.group(id).map(|group| &group.name),
     };
-    format!("routes {} {:?} {:?} {:?}", route.path, name, route.deadlines, route.streams)
+    let Route { path, target: _, deadlines, streams, cors } = route;
+    format!("routes {path} {name:?} {deadlines:?} {streams:?} {cors:?}")
 }
 
 /// All of a group, its members by name.

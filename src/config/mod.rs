@@ -8,6 +8,7 @@
 mod access_log;
 mod change;
 mod client;
+mod cors;
 mod describe;
 mod door;
 mod file;
@@ -30,6 +31,7 @@ mod web;
 pub use access_log::AccessLog;
 pub use change::{changes, shares_connections};
 pub use client::{ClientDeadlines, LameDuck};
+pub use cors::Cors;
 pub use describe::describe;
 pub use door::Listener;
 pub use door::address::ListenAddress;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::cors::{CORS, Cors};
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape};
 use super::kind::optional::Optional;
@@ -16,7 +17,7 @@ pub(super) static ROUTES: Section = Section {
     shape: Shape::List,
     required: true,
     doc: "Routes: which path is forwarded to which upstream or group.",
-    entries: &[&PATH, &UPSTREAM, &DEADLINES, &LIMITS],
+    entries: &[&PATH, &UPSTREAM, &DEADLINES, &LIMITS, &CORS],
 };
 
 static PATH: Key<Prefix> = Key::required(
@@ -81,6 +82,8 @@ pub struct Route {
     pub deadlines: RouteDeadlines,
     /// Requests in flight on it at once, over all workers; beyond it 429. `None`: no bound of its own.
     pub streams: Option<usize>,
+    /// Web pages that may use it; `None`: those of [`Config::allowed_origins`](super::Config).
+    pub cors: Option<Cors>,
 }
 
 /// A route's own clocks, in place of its upstreams'.
@@ -106,7 +109,8 @@ pub enum Target {
 impl Route {
     /// A route with its upstreams' own clocks.
     pub fn new(path: impl Into<String>, target: Target) -> Self {
-        Self { path: path.into(), target, deadlines: RouteDeadlines::default(), streams: None }
+        let deadlines = RouteDeadlines::default();
+        Self { path: path.into(), target, deadlines, streams: None, cors: None }
     }
 }
 
@@ -142,8 +146,9 @@ pub(super) fn read(
         let deadlines = RouteDeadlines::read(reader, &fields);
         let limits = reader.section(&fields, &LIMITS);
         let streams = reader.get(&limits, &STREAMS);
+        let cors = Cors::read(reader, &fields);
         let target = target.unwrap_or(Target::Upstream(UpstreamId(0))); // any: the fault is noted
-        routes.push(Route { path, target, deadlines, streams });
+        routes.push(Route { path, target, deadlines, streams, cors });
     }
     routes
 }

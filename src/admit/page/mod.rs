@@ -9,13 +9,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderMap, HeaderName,
+    HeaderValue, ORIGIN, VARY,
 };
 use http::{Method, Uri};
 
-use crate::config::Allowed;
+use crate::config::{Allowed, Cors};
 use crate::error::Kind;
 
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -26,6 +27,10 @@ const METHODS: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 /// In seconds: an origin that is taken out of the configuration is out after this.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+const TRUE: HeaderValue = HeaderValue::from_static("true");
+/// Asked and answered where a page of the public network calls into a private one (Private Network Access).
+const ASKS_PRIVATE: HeaderName = HeaderName::from_static("access-control-request-private-network");
+const ALLOWS_PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 const PREFLIGHT_VARIES: HeaderValue = HeaderValue::from_static(
     "origin, access-control-request-method, access-control-request-headers",
 );
@@ -33,9 +38,32 @@ const PREFLIGHT_VARIES: HeaderValue = HeaderValue::from_static(
 /// A page of another origin that may use the proxy. Its browser shows it an answer only where that says
 /// so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct Page<'a> {
     /// What `access-control-allow-origin` is to say: the page's origin, or `*`.
     allowed: HeaderValue,
+    /// What the route says of pages, if it does.
+    cors: Option<&'a Cors>,
+}
+
+/// Whose pages may ask.
+#[derive(Debug, Clone, Copy)]
+pub struct Origins<'a> {
+    /// Where the route says nothing.
+    pub allowed: &'a Allowed,
+    /// What the route says.
+    pub cors: Option<&'a Cors>,
+}
+
+impl<'a> Origins<'a> {
+    /// Whether pages of this origin may.
+    pub fn let_in(self, origin: &HeaderValue) -> bool {
+        let listed = self.listed();
+        listed.any || listed.names.iter().any(|name| name.as_bytes() == origin.as_bytes())
+    }
+
+    fn listed(self) -> &'a Allowed {
+        self.cors.map_or(self.allowed, |cors| &cors.origins)
+    }
 }
 
 /// How a request came.
@@ -52,13 +80,13 @@ pub struct Asked {
 ///
 /// # Errors
 /// [`Kind::ForeignHost`], [`Kind::ForeignOrigin`].
-pub fn page(
+pub fn page<'a>(
     uri: &Uri,
     headers: &HeaderMap,
     asked: Asked,
-    origins: &Allowed,
+    origins: Origins<'a>,
     hosts: &Allowed,
-) -> Result<Option<Page>, Kind> {
+) -> Result<Option<Page<'a>>, Kind> {
     if asked.on_loopback && !hosts.any && !is_for_us(uri, headers, hosts) {
         return Err(Kind::ForeignHost);
     }
@@ -66,12 +94,11 @@ pub fn page(
         return Ok(None);
     }
     let (origin, site) = (headers.get(ORIGIN), headers.get(SITE));
+    let any = origins.listed().any;
     if let Some(origin) = origin {
-        if origins.any {
-            return Ok(Some(Page { allowed: ANY }));
-        }
-        if origins.names.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) {
-            return Ok(Some(Page { allowed: origin.clone() }));
+        if origins.let_in(origin) {
+            let allowed = if any { ANY } else { origin.clone() };
+            return Ok(Some(Page { allowed, cors: origins.cors }));
         }
         if !is_own(origin.as_bytes(), uri, headers) {
             return Err(Kind::ForeignOrigin);
@@ -79,7 +106,7 @@ pub fn page(
     }
     // Without an `Origin` browsers send what shows them nothing of the answer: images, links, scripts.
     let foreign = site.is_some_and(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site"));
-    if foreign && !origins.any { Err(Kind::ForeignOrigin) } else { Ok(None) }
+    if foreign && !any { Err(Kind::ForeignOrigin) } else { Ok(None) }
 }
 
 fn is_loopback(address: IpAddr) -> bool {
@@ -147,7 +174,7 @@ fn is_loopback_name(host: &[u8]) -> bool {
     })
 }
 
-impl Page {
+impl Page<'_> {
     /// Whether the browser asks before it sends the page's request (Fetch, section 4.8).
     pub fn asks_first(method: &Method, headers: &HeaderMap) -> bool {
         *method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
@@ -158,30 +185,61 @@ impl Page {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.allowed.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        // All that are named: `*` would leave `authorization` out.
-        if let Some(names) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS) {
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        let named = self.cors.map_or(&[][..], |cors| &cors.headers);
+        let names = if named.is_empty() {
+            // All that are named: `*` would leave `authorization` out.
+            asked.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned()
+        } else {
+            HeaderValue::try_from(named.join(", ")).ok() // names of headers, which fit in one
+        };
+        if let Some(names) = names {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
         }
-        headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+        if self.with_credentials() {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+        }
+        if asked.contains_key(ASKS_PRIVATE) {
+            headers.insert(ALLOWS_PRIVATE, TRUE);
+        }
+        let max_age = self.cors.map_or(MAX_AGE, |cors| cors.max_age.as_secs().into());
+        headers.insert(ACCESS_CONTROL_MAX_AGE, max_age);
         headers.insert(VARY, PREFLIGHT_VARIES);
         headers
     }
 
-    /// Lets the page see an answer. What an upstream says of it stays where it lets this page in as well;
-    /// otherwise the operator's word counts, and two words would be none.
+    /// Lets the page see an answer. What a route says of pages takes the place of all that the upstream says.
+    /// Otherwise that stays where it lets this page in as well; where it does not the operator's word counts,
+    /// and two words would be none.
     pub fn may_see(&self, answer: &mut HeaderMap) {
         let mut said = answer.get_all(ACCESS_CONTROL_ALLOW_ORIGIN).iter();
         let lets_in = match (said.next(), said.next()) {
-            (Some(said), None) => *said == ANY || *said == self.allowed,
+            (Some(said), None) if self.cors.is_none() => *said == ANY || *said == self.allowed,
             _ => false,
         };
         if !lets_in {
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.allowed.clone());
         }
-        answer.entry(ACCESS_CONTROL_EXPOSE_HEADERS).or_insert(ANY);
+        if self.cors.is_some() {
+            answer.remove(ACCESS_CONTROL_EXPOSE_HEADERS);
+            answer.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+        }
+        if self.with_credentials() {
+            answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+            // For such a request `*` is the name of a header (Fetch, section 3.2.4): all of them are named.
+            let names: Vec<_> = answer.keys().map(HeaderName::as_str).collect();
+            if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
+                answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, names);
+            }
+        } else {
+            answer.entry(ACCESS_CONTROL_EXPOSE_HEADERS).or_insert(ANY);
+        }
         if self.allowed != ANY {
             answer.append(VARY, HeaderValue::from_static("origin"));
         }
+    }
+
+    fn with_credentials(&self) -> bool {
+        self.cors.is_some_and(|cors| cors.credentials)
     }
 }
 

@@ -20,6 +20,8 @@ struct Rules {
     hosts: Allowed,
 }
 
+static NOBODY: Allowed = Allowed { any: false, names: Vec::new() };
+
 const STRICT: Rules = Rules {
     on_loopback: true,
     origins: Allowed { any: false, names: Vec::new() },
@@ -30,11 +32,15 @@ fn asked(lines: &HeaderMap, on_loopback: bool) -> Asked {
     Asked { by_browser: HeadScan::of(lines).marks.any(Marks::PAGE), on_loopback }
 }
 
+fn everywhere(allowed: &Allowed) -> Origins<'_> {
+    Origins { allowed, cors: None }
+}
+
 impl Rules {
-    fn judge(&self, lines: &[(&str, &str)]) -> Result<Option<Page>, Kind> {
+    fn judge(&self, lines: &[(&str, &str)]) -> Result<Option<Page<'_>>, Kind> {
         let uri = Uri::from_static("/v1/models");
         let lines = headers(lines);
-        page(&uri, &lines, asked(&lines, self.on_loopback), &self.origins, &self.hosts)
+        page(&uri, &lines, asked(&lines, self.on_loopback), everywhere(&self.origins), &self.hosts)
     }
 }
 
@@ -72,7 +78,7 @@ fn a_listener_on_loopback_is_asked_by_a_loopback_name_or_by_one_that_is_allowed(
     assert_eq!(STRICT.judge(&two), Err(Kind::ForeignHost));
     let uri = Uri::from_static("http://evil.example/v1/models");
     let asked = asked(&headers(&[]), true);
-    let judged = page(&uri, &headers(&[]), asked, &STRICT.origins, &STRICT.hosts);
+    let judged = page(&uri, &headers(&[]), asked, everywhere(&NOBODY), &NOBODY);
     assert_eq!(judged, Err(Kind::ForeignHost), "HTTP/2's :authority");
     let named = Rules { hosts: allowed(&["api.example"]), ..STRICT };
     assert_eq!(named.judge(&[("host", "API.example:8080")]), Ok(None));
@@ -83,6 +89,7 @@ fn a_listener_on_loopback_is_asked_by_a_loopback_name_or_by_one_that_is_allowed(
 
 #[test]
 fn a_page_of_another_origin_is_refused() {
+    let strict = STRICT;
     for origin in [
         "http://evil.example",
         "null",
@@ -95,11 +102,11 @@ fn a_page_of_another_origin_is_refused() {
         "http://",
         "",
     ] {
-        let judged = STRICT.judge(&[("host", "localhost:8080"), ("origin", origin)]);
+        let judged = strict.judge(&[("host", "localhost:8080"), ("origin", origin)]);
         assert_eq!(judged, Err(Kind::ForeignOrigin), "{origin}");
     }
     for site in ["cross-site", "same-site"] {
-        let judged = STRICT.judge(&[("host", "localhost:8080"), ("sec-fetch-site", site)]);
+        let judged = strict.judge(&[("host", "localhost:8080"), ("sec-fetch-site", site)]);
         assert_eq!(judged, Err(Kind::ForeignOrigin), "{site}");
     }
 }
@@ -123,7 +130,7 @@ fn a_page_of_our_own_origin_is_let_in() {
     let uri = Uri::from_static("http://api.example/v1/models");
     let own = headers(&[("origin", "https://api.example")]);
     assert_eq!(
-        page(&uri, &own, asked(&own, false), &STRICT.origins, &STRICT.hosts),
+        page(&uri, &own, asked(&own, false), everywhere(&NOBODY), &NOBODY),
         Ok(None),
         "HTTP/2"
     );
@@ -155,7 +162,7 @@ fn an_origin_that_is_allowed_is_let_in_and_told_so() {
 
 #[test]
 fn one_word_about_the_origin_reaches_the_browser() {
-    let page = Page { allowed: HeaderValue::from_static("https://chat.example") };
+    let page = Page { allowed: HeaderValue::from_static("https://chat.example"), cors: None };
     for (upstreams, seen) in [
         (&["*"][..], "*"),
         (&["https://chat.example"], "https://chat.example"),
@@ -181,7 +188,7 @@ fn a_preflight_names_methods_headers_and_how_long_that_holds() {
     assert!(Page::asks_first(&Method::OPTIONS, &asked));
     assert!(!Page::asks_first(&Method::POST, &asked));
     assert!(!Page::asks_first(&Method::OPTIONS, &HeaderMap::new()));
-    let page = Page { allowed: HeaderValue::from_static("https://chat.example") };
+    let page = Page { allowed: HeaderValue::from_static("https://chat.example"), cors: None };
     let told = page.may_send(&asked);
     assert_eq!(told["access-control-allow-origin"], "https://chat.example");
     assert!(told["access-control-allow-methods"].to_str().unwrap().contains("POST"));
@@ -189,4 +196,72 @@ fn a_preflight_names_methods_headers_and_how_long_that_holds() {
     assert_eq!(told["access-control-allow-headers"], names);
     assert_eq!(told["access-control-max-age"], "600");
     assert!(told["vary"].to_str().unwrap().starts_with("origin"));
+}
+
+fn cors(headers: &[&str], credentials: bool) -> Cors {
+    let headers = headers.iter().map(|name| (*name).to_owned()).collect();
+    let max_age = std::time::Duration::from_secs(7200);
+    Cors { origins: allowed(&["https://chat.example"]), headers, credentials, max_age }
+}
+
+const CHAT: [(&str, &str); 2] = [("host", "localhost"), ("origin", "https://chat.example")];
+
+#[test]
+fn a_route_s_own_origins_take_the_place_of_those_of_all_routes() {
+    let elsewhere = allowed(&["https://other.example"]);
+    let cors = cors(&[], false);
+    let judge = |lines: &[(&str, &str)]| {
+        let (uri, lines) = (Uri::from_static("/v1/models"), headers(lines));
+        let origins = Origins { allowed: &elsewhere, cors: Some(&cors) };
+        page(&uri, &lines, asked(&lines, true), origins, &NOBODY).map(|page| page.is_some())
+    };
+    assert_eq!(judge(&CHAT), Ok(true));
+    let other = [("host", "localhost"), ("origin", "https://other.example")];
+    assert_eq!(judge(&other), Err(Kind::ForeignOrigin));
+    assert_eq!(judge(&[("host", "localhost"), ("origin", "http://localhost")]), Ok(false));
+}
+
+#[test]
+fn with_credentials_the_browser_is_told_so_and_every_header_is_named() {
+    let cors = cors(&["content-type", "x-team"], true);
+    let page =
+        Page { allowed: HeaderValue::from_static("https://chat.example"), cors: Some(&cors) };
+    let told = page.may_send(&headers(&[("access-control-request-headers", "x-other")]));
+    assert_eq!(told["access-control-allow-headers"], "content-type, x-team", "not what was asked");
+    assert_eq!(told["access-control-allow-credentials"], "true");
+    assert_eq!(told["access-control-max-age"], "7200");
+    let mut answer = headers(&[
+        ("access-control-allow-origin", "*"),
+        ("access-control-expose-headers", "*"),
+        ("x-request-id", "req-1"),
+    ]);
+    page.may_see(&mut answer);
+    assert_eq!(answer["access-control-allow-origin"], "https://chat.example");
+    assert_eq!(answer["access-control-allow-credentials"], "true");
+    let exposed = answer["access-control-expose-headers"].to_str().unwrap();
+    assert!(exposed.contains("x-request-id") && !exposed.contains('*'), "{exposed}");
+}
+
+#[test]
+fn what_a_route_says_takes_the_place_of_what_the_upstream_says() {
+    let cors = cors(&[], false);
+    let page =
+        Page { allowed: HeaderValue::from_static("https://chat.example"), cors: Some(&cors) };
+    let mut answer = headers(&[
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-credentials", "true"),
+        ("access-control-expose-headers", "x-one"),
+    ]);
+    page.may_see(&mut answer);
+    assert_eq!(answer["access-control-allow-origin"], "https://chat.example");
+    assert_eq!(answer["access-control-expose-headers"], "*");
+    assert!(!answer.contains_key("access-control-allow-credentials"));
+}
+
+#[test]
+fn a_page_of_the_public_network_is_told_that_it_may_call_into_this_one() {
+    let page = Page { allowed: ANY, cors: None };
+    let asked = headers(&[("access-control-request-private-network", "true")]);
+    assert_eq!(page.may_send(&asked)["access-control-allow-private-network"], "true");
+    assert!(!page.may_send(&headers(&[])).contains_key("access-control-allow-private-network"));
 }

@@ -1,3 +1,5 @@
+mod cors;
+
 use super::{World, least};
 use crate::config::Allowed;
 
