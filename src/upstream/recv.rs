@@ -131,6 +131,19 @@ impl RecvBody {
                 ready!(self.turn.poll_item(cx, |cx| body.poll_chunk(cx)))
             }
         };
+        if matches!(chunk, Some(Ok(Chunk::Data(_)))) {
+            Poll::Ready(chunk)
+        } else {
+            self.last(chunk)
+        }
+    }
+
+    /// What is no data is the last that comes. Not inlined, so that data pays nothing for it.
+    #[inline(never)]
+    fn last(
+        &mut self,
+        chunk: Option<Result<Chunk, Broken>>,
+    ) -> Poll<Option<Result<Chunk, Broken>>> {
         let chunk = match chunk {
             Some(Ok(Chunk::Trailers(lines))) => {
                 let allowed = self.lease.head_limit().check(HeadSize::of(&lines));
