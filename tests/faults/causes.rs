@@ -198,7 +198,10 @@ fn an_answer_that_is_not_valid_says_why() {
     for (answer, code, cause) in [
         (&b""[..], "upstream_closed", "closed"),
         (b"HTTP/1.1 200 OK\r\ncontent-", "upstream_closed", "closed"),
-        (b"garbage\r\n\r\n", "upstream_protocol", "invalid_head"),
+        (b"garbage\r\n\r\n", "upstream_protocol", "not_http1"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "upstream_protocol", "not_http1"), // TLS: protocol_version
+        (b"\0\0\0\x04\0\0\0\0\0", "upstream_protocol", "not_http1"),         // HTTP/2: SETTINGS
+        (b"HTTP/1.1 2x0 OK\r\n\r\n", "upstream_protocol", "invalid_head"),
         (b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", "upstream_protocol", "invalid_head"),
         (b"HTTP/1.1 200 OK\ncontent-length: 0\n\n", "upstream_protocol", "invalid_head"),
         (

@@ -16,6 +16,8 @@ pub enum Fault {
     ClosedInBody,
     /// A line of the head ends without CR.
     BareLf,
+    /// What came is no HTTP at all: TLS, HTTP/2's frames, a greeting of another protocol.
+    NotHttp,
     /// The first line is no status line of HTTP/1.0 or HTTP/1.1.
     StatusLine,
     /// A line of the head is no header: a name or a value with an invalid character, a folded line.
@@ -42,11 +44,22 @@ impl Fault {
         matches!(self, Self::TooManyHeaders | Self::HeadTooLarge | Self::TrailersTooLarge)
     }
 
+    /// The same, unless the answer's first bytes show that HTTP is not spoken there at all.
+    #[must_use]
+    pub fn after(self, begun: &[u8]) -> Self {
+        const NAME: &[u8] = b"HTTP/";
+        let about_the_line = matches!(self, Self::ClosedInHead | Self::BareLf | Self::StatusLine);
+        let begun = begun.trim_ascii_start();
+        let is_http = begun.iter().zip(NAME).all(|(one, other)| one == other);
+        if about_the_line && !is_http { Self::NotHttp } else { self }
+    }
+
     /// The word for it.
     pub fn cause(self) -> Cause {
         match self {
             Self::ClosedBeforeHead | Self::ClosedInHead => Cause::Closed,
             Self::ClosedInBody => Cause::Truncated,
+            Self::NotHttp => Cause::NotHttp1,
             Self::BareLf | Self::StatusLine | Self::HeaderLine => Cause::InvalidHead,
             Self::TooManyHeaders => Cause::TooManyHeaders,
             Self::HeadTooLarge | Self::TrailersTooLarge => Cause::HeadTooLarge,
@@ -69,6 +82,7 @@ impl fmt::Display for Fault {
             Self::ClosedInHead => "the connection ended inside the response head",
             Self::ClosedInBody => "the connection ended before the end of the response body",
             Self::BareLf => "a line of the response head ends without CR",
+            Self::NotHttp => "what came is not HTTP",
             Self::StatusLine => "the response has no valid status line",
             Self::HeaderLine => "a line of the response head is not a valid header",
             Self::TooManyHeaders => "the response head has too many lines",

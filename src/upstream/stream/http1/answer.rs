@@ -111,11 +111,14 @@ impl Exchange {
                     self.ahead.advance(length);
                     return Poll::Ready(match parse_response(&block, limits, to_head) {
                         Ok(head) => Ok(head),
-                        Err(fault) => Err(self.lost(fault)),
+                        Err(fault) => Err(self.lost(fault.after(&block))),
                     });
                 }
                 Ok(None) => {}
-                Err(fault) => return Poll::Ready(Err(self.lost(fault))),
+                Err(fault) => {
+                    let fault = fault.after(&self.ahead);
+                    return Poll::Ready(Err(self.lost(fault)));
+                }
             }
             let fault = match ready!(self.poll_read(cx)) {
                 Ok(1..) => continue,
@@ -124,7 +127,7 @@ impl Exchange {
                     return Poll::Ready(Err(Broken::Closed(error)));
                 }
                 _ if self.ahead.is_empty() => Fault::ClosedBeforeHead,
-                _ => Fault::ClosedInHead,
+                _ => Fault::ClosedInHead.after(&self.ahead),
             };
             return Poll::Ready(Err(self.lost(fault)));
         }
