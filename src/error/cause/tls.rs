@@ -54,7 +54,8 @@ impl Cause {
         match error {
             Why::Expired | Why::ExpiredContext { .. } => Self::TlsExpired,
             Why::NotValidYet | Why::NotValidYetContext { .. } => Self::TlsNotYetValid,
-            Why::UnknownIssuer => Self::TlsUnknownAuthority,
+            // Of an authority by the same name as one that is trusted, with another key.
+            Why::UnknownIssuer | Why::BadSignature => Self::TlsUnknownAuthority,
             Why::NotValidForNameContext { presented, .. } if presented.is_empty() => {
                 Self::TlsNoNames
             }

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use firstbyte::config::{ClientFiles, Config, Pin, Scheme};
-use loadtest::upstream::Upstream;
+use loadtest::upstream::{Script, Upstream};
 
 use crate::support::fixture::{Fixture, KEY, PATIENCE, scratch};
 use crate::support::message::Ask;
 use crate::support::peers::http1_client::Http1;
 use crate::support::peers::tls_server::{Authority, Pair, Terms, TlsServer, self_signed};
-use crate::support::program::Program;
+use crate::support::program::{Program, program};
 use crate::support::refusal::assert_failed;
 
 fn ask() -> Ask {
@@ -228,6 +228,32 @@ fn certificates_and_keys_are_read_again_at_a_reload() {
     let (status, page) = program.reload();
     assert!(status == 422 && page.contains("client.key"), "{status} {page}");
     assert_eq!(Http1::new(program.connect()).ask(&ask()).status, 200, "the old pair is kept");
+}
+
+#[test]
+fn the_platforms_roots_are_read_again_at_a_reload() {
+    let started = || {
+        let script = Script::new().answer(200, &[], "{}");
+        Upstream::builder().script(script).start().expect("the mock upstream starts")
+    };
+    let (upstream, stranger) = (started(), started());
+    let directory = scratch();
+    let (bundle, file) = (directory.join("bundle.pem"), directory.join("firstbyte.yaml"));
+    stranger.write_ca(&bundle).expect("it can be written");
+    let text = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nworkers: 1\naccess_log: off\nupstreams:\n  \
+         a: {{ url: '{}', deadlines: {{ connect: 2s }} }}\nroutes: [{{ path: /v1, upstream: a }}]\n\
+         allowed_hosts: '*'\n",
+        upstream.base_url()
+    );
+    std::fs::write(&file, text).expect("it can be written");
+    let mut command = program();
+    let proxy = Program::spawn(command.arg("-c").arg(&file).env("SSL_CERT_FILE", &bundle));
+    let answer = Http1::new(proxy.connect()).ask(&ask());
+    assert_failed(&answer, 502, "tls_error", "tls_unknown_authority");
+    upstream.write_ca(&bundle).expect("it can be written");
+    assert_eq!(proxy.reload().0, 200);
+    assert_eq!(Http1::new(proxy.connect()).ask(&ask()).status, 200);
 }
 
 #[test]
