@@ -24,8 +24,8 @@ impl RawTarget {
 
     /// The target without its fragment, as it came and as a URI has it. `None` if it is no path, or has nothing to
     /// be encoded. Whoever reads the URI sees what whoever decodes the target sees.
-    pub(super) fn encode(target: Bytes) -> Option<(Self, Bytes)> {
-        let end = memchr::memchr(b'#', &target).unwrap_or(target.len());
+    pub(super) fn encode(target: &Bytes) -> Option<(Self, Bytes)> {
+        let end = memchr::memchr(b'#', target).unwrap_or(target.len());
         let raw = target.slice(..end);
         if !raw.starts_with(b"/") || !raw.iter().any(|byte| RAW.contains(byte)) {
             return None;
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_target_is_kept_beside_what_a_uri_can_hold() {
-        let of = |target: &'static str| RawTarget::encode(Bytes::from_static(target.as_bytes()));
+        let of = |target: &'static str| RawTarget::encode(&Bytes::from_static(target.as_bytes()));
         let (raw, encoded) = of("/v1/<a>?q=\"x\"&`#<f>").unwrap();
         assert_eq!(raw.as_bytes(), b"/v1/<a>?q=\"x\"&`");
         assert_eq!(encoded, "/v1/%3Ca%3E?q=%22x%22&%60");

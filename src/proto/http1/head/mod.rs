@@ -141,7 +141,7 @@ fn uri(block: &Bytes, target: &str, uri: &mut Uri) -> Result<Option<RawTarget>, 
         *uri = parsed;
         return Ok(None);
     }
-    let (raw, encoded) = RawTarget::encode(shared()).ok_or(TARGET)?;
+    let (raw, encoded) = RawTarget::encode(&shared()).ok_or(TARGET)?;
     *uri = Uri::from_maybe_shared(encoded).map_err(|_| TARGET)?;
     Ok(Some(raw))
 }
