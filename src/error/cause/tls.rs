@@ -17,6 +17,18 @@ pub struct Distrust {
     pub why: String,
 }
 
+impl Distrust {
+    /// The one within an error of the socket, where that is one.
+    pub fn within(error: &io::Error) -> Option<&Self> {
+        let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other))) =
+            tls(error)?
+        else {
+            return None;
+        };
+        other.downcast_ref()
+    }
+}
+
 impl fmt::Display for Distrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)

@@ -32,7 +32,7 @@ use super::stream::http2;
 use super::stream::parcel::Parcel;
 use super::stream::read_after_reset::ReadAfterReset;
 use crate::config::{self, Protocol, Scheme};
-use crate::error::{Cause, Error, Kind};
+use crate::error::{Cause, Distrust, Error, Kind};
 use crate::proto::http2::{Tally, Watched};
 use crate::transport::tls::client::ClientTls;
 use crate::transport::{self, AnySocket, Stamped, Wire};
@@ -231,7 +231,12 @@ impl Connector {
         };
         let failed = |error: io::Error| {
             let cause = tls.cause(&error);
-            Error::with(Kind::Tls, error).because(cause)
+            // rustls would print all that it lies in.
+            let failed = match Distrust::within(&error) {
+                Some(distrust) => Error::with(Kind::Tls, distrust.why.clone()),
+                None => Error::with(Kind::Tls, error),
+            };
+            failed.because(cause)
         };
         let connector = TlsConnector::from(Arc::clone(tls.config()));
         let mut stream = connector.connect(name.clone(), stamped).await.map_err(failed)?;
