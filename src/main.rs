@@ -30,12 +30,11 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     match cli.command {
         None => {
-            let origin = match &cli.config {
-                Some(path) => Origin::File(Box::new(config::read(path, &ProcessEnv)?)),
-                None => {
-                    let arguments = Arguments { listen: cli.listen, admin: cli.admin };
-                    Origin::Fixed(Box::new(config::without_file(&ProcessEnv, &arguments)?))
-                }
+            let origin = if let Some(path) = &cli.config {
+                Origin::File(Box::new(config::read(path, &ProcessEnv)?))
+            } else {
+                let arguments = Arguments { listen: cli.listen, admin: cli.admin };
+                Origin::Fixed(Box::new(config::without_file(&ProcessEnv, &arguments)?))
             };
             serve::run(origin)
         }

@@ -215,9 +215,7 @@ fn every_cause_is_described_in_the_documentation() {
         format!("| `{word}` | `{}` | {retry} | {message} |\n", cause.proxy_status())
     };
     let table: String = Cause::ALL.map(row).concat();
-    if !described.contains(&table) {
-        panic!("the table in docs/errors.md is to be:\n{table}");
-    }
+    assert!(described.contains(&table), "the table in docs/errors.md is to be:\n{table}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn a_request_that_is_wrong_in_one_thing_is_refused() {
     let seen = |path: &str, query: &str, lines: &[(String, String)]| {
         judged(azure, Some("sk-ours"), "POST", path, query, lines)
     };
-    assert_eq!(seen(path, query, &[ours.clone()]), Ok(()));
+    assert_eq!(seen(path, query, std::slice::from_ref(&ours)), Ok(()));
     let theirs = ("cookie".to_owned(), THEIRS.to_owned());
     let bearer = ("authorization".to_owned(), "Bearer sk-ours".to_owned());
     for (path, query, lines) in [

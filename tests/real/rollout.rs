@@ -1,5 +1,5 @@
 //! A rollout behind other people's balancers: two proxies are replaced one after the other under keep-alive
-//! load, and no request is lost. HAProxy and Caddy look at `/readyz`; nginx sees only that a connection is
+//! load, and no request is lost. `HAProxy` and Caddy look at `/readyz`; nginx sees only that a connection is
 //! refused.
 
 use std::fs;

@@ -185,12 +185,12 @@ impl Page<'_> {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.allowed.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        let named = self.cors.map_or(&[][..], |cors| &cors.headers);
-        let names = if named.is_empty() {
+        let configured = self.cors.map_or(&[][..], |cors| &cors.headers);
+        let names = if configured.is_empty() {
             // All that are named: `*` would leave `authorization` out.
             asked.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned()
         } else {
-            HeaderValue::try_from(named.join(", ")).ok() // names of headers, which fit in one
+            HeaderValue::try_from(configured.join(", ")).ok() // names of headers, which fit in one
         };
         if let Some(names) = names {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);

@@ -85,7 +85,7 @@ pub fn without_file(env: &dyn Env, arguments: &Arguments) -> Result<Config, Faul
         let path = if url.base_path.is_empty() { "/" } else { "/v1" };
         let upstream = unwritten(|reader, fields| Upstream::read(reader, fields, NAME, Some(url)))?;
         Some(Config {
-            upstreams: vec![Upstream { key, organization, project, proxy, ..upstream }],
+            upstreams: vec![Upstream { proxy, key, organization, project, ..upstream }],
             routes: vec![Route::new(path, Target::Upstream(UpstreamId(0)))],
             listen,
             admin,

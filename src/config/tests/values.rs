@@ -205,11 +205,11 @@ fn a_lame_duck_is_what_kubernetes_needs_in_a_pod_and_nothing_elsewhere() {
         let root = format!("client: {{ {text} }}\n");
         World::default().read(&least(&root, "")).map(|config| config.client)
     };
-    let seconds = |text: &str, in_a_pod| client(text).unwrap().lame_duck(in_a_pod).as_secs_f64();
-    assert_eq!([seconds("", true), seconds("", false)], [5.0, 0.0]);
-    assert_eq!([seconds("lame_duck: auto", true), seconds("lame_duck: 0", true)], [5.0, 0.0]);
-    assert_eq!([seconds("lame_duck: 7s", true), seconds("lame_duck: 7s", false)], [7.0, 7.0]);
-    assert_eq!(seconds("drain: 4s", true), 2.0, "there must be time to drain");
+    let seconds = |text: &str, in_a_pod| client(text).unwrap().lame_duck(in_a_pod).as_secs();
+    assert_eq!([seconds("", true), seconds("", false)], [5, 0]);
+    assert_eq!([seconds("lame_duck: auto", true), seconds("lame_duck: 0", true)], [5, 0]);
+    assert_eq!([seconds("lame_duck: 7s", true), seconds("lame_duck: 7s", false)], [7, 7]);
+    assert_eq!(seconds("drain: 4s", true), 2, "there must be time to drain");
     for (text, expected) in [
         ("lame_duck: 30s", "client.lame_duck: leaves no time to drain: `drain` is 30s"),
         ("lame_duck: 5s, drain: 4s", "leaves no time to drain: `drain` is 4s"),

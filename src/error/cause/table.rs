@@ -171,60 +171,60 @@ causes! {
         Flooded = "control_flood", http_protocol_error, lasts,
             "The upstream sent too many HTTP/2 control frames; check the upstream.";
         // HTTP/2: the code of its GOAWAY or RST_STREAM (RFC 9113, section 7)
-        /// GOAWAY of NO_ERROR, above whose last stream the request was.
+        /// GOAWAY of `NO_ERROR`, above whose last stream the request was.
         Goaway = "goaway", connection_terminated, heals,
             "The upstream is closing its connections; retry later.";
-        /// GOAWAY: PROTOCOL_ERROR.
+        /// GOAWAY: `PROTOCOL_ERROR`.
         GoawayProtocolError = "goaway_protocol_error", http_protocol_error, lasts,
             "The upstream closed the connection with PROTOCOL_ERROR; this request may be the \
             cause.";
-        /// GOAWAY: INTERNAL_ERROR.
+        /// GOAWAY: `INTERNAL_ERROR`.
         GoawayInternalError = "goaway_internal_error", connection_terminated, heals,
             "The upstream closed the connection with INTERNAL_ERROR; retry later.";
-        /// GOAWAY: FLOW_CONTROL_ERROR.
+        /// GOAWAY: `FLOW_CONTROL_ERROR`.
         GoawayFlowControl = "goaway_flow_control_error", http_protocol_error, lasts,
             "The upstream closed the connection with FLOW_CONTROL_ERROR; check the upstream.";
-        /// GOAWAY: FRAME_SIZE_ERROR.
+        /// GOAWAY: `FRAME_SIZE_ERROR`.
         GoawayFrameSize = "goaway_frame_size_error", http_protocol_error, lasts,
             "The upstream closed the connection with FRAME_SIZE_ERROR; this request may be the \
             cause.";
-        /// GOAWAY: COMPRESSION_ERROR.
+        /// GOAWAY: `COMPRESSION_ERROR`.
         GoawayCompression = "goaway_compression_error", http_protocol_error, lasts,
             "The upstream closed the connection with COMPRESSION_ERROR; this request may be the \
             cause.";
-        /// GOAWAY: ENHANCE_YOUR_CALM, too much of something, such as headers or PINGs.
+        /// GOAWAY: `ENHANCE_YOUR_CALM`, too much of something, such as headers or PINGs.
         GoawayCalm = "goaway_enhance_your_calm", connection_terminated, heals,
             "The upstream closed the connection with ENHANCE_YOUR_CALM: it was sent too much; \
             retry later with smaller headers.";
-        /// GOAWAY: INADEQUATE_SECURITY.
+        /// GOAWAY: `INADEQUATE_SECURITY`.
         GoawaySecurity = "goaway_inadequate_security", tls_protocol_error, lasts,
             "The upstream closed the connection with INADEQUATE_SECURITY; check its TLS settings.";
         /// GOAWAY with another code.
         GoawayOther = "goaway_other", connection_terminated, heals,
             "The upstream closed the connection with an error; retry later.";
-        /// HTTP_1_1_REQUIRED, on the stream or the connection.
+        /// `HTTP_1_1_REQUIRED`, on the stream or the connection.
         Http11Required = "http_1_1_required", http_protocol_error, lasts,
             "The upstream requires HTTP/1.1 for this request; set protocol: http1.";
-        /// RST_STREAM: NO_ERROR, without an answer.
+        /// `RST_STREAM`: `NO_ERROR`, without an answer.
         ResetNoError = "reset_no_error", http_response_incomplete, heals,
             "The upstream ended the request without a response; retry later.";
-        /// RST_STREAM: PROTOCOL_ERROR.
+        /// `RST_STREAM`: `PROTOCOL_ERROR`.
         ResetProtocolError = "reset_protocol_error", http_protocol_error, lasts,
             "The upstream reset the request with PROTOCOL_ERROR; this request may be the cause.";
-        /// RST_STREAM: INTERNAL_ERROR.
+        /// `RST_STREAM`: `INTERNAL_ERROR`.
         ResetInternalError = "reset_internal_error", http_response_incomplete, heals,
             "The upstream reset the request with INTERNAL_ERROR; retry later.";
-        /// RST_STREAM: REFUSED_STREAM, more than it takes at once.
+        /// `RST_STREAM`: `REFUSED_STREAM`, more than it takes at once.
         ResetRefused = "reset_refused_stream", http_response_incomplete, heals,
             "The upstream refused the request: it has too many at once; retry later.";
-        /// RST_STREAM: CANCEL.
+        /// `RST_STREAM`: CANCEL.
         ResetCancel = "reset_cancel", http_response_incomplete, heals,
             "The upstream cancelled the request; retry later.";
-        /// RST_STREAM: ENHANCE_YOUR_CALM.
+        /// `RST_STREAM`: `ENHANCE_YOUR_CALM`.
         ResetCalm = "reset_enhance_your_calm", http_response_incomplete, heals,
             "The upstream reset the request with ENHANCE_YOUR_CALM: it has too much to do; retry \
             later.";
-        /// RST_STREAM with another code.
+        /// `RST_STREAM` with another code.
         ResetOther = "reset_other", http_response_incomplete, heals,
             "The upstream reset the request with an error; retry later.";
         /// It broke HTTP/2, and we ended the connection.

@@ -20,7 +20,7 @@ pub(super) fn rewrite(
     uri: Uri,
     prefix: &str,
     base: &str,
-    changed: Option<String>,
+    changed: Option<&str>,
 ) -> Result<PathAndQuery, Error> {
     let asked = uri.into_parts().path_and_query.ok_or(NO_PATH)?;
     if asked.path() == "*" {
@@ -34,8 +34,8 @@ pub(super) fn rewrite(
     let rest = asked.path().strip_prefix(prefix).filter(|rest| begins_segment(rest));
     // The router matched this prefix on this path; if not, the fault is ours.
     let rest = rest.ok_or(Kind::Internal)?;
-    let query = match &changed {
-        Some(changed) => Some(&**changed).filter(|query| !query.is_empty()),
+    let query = match changed {
+        Some(changed) => Some(changed).filter(|query| !query.is_empty()),
         None => asked.query(),
     };
     join(base, rest, query)

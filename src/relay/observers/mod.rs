@@ -67,7 +67,9 @@ impl Observers {
     pub(super) fn is_done_with(&self, unread: [&[u8]; 2]) -> bool {
         let Some(done) = &self.done else { return false };
         let mut done = done.clone();
-        unread.into_iter().for_each(|bytes| done.chunk(bytes));
+        for bytes in unread {
+            done.chunk(bytes);
+        }
         done.is_done()
     }
 }

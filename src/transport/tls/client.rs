@@ -87,7 +87,7 @@ impl Roots {
         });
         let mut found = found.map_err(TlsError::Platform)?;
         found.sort_unstable_by(|one, other| one.as_ref().cmp(other)); // a folder has no order
-        let digest = found.iter().fold(Sha256::new(), |digest, one| digest.chain_update(one));
+        let digest = found.iter().fold(Sha256::new(), Sha256::chain_update);
         let mut store = RootCertStore::empty();
         let (_added, _ignored) = store.add_parsable_certificates(found);
         if store.is_empty() && std::env::var_os("SSL_CERT_FILE").is_none() {

@@ -79,7 +79,7 @@ impl Shared {
             let reused = kept.take().filter(is_open);
             let again = reused.is_some();
             match reused.map_or_else(|| TcpStream::connect(address), Ok).and_then(ask) {
-                Ok((status, stream)) if status == 200 => {
+                Ok((200, stream)) => {
                     self.answered.fetch_add(1, Ordering::Relaxed);
                     kept = stream;
                 }

@@ -110,11 +110,11 @@ impl TlsServer {
             config.alpn_protocols = vec![b"h2".to_vec()];
         }
         let (config, seen) = (Arc::new(config), Arc::<Mutex<Vec<Seen>>>::default());
-        let sees = Arc::clone(&seen);
+        let writes = Arc::clone(&seen);
         let address = serve(move |stream| {
             let stream = stream.try_clone().expect("a socket");
             let connection = ServerConnection::new(Arc::clone(&config)).expect("a connection");
-            answer(StreamOwned::new(connection, stream), &sees);
+            answer(StreamOwned::new(connection, stream), &writes);
         });
         Self { address, seen }
     }

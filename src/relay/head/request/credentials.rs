@@ -152,7 +152,7 @@ fn without_secrets(headers: &mut HeaderMap) {
         let begins = |with: &&str| {
             member.get(..with.len()).is_some_and(|it| it.eq_ignore_ascii_case(with.as_bytes()))
         };
-        if !member.is_empty() && !SECRET_MEMBERS.iter().any(|with| begins(&with)) {
+        if !member.is_empty() && !SECRET_MEMBERS.iter().any(begins) {
             kept.push(member);
         }
     }

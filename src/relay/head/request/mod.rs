@@ -143,7 +143,8 @@ impl UpstreamHead {
         let raw = head.extensions.remove();
         let raw = raw.filter(|_| version != Version::HTTP_2 && changed.is_none());
         let raw = raw.and_then(|raw| target::rewrite_raw(raw, prefix, &self.base_path));
-        let target = target::rewrite(&head.method, asked, prefix, &self.base_path, changed)?;
+        let target =
+            target::rewrite(&head.method, asked, prefix, &self.base_path, changed.as_deref())?;
         clean_marked(&mut head.headers, marks);
         let withheld = self.replace(&mut head.headers, marks);
         // A compressor may hold frames back until it has a block's worth.
