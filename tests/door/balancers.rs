@@ -34,8 +34,9 @@ struct Setup {
     _balancer: Guarded,
 }
 
+/// On every address, as the balancers of the page listen.
 fn free_port() -> u16 {
-    let any = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let any = TcpListener::bind("0.0.0.0:0").expect("a port");
     any.local_addr().expect("an address").port()
 }
 
@@ -68,33 +69,58 @@ fn setup(name: &str, program: &str, arguments: fn(&Path) -> Vec<String>) -> Opti
     fs::write(folder.join("fullchain.pem"), &issued.chain).expect("a file");
     fs::write(folder.join("privkey.pem"), &issued.key).expect("a file");
     fs::write(folder.join("both.pem"), issued.chain + &issued.key).expect("a file");
-    let (front, back) = (free_port(), free_port());
+    let back = free_port();
     let fixture = firstbyte(name, &folder, back);
+    let (front, balancer) = loop {
+        let front = free_port();
+        let config = config(name, &folder, (front, back));
+        match listening(name, &program, arguments, (&folder, &config), front) {
+            Ok(balancer) => break (SocketAddr::from(([127, 0, 0, 1], front)), balancer),
+            // Another test was quicker, on this or any other address.
+            Err(log) => assert!(log.to_lowercase().contains("in use"), "{name}: {log}"),
+        }
+    };
+    Some(Setup { fixture, authority, front, _balancer: balancer })
+}
+
+/// The page's block, with our folder and ports in place of the page's.
+fn config(name: &str, folder: &Path, (front, back): (u16, u16)) -> String {
     let config = block(name)
         .replace("/etc/ssl/chat.example", &folder.display().to_string())
         .replace("/run/firstbyte/firstbyte.sock", &format!("{}/firstbyte.sock", folder.display()))
         .replace("127.0.0.1:8080", &format!("127.0.0.1:{back}"))
         .replace("443", &front.to_string());
-    let file = folder.join("config");
-    fs::write(&file, around(name, &config, &folder)).expect("a file");
-    let log = fs::File::create(folder.join("log")).expect("a file");
+    around(name, &config, folder)
+}
+
+/// A balancer that listens, or what it said when it ended.
+fn listening(
+    name: &str,
+    program: &Path,
+    arguments: fn(&Path) -> Vec<String>,
+    (folder, config): (&Path, &str),
+    front: u16,
+) -> Result<Guarded, String> {
+    let (file, log) = (folder.join("config"), folder.join("log"));
+    fs::write(&file, config).expect("a file");
     let mut balancer = Command::new(program)
         .args(arguments(&file))
-        .env("HOME", &folder)
+        .env("HOME", folder)
         .stdout(Stdio::null())
-        .stderr(log)
+        .stderr(fs::File::create(&log).expect("a file"))
         .spawn()
         .map(Guarded)
         .expect("it starts");
-    let front = SocketAddr::from(([127, 0, 0, 1], front));
     let begun = Instant::now();
-    while TcpStream::connect(front).is_err() {
-        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-        let ended = balancer.0.try_wait().expect("a child of ours");
-        assert!(ended.is_none() && begun.elapsed() < PATIENCE, "{name} does not listen: {log}");
+    while TcpStream::connect(("127.0.0.1", front)).is_err() {
+        let said = || fs::read_to_string(&log).unwrap_or_default();
+        if balancer.0.try_wait().expect("a child of ours").is_some() {
+            return Err(said());
+        }
+        assert!(begun.elapsed() < PATIENCE, "{name} does not listen: {}", said());
         std::thread::park_timeout(Duration::from_millis(5));
     }
-    Some(Setup { fixture, authority, front, _balancer: balancer })
+    Ok(balancer)
 }
 
 /// What a whole file of the balancer's needs besides, where it is not run by root on a machine of its own.
