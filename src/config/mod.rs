@@ -48,7 +48,6 @@ pub use group::members::{MOST_MEMBERS, Member};
 pub use group::pick::Pick;
 pub use group::retry::Retry;
 pub use group::{Group, WhenEjected};
-pub use kind::base64;
 pub use kind::quantity::parse_duration;
 pub use limits::{Limits, MemoryLimit};
 pub use load::no_file::{Arguments, from_env, without_file};

@@ -1,6 +1,5 @@
 //! The kinds of value that a key can have: how one is read, what it is by default, how it is described.
 
-pub mod base64;
 pub(in crate::config) mod by_name;
 pub(in crate::config) mod header;
 pub(in crate::config) mod many;

@@ -4,6 +4,8 @@ use std::env::VarError;
 use std::fmt;
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -12,7 +14,6 @@ use crate::config::file::env::Env;
 use crate::config::file::fault::Complaint;
 use crate::config::key::Key;
 use crate::config::key::reader::{Fields, Reader};
-use crate::config::kind::base64;
 use crate::config::kind::{Around, Kind};
 
 pub(super) static PROXY: Key<ProxyText> = Key::new(
@@ -268,7 +269,7 @@ fn basic(user: &str) -> Result<SecretString, Complaint> {
     if name.contains(&b':') || name.iter().chain(&password).any(u8::is_ascii_control) {
         return Err(refuse("has a colon or a control character in its user or password", ""));
     }
-    let text = base64::encode(&[&name[..], b":", &password].concat());
+    let text = BASE64.encode([&name[..], b":", &password].concat());
     Ok(SecretString::from(format!("Basic {text}")))
 }
 
@@ -333,7 +334,7 @@ mod tests {
         let egress = parse("http://user:p%40ss%3A@proxy.test:3128/").unwrap();
         assert_eq!((&*egress.host, egress.port), ("proxy.test", 3128));
         let shown = egress.authorization.as_ref().unwrap().expose_secret();
-        assert_eq!(shown, format!("Basic {}", base64::encode(b"user:p@ss:")));
+        assert_eq!(shown, format!("Basic {}", BASE64.encode("user:p@ss:")));
         assert!(!format!("{egress:?}").contains("Basic"));
         assert_eq!(parse("proxy.test:3128").unwrap().port, 3128, "as curl has it");
         assert_eq!(parse("http://[::1]:3128").unwrap().to_string(), "[::1]:3128");

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use crate::config::file::fault::Complaint;
 use crate::config::key::Key;
 use crate::config::key::reader::{Fields, Reader};
-use crate::config::kind::base64;
 use crate::config::kind::many::Many;
 use crate::config::kind::scalar::ReadableFile;
 use crate::config::kind::{Around, Kind};
@@ -72,7 +73,7 @@ pub struct Pin(pub [u8; 32]);
 
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&base64::encode(&self.0))
+        f.write_str(&BASE64.encode(self.0))
     }
 }
 
@@ -158,7 +159,8 @@ impl Kind for PinText {
 
     fn read(&self, text: &str, _: &Around<'_>) -> Result<Option<Pin>, Complaint> {
         let bare = text.strip_prefix("sha256//").or_else(|| text.strip_prefix("sha256/"));
-        let bytes = base64::decode(bare.unwrap_or(text)).and_then(|bytes| bytes.try_into().ok());
+        let bytes =
+            BASE64.decode(bare.unwrap_or(text)).ok().and_then(|bytes| bytes.try_into().ok());
         let hex = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':');
         match bytes {
             Some(bytes) => Ok(Some(Pin(bytes))),

@@ -11,6 +11,8 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -22,7 +24,6 @@ use rustls::{
 use sha2::{Digest, Sha256};
 
 use crate::config::Pin;
-use crate::config::base64;
 use crate::error::{Cause, Distrust};
 
 /// What one upstream's certificate is judged by.
@@ -122,7 +123,7 @@ fn pin(certificate: &ParsedCertificate<'_>) -> Pin {
 fn mismatch(certificate: &ParsedCertificate<'_>) -> Error {
     let why = format!(
         "the server's key has the pin {}, which is not in pin_sha256",
-        base64::encode(&pin(certificate).0)
+        BASE64.encode(pin(certificate).0)
     );
     distrust(Cause::TlsPinMismatch, why)
 }
@@ -142,7 +143,7 @@ fn explained(error: Error, certificate: &CertificateDer<'_>, name: &ServerName<'
     let cause = Cause::of_certificate(why);
     let pin = || {
         let parsed = ParsedCertificate::try_from(certificate);
-        parsed.map_or_else(|_| "…".to_owned(), |parsed| base64::encode(&pin(&parsed).0))
+        parsed.map_or_else(|_| "…".to_owned(), |parsed| BASE64.encode(pin(&parsed).0))
     };
     let name = name.to_str();
     let text = match (cause, why) {
