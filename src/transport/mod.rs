@@ -7,6 +7,7 @@
 
 mod any_socket;
 mod client_stream;
+mod delegate;
 mod listen_socket;
 mod read_ahead;
 mod socket;
@@ -18,6 +19,7 @@ mod write_stall;
 
 pub use any_socket::{AnySocket, ParkedSocket};
 pub use client_stream::ClientStream;
+pub(crate) use delegate::delegate_write;
 pub use listen_socket::ListenSocket;
 pub use read_ahead::{Peer, ReadAhead};
 pub use socket::{SocketOptions, tune, tune_client};

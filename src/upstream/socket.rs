@@ -5,11 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use rustix::net::{RecvFlags, recv};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite as _, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
 use crate::error::Cause;
-use crate::transport::{AnySocket, Stamped, Wire};
+use crate::transport::{AnySocket, Stamped, Wire, delegate_write};
 
 /// A socket that speaks clear or TLS; one type, so that the protocols above are compiled once.
 pub(super) enum UpstreamSocket {
@@ -41,9 +41,7 @@ impl UpstreamSocket {
             Ok(_) | Err(_) => Unread::Something,
         }
     }
-}
 
-impl UpstreamSocket {
     fn wire(&self) -> &Wire {
         match self {
             Self::Clear(io) => io.wire(),
@@ -70,18 +68,6 @@ fn closes(record: &[u8]) -> bool {
     matches!(record, [21, ..] | [23, _, _, 0, 19])
 }
 
-macro_rules! either {
-    ($self:ident, $io:ident => $call:expr) => {
-        match $self.get_mut() {
-            UpstreamSocket::Clear($io) => $call,
-            UpstreamSocket::Tls(tls) => {
-                let $io = tls.as_mut();
-                $call
-            }
-        }
-    };
-}
-
 impl AsyncRead for UpstreamSocket {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -100,38 +86,7 @@ impl AsyncRead for UpstreamSocket {
     }
 }
 
-impl AsyncWrite for UpstreamSocket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, io => Pin::new(io).poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, io => Pin::new(io).poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Clear(io) => io.is_write_vectored(),
-            Self::Tls(io) => io.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, io => Pin::new(io).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, io => Pin::new(io).poll_shutdown(cx))
-    }
-}
+delegate_write!(UpstreamSocket: Clear, Tls);
 
 #[cfg(test)]
 mod tests {
