@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 use super::{clear, ready};
 use crate::door::authority::Authority;
 use crate::door::tls_client::{TlsClient, TlsSettings};
-use crate::support::fixture::{Fixture, PATIENCE, scratch};
+use crate::support::fixture::{Fixture, PATIENCE, free_port, scratch};
 use crate::support::installed::installed;
 use crate::support::program::Guarded;
 
@@ -32,12 +32,6 @@ struct Setup {
     authority: Authority,
     front: SocketAddr,
     _balancer: Guarded,
-}
-
-/// On every address, as the balancers of the page listen.
-fn free_port() -> u16 {
-    let any = TcpListener::bind("0.0.0.0:0").expect("a port");
-    any.local_addr().expect("an address").port()
 }
 
 /// firstbyte as the page has it for this balancer, with our upstream in place of the page's.

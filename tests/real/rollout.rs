@@ -3,14 +3,14 @@
 //! refused.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use loadtest::upstream::{Script, Upstream};
 
-use crate::support::fixture::{PATIENCE, scratch};
+use crate::support::fixture::{PATIENCE, free_port, scratch};
 use crate::support::installed::installed;
 use crate::support::peers::steady::Steady;
 use crate::support::program::{Guarded, Program};
@@ -73,11 +73,6 @@ impl Pods {
     }
 }
 
-fn free_port() -> u16 {
-    let free = TcpListener::bind("0.0.0.0:0").expect("a port");
-    free.local_addr().expect("an address").port()
-}
-
 /// Replaces both behind a balancer that this command starts, at the address that it was told.
 fn roll_out(mut pods: Pods, at: SocketAddr, command: &mut Command) {
     let balancer = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -108,7 +103,7 @@ fn a_rollout_behind_nginx_loses_nothing() {
     let (pods, at, folder) = (Pods::start(), here(), scratch());
     let [one, other] = pods.addresses();
     let text = format!(
-        "daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/log;\n\
+        "daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/log;\n\
          events {{}}\nhttp {{ access_log off;\n\
          client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;\n\
          uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;\n\

@@ -2,7 +2,7 @@
 
 use std::env::VarError;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -172,7 +172,8 @@ impl Fixture {
     }
 }
 
-/// What a page of metrics says of all series of a name that have these labels: `name{label="value"}`.
+/// What a page of metrics says of all series of a name that have these labels: `name{label="value"}`. Panics where
+/// the page knows no such metric: one that was renamed is not 0.
 pub(crate) fn sum_of(page: &str, series: &str) -> f64 {
     fn parts(series: &str) -> (&str, Vec<&str>) {
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
@@ -180,6 +181,9 @@ pub(crate) fn sum_of(page: &str, series: &str) -> f64 {
         (name, labels.filter(|one| !one.is_empty()).collect())
     }
     let (name, wanted) = parts(series);
+    let family = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+    let is_known = |name: &str| page.contains(&format!("# TYPE {name} "));
+    assert!(is_known(name) || family.is_some_and(is_known), "no metric {name}:\n{page}");
     let values = page.lines().filter_map(|line| {
         let (one, value) = line.rsplit_once(' ')?;
         let (its_name, labels) = parts(one);
@@ -216,4 +220,10 @@ pub(crate) fn scratch() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&directory).expect("a scratch directory");
     directory
+}
+
+/// A port that is free on every address, for a program that has to be told one. Another may be quicker.
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind("0.0.0.0:0").expect("a port");
+    free.local_addr().expect("an address").port()
 }

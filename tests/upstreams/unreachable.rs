@@ -1,13 +1,12 @@
 //! Upstreams that cannot be reached, or have no stream to spare: told quickly, in the right words, and
 //! only to those who asked for that upstream.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use firstbyte::config::{Config, Route, Scheme, Target, UpstreamId};
 use loadtest::upstream::{Script, Upstream};
 
-use crate::support::fixture::{Fixture, PATIENCE};
+use crate::support::fixture::{Fixture, PATIENCE, free_port};
 use crate::support::message::Ask;
 use crate::support::pairing::{CLIENTS, upstream};
 use crate::support::peers::http1_client::Http1;
@@ -18,11 +17,6 @@ fn ask() -> Ask {
 }
 
 /// A port of this machine on which nobody listens until it is let go.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
 #[test]
 fn an_upstream_that_is_down_is_502_and_not_ready_until_it_comes_up() {
     let port = free_port();

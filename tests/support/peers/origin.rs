@@ -2,7 +2,7 @@
 //! on to a mock upstream in clear.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -10,7 +10,7 @@ use std::time::Instant;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::fixture::{PATIENCE, scratch};
+use crate::support::fixture::{PATIENCE, free_port, scratch};
 use crate::support::installed::installed;
 use crate::support::program::Guarded;
 
@@ -172,11 +172,6 @@ fn listens(port: u16, process: &mut Child) -> bool {
     }
     // Somebody listens: it is ours unless ours has ended for it.
     process.try_wait().expect("a child of ours").is_none()
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// An authority in `ca.pem`, and a certificate for localhost with its key in `server.pem`.
