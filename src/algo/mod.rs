@@ -1,8 +1,10 @@
-//! Pure pieces that know no request and no socket: back-off, sliding windows, budgets, token buckets,
-//! lingering.
+//! Pure pieces that know no request and no socket: back-off, sliding windows, budgets, token buckets, rates,
+//! lingering, the calendar.
 
 pub mod backoff;
 pub mod budget;
+pub mod calendar;
+pub mod gcra;
 pub mod lingering;
 pub mod telling;
 pub mod token_bucket;

@@ -2,6 +2,8 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::algo::calendar::Date;
+
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -28,7 +30,7 @@ impl ClockPair {
 pub(super) fn rfc3339(date: SystemTime) -> String {
     let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = civil(days);
+    let Date { year, month, day } = Date::of(days);
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
         second / 3600,
@@ -42,7 +44,7 @@ pub(super) fn rfc3339(date: SystemTime) -> String {
 pub(super) fn common(date: SystemTime) -> String {
     let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = civil(days);
+    let Date { year, month, day } = Date::of(days);
     let month = MONTHS.get(month as usize - 1).unwrap_or(&"Jan"); // 1 to 12 by its making
     format!(
         "{day:02}/{month}/{year:04}:{:02}:{:02}:{:02} +0000",
@@ -50,19 +52,6 @@ pub(super) fn common(date: SystemTime) -> String {
         second / 60 % 60,
         second % 60
     )
-}
-
-/// Year, month and day of a number of days since 1970, in the Gregorian calendar. Years are counted
-/// from March, so that the leap day is the last of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468; // since 0000-03-01
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let march_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (era * 400 + year + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
