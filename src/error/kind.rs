@@ -42,6 +42,7 @@ impl Kind {
     /// The JSON's `type`.
     pub fn openai_type(self) -> &'static str {
         match self.side() {
+            _ if self == Self::QuotaExceeded => "insufficient_quota",
             Side::Proxy if self.status() == StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
             Side::Client => "invalid_request_error",
             Side::Upstream | Side::Proxy => "server_error",
@@ -92,12 +93,18 @@ impl Kind {
     /// `x-should-retry`: `false` where the same request must fail again; otherwise the SDKs' own
     /// rule (408, 409, 429, 5xx) is right and `None` leaves it to them.
     pub fn should_retry(self) -> Option<bool> {
-        let hopeless = self.side() == Side::Client && self.outcome() == Blame::Refused;
+        // A budget does not come back while anybody waits.
+        let hopeless = self == Self::QuotaExceeded
+            || self.side() == Side::Client && self.outcome() == Blame::Refused;
         hopeless.then_some(false)
     }
 
-    /// When to come back; set on the 503s and 429s, which are all a shortage of our own.
+    /// When to come back; set on the 503s and 429s, which are all a shortage of our own. Whoever knows better says
+    /// so: [`super::Detail`].
     pub fn retry_after(self) -> Option<Duration> {
+        if self == Self::QuotaExceeded {
+            return None;
+        }
         let short = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
         short.contains(&self.status()).then_some(RETRY_AFTER)
     }

@@ -7,6 +7,7 @@
 //! `x-should-retry: false` only where a second try cannot help, and `retry-after` on our own 503s.
 
 mod cause;
+mod detail;
 mod kind;
 mod respond;
 mod row;
@@ -18,6 +19,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 pub use cause::{Cause, Distrust};
+pub use detail::Detail;
 pub use table::Kind;
 
 /// A failure: what it is to the client, why it happened, and what was found. `Display` prints what a client may
@@ -27,6 +29,8 @@ pub struct Error {
     kind: Kind,
     cause: Option<Cause>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// What is known beyond the table, for the client.
+    detail: Option<Box<Detail>>,
 }
 
 /// Who failed.
@@ -56,12 +60,18 @@ pub enum Blame {
 impl Error {
     /// A failure of which no more is known than its kind; the kind's usual cause, where it has one.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, cause: kind.usual_cause(), source: None }
+        Self { kind, cause: kind.usual_cause(), source: None, detail: None }
     }
 
     /// The same with what was found. That goes to logs, never to the client.
     pub fn with(kind: Kind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..Self::new(kind) }
+    }
+
+    /// The same with what the client is told of this very case.
+    #[must_use]
+    pub fn told(self, detail: Detail) -> Self {
+        Self { detail: Some(Box::new(detail)), ..self }
     }
 
     /// It happened for this reason.
@@ -100,7 +110,7 @@ impl Error {
     /// The same failure for somebody else whom it meets, without what was found.
     #[must_use]
     pub fn again(&self) -> Self {
-        Self { source: None, ..*self }
+        Self { kind: self.kind, cause: self.cause, source: None, detail: self.detail.clone() }
     }
 
     /// It is the failure of this address.

@@ -1,7 +1,9 @@
 //! An error as an answer: the JSON that the SDKs read, RFC 9209's `Proxy-Status`, retry headers.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderName, StatusCode};
 use serde_json::json;
 
@@ -23,7 +25,8 @@ impl Error {
     /// `x-request-id` is set too, since no upstream's is there to be kept and the SDKs show only
     /// that one. An answer to HEAD must leave the body out.
     pub fn response_parts(&self, request_id: &HeaderValue) -> (StatusCode, HeaderMap, Bytes) {
-        self.response_parts_saying(self.message(), request_id)
+        let told = self.detail.as_ref().map(|detail| &*detail.message);
+        self.response_parts_saying(told.unwrap_or(self.message()), request_id)
     }
 
     /// The same with a message that says more than the kind alone can: what was asked for, and what there is.
@@ -34,7 +37,7 @@ impl Error {
     ) -> (StatusCode, HeaderMap, Bytes) {
         let kind = self.kind();
         let body = body(self, message);
-        let mut headers = HeaderMap::with_capacity(10);
+        let mut headers = HeaderMap::with_capacity(12);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         headers.insert(PROXY_STATUS, proxy_status(self, message));
@@ -47,8 +50,17 @@ impl Error {
             let text = if retry { "true" } else { "false" };
             headers.insert(SHOULD_RETRY, HeaderValue::from_static(text));
         }
-        if let Some(after) = kind.retry_after() {
-            let millis = after.as_millis() as u64;
+        if let Kind::InvalidKey(_) = kind {
+            // RFC 9110, section 11.6.1: a 401 names how to prove who asks.
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        let detail = self.detail.as_deref();
+        for (name, value) in detail.map(|detail| &*detail.headers).unwrap_or_default() {
+            headers.insert(name.clone(), value.clone());
+        }
+        if let Some(after) = detail.and_then(|detail| detail.retry_after).or(kind.retry_after()) {
+            // Up, so that who comes back then is let in.
+            let millis = after.as_nanos().div_ceil(1_000_000) as u64;
             headers.insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
             headers.insert(RETRY_AFTER_MS, HeaderValue::from(millis));
         }
@@ -61,7 +73,7 @@ fn body(error: &Error, message: &str) -> Bytes {
     let kind = error.kind();
     let value = json!({ "error": {
         "message": message,
-        "type": kind.openai_type(),
+        "type": error.detail.as_ref().and_then(|detail| detail.openai_type).unwrap_or(kind.openai_type()),
         "param": null,
         "code": kind.code(),
     }});

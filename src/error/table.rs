@@ -31,6 +31,37 @@ kinds! {
             message: "The proxy listens on loopback and accepts only loopback host names; the \
                 operator can add others to allowed_hosts.",
         },
+        /// The request brings no key of a client that may ask; the text says which fault it is, and goes to the client.
+        InvalidKey(why: &'static str) => Row {
+            side: Side::Client, blame: Blame::Refused, status: 401, code: "invalid_api_key",
+            proxy_status: "http_request_denied",
+            message: why,
+        },
+        /// The client may not use this route.
+        RouteNotAllowed => Row {
+            side: Side::Client, blame: Blame::Refused, status: 403, code: "route_not_allowed",
+            proxy_status: "http_request_denied",
+            message: "This key may not use this path; the operator can add the route to the client's \
+                routes.",
+        },
+        /// The client may not use this model.
+        ModelNotAllowed => Row {
+            side: Side::Client, blame: Blame::Refused, status: 403, code: "model_not_allowed",
+            proxy_status: "http_request_denied",
+            message: "This key may not use this model; the operator can add it to the client's models.",
+        },
+        /// A limit of the client's, or of a group that it is in.
+        RateLimited => Row {
+            side: Side::Proxy, blame: Blame::Refused, status: 429, code: "rate_limit_exceeded",
+            proxy_status: "connection_limit_reached",
+            message: "A rate limit of this key is reached; send requests more slowly.",
+        },
+        /// A budget of the client's, or of a group that it is in.
+        QuotaExceeded => Row {
+            side: Side::Proxy, blame: Blame::Refused, status: 429, code: "insufficient_quota",
+            proxy_status: "http_request_denied",
+            message: "The budget of this key is used up; ask the operator for more.",
+        },
         /// HTTP without TLS came to a listener that speaks TLS.
         NoTls => Row {
             side: Side::Client, blame: Blame::Refused, status: 400, code: "no_tls",

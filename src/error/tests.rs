@@ -1,11 +1,12 @@
 use std::collections::HashSet;
 use std::error::Error as _;
 use std::io;
+use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
-use super::{Blame, Cause, Error, Kind, Side};
+use super::{Blame, Cause, Detail, Error, Kind, Side};
 
 const ID: HeaderValue = HeaderValue::from_static("0123456789abcdef");
 
@@ -15,7 +16,12 @@ fn after(kind: Kind) -> Option<Kind> {
     Some(match kind {
         Kind::NoRoute => Kind::ForeignOrigin,
         Kind::ForeignOrigin => Kind::ForeignHost,
-        Kind::ForeignHost => Kind::NoTls,
+        Kind::ForeignHost => Kind::InvalidKey("This key is not known."),
+        Kind::InvalidKey(_) => Kind::RouteNotAllowed,
+        Kind::RouteNotAllowed => Kind::ModelNotAllowed,
+        Kind::ModelNotAllowed => Kind::RateLimited,
+        Kind::RateLimited => Kind::QuotaExceeded,
+        Kind::QuotaExceeded => Kind::NoTls,
         Kind::NoTls => Kind::MethodRefused,
         Kind::MethodRefused => Kind::UpgradeUnsupported,
         Kind::UpgradeUnsupported => Kind::HeadTooLarge,
@@ -72,8 +78,8 @@ fn all() -> impl Iterator<Item = Kind> {
 fn promised(kind: Kind) -> &'static [u16] {
     match (kind.side(), kind.outcome()) {
         _ if kind == Kind::Internal => &[500],
-        _ if kind == Kind::RouteBusy => &[429],
-        (Side::Client, Blame::Refused) => &[400, 403, 404, 405, 414, 431, 501],
+        _ if matches!(kind, Kind::RouteBusy | Kind::RateLimited | Kind::QuotaExceeded) => &[429],
+        (Side::Client, Blame::Refused) => &[400, 401, 403, 404, 405, 414, 431, 501],
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
         (Side::Upstream, Blame::Timeout) => &[504],
@@ -85,7 +91,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 48);
+    assert_eq!(all().count(), 53);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }
@@ -109,6 +115,7 @@ fn every_kind_is_told_in_openais_shape() {
         assert!(json["error"]["param"].is_null());
         let of_client = kind.side() == Side::Client;
         let class = match status.as_u16() {
+            429 if kind == Kind::QuotaExceeded => "insufficient_quota",
             429 => "rate_limit_error",
             _ if of_client => "invalid_request_error",
             _ => "server_error",
@@ -121,7 +128,7 @@ fn every_kind_is_told_in_openais_shape() {
 fn codes_are_distinct_and_messages_are_sentences() {
     let codes: HashSet<_> = all().map(Kind::code).collect();
     assert_eq!(codes.len(), all().count());
-    for kind in all().filter(|kind| !matches!(kind, Kind::BadRequest(_))) {
+    for kind in all().filter(|kind| !matches!(kind, Kind::BadRequest(_) | Kind::InvalidKey(_))) {
         assert!(kind.message().ends_with('.'), "{kind:?}");
         assert!(kind.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{kind:?}");
     }
@@ -159,8 +166,8 @@ fn every_proxy_status_names_a_registered_error_and_parses() {
 fn only_our_own_shortages_say_when_to_come_back() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
-        let short =
-            [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        let short = kind != Kind::QuotaExceeded
+            && [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status);
         assert_eq!(headers.contains_key("retry-after"), short, "{kind:?}");
         assert_eq!(headers.contains_key("retry-after-ms"), short, "{kind:?}");
         if short {
@@ -176,11 +183,42 @@ fn only_our_own_shortages_say_when_to_come_back() {
 fn a_request_that_can_only_fail_again_is_not_retried() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
-        let theirs = [400, 403, 404, 405, 414, 431, 501].contains(&status.as_u16());
-        let hopeless = theirs || kind.usual_cause().is_some_and(|cause| !cause.heals());
+        let theirs = [400, 401, 403, 404, 405, 414, 431, 501].contains(&status.as_u16());
+        let hopeless = theirs
+            || kind == Kind::QuotaExceeded
+            || kind.usual_cause().is_some_and(|cause| !cause.heals());
         let said = headers.get("x-should-retry").map(HeaderValue::as_bytes);
         assert_eq!(said, hopeless.then_some(&b"false"[..]), "{kind:?}");
     }
+}
+
+#[test]
+fn what_is_known_of_one_case_takes_the_place_of_the_tables_words() {
+    let detail = Detail {
+        message: "The limit of client app-a is reached.".into(),
+        openai_type: Some("requests"),
+        retry_after: Some(Duration::from_micros(1_500_001)),
+        headers: vec![(
+            HeaderName::from_static("x-ratelimit-limit-requests"),
+            HeaderValue::from_static("60"),
+        )],
+    };
+    let (_, headers, body) = Error::new(Kind::RateLimited).told(detail).response_parts(&ID);
+    let json: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(json["error"]["message"], "The limit of client app-a is reached.");
+    assert_eq!(json["error"]["type"], "requests");
+    assert_eq!(
+        (&headers["retry-after"], &headers["retry-after-ms"]),
+        (&"2".parse().unwrap(), &"1501".parse().unwrap())
+    );
+    assert_eq!(headers["x-ratelimit-limit-requests"], "60");
+}
+
+#[test]
+fn a_401_names_how_to_prove_who_asks() {
+    let (_, headers, _) =
+        Error::new(Kind::InvalidKey("This key is not known.")).response_parts(&ID);
+    assert_eq!(headers["www-authenticate"], "Bearer");
 }
 
 #[test]
