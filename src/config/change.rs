@@ -2,11 +2,13 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::clients::Client;
+use super::clients::group::ClientGroup;
 use super::door::address::ListenAddress;
 use super::file::fault::{Fault, Faults, Place};
 use super::file::yaml::{self, Data};
 use super::group::Group;
-use super::names::UpstreamId;
+use super::names::{RouteId, UpstreamId};
 use super::root::Config;
 use super::route::{Route, Target};
 use super::upstream::Upstream;
@@ -52,6 +54,7 @@ pub fn changes(before: &Config, after: &Config) -> Vec<String> {
     let routes =
         |config: &Config| config.routes.iter().map(|one| route(config, one)).collect::<Vec<_>>();
     by_line("routes", &routes(before), &routes(after), &mut all);
+    differs_by_name(before, after, &mut all);
     all
 }
 
@@ -175,6 +178,32 @@ fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
     ];
     let named = parts.iter().filter(|(_, differs)| *differs);
     all.extend(named.map(|(part, _)| format!("upstreams.{}.{part}", now.name)));
+}
+
+/// Clients and their groups. A client's key shows by its digest that it changed, and nothing more is told.
+fn differs_by_name(before: &Config, after: &Config, all: &mut Vec<String>) {
+    let client = |config: &Config, one: &Client| {
+        let group =
+            one.group.and_then(|id| config.client_groups.get(id.0)).map(|group| &group.name);
+        let path = |id: &RouteId| config.routes.get(id.0).map(|route| route.path.clone());
+        let routes = one.routes.as_ref().map(|ids| ids.iter().map(path).collect::<Vec<_>>());
+        let rest = Client { group: None, routes: None, ..one.clone() };
+        format!("{rest:?} {group:?} {routes:?}")
+    };
+    let group = |config: &Config, one: &ClientGroup| {
+        let parent =
+            one.parent.and_then(|id| config.client_groups.get(id.0)).map(|group| &group.name);
+        format!("{} {parent:?} {:?}", one.name, one.allowance)
+    };
+    let clients = |config: &Config| -> Option<Vec<String>> {
+        Some(config.clients.as_ref()?.iter().map(|one| client(config, one)).collect())
+    };
+    let groups = |config: &Config| -> Vec<String> {
+        config.client_groups.iter().map(|one| group(config, one)).collect()
+    };
+    all.extend((clients(before) != clients(after)).then(|| "clients".to_owned()));
+    all.extend((before.prices != after.prices).then(|| "prices".to_owned()));
+    by_line("client_groups", &groups(before), &groups(after), all);
 }
 
 /// A route as one line: by its path and the names it leads to, not by their numbers.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::file::bounds::MOST_CANDIDATES;
-use super::file::fault::{Complaint, nearest};
+use super::file::fault::{At, Complaint, nearest};
 use super::file::yaml::Name;
 use super::key::Key;
 use super::key::reader::{Fields, Reader};
@@ -47,6 +47,22 @@ impl<'a, T: Copy> Names<'a, T> {
 
     pub(super) fn id(&self, name: &str) -> Option<T> {
         self.ids.get(name).copied()
+    }
+
+    /// The one of these that a value names; a fault where it is none of them.
+    pub(super) fn one_of(
+        &self,
+        reader: &mut Reader<'_>,
+        at: At,
+        path: &str,
+        name: &str,
+    ) -> Option<T> {
+        let found = self.id(name);
+        if found.is_none() {
+            let what = "is not a configured name";
+            reader.fault_with(at, path, what, || instead_of(name, &self.all));
+        }
+        found
     }
 
     /// The one of these that `key` names; a fault where it is none of them.
@@ -97,11 +113,16 @@ impl Kind for UpstreamName {
 
 /// Whether a name of the operator's can stand in a metric's label, a log line and a header.
 pub(super) fn fit_name(reader: &mut Reader<'_>, name: &Name, fields: &Fields<'_>) {
+    fit_text(reader, name.at, &name.text, &fields.path);
+}
+
+/// The same of a name that is a value.
+pub(super) fn fit_text(reader: &mut Reader<'_>, at: At, name: &str, path: &str) {
     let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if name.text.is_empty() || name.text.len() > LONGEST_NAME || !name.text.chars().all(fit) {
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fit) {
         let what = "is not a valid name";
         let hint = "use at most 64 letters, digits, `_`, `.` and `-`";
-        reader.fault(name.at, &*fields.path, what, hint);
+        reader.fault(at, path, what, hint);
     }
 }
 

@@ -8,6 +8,9 @@ use secrecy::SecretString;
 
 use super::access_log::{ACCESS_LOG, AccessLog};
 use super::client::{CLIENT, ClientDeadlines};
+use super::clients::group::{CLIENT_GROUPS, ClientGroup, ClientGroupId};
+use super::clients::prices::{PRICES, Prices};
+use super::clients::{self, CLIENTS, Client, Known};
 use super::door::networks::{Networks, TRUSTED_PROXIES};
 use super::door::{self, Listen, Listener};
 use super::file::fault::Fault;
@@ -20,7 +23,8 @@ use super::kind::scalar::{Choice, Flag, Workers};
 use super::limits::{LIMITS, Limits};
 use super::listen::{self, ADMIN};
 use super::log_format::{ACCESS_LOG_FORMAT, LogFormat};
-use super::names::{GroupId, Names, UpstreamId};
+use super::models::{self, Glob};
+use super::names::{GroupId, Names, RouteId, UpstreamId};
 use super::route::{self, ROUTES, Route, Target};
 use super::upstream::{self, UPSTREAMS, Upstream};
 use super::web::{ADMIN_TOKEN, ALLOWED_HOSTS, ALLOWED_ORIGINS, Allowed};
@@ -47,6 +51,9 @@ pub(super) static ROOT: Section = Section {
         &UPSTREAMS,
         &GROUPS,
         &ROUTES,
+        &CLIENTS,
+        &CLIENT_GROUPS,
+        &PRICES,
         &CLIENT,
         &LIMITS,
     ],
@@ -122,6 +129,14 @@ pub struct Config {
     pub groups: Vec<Group>,
     /// Path prefixes; the longest that matches on a segment boundary wins.
     pub routes: Vec<Route>,
+    /// Who may ask; `None`: everybody who can.
+    pub clients: Option<Vec<Client>>,
+    /// Groups of clients; [`ClientGroupId`] is the index into this list.
+    pub client_groups: Vec<ClientGroup>,
+    /// Patterns over models' names that rules use; [`ModelId`](super::ModelId) is the index into this list.
+    pub models: Vec<Glob>,
+    /// What tokens cost.
+    pub prices: Prices,
     /// Deadlines toward clients.
     pub client: ClientDeadlines,
     /// Bounds on what a client may ask of us.
@@ -203,6 +218,14 @@ impl Config {
         let targets = targets.chain(group_ids.map(|(name, id)| (name, Target::Group(id))));
         let routes = route::read(reader, root, &Names::new(targets));
         upstream::endpoint::warn(reader, &written, &groups, &routes);
+        let client_groups = clients::group::read(reader, root);
+        let named = client_groups.iter().enumerate();
+        let named = Names::new(named.map(|(nth, one)| (&*one.name, ClientGroupId(nth))));
+        let paths = routes.iter().enumerate().map(|(nth, one)| (&*one.path, RouteId(nth)));
+        let known = Known { groups: &named, routes: &Names::new(paths) };
+        let clients = clients::read(reader, root, &known);
+        let prices = Prices::read(reader, root);
+        clients::priced(reader, root, clients.as_deref(), &client_groups, &prices);
         Self {
             listen,
             trusted_proxies: Networks::read(reader, root),
@@ -215,6 +238,10 @@ impl Config {
             upstreams: written.into_iter().filter_map(|upstream| upstream.meant).collect(),
             groups,
             routes,
+            clients,
+            client_groups,
+            models: models::patterns(prices.iter().map(|price| &price.model)),
+            prices,
             client: ClientDeadlines::read(reader, root),
             limits: Limits::read(reader, root),
             via: reader.get(root, &VIA),

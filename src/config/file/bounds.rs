@@ -2,13 +2,13 @@
 //! made by a machine. Far above what anybody writes, and low enough that memory and time stay small.
 
 /// Bytes of the file.
-pub(in crate::config) const LARGEST: usize = 1024 * 1024;
+pub(in crate::config) const LARGEST: usize = 4 * 1024 * 1024;
 /// Nesting; the deepest key is four down.
 pub(super) const DEEPEST: usize = 16;
 /// Keys and values, each alias being as many as what it stands for.
-pub(super) const MOST_NODES: usize = 50_000;
+pub(super) const MOST_NODES: usize = 300_000;
 /// Bytes of all keys and values, counted the same way.
-pub(super) const MOST_BYTES: usize = 4 * LARGEST;
+pub(super) const MOST_BYTES: usize = 2 * LARGEST;
 /// Bytes of one value, also after its variables were filled in.
 pub(in crate::config) const LONGEST_VALUE: usize = 64 * 1024;
 /// Bytes of one key; as many characters YAML allows before the colon.

@@ -242,6 +242,16 @@ impl<'a> Reader<'a> {
         fields: &Fields<'n>,
         section: &Section,
     ) -> Vec<Fields<'n>> {
+        self.long_list(fields, section, MOST_SECTIONS)
+    }
+
+    /// The same of at most `most` items, where no rule looks at each beside each.
+    pub(in crate::config) fn long_list<'n>(
+        &mut self,
+        fields: &Fields<'n>,
+        section: &Section,
+        most: usize,
+    ) -> Vec<Fields<'n>> {
         let path = fields.path_of(section.name);
         let Some(node) = fields.find(section.name) else { return Vec::new() };
         let items = match &node.data {
@@ -251,7 +261,7 @@ impl<'a> Reader<'a> {
                 return Vec::new();
             }
         };
-        let items = self.first(items, MOST_SECTIONS, node.at, &path);
+        let items = self.first(items, most, node.at, &path);
         let mut sections = Vec::with_capacity(items.len());
         for (nth, node) in items.iter().enumerate() {
             sections.extend(self.open(section, node, format!("{path}[{nth}]")));

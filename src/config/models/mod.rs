@@ -1,0 +1,38 @@
+//! Models by their names: which patterns rules use, and what metrics and reports call a model.
+
+mod glob;
+
+pub use glob::Glob;
+pub(super) use glob::GlobText;
+
+use super::root::Config;
+
+/// What counts that no pattern names.
+pub const OTHER: &str = "other";
+
+/// Index into the patterns of a configuration, which are the labels of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ModelId(pub usize);
+
+/// All patterns of a configuration, each once, in the order in which they are met.
+pub(super) fn patterns<'a>(all: impl Iterator<Item = &'a Glob>) -> Vec<Glob> {
+    let mut patterns: Vec<Glob> = Vec::new();
+    for glob in all {
+        if !patterns.contains(glob) {
+            patterns.push(glob.clone());
+        }
+    }
+    patterns
+}
+
+impl Config {
+    /// The label of a model: the number of the best of all patterns. `None` for all others.
+    pub fn model_label(&self, name: &str) -> Option<ModelId> {
+        Glob::best(self.models.iter(), name).map(ModelId)
+    }
+
+    /// The labels by their numbers, and after them [`OTHER`].
+    pub fn model_labels(&self) -> impl Iterator<Item = &str> {
+        self.models.iter().map(Glob::text).chain([OTHER])
+    }
+}
