@@ -6,7 +6,7 @@
 //! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
 //!
 //! Parts, each of which uses only those above it:
-//! - `outcome`, `id`, `client_address`, `usage`: the words and the names.
+//! - `outcome`, `id`, `client_address`: the words and the names.
 //! - `collect`: counters, distributions, gauges, their labels, and `Finished`, the one value that leaves a
 //!   worker when a request is over. It knows no format.
 //! - `export`: pages and logs made of that. `request`: the record of a request that runs, which fills it.
@@ -21,7 +21,6 @@ mod id;
 mod outcome;
 mod recorder;
 mod request;
-mod usage;
 
 pub use client_address::ClientAddress;
 pub use collect::finished::Opened;
@@ -32,13 +31,12 @@ pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use outcome::{
-    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, Outcome, Oversize, Prevented,
-    ReplayReason, Shed, Silence,
+    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, NoUsage, Outcome, Oversize,
+    Prevented, ReplayReason, Shed, Silence,
 };
 pub use recorder::{Recorder, WorkerRecorder};
 pub use request::hedge::Hedge;
 pub use request::{Leased, Record};
-pub use usage::Usage;
 
 #[cfg(test)]
 mod tests;

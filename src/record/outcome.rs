@@ -115,6 +115,18 @@ labels! {
         Clear = "clear",
     }
 
+    /// Why a client's request was charged by an estimate.
+    pub enum NoUsage {
+        /// The answer does not say how many tokens there were.
+        Absent = "absent",
+        /// Its body is compressed.
+        Encoded = "encoded",
+        /// It did not come to its end: the client left, or the upstream cut it.
+        Cut = "cut",
+        /// What it says is no number, or stands where it was not looked for.
+        Unreadable = "unreadable",
+    }
+
     /// Why a request could safely be sent again.
     pub enum ReplayReason {
         /// It never left us.

@@ -1,5 +1,6 @@
 //! A request that is over, as exporters see it: one value, whose fields are filled while it runs.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Version};
@@ -9,6 +10,7 @@ use crate::error::Cause;
 use crate::record::client_address::ClientAddress;
 use crate::record::id::RequestId;
 use crate::record::outcome::{FailoverReason, HedgeEnd, Outcome, Prevented};
+use crate::record::usage::Usage;
 
 /// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
 const PATH_BYTES: usize = 1024;
@@ -91,8 +93,21 @@ pub(in crate::record) struct Facts {
     pub(in crate::record) prevented: Option<Prevented>,
     /// Boxed: few requests have one.
     pub(in crate::record) hedge: Option<Box<Hedged>>,
-    /// Boxed for the same reason; none where nothing is logged.
+    /// Boxed for the same reason; none where nothing is logged, or clients are not known.
+    pub(in crate::record) client: Option<Box<Charged>>,
+    /// The same.
     pub(in crate::record) named: Option<Box<Named>>,
+}
+
+/// Whose a request is, and what it came to.
+pub(in crate::record) struct Charged {
+    /// The configured name.
+    pub(in crate::record) name: Arc<str>,
+    /// `None` where nothing was to be charged.
+    pub(in crate::record) usage: Option<Usage>,
+    /// Nanodollars.
+    pub(in crate::record) cost: u64,
+    pub(in crate::record) estimated: bool,
 }
 
 /// By which names others know a request.

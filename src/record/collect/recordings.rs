@@ -9,8 +9,8 @@ use super::durations::Durations;
 use super::labels::LabelId;
 use crate::error::Cause;
 use crate::record::outcome::{
-    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, HedgeEnd, Outcome, Oversize, Phase,
-    Prevented, ReplayReason, Shed, Silence,
+    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, HedgeEnd, NoUsage, Outcome, Oversize,
+    Phase, Prevented, ReplayReason, Shed, Silence,
 };
 
 /// The labels of `requests_total` and `stream_end_total`, as numbers; names are put in when someone asks.
@@ -87,6 +87,7 @@ pub(in crate::record) struct Recordings {
     pub(in crate::record) failures: HashMap<(LabelId, Cause), u64>,
     pub(in crate::record) prevented: [u64; Prevented::ALL.len()],
     pub(in crate::record) sheds: [u64; Shed::ALL.len()],
+    pub(in crate::record) usage_unknown: [u64; NoUsage::ALL.len()],
     pub(in crate::record) hangups: [u64; Hangup::ALL.len()],
     pub(in crate::record) handshakes: [u64; Handshake::ALL.len()],
     pub(in crate::record) accept_pauses: u64,
@@ -152,6 +153,7 @@ impl Recordings {
         add_each(&mut self.replays, &other.replays);
         add_each(&mut self.prevented, &other.prevented);
         add_each(&mut self.sheds, &other.sheds);
+        add_each(&mut self.usage_unknown, &other.usage_unknown);
         add_each(&mut self.hangups, &other.hangups);
         add_each(&mut self.handshakes, &other.handshakes);
         self.accept_pauses += other.accept_pauses;
@@ -188,6 +190,7 @@ impl Recordings {
         self.failures.clear();
         self.prevented = Default::default();
         self.sheds = Default::default();
+        self.usage_unknown = Default::default();
         self.hangups = Default::default();
         self.handshakes = Default::default();
         (self.accept_pauses, self.panics, self.withheld) = (0, 0, 0);

@@ -12,6 +12,7 @@ use crate::error::Cause;
 use crate::record::collect::finished::{Finished, Hedged, METHOD_BYTES, Named, cut};
 use crate::record::collect::labels::{LabelId, Labels};
 use crate::record::outcome::{FailoverReason, Prevented};
+use crate::record::usage::Usage;
 
 #[derive(Serialize)]
 struct Left<'a> {
@@ -24,6 +25,13 @@ struct Beside<'a> {
     to: &'a str,
     after_us: f64,
     result: &'static str,
+}
+
+#[derive(Serialize)]
+struct Tokens {
+    input: u64,
+    cached: u64,
+    output: u64,
 }
 
 #[derive(Serialize)]
@@ -75,10 +83,12 @@ fn append_value(
     let named = |of: fn(&Named) -> &Option<String>| {
         facts.named.as_deref().and_then(|all| of(all).as_deref())
     };
+    let charged = facts.client.as_deref().and_then(|client| Some((client.usage?, client)));
     match field {
         LogField::Ts => put(out, rfc3339(clocks.date(opened.at))),
         LogField::Id => put(out, id.to_string()),
         LogField::Client => put(out, opened.client),
+        LogField::ClientName => put(out, facts.client.as_deref().map(|client| &*client.name)),
         LogField::Version => put(out, version_name(opened.version)),
         LogField::Method => put(out, cut(opened.method.as_str(), METHOD_BYTES)),
         LogField::Path => put(out, &opened.path),
@@ -116,6 +126,9 @@ fn append_value(
         LogField::Hedge => put(out, facts.hedge.as_deref().map(|hedge| beside(hedge, labels))),
         LogField::Cancel => put(out, facts.cancel_max.map(us)),
         LogField::Duration => put(out, us(*duration)),
+        LogField::Usage => put(out, charged.map(|(usage, _)| tokens(usage))),
+        LogField::Estimated => put(out, charged.map(|(_, client)| client.estimated)),
+        LogField::Cost => put(out, charged.map(|(_, client)| client.cost as f64 / 1e9)),
         LogField::UpstreamRequestId => put(out, facts.upstream_request_id.as_deref()),
         LogField::ClientRequestId => put(out, named(|all| &all.request_id)),
         LogField::Traceparent => put(out, named(|all| &all.traceparent)),
@@ -124,6 +137,11 @@ fn append_value(
 
 fn put(out: &mut Vec<u8>, value: impl Serialize) -> Result<(), serde_json::Error> {
     serde_json::to_writer(out, &value)
+}
+
+fn tokens(usage: Usage) -> Tokens {
+    let Usage { input, cached, output } = usage;
+    Tokens { input, cached, output }
 }
 
 fn us(took: Duration) -> f64 {

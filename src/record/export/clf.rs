@@ -10,7 +10,7 @@ use crate::record::collect::finished::{Finished, METHOD_BYTES, cut};
 /// What nginx writes where the client left before it was answered.
 const CLIENT_LEFT: u16 = 499;
 
-/// Appends `client - - [date] "method path version" status bytes` with its newline. The path has no query.
+/// Appends `address - client [date] "method path version" status bytes` with its newline. The path has no query.
 pub(super) fn append_line(out: &mut Vec<u8>, finished: &Finished, clocks: ClockPair) {
     let Finished { opened, facts, .. } = finished;
     let version = match opened.version {
@@ -22,9 +22,11 @@ pub(super) fn append_line(out: &mut Vec<u8>, finished: &Finished, clocks: ClockP
     };
     let date = common(clocks.date(opened.at));
     // Writing into memory cannot fail.
+    // Whose key it was, where Apache has the user's name.
+    let user = facts.client.as_deref().map_or("-", |client| &*client.name);
     let _ = match opened.client.ip() {
-        Some(ip) => write!(out, "{ip} - - [{date}] \""),
-        None => write!(out, "- - - [{date}] \""),
+        Some(ip) => write!(out, "{ip} - {user} [{date}] \""),
+        None => write!(out, "- - {user} [{date}] \""),
     };
     escape(out, cut(opened.method.as_str(), METHOD_BYTES));
     out.push(b' ');

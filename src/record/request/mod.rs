@@ -10,21 +10,23 @@ use std::cell::RefCell;
 use std::mem;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Version};
 
 use crate::config::{RouteId, UpstreamId};
 use crate::error::Error;
-use crate::record::collect::finished::{Facts, Finished, Named, Opened};
+use crate::record::collect::finished::{Charged, Facts, Finished, Named, Opened};
 use crate::record::collect::ledger::Ledger;
 use crate::record::collect::meters::GaugeGuard;
 use crate::record::collect::recordings::{FailoverKey, RequestKey, UpstreamRecordings};
 use crate::record::collect::slots::Slots;
 use crate::record::id::RequestId;
 use crate::record::outcome::{
-    Clock, FailoverReason, Outcome, Phase, Prevented, ReplayReason, Shed,
+    Clock, FailoverReason, NoUsage, Outcome, Phase, Prevented, ReplayReason, Shed,
 };
+use crate::record::usage::Usage;
 use state::RequestState;
 
 /// One request's record. Share it by `Rc`; when the last clone is dropped it is closed: counted,
@@ -131,6 +133,30 @@ impl Record {
     /// By which names its client knows it: `x-request-id` and `traceparent`.
     pub fn named(&self, request_id: Option<&str>, traceparent: Option<&str>) {
         self.state.borrow_mut().facts.named = Named::of(request_id, traceparent);
+    }
+
+    /// Whose it is, by the configured name.
+    pub fn of_client(&self, name: &Arc<str>) {
+        let name = Arc::clone(name);
+        let charged = Charged { name, usage: None, cost: 0, estimated: false };
+        self.state.borrow_mut().facts.client = Some(Box::new(charged));
+    }
+
+    /// What it came to, in tokens and nanodollars. `unknown`: why that is an estimate, where it is one.
+    pub fn charged(&self, usage: Usage, cost: u64, unknown: Option<NoUsage>) {
+        if let Some(client) = &mut self.state.borrow_mut().facts.client {
+            (client.usage, client.cost) = (Some(usage), cost);
+            client.estimated = unknown.is_some();
+        }
+        if let Some(why) = unknown {
+            self.ledger.active.borrow_mut().usage_unknown[why as usize] += 1;
+        }
+    }
+
+    /// Bytes of its body that went up, and frames of its answer's body that came down.
+    pub fn passed(&self) -> (u64, u64) {
+        let facts = &self.state.borrow().facts;
+        (facts.bytes_up, facts.frames)
     }
 
     /// Bytes of the answer's body went over to the client's side.
