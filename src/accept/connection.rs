@@ -57,13 +57,20 @@ async fn run(acceptor: Rc<Acceptor>, arrival: Arrival<AnySocket>, mut drain_guar
         let entering = tokio::time::timeout(head, enter(&acceptor, door, stream, address));
         first_words(&acceptor, std::pin::pin!(entering), &mut drain_guard, &rest).await
     };
-    let Entered { socket, protocol, address, is_tls, refusal } = match entered {
+    let Entered { socket, protocol, address, is_tls, certificates, refusal } = match entered {
         Some(Ok(Ok(Some(entered)))) => entered,
         Some(Err(_silent)) => return acceptor.recorder().hung_up(Hangup::Idle),
         // Left, failed, or told to go: nobody waits for an answer.
         _ => return,
     };
-    let client = Rc::new(Client { address, on_loopback, is_tls, wire, hints: Hints::default() });
+    let client = Rc::new(Client {
+        address,
+        on_loopback,
+        is_tls,
+        certificates,
+        wire,
+        hints: Hints::default(),
+    });
     // Boxed, so that a task has room for what it comes to and no other.
     match (protocol, refusal) {
         (Protocol::Http1, None) => {

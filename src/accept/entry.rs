@@ -12,6 +12,7 @@ use crate::error::Kind;
 use crate::proto::proxy_protocol::{Parsed, parse};
 use crate::record::{ClientAddress, Handshake, Hangup, Recorder};
 use crate::transport::tls::handshake::{Failed, Shaken, agreed_on_http2, is_resumed};
+use crate::transport::tls::names::certificate_names;
 use crate::transport::{AnySocket, ClientSocket, ClientStream, ReadAhead, WriteStall};
 
 /// Bytes of one read before the protocol is known.
@@ -34,6 +35,8 @@ pub(super) struct Entered {
     pub(super) address: ClientAddress,
     /// Whether TLS is spoken.
     pub(super) is_tls: bool,
+    /// The names in the certificate that the client was verified by.
+    pub(super) certificates: Vec<String>,
     /// Why no request of it is served, whatever it asks.
     pub(super) refusal: Option<Kind>,
 }
@@ -97,22 +100,29 @@ async fn pass(
     let resumed = is_resumed(&stream);
     counting.became = if resumed { Handshake::Resumed } else { Handshake::Full };
     drop(counting);
-    let agreed = agreed_on_http2(&stream);
+    let (agreed, certificates) = (agreed_on_http2(&stream), certificate_names(&stream));
     let socket = ReadAhead::new(ClientStream::Tls(stream));
     let protocol = match agreed {
         Some(true) => Protocol::Http2,
         Some(false) => Protocol::Http1,
         None => {
             let entered = recognised(socket, address).await?;
-            return Ok(entered.map(|entered| Entered { is_tls: true, ..entered }));
+            return Ok(entered.map(|entered| Entered { is_tls: true, certificates, ..entered }));
         }
     };
-    Ok(Some(Entered { socket, protocol, address, is_tls: true, refusal: None }))
+    Ok(Some(Entered { socket, protocol, address, is_tls: true, certificates, refusal: None }))
 }
 
 async fn recognised(socket: ClientSocket, address: ClientAddress) -> io::Result<Option<Entered>> {
     let protocol = detect(&socket).await?;
-    Ok(protocol.map(|protocol| Entered { socket, protocol, address, is_tls: false, refusal: None }))
+    Ok(protocol.map(|protocol| Entered {
+        socket,
+        protocol,
+        address,
+        is_tls: false,
+        certificates: Vec::new(),
+        refusal: None,
+    }))
 }
 
 /// Who connected to the balancer, if it says so; `None` where what comes is no header. What follows it stays in

@@ -33,11 +33,12 @@ pub(super) async fn refuse(acceptor: &Rc<Acceptor>, arrival: Arrival<AnySocket>,
     let wire = Rc::clone(stream.wire());
     let entering = enter(acceptor, acceptor.door(listener), stream, address);
     match tokio::time::timeout(REFUSAL_TIMEOUT, entering).await {
-        Ok(Ok(Some(Entered { socket, protocol, address, is_tls, refusal }))) => {
+        Ok(Ok(Some(Entered { socket, protocol, address, is_tls, certificates, refusal }))) => {
             let client = Rc::new(Client {
                 address,
                 on_loopback: false,
                 is_tls,
+                certificates,
                 wire,
                 hints: Hints::default(),
             });

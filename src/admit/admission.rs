@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::clients::Charge;
 use super::limit::{Limit, LimitGuard};
 use super::memory::{Level, Pressure, Weight};
 use crate::config::{Config, Route, RouteId, Upstream, UpstreamId};
@@ -43,6 +44,8 @@ pub struct Permit {
     _whole: LimitGuard,
     _route: Option<LimitGuard>,
     weight: Option<Weight>,
+    /// Where clients are known. Boxed: others have no room for it.
+    charge: Option<Box<Charge>>,
 }
 
 impl Permit {
@@ -50,6 +53,29 @@ impl Permit {
     pub fn answered(&mut self) {
         if let Some(weight) = &mut self.weight {
             weight.answered();
+        }
+    }
+
+    /// The same with what the request takes of its client's limits.
+    #[must_use]
+    pub fn charged(self, charge: Charge) -> Self {
+        Self { charge: Some(Box::new(charge)), ..self }
+    }
+
+    /// What the request takes of its client's limits.
+    pub fn charge(&self) -> Option<&Charge> {
+        self.charge.as_deref()
+    }
+
+    /// The same, to be settled.
+    pub fn take_charge(&mut self) -> Option<Charge> {
+        self.charge.take().map(|charge| *charge)
+    }
+
+    /// The request was refused before any upstream was asked: it counts under no limit of its client's.
+    pub fn withdraw(mut self) {
+        if let Some(charge) = self.take_charge() {
+            charge.withdraw();
         }
     }
 }
@@ -139,7 +165,7 @@ impl Admission {
     pub fn request(&self, head: impl FnOnce() -> Option<usize>) -> Result<Permit, Kind> {
         let whole = self.streams.enter().ok_or(Kind::Busy)?;
         if !self.pressure.look().is_one() {
-            return Ok(Permit { _whole: whole, _route: None, weight: None });
+            return Ok(Permit { _whole: whole, _route: None, weight: None, charge: None });
         }
         let head = head();
         let (weight, much) = self.pressure.weigh((REQUEST + head.unwrap_or(0)) as u64);
@@ -147,7 +173,7 @@ impl Admission {
         if short && self.streams.taken() > FEW {
             return Err(Kind::MemoryShort);
         }
-        Ok(Permit { _whole: whole, _route: None, weight: Some(weight) })
+        Ok(Permit { _whole: whole, _route: None, weight: Some(weight), charge: None })
     }
 
     /// The request takes this route.

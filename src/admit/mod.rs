@@ -2,19 +2,23 @@
 //!
 //! `limit`: a number of places that all workers share. `memory`: how far memory is from its ceiling.
 //! `admission`: both together, asked for each connection and each request. `stock`: what is held for peers who
-//! do not take it, and who is ended for that. `page`: which web pages may ask. `real_client`: who asks where
+//! do not take it, and who is ended for that. `page`: which web pages may ask. `clients`: who asks, by key. `quota`: how much of it is allowed. `real_client`: who asks where
 //! proxies stand in front.
 
 mod admission;
+mod clients;
 mod limit;
 mod memory;
 mod page;
+mod quota;
 mod real_client;
 mod stock;
 
 pub use admission::{Admission, Capacity, Permit};
+pub use clients::{Caller, Cells, Charge, Directory, ModelTold, Seen, Settled, Spending};
 pub use limit::{Limit, LimitGuard};
 pub use memory::{Headroom, Level, LevelSetter, MemoryMonitor, Pressure};
 pub use page::{Asked, Origins, Page, page};
+pub use quota::{Limiter, Measure, Now, Sharing, Standing, State};
 pub use real_client::{is_trusted, real_client};
 pub use stock::{Share, Stock};

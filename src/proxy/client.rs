@@ -19,6 +19,8 @@ pub struct Client {
     pub on_loopback: bool,
     /// It speaks TLS.
     pub is_tls: bool,
+    /// The names in the certificate that it proved itself by, as configuration writes them.
+    pub certificates: Vec<String>,
     /// Its socket's stamps.
     pub wire: Rc<Wire>,
     /// Early hints that it is to be sent, where it takes them.

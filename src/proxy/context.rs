@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderValue, request};
 
 use super::Client;
+use crate::admit::Caller;
 use crate::record::Record;
 use crate::relay::Upload;
 use crate::route::{Group, Match};
@@ -23,10 +25,25 @@ pub(super) struct RequestContext<'a> {
     pub(super) scan: HeadScan,
     /// What it leaves behind.
     pub(super) record: &'a Rc<Record>,
+    /// Whose request it is, where clients are known; `None` until that is seen.
+    pub(super) caller: Option<&'a Arc<Caller>>,
     /// The request id, as a header's value.
     pub(super) id: &'a HeaderValue,
     /// The end of the client's own time; `None` until the header that gives it was read.
     pub(super) until: Option<Instant>,
+}
+
+impl<'a> RequestContext<'a> {
+    /// Of a request of which nothing is known but its head.
+    pub(super) fn new(
+        client: &'a Client,
+        head: &'a request::Parts,
+        record: &'a Rc<Record>,
+        id: &'a HeaderValue,
+    ) -> Self {
+        let scan = HeadScan::of(&head.headers);
+        Self { client, head, scan, record, id, caller: None, until: None }
+    }
 }
 
 /// A request whose route is known, as every attempt at it needs it. A hedge has an upload and a record of

@@ -2,7 +2,7 @@
 //!
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
-//! `attempts` sends it to one member of the route's group after the other until one answers; `attempt` is one
+//! `clients` asks who it is, where that is to be known, and whether its limits let it in. `attempts` sends it to one member of the route's group after the other until one answers; `attempt` is one
 //! of them, and `hedge` is two at once where the operator wants that. All of them are given the request's
 //! `context`. `refuse` answers what none of them could.
 //!
@@ -15,6 +15,7 @@ mod attempts;
 mod catch_panic;
 mod client;
 mod client_deadline;
+mod clients;
 mod context;
 mod health;
 mod hedge;
@@ -34,16 +35,17 @@ use std::sync::Arc;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Request, Response, Version, request};
 
-use crate::admit::{Admission, Limit, Page, Permit, Stock};
+use crate::admit::{Admission, Directory, Limit, Page, Permit, Stock};
 use crate::config::Config;
-use crate::error::{Error, Kind};
+use crate::error::{Blame, Error, Kind};
 use crate::record::{Opened, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Download, RelayBody, RequestBody, Upload};
 use crate::relay::{DownloadParts, RequestRest, UploadLimits};
 use crate::route::{Groups, Table};
-use crate::upstream::{HeadScan, HealthTracker, Marks, PoolHandle};
+use crate::upstream::{HealthTracker, Marks, PoolHandle};
 use attempts::Answered;
+use clients::metered;
 use context::{RequestContext, RoutedRequest};
 
 /// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
@@ -59,6 +61,8 @@ pub struct Proxy {
     pub upstreams: Vec<Upstream>,
     /// Who may come in, over all workers.
     pub admission: Admission,
+    /// Who asks; `None` where everybody may.
+    pub clients: Option<Arc<Directory>>,
     /// What the worker holds for peers who do not take it.
     pub stock: Rc<Stock>,
     /// Opens records.
@@ -89,9 +93,7 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let record = self.open(client, &head);
         let id = record.id().header_value();
-        let scan = HeadScan::of(&head.headers);
-        let mut context =
-            RequestContext { client, head: &head, scan, record: &record, id: &id, until: None };
+        let mut context = RequestContext::new(client, &head, &record, &id);
         let page = match self.page(&context) {
             Ok(page) => page,
             Err(kind) => {
@@ -144,14 +146,17 @@ impl Proxy {
         record
     }
 
-    async fn forward(
-        &self,
-        context: &mut RequestContext<'_>,
+    async fn forward<'a>(
+        &'a self,
+        context: &mut RequestContext<'a>,
         body: RequestBody,
     ) -> Result<Response<RelayBody>, Error> {
         let upload = RefCell::new(self.upload(context, body));
         if context.head.headers.len() > self.config.limits.headers {
             return Err(Kind::TooManyHeaders.into()); // HTTP/2's: of HTTP/1.1 no such head is whole
+        }
+        if let Some(clients) = &self.clients {
+            context.caller = Some(self.identify(clients, context)?);
         }
         if context.scan.marks.any(Marks::OURS) {
             context.until =
@@ -209,8 +214,16 @@ impl Proxy {
         })?;
         // Both are there in every configuration that was checked.
         let group = self.groups.get(route.target).ok_or(Kind::Internal)?;
-        let answered = self.failover(&RoutedRequest { context, route, group, upload }).await?;
-        Ok((permit, answered))
+        let permit = self.charge(context, route.route, permit)?;
+        match self.failover(&RoutedRequest { context, route, group, upload }).await {
+            Ok(answered) => Ok((permit, answered)),
+            Err(error) => {
+                if error.kind().outcome() == Blame::Refused {
+                    permit.withdraw();
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The answer for the client; its body holds all that the request still needs.
@@ -236,6 +249,7 @@ impl Proxy {
             head.headers.get("x-request-id")?.to_str().ok()
         });
         record.status(head.status);
+        let metered = metered(&permit, context, &mut head);
         let length =
             scan.marks.any(Marks::LENGTH).then(|| head.headers.get(CONTENT_LENGTH)).flatten();
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -267,6 +281,7 @@ impl Proxy {
             permit,
             stock,
             is_event_stream: relay::head::is_event_stream(&head.headers),
+            reads_usage: metered,
         });
         Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
     }

@@ -12,7 +12,6 @@ use crate::error::{Error, Kind};
 use crate::record::{Opened, Record};
 use crate::relay::drive::Patience;
 use crate::relay::{self, RelayBody, RequestBody};
-use crate::upstream::HeadScan;
 
 impl Proxy {
     /// Answers a request that is not looked at: the connection that it came on may not stay.
@@ -25,9 +24,7 @@ impl Proxy {
         let (head, _unread) = request.into_parts();
         let record = self.open(client, &head);
         let id = record.id().header_value();
-        let scan = HeadScan::of(&head.headers);
-        let context =
-            RequestContext { client, head: &head, scan, record: &record, id: &id, until: None };
+        let context = RequestContext::new(client, &head, &record, &id);
         let mut answer = self.refuse(&context, &kind.into());
         if let Ok(Some(page)) = self.page(&context) {
             page.may_see(answer.headers_mut());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::descriptors::capacity;
 use super::error::StartError;
 use crate::accept::Doors;
-use crate::admit::Admission;
+use crate::admit::{Admission, Directory};
 use crate::config::{Config, Scheme, Upstream, UpstreamId, shares_connections};
 use crate::record::{Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
@@ -20,6 +20,8 @@ pub(super) struct Plan {
     pub(super) label_ids: LabelIds,
     /// Who may come in, as all workers count it.
     pub(super) admission: Admission,
+    /// Who asks, where that is to be known.
+    pub(super) clients: Option<Arc<Directory>>,
     /// How clients' connections begin.
     pub(super) doors: Doors,
     descriptors: u64,
@@ -118,8 +120,10 @@ impl<'a> CheckedConfig<'a> {
                 (admission.follow(then, &config, capacity(&config, *descriptors)), *descriptors)
             }
         };
+        let known = before.and_then(|before| before.clients.as_deref());
+        let clients = Directory::new(&config, known, None).map(Arc::new);
         let config = Arc::new(config);
-        Ok(Plan { config, label_ids, admission, doors, descriptors, links, resolver })
+        Ok(Plan { config, label_ids, admission, clients, doors, descriptors, links, resolver })
     }
 }
 

@@ -75,6 +75,8 @@ pub struct DownloadParts<'a> {
     pub stock: &'a Rc<Stock>,
     /// It is a stream of events, whose end its last event tells.
     pub is_event_stream: bool,
+    /// What it cost is read of it, at its end.
+    pub reads_usage: bool,
 }
 
 impl Download {
@@ -83,7 +85,8 @@ impl Download {
         let reader = Reader::new(parts.source);
         let mut delivery = Delivery::new(parts.wire, parts.stock, &parts.bounds);
         let observers = Observers::of(parts.is_event_stream);
-        let report = Report::new(parts.record, parts.permit, parts.answer_guard, observers);
+        let (guard, reads_usage) = (parts.answer_guard, parts.reads_usage);
+        let report = Report::new(parts.record, parts.permit, guard, observers, reads_usage);
         report.record.handed(reader.heard());
         delivery.head(reader.is_end(), &report.record);
         let (bounds, deadline) = (parts.bounds, parts.deadline);

@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::ending::outcome;
-use crate::admit::Permit;
+use crate::admit::{Permit, Seen};
 use crate::error::{Error, Kind, Side};
-use crate::record::{Outcome, Record};
+use crate::record::{NoUsage, Outcome, Record};
 use crate::relay::observers::Observers;
 use crate::upstream::AnswerGuard;
 
@@ -17,6 +17,8 @@ pub(super) struct Report {
     answer_guard: Option<AnswerGuard>,
     pub(super) record: Rc<Record>,
     permit: Permit,
+    /// Its client is charged by what it says of itself.
+    reads_usage: bool,
 }
 
 impl Report {
@@ -25,8 +27,9 @@ impl Report {
         permit: Permit,
         answer_guard: Option<AnswerGuard>,
         observers: Observers,
+        reads_usage: bool,
     ) -> Self {
-        Self { observers, answer_guard, record: Rc::clone(record), permit }
+        Self { observers, answer_guard, record: Rc::clone(record), permit, reads_usage }
     }
 
     /// A frame came from the upstream.
@@ -52,6 +55,19 @@ impl Report {
         if let Some(answer_guard) = self.answer_guard.take() {
             answer_guard.ended();
         }
+    }
+
+    /// What the answer came to is charged to its client, where clients are known. `came_whole`: it came to its end.
+    pub(super) fn settle(&mut self, came_whole: bool) {
+        let Some(charge) = self.permit.take_charge() else { return };
+        let told = self.reads_usage.then(|| self.observers.usage());
+        let (bytes_up, frames) = self.record.passed();
+        let seen = self.reads_usage.then_some(Seen { bytes_up, frames });
+        let usage = told.and_then(Result::ok);
+        let settled = charge.settle(usage, seen, Instant::now());
+        let why = told.and_then(Result::err);
+        let why = why.map(|why| if came_whole { why } else { NoUsage::Cut });
+        self.record.charged(settled.usage, settled.cost, why);
     }
 
     /// The answer failed, on either side, after all that went over to the writer has left.

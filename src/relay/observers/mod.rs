@@ -9,6 +9,8 @@ mod done;
 
 pub use done::DoneScanner;
 
+use crate::record::{NoUsage, Usage};
+
 /// Looks at one answer's body.
 pub trait Observer {
     /// The next bytes, in order and each once, as they go over to the client's writer. What was read
@@ -56,6 +58,11 @@ impl Observers {
     /// Of an answer that is a stream of events, or is not.
     pub(super) fn of(is_event_stream: bool) -> Self {
         Self { done: is_event_stream.then(Box::default) }
+    }
+
+    /// What the answer cost, as it says itself.
+    pub(super) fn usage(&self) -> Result<Usage, NoUsage> {
+        Err(NoUsage::Absent)
     }
 
     /// It is a stream of events, and all that went over to the writer is complete to its reader.

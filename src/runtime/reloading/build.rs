@@ -87,6 +87,7 @@ fn build(
         groups: Groups::new(config, worker),
         upstreams,
         admission: plan.admission.clone(),
+        clients: plan.clients.clone(),
         stock,
         recorder: recorder.clone(),
     };

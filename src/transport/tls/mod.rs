@@ -3,5 +3,6 @@
 pub mod client;
 pub mod handshake;
 mod identity;
+pub mod names;
 pub mod server;
 mod verify;

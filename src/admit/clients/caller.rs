@@ -1,0 +1,90 @@
+//! One client of the configuration, as requests meet it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::charge::{Charge, ModelTold};
+use super::clock::Clock;
+use super::spending::{Cells, Spending};
+use crate::admit::quota::{Limiter, Reserve, Taken, refusal};
+use crate::config::{Prices, RouteId};
+use crate::error::{Error, Kind};
+
+/// What a request of a client is reckoned to cost of which none has ended yet.
+const GUESS: Reserve = Reserve { tokens: 1_000, cost: 10_000_000, is_guess: true };
+
+/// One client. Shared by all workers; a reload makes another of the same [`Spending`].
+#[derive(Debug)]
+pub struct Caller {
+    pub(super) name: Arc<str>,
+    pub(super) disabled: bool,
+    /// Unix time in seconds.
+    pub(super) expires: Option<u64>,
+    pub(super) routes: Option<Box<[RouteId]>>,
+    /// Its own, then those of its groups, the nearest first.
+    pub(super) limiters: Arc<[Limiter]>,
+    pub(super) spending: Arc<Spending>,
+    /// By the number of the model's label; the last one is of all others.
+    pub(super) cells: Box<[Arc<Cells>]>,
+    pub(super) prices: Arc<Prices>,
+    pub(super) clock: Clock,
+}
+
+impl Caller {
+    /// The operator's name for it.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its own limits, then those of its groups.
+    pub fn limiters(&self) -> &[Limiter] {
+        &self.limiters
+    }
+
+    /// What its requests came to.
+    pub fn spending(&self) -> &Spending {
+        &self.spending
+    }
+
+    /// Why it may do nothing, where that is so.
+    pub(super) fn is_valid(&self, unix: impl FnOnce() -> u64) -> Result<(), Kind> {
+        if self.disabled {
+            return Err(Kind::InvalidKey("This key is disabled; ask the operator of the proxy."));
+        }
+        match self.expires {
+            Some(expires) if unix() >= expires => Err(Kind::InvalidKey(
+                "This key has expired; ask the operator of the proxy for another.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it may use a route.
+    ///
+    /// # Errors
+    /// [`Kind::RouteNotAllowed`].
+    pub fn may_use(&self, route: RouteId) -> Result<(), Kind> {
+        match &self.routes {
+            Some(routes) if !routes.contains(&route) => Err(Kind::RouteNotAllowed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets a request in that came at this moment, under all its limits. `model`: as far as it is known.
+    ///
+    /// # Errors
+    /// [`Kind::RateLimited`], [`Kind::QuotaExceeded`], with what the client is told.
+    pub fn admit(self: &Arc<Self>, model: ModelTold, at: Instant) -> Result<Charge, Error> {
+        let now = self.clock.at(at);
+        let taken = if self.limiters.is_empty() {
+            None
+        } else {
+            let of_late = self.spending.of_late();
+            let reserve =
+                of_late.map_or(GUESS, |(tokens, cost)| Reserve { tokens, cost, is_guess: false });
+            let taken = Taken::all(&self.limiters, reserve, now);
+            Some(taken.map_err(|refused| refusal(&refused, &self.limiters, now))?)
+        };
+        Ok(Charge::new(Arc::clone(self), taken, model))
+    }
+}

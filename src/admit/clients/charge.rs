@@ -1,0 +1,112 @@
+//! What one request of a client took, and what it came to.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::caller::Caller;
+use crate::admit::quota::{Taken, limit_headers};
+use crate::config::{ModelId, PriceId};
+use crate::record::Usage;
+
+/// Bytes of a request's body that are a token, about: four letters of English.
+const BYTES_PER_TOKEN: u64 = 4;
+/// More than any model reads: a body of more than that is no prompt.
+const MOST_INPUT: u64 = 128 * 1024;
+
+/// A client's request in flight, under all its limits. It rides in the permit. Dropped before it is settled, it gives
+/// back what it reserved: no upstream answered.
+#[derive(Debug)]
+pub struct Charge {
+    caller: Arc<Caller>,
+    /// `None` where the client has no limits.
+    taken: Option<Taken>,
+    model: ModelTold,
+}
+
+/// What is known of the model that a request asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ModelTold {
+    /// Its label in metrics and reports; `None` counts among all others.
+    pub label: Option<ModelId>,
+    /// What its tokens cost.
+    pub price: Option<PriceId>,
+}
+
+/// What was seen of a request whose usage nobody told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Bytes of the request's body.
+    pub bytes_up: u64,
+    /// Frames of the answer's body.
+    pub frames: u64,
+}
+
+/// What a request came to in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// Tokens.
+    pub usage: Usage,
+    /// Nanodollars.
+    pub cost: u64,
+    /// The upstream did not say how many tokens there were.
+    pub estimated: bool,
+}
+
+impl Charge {
+    pub(super) fn new(caller: Arc<Caller>, taken: Option<Taken>, model: ModelTold) -> Self {
+        Self { caller, taken, model }
+    }
+
+    /// Whose it is.
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    /// The headers that tell the client what is left, in place of the upstream's.
+    pub fn show(&self, headers: &mut HeaderMap, at: Instant) {
+        if self.taken.is_some() {
+            let now = self.caller.clock.at(at);
+            limit_headers(self.caller.limiters(), now, |name: HeaderName, value: HeaderValue| {
+                headers.insert(name, value);
+            });
+        }
+    }
+
+    /// The request was refused before any upstream was asked: nothing of it counts.
+    pub fn withdraw(self) {
+        if let Some(taken) = self.taken {
+            taken.withdraw();
+        }
+    }
+
+    /// The request has ended. `usage`: as the upstream told it. Without it an answer that was no failure is charged
+    /// by what was seen of it: never nothing, and never what was reserved.
+    pub fn settle(self, usage: Option<Usage>, seen: Option<Seen>, at: Instant) -> Settled {
+        let estimated = usage.is_none() && seen.is_some();
+        let usage = usage.or_else(|| Some(self.estimate(seen?))).unwrap_or_default();
+        let caller = &self.caller;
+        let cost = caller.prices.cost(self.model.price, usage.input, usage.cached, usage.output);
+        if !estimated && usage != Usage::default() {
+            caller.spending.learn(usage, cost);
+        }
+        let last = caller.cells.len().saturating_sub(1);
+        let label = self.model.label.map_or(last, |ModelId(nth)| nth);
+        if let Some(cells) = caller.cells.get(label) {
+            cells.add(usage, cost, estimated);
+        }
+        if let Some(taken) = self.taken {
+            taken.settle(usage.input + usage.output, cost, caller.clock.at(at));
+        }
+        Settled { usage, cost, estimated }
+    }
+
+    fn estimate(&self, seen: Seen) -> Usage {
+        let input = match self.caller.spending.input_of_late() {
+            0 => (seen.bytes_up / BYTES_PER_TOKEN).min(MOST_INPUT),
+            of_late => of_late,
+        };
+        Usage { input, cached: 0, output: seen.frames.max(1) }
+    }
+}

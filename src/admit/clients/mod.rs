@@ -1,0 +1,15 @@
+//! Who asks: the clients of the configuration, found by their keys or certificates.
+//!
+//! `caller`: one of them. `spending`: what its requests came to. `charge`: what one request took, settled at its end.
+//! `clock`: by what limits go.
+
+mod caller;
+mod charge;
+mod clock;
+mod directory;
+mod spending;
+
+pub use caller::Caller;
+pub use charge::{Charge, ModelTold, Seen, Settled};
+pub use directory::Directory;
+pub use spending::{Cells, Spending};

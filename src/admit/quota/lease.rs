@@ -1,0 +1,163 @@
+//! What of a limit this process may use where several processes share it.
+//!
+//! What is left of the limit, over all of them, is known elsewhere. From time to time each process says there what it
+//! took, and is granted a part of what is left: its room until the next time. What is taken comes out of the room at
+//! once, without asking anybody; so together they take too much by no more than their rooms.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering::Relaxed};
+
+/// How this process stands with the others: one for all limiters.
+#[derive(Debug, Default)]
+pub struct Sharing {
+    standing: AtomicU8,
+    instances: AtomicU32,
+}
+
+/// Whether what is left of a limit is known, and what holds where it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Rooms are granted.
+    Leased,
+    /// They are not, for now: the process keeps to its own part of each limit.
+    Local,
+    /// The same: nothing that has a limit is let in.
+    Deny,
+    /// The same: everything is.
+    Allow,
+}
+
+/// Of one limiter.
+#[derive(Debug, Default)]
+pub(super) struct Lease {
+    room: AtomicI64,
+    /// Taken less what was given back, since it was last told.
+    pending: AtomicI64,
+    /// Of all processes together, when that was last told.
+    available: AtomicI64,
+    touched: AtomicBool,
+}
+
+impl Sharing {
+    /// Known to nobody yet: as if there were nobody else.
+    pub fn new() -> Self {
+        let sharing = Self::default();
+        sharing.set(Standing::Local, 1);
+        sharing
+    }
+
+    /// How it stands, and with how many processes, this one included.
+    pub fn set(&self, standing: Standing, instances: u32) {
+        self.instances.store(instances.max(1), Relaxed);
+        self.standing.store(standing as u8, Relaxed);
+    }
+
+    /// As it was set.
+    pub fn standing(&self) -> Standing {
+        match self.standing.load(Relaxed) {
+            0 => Standing::Leased,
+            2 => Standing::Deny,
+            3 => Standing::Allow,
+            _ => Standing::Local,
+        }
+    }
+
+    /// As it was set; at least 1.
+    pub fn instances(&self) -> u64 {
+        u64::from(self.instances.load(Relaxed)).max(1)
+    }
+}
+
+impl Lease {
+    /// Nothing was granted yet: a small part of the limit, which the first request needs not ask for.
+    pub(super) fn new(most: u64) -> Self {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let lease = Self::default();
+        lease.room.store((most / 8).max(1), Relaxed);
+        lease.available.store(most, Relaxed);
+        lease
+    }
+
+    /// Takes `units` if there is room for `needed` of them.
+    pub(super) fn take(&self, units: u64, needed: u64) -> bool {
+        self.touched.store(true, Relaxed);
+        let (units, needed) = (signed(units), signed(needed));
+        if self.room.fetch_sub(units, Relaxed) < needed {
+            self.room.fetch_add(units, Relaxed);
+            return false;
+        }
+        self.pending.fetch_add(units, Relaxed);
+        true
+    }
+
+    /// Takes what is owed, or gives back where it is less than nothing.
+    pub(super) fn charge(&self, units: i64) {
+        self.touched.store(true, Relaxed);
+        self.room.fetch_sub(units, Relaxed);
+        self.pending.fetch_add(units, Relaxed);
+    }
+
+    pub(super) fn available(&self) -> i64 {
+        self.available.load(Relaxed) - self.pending.load(Relaxed)
+    }
+
+    pub(super) fn room(&self) -> i64 {
+        self.room.load(Relaxed)
+    }
+
+    /// What was taken since the last time; `None` where nobody touched it.
+    pub(super) fn report(&self) -> Option<i64> {
+        self.touched.swap(false, Relaxed).then(|| self.pending.swap(0, Relaxed))
+    }
+
+    /// What was reported did not arrive: it is to be reported again.
+    pub(super) fn unreported(&self, pending: i64) {
+        self.touched.store(true, Relaxed);
+        self.pending.fetch_add(pending, Relaxed);
+    }
+
+    /// So much is left for all of them; what was taken since the report comes out of the room at once.
+    pub(super) fn grant(&self, available: i64, room: i64) {
+        self.available.store(available, Relaxed);
+        self.room.store(room - self.pending.load(Relaxed), Relaxed);
+    }
+}
+
+fn signed(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_comes_out_of_the_room_and_is_reported_once() {
+        let lease = Lease::new(80);
+        assert!((0..10).all(|_| lease.take(1, 1)));
+        assert!(!lease.take(1, 1), "an eighth");
+        assert_eq!(lease.report(), Some(10));
+        lease.grant(70, 20);
+        assert!((0..20).all(|_| lease.take(1, 1)));
+        assert!(!lease.take(1, 1));
+        assert_eq!((lease.available(), lease.report()), (50, Some(20)));
+        assert_eq!(lease.report(), None);
+    }
+
+    #[test]
+    fn what_is_taken_while_a_grant_is_under_way_is_not_granted_twice() {
+        let lease = Lease::new(80);
+        let reported = lease.report();
+        assert!(reported.is_none() && lease.take(4, 1));
+        lease.grant(80, 10);
+        assert_eq!(lease.room(), 6);
+    }
+
+    #[test]
+    fn a_report_that_was_lost_is_made_again() {
+        let lease = Lease::new(80);
+        assert!(lease.take(3, 1));
+        let lost = lease.report().unwrap();
+        lease.unreported(lost);
+        assert_eq!(lease.report(), Some(3));
+    }
+}

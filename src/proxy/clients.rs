@@ -1,0 +1,59 @@
+//! Whose a request is, and whether its client's limits let it in.
+
+use std::sync::Arc;
+
+use http::{Method, response};
+
+use super::Proxy;
+use super::context::RequestContext;
+use crate::admit::{Caller, Directory, ModelTold, Permit};
+use crate::config::RouteId;
+use crate::error::{Error, Kind};
+
+impl Proxy {
+    /// The client whose key or certificate a request brings.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidKey`].
+    pub(super) fn identify<'a>(
+        &self,
+        clients: &'a Directory,
+        context: &RequestContext<'_>,
+    ) -> Result<&'a Arc<Caller>, Kind> {
+        let caller = clients.identify(&context.head.headers, &context.client.certificates)?;
+        if self.recorder.is_logging() {
+            context.record.of_client(caller.name());
+        }
+        Ok(caller)
+    }
+
+    /// Takes what the request takes of its client's limits: last of all that could refuse it here, so that what is
+    /// refused counts nowhere.
+    ///
+    /// # Errors
+    /// [`Kind::RouteNotAllowed`], [`Kind::RateLimited`], [`Kind::QuotaExceeded`].
+    pub(super) fn charge(
+        &self,
+        context: &RequestContext<'_>,
+        route: RouteId,
+        permit: Permit,
+    ) -> Result<Permit, Error> {
+        let Some(caller) = context.caller else { return Ok(permit) };
+        let allowed = caller.may_use(route).map_err(Error::from);
+        let charge =
+            allowed.and_then(|()| caller.admit(ModelTold::default(), context.record.opened_at()));
+        Ok(permit.charged(charge.inspect_err(|_refused| context.record.on_route(route))?))
+    }
+}
+
+/// Tells the client what is left of its limits. Whether the answer's usage is to be read: some model may have been
+/// asked, and it did not refuse.
+pub(super) fn metered(
+    permit: &Permit,
+    context: &RequestContext<'_>,
+    head: &mut response::Parts,
+) -> bool {
+    let Some(charge) = permit.charge() else { return false };
+    charge.show(&mut head.headers, context.record.opened_at());
+    head.status.is_success() && context.head.method == Method::POST
+}
