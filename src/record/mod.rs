@@ -21,10 +21,12 @@ mod id;
 mod outcome;
 mod recorder;
 mod request;
+mod usage;
 
 pub use client_address::ClientAddress;
 pub use collect::finished::Opened;
 pub use collect::instance::ceilings::Ceilings;
+pub use collect::instance::clients::{ClientShown, ClientsShown, LimitShown, ModelShown};
 pub use collect::instance::dns::DnsMeters;
 pub use collect::labels::{Full, LabelIds};
 pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
@@ -37,6 +39,7 @@ pub use outcome::{
 pub use recorder::{Recorder, WorkerRecorder};
 pub use request::hedge::Hedge;
 pub use request::{Leased, Record};
+pub use usage::Usage;
 
 #[cfg(test)]
 mod tests;
