@@ -19,7 +19,7 @@ const JSON: &str = "application/json";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const PATHS: &str =
-    "not found; available paths: /livez /readyz /metrics /stats, and POST /reload\n";
+    "not found; available paths: /livez /readyz /metrics /stats /clients/NAME, and POST /reload\n";
 
 /// All of them.
 pub(super) struct Pages {
@@ -80,7 +80,10 @@ impl Pages {
             }
             "/metrics" => page(StatusCode::OK, PROMETHEUS, self.metrics.get(hub.metrics()).await),
             "/stats" => page(StatusCode::OK, JSON, self.stats.get(hub.stats()).await),
-            _ => page(StatusCode::NOT_FOUND, TEXT, PATHS),
+            path => match path.strip_prefix("/clients/").and_then(|name| hub.client(name)) {
+                Some(client) => page(StatusCode::OK, JSON, client),
+                None => page(StatusCode::NOT_FOUND, TEXT, PATHS),
+            },
         })
     }
 

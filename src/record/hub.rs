@@ -9,10 +9,11 @@ use super::collect::collector::{Collector, Totals};
 use super::collect::failures::FailureLog;
 use super::collect::instance::Instance;
 use super::collect::instance::ceilings::Ceilings;
+use super::collect::instance::clients::ClientsShown;
 use super::collect::instance::dns::DnsMeters;
 use super::collect::labels::{Full, LabelIds, Labels};
 use super::export::log_writer::LogWriter;
-use super::export::{View, metrics, stats};
+use super::export::{View, clients, metrics, stats};
 use super::recorder::WorkerRecorder;
 use crate::config::{AccessLog, Config, LogFormat, UpstreamId};
 
@@ -130,6 +131,17 @@ impl Hub {
     /// The listeners' certificates by their files, and until when they hold.
     pub fn set_certificates(&self, all: BTreeMap<String, SystemTime>) {
         self.instance.set_certificates(all);
+    }
+
+    /// Who counts clients from now on; `None`: nobody.
+    pub fn show_clients(&self, source: Option<Arc<dyn Fn() -> ClientsShown + Send + Sync>>) {
+        self.instance.clients.set(source);
+    }
+
+    /// What there is to say of one client, as JSON; `None` where there is none of that name.
+    pub fn client(&self, name: &str) -> Option<String> {
+        let shown = self.instance.clients.shown()?;
+        Some(format!("{:#}\n", clients::one(&shown, name)?))
     }
 
     /// The meters of the name of a configuration's upstream.

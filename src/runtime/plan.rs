@@ -8,7 +8,7 @@ use super::error::StartError;
 use crate::accept::Doors;
 use crate::admit::{Admission, Directory};
 use crate::config::{Config, Scheme, Upstream, UpstreamId, shares_connections};
-use crate::record::{Full, Hub, LabelIds};
+use crate::record::{ClientsShown, Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
 use crate::transport::tls::client::{ClientTls, Roots, TlsDigest, TlsFiles};
 use crate::upstream::{HeadLimit, ResolvedName, Resolver};
@@ -137,6 +137,14 @@ impl<'a> Baseline<'a> {
 }
 
 impl Plan {
+    /// Pages show these clients from now on.
+    pub(super) fn show_clients(&self, hub: &Hub) {
+        let clients = self.clients.clone();
+        hub.show_clients(clients.map(|clients| {
+            Arc::new(move || clients.shown()) as Arc<dyn Fn() -> ClientsShown + Send + Sync>
+        }));
+    }
+
     pub(super) fn name(&self, id: UpstreamId) -> Option<ResolvedName> {
         Some(self.links.get(id.0)?.name.clone())
     }

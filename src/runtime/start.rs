@@ -137,6 +137,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     let (loads, inboxes) = Loads::new(workers);
     hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
     certificates::show(&config, &hub);
+    plan.show_clients(&hub);
     memory::watch(config.limits.memory, &plan.admission, hub.ceilings())?;
     let running = Running {
         addresses: addresses.iter().filter_map(ListenAddress::ip).collect(),

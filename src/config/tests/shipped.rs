@@ -52,6 +52,7 @@ fn world() -> World {
     let (certificate, key) = super::clients::door::pair("chat.example");
     World::default()
         .var("OPENAI_API_KEY", "k")
+        .var("APP_A_KEY", "fb-a-key-of-thirty-two-characters")
         .var("FIRSTBYTE_ADMIN_TOKEN", "t")
         .file("/etc/ssl/certs/company-ca.pem", "pem")
         .file("/run/secrets/client.pem", "pem")
@@ -121,7 +122,7 @@ fn keys_of_tree(node: &Node, path: &str, keys: &mut BTreeSet<String>) {
                 if path == "upstreams.NAME.headers" || path == "upstreams.NAME.query" {
                     continue; // names of the operator's, with values that are no keys
                 }
-                let named = ["upstreams", "groups"].contains(&path);
+                let named = ["upstreams", "groups", "client_groups"].contains(&path);
                 let name = if named { "NAME" } else { &name.text };
                 let inside =
                     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };

@@ -4,13 +4,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::View;
+use super::clients;
 use super::metrics::{failovers_by_name, failures_by_name, requests_by_name, upstream_gauges};
 use crate::record::collect::durations::Durations;
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
 use crate::record::outcome::{
-    Clock, Cold, Ejection, Handshake, Hangup, HedgeEnd, Outcome, Oversize, Prevented, ReplayReason,
-    Shed, Silence,
+    Clock, Cold, Ejection, Handshake, Hangup, HedgeEnd, NoUsage, Outcome, Oversize, Prevented,
+    ReplayReason, Shed, Silence,
 };
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
@@ -90,6 +91,8 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
             "request_duration": quantiles(&all.duration),
         },
         "upstreams": upstreams(view),
+        "clients": instance.clients.shown().as_ref().map(clients::all),
+        "usage_unknown": counts(NoUsage::ALL.map(NoUsage::label), all.usage_unknown),
     });
     let mut text = format!("{page:#}");
     text.push('\n');

@@ -193,6 +193,7 @@ impl Reloader {
             tracing::info!(file, "TLS certificate replaced");
         }
         certificates::show(&plan.config, &self.hub);
+        plan.show_clients(&self.hub);
         *self.in_force() = InForce { plan, files: read.files };
         Ok(Applied { changes, cold, digest: read.digest })
     }

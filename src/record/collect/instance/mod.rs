@@ -1,6 +1,7 @@
 //! The process as its metrics show it, beside what its workers record. Not of the data path: locks and atomics.
 
 pub(in crate::record) mod ceilings;
+pub(in crate::record) mod clients;
 pub(in crate::record) mod configured;
 pub(in crate::record) mod dns;
 pub(in crate::record) mod expected;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::labels::{LabelId, Labels};
 use ceilings::Ceilings;
+use clients::Clients;
 use configured::Configured;
 use dns::DnsMeters;
 use expected::Expected;
@@ -27,6 +29,7 @@ pub(in crate::record) struct Instance {
     pub(in crate::record) ceilings: Arc<Ceilings>,
     pub(in crate::record) configured: Configured,
     pub(in crate::record) expected: Expected,
+    pub(in crate::record) clients: Clients,
     /// Until when each file's certificate holds.
     certificates: Mutex<BTreeMap<String, SystemTime>>,
     /// By an upstream's label; none of those whose host is an address.
@@ -52,6 +55,7 @@ impl Instance {
             ceilings: Arc::default(),
             configured: Configured::default(),
             expected: Expected::default(),
+            clients: Clients::default(),
             certificates: Mutex::default(),
             dns: Mutex::default(),
             draining_since: OnceLock::new(),

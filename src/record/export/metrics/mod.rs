@@ -1,5 +1,6 @@
 //! Which metrics there are. Names, labels and units are described in `docs/metrics.md`.
 
+mod clients;
 mod ends;
 mod instance;
 mod sheds;
@@ -110,6 +111,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     ends::oversizes(&mut text, names, all);
     ends::probes(&mut text, names, all);
     sheds::sheds(&mut text, all);
+    clients::clients(&mut text, view.instance.clients.shown().as_ref(), all);
     tls::handshakes(&mut text, all);
     tls::certificates(&mut text, view.instance);
     instance::ceilings(&mut text, &view.instance.ceilings);
