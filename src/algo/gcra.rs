@@ -51,8 +51,9 @@ impl Rate {
         u64::try_from(time).unwrap_or(u64::MAX)
     }
 
+    /// Room for all that it holds, each unit rounded up.
     fn depth(self) -> u64 {
-        self.burst.max(self.time(1))
+        self.burst.max(self.time(1).saturating_mul(self.most()))
     }
 
     /// Units that flow in within this time, rounded down.
@@ -175,13 +176,21 @@ mod tests {
     #[test]
     fn over_any_hour_it_lets_its_rate_pass_to_the_unit_whatever_the_rate() {
         for per_minute in [1, 7, 61, 999, 100_003] {
-            let (rate, gcra) = (Rate { per_minute, burst: S }, Gcra::default());
+            let (rate, gcra) = (Rate { per_minute, burst: 60 * S }, Gcra::default());
             let mut passed = taken(&gcra, rate, 0) - rate.most();
             for tick in 1..=3_600 {
                 passed += taken(&gcra, rate, tick * S);
             }
             let due = per_minute * 60;
             assert!(passed.abs_diff(due) <= 1 + due / 10_000, "{per_minute}: {passed} of {due}");
+        }
+    }
+
+    #[test]
+    fn of_any_rate_a_whole_minutes_worth_may_come_at_once() {
+        for per_minute in [1, 3, 7, 59, 61, 999, 123_457] {
+            let rate = Rate { per_minute, burst: 60 * S };
+            assert_eq!(taken(&Gcra::default(), rate, 0), per_minute);
         }
     }
 

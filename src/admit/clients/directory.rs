@@ -45,12 +45,11 @@ impl Directory {
         sharing: Option<Arc<Sharing>>,
     ) -> Option<Self> {
         let clients = config.clients.as_deref()?;
-        let budgets = clients.iter().map(|client| client.allowance.budget);
-        let mut budgets =
-            budgets.chain(config.client_groups.iter().map(|group| group.allowance.budget));
+        let groups = config.client_groups.iter().map(|group| &group.allowance);
+        let mut all = clients.iter().map(|client| &client.allowance).chain(groups);
         let clock = Clock {
             began: before.map_or_else(Instant::now, |before| before.clock.began),
-            by_calendar: budgets.any(|budget| budget.is_some()),
+            by_calendar: all.any(|allowance| !allowance.budgets.is_empty()),
         };
         let mut maker = Maker::new(config, before, sharing.as_ref(), clock);
         let numbered = || clients.iter().enumerate();

@@ -56,7 +56,7 @@ pub(super) enum Account {
 }
 
 /// The limits that an allowance has.
-pub(in crate::admit) fn measures(of: &Allowance) -> impl Iterator<Item = Measure> + use<> {
+pub(in crate::admit) fn measures(of: &Allowance) -> impl Iterator<Item = Measure> {
     let burst = u64::try_from(of.burst.as_nanos()).unwrap_or(u64::MAX);
     let rate = |per_minute: u64| Rate { per_minute, burst };
     // What is refused most often comes first: nothing else need be taken back then.
@@ -64,10 +64,10 @@ pub(in crate::admit) fn measures(of: &Allowance) -> impl Iterator<Item = Measure
         of.concurrent.map(Measure::Concurrent),
         of.rpm.map(|rpm| Measure::Requests(rate(rpm))),
         of.tpm.map(|tpm| Measure::Tokens(rate(tpm))),
-        of.budget.map(Measure::Budget),
     ]
     .into_iter()
     .flatten()
+    .chain(of.budgets.iter().copied().map(Measure::Budget))
 }
 
 impl Measure {

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn streams_in_flight_hold_what_requests_cost_of_late_so_that_they_cannot_all_pass_one_check() {
         let budget = Budget { amount: Amount::Tokens(10_000), per: Period::Day };
-        let all = limiters(&[allowance(|one| one.budget = Some(budget))]);
+        let all = limiters(&[allowance(|one| one.budgets = vec![budget])]);
         let known = Reserve { tokens: 1_000, cost: 0, is_guess: false };
         let running: Vec<_> =
             (0..200).filter_map(|_| Taken::all(&all, known, at(0)).ok()).collect();
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn money_is_charged_to_the_nanodollar() {
         let budget = Budget { amount: Amount::NanoUsd(1_000_000_000), per: Period::Total };
-        let all = limiters(&[allowance(|one| one.budget = Some(budget))]);
+        let all = limiters(&[allowance(|one| one.budgets = vec![budget])]);
         let one = Taken::all(&all, GUESS, at(0)).unwrap();
         assert_eq!(left(&all, 0, at(0)), 990_000_000);
         one.settle(3, 60, at(0));

@@ -86,8 +86,8 @@ pub struct Allowance {
     pub concurrent: Option<usize>,
     /// So much time's worth of `rpm` and `tpm` may come at once.
     pub burst: Duration,
-    /// What may be used in a period.
-    pub budget: Option<Budget>,
+    /// What may be used in a period: of tokens, of money, or of both.
+    pub budgets: Vec<Budget>,
 }
 
 /// What may be used in a period.
@@ -127,25 +127,25 @@ impl Allowance {
             tpm: reader.get(&limits, &TPM),
             concurrent: reader.get(&limits, &CONCURRENT),
             burst: reader.get(&limits, &BURST),
-            budget: Budget::read(reader, fields),
+            budgets: Budget::read(reader, fields),
         }
     }
 }
 
 impl Budget {
-    fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Self> {
+    fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<Self> {
         if !fields.has(BUDGET.name) {
-            return None;
+            return Vec::new();
         }
         let budget = reader.section(fields, &BUDGET);
         let (tokens, usd) = (reader.get(&budget, &TOKENS), reader.get(&budget, &USD));
-        if budget.has(TOKENS.name) == budget.has(USD.name) {
-            let what = "needs either `tokens` or `usd`";
-            reader.fault(budget.at, &*budget.path, what, "write one of them");
+        if !budget.has(TOKENS.name) && !budget.has(USD.name) {
+            let what = "needs `tokens` or `usd`";
+            reader.fault(budget.at, &*budget.path, what, "write one of them, or both");
         }
         let per = reader.get(&budget, &PER);
-        let amount = tokens.map(Amount::Tokens).or(usd.map(Amount::NanoUsd))?;
-        Some(Self { amount, per })
+        let amounts = [tokens.map(Amount::Tokens), usd.map(Amount::NanoUsd)];
+        amounts.into_iter().flatten().map(|amount| Self { amount, per }).collect()
     }
 }
 

@@ -182,11 +182,10 @@ pub(super) fn priced(
     groups: &[ClientGroup],
     prices: &Prices,
 ) {
-    let own =
-        clients.unwrap_or_default().iter().map(|client| (&client.name, client.allowance.budget));
-    let all = own.chain(groups.iter().map(|group| (&group.name, group.allowance.budget)));
-    let mut in_money = all.filter(|(_, budget)| {
-        budget.is_some_and(|budget| matches!(budget.amount, Amount::NanoUsd(_)))
+    let own = clients.unwrap_or_default().iter().map(|client| (&client.name, &client.allowance));
+    let all = own.chain(groups.iter().map(|group| (&group.name, &group.allowance)));
+    let mut in_money = all.filter(|(_, allowance)| {
+        allowance.budgets.iter().any(|budget| matches!(budget.amount, Amount::NanoUsd(_)))
     });
     if let Some((name, _)) = in_money.next()
         && !prices.is_whole()
