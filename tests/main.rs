@@ -7,6 +7,7 @@ mod clients;
 mod door;
 mod faults;
 mod groups;
+mod keys;
 mod observe;
 mod operate;
 mod overload;
