@@ -281,7 +281,7 @@ impl Proxy {
             permit,
             stock,
             is_event_stream: relay::head::is_event_stream(&head.headers),
-            reads_usage: metered,
+            reads_usage: metered.then(|| relay::observers::Form::of(&head.headers)),
         });
         Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
     }

@@ -117,13 +117,15 @@ labels! {
 
     /// Why a client's request was charged by an estimate.
     pub enum NoUsage {
-        /// The answer does not say how many tokens there were.
+        /// The answer came whole and says nothing of tokens: its upstream does not count, or was not asked to.
         Absent = "absent",
         /// Its body is compressed.
         Encoded = "encoded",
-        /// It did not come to its end: the client left, or the upstream cut it.
+        /// It ended before it said so: the client left, the upstream failed, or a clock ran out.
         Cut = "cut",
-        /// What it says is no number, or stands where it was not looked for.
+        /// They stand, if anywhere, in a part of a large answer that is not kept.
+        TooLarge = "too_large",
+        /// What it says is no count.
         Unreadable = "unreadable",
     }
 

@@ -41,6 +41,8 @@ pub struct Seen {
     pub bytes_up: u64,
     /// Frames of the answer's body.
     pub frames: u64,
+    /// What the upstream said before it came to the end: it took no less.
+    pub at_least: Usage,
 }
 
 /// What a request came to in the end.
@@ -104,9 +106,14 @@ impl Charge {
 
     fn estimate(&self, seen: Seen) -> Usage {
         let input = match self.caller.spending.input_of_late() {
+            _ if seen.at_least.input > 0 => seen.at_least.input,
             0 => (seen.bytes_up / BYTES_PER_TOKEN).min(MOST_INPUT),
             of_late => of_late,
         };
-        Usage { input, cached: 0, output: seen.frames.max(1) }
+        Usage {
+            input,
+            cached: seen.at_least.cached,
+            output: seen.frames.max(seen.at_least.output).max(1),
+        }
     }
 }

@@ -61,7 +61,7 @@ impl Drop for Download {
             self.report.ended();
         }
         self.report.observers.end(self.reader.unread());
-        self.report.settle(whole || done);
+        self.report.settle(self.reader.unread(), whole || done);
         let wire = self.delivery.wire();
         if let State::Failed(error) = self.reader.state()
             && !done

@@ -27,7 +27,7 @@ use hyper::body::Frame;
 use super::bounds::Bounds;
 use super::deadline::Deadline;
 use super::in_flight::TrackedBytes;
-use super::observers::{Observer, Observers};
+use super::observers::{Form, Observer, Observers};
 use crate::admit::{Permit, Stock};
 use crate::error::{Error, Kind};
 use crate::record::Record;
@@ -75,8 +75,8 @@ pub struct DownloadParts<'a> {
     pub stock: &'a Rc<Stock>,
     /// It is a stream of events, whose end its last event tells.
     pub is_event_stream: bool,
-    /// What it cost is read of it, at its end.
-    pub reads_usage: bool,
+    /// What it is, where its usage is to be read.
+    pub reads_usage: Option<Form>,
 }
 
 impl Download {
@@ -84,9 +84,8 @@ impl Download {
     pub fn new(parts: DownloadParts<'_>) -> Self {
         let reader = Reader::new(parts.source);
         let mut delivery = Delivery::new(parts.wire, parts.stock, &parts.bounds);
-        let observers = Observers::of(parts.is_event_stream);
-        let (guard, reads_usage) = (parts.answer_guard, parts.reads_usage);
-        let report = Report::new(parts.record, parts.permit, guard, observers, reads_usage);
+        let observers = Observers::of(parts.is_event_stream, parts.reads_usage);
+        let report = Report::new(parts.record, parts.permit, parts.answer_guard, observers);
         report.record.handed(reader.heard());
         delivery.head(reader.is_end(), &report.record);
         let (bounds, deadline) = (parts.bounds, parts.deadline);

@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::ending::outcome;
 use crate::admit::{Permit, Seen};
 use crate::error::{Error, Kind, Side};
-use crate::record::{NoUsage, Outcome, Record};
-use crate::relay::observers::Observers;
+use crate::record::{Outcome, Record};
+use crate::relay::observers::{Observers, Unknown};
 use crate::upstream::AnswerGuard;
 
 /// They live as long as the answer's body; dropped with it, the permit goes last.
@@ -17,8 +17,6 @@ pub(super) struct Report {
     answer_guard: Option<AnswerGuard>,
     pub(super) record: Rc<Record>,
     permit: Permit,
-    /// Its client is charged by what it says of itself.
-    reads_usage: bool,
 }
 
 impl Report {
@@ -27,9 +25,8 @@ impl Report {
         permit: Permit,
         answer_guard: Option<AnswerGuard>,
         observers: Observers,
-        reads_usage: bool,
     ) -> Self {
-        Self { observers, answer_guard, record: Rc::clone(record), permit, reads_usage }
+        Self { observers, answer_guard, record: Rc::clone(record), permit }
     }
 
     /// A frame came from the upstream.
@@ -57,17 +54,16 @@ impl Report {
         }
     }
 
-    /// What the answer came to is charged to its client, where clients are known. `came_whole`: it came to its end.
-    pub(super) fn settle(&mut self, came_whole: bool) {
+    /// What the answer came to is charged to its client, where clients are known. `unread` came from the upstream
+    /// and did not go over to the writer; `is_whole`: the answer came to its end.
+    pub(super) fn settle(&mut self, unread: &[u8], is_whole: bool) {
         let Some(charge) = self.permit.take_charge() else { return };
-        let told = self.reads_usage.then(|| self.observers.usage());
+        let told = self.observers.usage(unread, is_whole);
         let (bytes_up, frames) = self.record.passed();
-        let seen = self.reads_usage.then_some(Seen { bytes_up, frames });
-        let usage = told.and_then(Result::ok);
-        let settled = charge.settle(usage, seen, Instant::now());
-        let why = told.and_then(Result::err);
-        let why = why.map(|why| if came_whole { why } else { NoUsage::Cut });
-        self.record.charged(settled.usage, settled.cost, why);
+        let unknown = told.and_then(Result::err);
+        let seen = unknown.map(|Unknown { at_least, .. }| Seen { bytes_up, frames, at_least });
+        let settled = charge.settle(told.and_then(Result::ok), seen, Instant::now());
+        self.record.charged(settled.usage, settled.cost, unknown.map(|unknown| unknown.why));
     }
 
     /// The answer failed, on either side, after all that went over to the writer has left.

@@ -10,31 +10,60 @@
 mod tail;
 mod types;
 
+pub use tail::{Keeps, Last, Tail};
+pub(super) use types::{after_key, field, is_done};
+
 use super::Observer;
-use tail::Tail;
 use types::{Types, Verdict};
 
-/// Watches one stream of events.
+/// Watches one stream of events. Where somebody else keeps more of its end, that serves as its tail.
 #[derive(Debug, Clone)]
-pub struct DoneScanner {
-    tail: Tail,
+pub struct DoneScanner<T = Tail> {
+    tail: T,
     /// Where events have types, or the first is still to come.
     types: Option<Types>,
     /// The last event of its API has gone by. Whatever follows does not take that back.
     done: bool,
 }
 
-impl Default for DoneScanner {
+impl Default for DoneScanner<Tail> {
     /// Nothing went by.
     fn default() -> Self {
-        Self { tail: Tail::default(), types: Some(Types::default()), done: false }
+        Self::on(Tail::default())
     }
 }
 
-impl DoneScanner {
+impl<T: Keeps> DoneScanner<T> {
+    /// Nothing went by; `tail` keeps the last of what will.
+    pub fn on(tail: T) -> Self {
+        Self { tail, types: Some(Types::default()), done: false }
+    }
+
+    /// Keeps what is no stream of events, and looks at none of it.
+    pub(super) fn blind(tail: T) -> Self {
+        Self { tail, types: None, done: false }
+    }
+
+    /// What keeps the last bytes.
+    pub(super) fn tail(&self) -> &T {
+        &self.tail
+    }
+
     /// What went by was complete to its reader. Costs some hundred instructions.
     pub fn is_done(&self) -> bool {
-        self.done || self.tail.is_done()
+        self.done || self.tail.last().is_done()
+    }
+
+    /// What went by and what is to follow is.
+    pub(super) fn is_done_with(&self, unread: [&[u8]; 2]) -> bool
+    where
+        T: Clone,
+    {
+        let mut scanner = self.clone();
+        for bytes in unread {
+            scanner.chunk(bytes);
+        }
+        scanner.is_done()
     }
 
     /// Not inlined, so that streams without types pay nothing for it.
@@ -48,7 +77,7 @@ impl DoneScanner {
     }
 }
 
-impl Observer for DoneScanner {
+impl<T: Keeps> Observer for DoneScanner<T> {
     /// Copies at most what the tail keeps; allocates nothing.
     fn chunk(&mut self, bytes: &[u8]) {
         self.tail.push(bytes);

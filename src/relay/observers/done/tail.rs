@@ -6,9 +6,29 @@ use super::types::{after_key, field, is_done, is_last, text_value};
 /// some comments. A power of two.
 const KEPT: usize = 1024;
 
-/// The last bytes that went by.
+/// Keeps the end of a stream.
+pub trait Keeps {
+    /// The next bytes of the stream.
+    fn push(&mut self, bytes: &[u8]);
+
+    /// The last 1,024 bytes that went by, or all of them where there were fewer.
+    fn last(&self) -> Last<'_>;
+}
+
+/// The end of a stream, in two parts: at most 1,024 bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Last<'a> {
+    /// What came first; may be empty.
+    pub older: &'a [u8],
+    /// What came right behind it.
+    pub newer: &'a [u8],
+    /// Nothing came before; then nothing is in `older`.
+    pub is_whole: bool,
+}
+
+/// The last bytes that went by, and no more than that.
 #[derive(Debug, Clone)]
-pub(super) struct Tail {
+pub struct Tail {
     ring: [u8; KEPT],
     /// How many went by, in all.
     seen: usize,
@@ -42,9 +62,9 @@ impl Default for Tail {
     }
 }
 
-impl Tail {
+impl Keeps for Tail {
     /// Costs no more than a copy of what is kept, whatever comes.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8]) {
         let skipped = bytes.len().saturating_sub(KEPT);
         let (bytes, at) = (&bytes[skipped..], (self.seen + skipped) % KEPT);
         self.seen += skipped + bytes.len();
@@ -55,18 +75,30 @@ impl Tail {
         }
     }
 
+    fn last(&self) -> Last<'_> {
+        let (newer, older) = self.ring.split_at(self.seen % KEPT);
+        let is_whole = self.seen < KEPT;
+        Last { older: if is_whole { &[] } else { older }, newer, is_whole }
+    }
+}
+
+impl Last<'_> {
+    /// As many bytes as there may be.
+    pub const MOST: usize = KEPT;
+
     /// The last line that says anything of it says that the stream is complete.
-    pub(super) fn is_done(&self) -> bool {
-        let (newest, oldest) = self.ring.split_at(self.seen % KEPT);
-        if self.seen < KEPT {
-            return last_words(newest, Front::Stream) == Some(Says::Done);
+    pub(super) fn is_done(self) -> bool {
+        let Self { older, newer, is_whole } = self;
+        if is_whole {
+            return last_words(newer, Front::Stream) == Some(Says::Done);
         }
         // Nearly always it is among these.
-        let says = last_words(newest, Front::More).unwrap_or_else(|| {
+        let says = last_words(newer, Front::More).unwrap_or_else(|| {
             let mut text = [0; KEPT];
-            text[..oldest.len()].copy_from_slice(oldest);
-            text[oldest.len()..].copy_from_slice(newest);
-            last_words(&text, Front::Cut).unwrap_or(Says::Nothing)
+            text[..older.len()].copy_from_slice(older);
+            text[older.len()..][..newer.len()].copy_from_slice(newer);
+            let text = &text[..older.len() + newer.len()];
+            last_words(text, Front::Cut).unwrap_or(Says::Nothing)
         });
         says == Says::Done
     }

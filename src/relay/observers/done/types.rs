@@ -136,13 +136,13 @@ impl Event {
 }
 
 /// The value of a line's field, if it is this one.
-pub(super) fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+pub(in super::super) fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let value = line.strip_prefix(name)?.strip_prefix(b":")?;
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
 /// How streams of chats end, and some others.
-pub(super) fn is_done(data: &[u8]) -> bool {
+pub(in super::super) fn is_done(data: &[u8]) -> bool {
     data.first() == Some(&b'[') && data.trim_ascii_end() == b"[DONE]"
 }
 
@@ -168,7 +168,7 @@ fn front_type(data: &[u8]) -> Option<&[u8]> {
 }
 
 /// What stands behind a key and its colon.
-pub(super) fn after_key<'a>(json: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+pub(in super::super) fn after_key<'a>(json: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let rest = json.strip_prefix(key)?.trim_ascii_start();
     Some(rest.strip_prefix(b":")?.trim_ascii_start())
 }

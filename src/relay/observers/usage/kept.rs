@@ -1,0 +1,135 @@
+//! What is kept of a body until its end: its first bytes and its last ones.
+
+use super::super::done::{Keeps, Last};
+
+/// Bytes of a body that are kept at most. The last of them hold an event of usage with all that may stand behind
+/// one: of a response of `OpenAI`'s that is 16 pairs of metadata, of 64 and 512 characters.
+pub(super) const KEPT: usize = 16 * 1024;
+
+/// Of those, the body's first: a `message_start`, or what stands before the choices in JSON that begins with its
+/// usage.
+pub(super) const HEAD: usize = 2 * 1024;
+
+const TAIL: usize = KEPT - HEAD;
+
+/// The first and last bytes that went by, and all of them while they are few. One allocation, made once: pages of
+/// it that nothing was written to are not resident.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    /// Of a longer body, the first [`HEAD`] and then a ring.
+    bytes: Vec<u8>,
+    /// Where the next byte goes.
+    at: usize,
+    /// Something between head and ring is gone.
+    is_cut: bool,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { bytes: Vec::with_capacity(KEPT), at: 0, is_cut: false }
+    }
+}
+
+impl Kept {
+    /// The body's first bytes.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.bytes[..self.bytes.len().min(HEAD)]
+    }
+
+    /// All of the body, if it is here.
+    pub(super) fn whole(&self) -> Option<&[u8]> {
+        (!self.is_cut).then_some(&self.bytes[..])
+    }
+
+    /// The last bytes, in two parts; without those of the head where something is between them.
+    pub(super) fn tail(&self) -> (&[u8], &[u8]) {
+        if self.is_cut {
+            (&self.bytes[self.at..], &self.bytes[HEAD..self.at])
+        } else {
+            (&[], &self.bytes)
+        }
+    }
+
+    /// What does not fit behind the last bytes any more. Not inlined: it comes once in a ring's length.
+    #[inline(never)]
+    fn wrap(&mut self, mut bytes: &[u8]) {
+        if self.bytes.len() < KEPT {
+            let (first, rest) = bytes.split_at(KEPT - self.at);
+            self.bytes.extend_from_slice(first);
+            (self.at, bytes) = (KEPT, rest);
+        }
+        self.is_cut = true;
+        if bytes.len() >= TAIL {
+            self.bytes[HEAD..].copy_from_slice(&bytes[bytes.len() - TAIL..]);
+            self.at = KEPT;
+            return;
+        }
+        let (first, second) = bytes.split_at(bytes.len().min(KEPT - self.at));
+        self.bytes[self.at..][..first.len()].copy_from_slice(first);
+        self.bytes[HEAD..][..second.len()].copy_from_slice(second);
+        self.at = if second.is_empty() { self.at + first.len() } else { HEAD + second.len() };
+    }
+}
+
+impl Keeps for Kept {
+    /// Costs a copy, of what is kept at most.
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.at + bytes.len();
+        if end > KEPT {
+            return self.wrap(bytes);
+        }
+        if self.at == self.bytes.len() {
+            self.bytes.extend_from_slice(bytes);
+        } else {
+            self.bytes[self.at..end].copy_from_slice(bytes);
+        }
+        self.at = end;
+    }
+
+    fn last(&self) -> Last<'_> {
+        let (older, newer) = self.tail();
+        let newer = &newer[newer.len().saturating_sub(Last::MOST)..];
+        let older = &older[older.len().saturating_sub(Last::MOST - newer.len())..];
+        Last { older, newer, is_whole: !self.is_cut && newer.len() < Last::MOST }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every way of splitting that matters here, and a plain copy to compare with.
+    #[test]
+    fn the_first_and_the_last_bytes_are_kept_however_they_are_split() {
+        let body: Vec<u8> = (0..3 * KEPT + 77).map(|at| (at * 7 / 5 % 251) as u8).collect();
+        for size in [1, 2, 200, 1023, HEAD, HEAD + 1, TAIL - 1, TAIL, KEPT, KEPT + 1, 40_000] {
+            let mut kept = Kept::default();
+            let mut seen = 0;
+            for chunk in body.chunks(size) {
+                kept.push(chunk);
+                seen += chunk.len();
+                let so_far = &body[..seen];
+                assert_eq!(kept.head(), &so_far[..seen.min(HEAD)]);
+                assert_eq!(kept.whole(), (seen <= KEPT).then_some(so_far));
+                let (older, newer) = kept.tail();
+                let tail = [older, newer].concat();
+                let wanted = if seen <= KEPT { seen } else { TAIL };
+                assert!(tail == so_far[seen - wanted..], "{size}, {seen}");
+                let last = kept.last();
+                let end = [last.older, last.newer].concat();
+                assert!(end == so_far[seen.saturating_sub(Last::MOST)..], "{size}, {seen}");
+                assert_eq!(last.is_whole, seen < Last::MOST);
+            }
+        }
+    }
+
+    #[test]
+    fn no_more_is_held_than_the_bound_whatever_comes() {
+        let mut kept = Kept::default();
+        let chunk = vec![b'x'; 1 << 20];
+        for _ in 0..64 {
+            kept.push(&chunk);
+        }
+        assert_eq!((kept.bytes.len(), kept.bytes.capacity()), (KEPT, KEPT));
+    }
+}
