@@ -156,7 +156,13 @@ impl Proxy {
             return Err(Kind::TooManyHeaders.into()); // HTTP/2's: of HTTP/1.1 no such head is whole
         }
         if let Some(clients) = &self.clients {
-            context.caller = Some(self.identify(clients, context)?);
+            match self.identify(clients, context) {
+                Ok(caller) => context.caller = Some(caller),
+                Err(kind) => {
+                    relay::drive::discard_request_body(upload.into_inner());
+                    return Err(kind.into());
+                }
+            }
         }
         if context.scan.marks.any(Marks::OURS) {
             context.until =

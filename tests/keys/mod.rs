@@ -4,6 +4,7 @@ mod accounting;
 mod budgets;
 mod identify;
 mod limits;
+mod page;
 mod reload;
 
 use std::fmt::Write as _;
