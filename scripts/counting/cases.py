@@ -25,6 +25,8 @@ CASES = {
     "frame-http2": Case("the same to an HTTP/2 client", 500),
     "burst-http2": Case("the same to an HTTP/2 client", 200, 16),
     "cancel-http2": Case("the same by an HTTP/2 client", 200),
+    "request-clients": Case("the same of a known client with limits and a budget, who is charged", 200),
+    "frame-clients": Case("one frame to such a client", 500),
     "idle": Case("a turn of the runtime in which nothing happens: in each case's figure once per turn", 500),
 }
 

@@ -225,6 +225,9 @@ impl Config {
         let known = Known { groups: &named, routes: &Names::new(paths) };
         let clients = clients::read(reader, root, &known);
         let prices = Prices::read(reader, root);
+        let of_clients = clients.iter().flatten().filter_map(|client| client.models.as_ref());
+        let patterns = prices.iter().map(|price| &price.model).chain(of_clients.flatten());
+        let models = models::patterns(patterns);
         clients::priced(reader, root, clients.as_deref(), &client_groups, &prices);
         Self {
             listen,
@@ -240,7 +243,7 @@ impl Config {
             routes,
             clients,
             client_groups,
-            models: models::patterns(prices.iter().map(|price| &price.model)),
+            models,
             prices,
             client: ClientDeadlines::read(reader, root),
             limits: Limits::read(reader, root),

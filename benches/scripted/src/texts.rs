@@ -43,6 +43,9 @@ server: cloudflare
 cf-ray: 0123456789abcdef-FRA
 alt-svc: h3=\":443\"";
 
+/// The key of the client that sends [`REQUEST`].
+pub const KEY: &str = "sk-proj-0123456789012345678901234567890123456789";
+
 /// Name and value of each line.
 pub fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
     text.lines().filter_map(|line| line.split_once(": "))

@@ -7,7 +7,7 @@ use super::charge::{Charge, ModelTold};
 use super::clock::Clock;
 use super::spending::{Cells, Spending};
 use crate::admit::quota::{Limiter, Reserve, Taken, refusal};
-use crate::config::{Prices, RouteId};
+use crate::config::{Glob, PriceId, Prices, RouteId};
 use crate::error::{Error, Kind};
 
 /// What a request of a client is reckoned to cost of which none has ended yet.
@@ -21,6 +21,7 @@ pub struct Caller {
     /// Unix time in seconds.
     pub(super) expires: Option<u64>,
     pub(super) routes: Option<Box<[RouteId]>>,
+    pub(super) models: Option<Box<[Glob]>>,
     /// Its own, then those of its groups, the nearest first.
     pub(super) limiters: Arc<[Limiter]>,
     pub(super) spending: Arc<Spending>,
@@ -68,6 +69,29 @@ impl Caller {
             Some(routes) if !routes.contains(&route) => Err(Kind::RouteNotAllowed),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the request's model must be known: some rule or price goes by it.
+    pub fn asks_for_model(&self) -> bool {
+        self.models.is_some() || !self.prices.is_empty()
+    }
+
+    /// Whether it may use a model.
+    ///
+    /// # Errors
+    /// [`Kind::ModelNotAllowed`].
+    pub fn may_ask(&self, model: &str) -> Result<(), Kind> {
+        match &self.models {
+            Some(models) if !models.iter().any(|glob| glob.matches(model)) => {
+                Err(Kind::ModelNotAllowed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a model costs.
+    pub fn price(&self, model: &str) -> Option<PriceId> {
+        self.prices.of(model)
     }
 
     /// Lets a request in that came at this moment, under all its limits. `model`: as far as it is known.

@@ -186,6 +186,7 @@ impl<'a> Maker<'a> {
             disabled: client.disabled,
             expires: client.expires,
             routes: client.routes.clone().map(Into::into),
+            models: client.models.clone().map(Into::into),
             limiters: limiters.into(),
             spending,
             prices: Arc::clone(&self.prices),

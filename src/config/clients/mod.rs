@@ -21,6 +21,7 @@ use super::kind::many::Many;
 use super::kind::optional::Optional;
 use super::kind::scalar::Flag;
 use super::kind::secret::Secret;
+use super::models::{Glob, GlobText};
 use super::names::{Names, RouteId, UpstreamName, fit_text};
 
 /// Clients at most. Each costs some hundred bytes.
@@ -43,6 +44,7 @@ pub(super) static CLIENTS: Section = Section {
         &CERTIFICATE,
         &GROUP,
         &ROUTES,
+        &MODELS,
         &LIMITS,
         &BUDGET,
         &DISABLED,
@@ -79,6 +81,13 @@ static ROUTES: Key<Many<Optional<UpstreamName>>> = Key::new(
      all of them.",
 );
 
+static MODELS: Key<Many<Optional<GlobText>>> = Key::new(
+    "models",
+    Many(Optional(GlobText)),
+    "Models that the client may use, `*` standing for any text; requests for others are rejected with 403. \
+     The request's `model` is looked for in the body as it arrives.",
+);
+
 static DISABLED: Key<Flag> =
     Key::new("disabled", Flag { default: false }, "Reject the client's requests with 401.");
 
@@ -101,12 +110,31 @@ pub struct Client {
     pub group: Option<ClientGroupId>,
     /// Routes that it may use; `None`: all.
     pub routes: Option<Vec<RouteId>>,
+    /// Models that it may use; `None`: all.
+    pub models: Option<Vec<Glob>>,
     /// Its own limits and budget.
     pub allowance: Allowance,
     /// It may do nothing.
     pub disabled: bool,
     /// Unix time, in seconds, from which on it may do nothing.
     pub expires: Option<u64>,
+}
+
+impl Client {
+    /// One of this name that may do everything, and has no key.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            keys: Vec::new(),
+            certificates: Vec::new(),
+            group: None,
+            routes: None,
+            models: None,
+            allowance: Allowance::default(),
+            disabled: false,
+            expires: None,
+        }
+    }
 }
 
 /// What a client refers to.
@@ -166,6 +194,7 @@ pub(super) fn read(
             certificates,
             group,
             routes: routes(reader, &fields, known.routes),
+            models: models(reader, &fields),
             allowance: Allowance::read(reader, &fields),
             disabled: reader.get(&fields, &DISABLED),
             expires: reader.get(&fields, &EXPIRES),
@@ -266,6 +295,13 @@ fn certificates(
         once(reader, fields, static_key, first, nth, "the same name");
     }
     names
+}
+
+fn models(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Vec<Glob>> {
+    if !fields.has(MODELS.name) {
+        return None;
+    }
+    Some(reader.get_many(fields, &MODELS).into_iter().filter_map(|(_, glob)| glob).collect())
 }
 
 fn routes(

@@ -68,6 +68,11 @@ impl Prices {
         Self(prices)
     }
 
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// In the file's order.
     pub fn iter(&self) -> impl Iterator<Item = &Price> {
         self.0.iter()

@@ -12,19 +12,24 @@ mod cases;
 mod rig;
 
 use cases::Case;
-use rig::Rig;
+use rig::{Knows, Rig};
 
 /// As in the shipped binary: allocation is a good part of what is counted.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const USAGE: &str = "instructions idle|request|frame|burst|cancel[-http2] ROUNDS";
+const USAGE: &str = "instructions idle|request|frame|burst|cancel[-http2][-clients] ROUNDS";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let case = arguments.next().and_then(|name| Case::named(&name)).ok_or(USAGE)?;
+    let name = arguments.next().ok_or(USAGE)?;
+    let (name, knows) = match name.strip_suffix("-clients") {
+        Some(name) => (name, Knows::Clients),
+        None => (&*name, Knows::Nobody),
+    };
+    let case = Case::named(name).ok_or(USAGE)?;
     let rounds = arguments.next().and_then(|text| text.parse().ok()).ok_or(USAGE)?;
-    let mut rig = Rig::start()?;
+    let mut rig = Rig::start(knows)?;
     case.run(&mut rig, rounds)?;
     writeln!(io::stdout(), "turns {}", rig.turns())?;
     Ok(())

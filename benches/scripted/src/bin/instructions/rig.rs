@@ -10,10 +10,12 @@ use std::thread::park_timeout;
 use std::time::Duration;
 
 use firstbyte::config::{AccessLog, Config, Env, from_env};
+use firstbyte::config::{Allowance, Amount, Budget, Client, KeyDigest, Period};
 use firstbyte::runtime::{Running, start_here};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
-use scripted::client::{Answer, Client, Speech};
+use scripted::client::{Answer, Client as Peer, Speech};
+use scripted::texts;
 use scripted::upstream::Upstream;
 
 /// Turns after which something that has not happened never will. Each looks at the sockets once, so
@@ -28,6 +30,14 @@ const NEVER: Duration = Duration::from_secs(86_400);
 pub(crate) enum Count {
     Yes,
     No,
+}
+
+/// Whether the proxy asks who its clients are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knows {
+    Nobody,
+    /// By their keys. The one that asks has every kind of limit, so high that none refuses.
+    Clients,
 }
 
 pub(crate) struct Rig {
@@ -57,14 +67,17 @@ impl Env for Variables {
 
 impl Rig {
     /// A proxy with its defaults and one warm connection, ready to serve.
-    pub(crate) fn start() -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn start(knows: Knows) -> Result<Self, Box<dyn Error>> {
         // glibc's calls into the kernel are shorter in a process that never had a second thread: ours always has.
         let _joined = std::thread::spawn(|| {}).join();
         let upstream = Upstream::listen()?;
         let authority = Scratch::write(upstream.ca_pem())?;
         let port = upstream.address()?.port();
         let variables = Variables { base_url: format!("https://127.0.0.1:{port}/v1") };
-        let config = configure(&variables, &authority.0)?;
+        let mut config = configure(&variables, &authority.0)?;
+        if knows == Knows::Clients {
+            config.clients = Some(vec![client()]);
+        }
         let (proxy, worker) = start_here(config)?;
         let runtime =
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
@@ -77,9 +90,9 @@ impl Rig {
         Ok(rig)
     }
 
-    pub(crate) fn connect(&mut self, speech: Speech) -> io::Result<Client> {
+    pub(crate) fn connect(&mut self, speech: Speech) -> io::Result<Peer> {
         let address = self.proxy.addresses().first().ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Client::connect(speech, *address)
+        Peer::connect(speech, *address)
     }
 
     /// Gives the proxy turns until `there`; the peers look after each.
@@ -140,7 +153,7 @@ impl Rig {
     pub(crate) fn answered(
         &mut self,
         count: Count,
-        client: &mut Client,
+        client: &mut Peer,
         wanted: impl Fn(&Answer) -> bool,
     ) -> io::Result<()> {
         self.until(count, |_| client.answer().map(&wanted))
@@ -176,6 +189,19 @@ fn configure(variables: &Variables, authority: &Path) -> Result<Config, Box<dyn 
     upstream.pool.max_requests = u64::MAX;
     upstream.pool.max_age = NEVER;
     Ok(config)
+}
+
+fn client() -> Client {
+    const MOST: u64 = 1_000_000_000;
+    let budget = Budget { amount: Amount::Tokens(MOST * 1_000), per: Period::Month };
+    let allowance = Allowance {
+        rpm: Some(MOST),
+        tpm: Some(MOST),
+        concurrent: Some(1_000),
+        burst: Duration::from_secs(60),
+        budgets: vec![budget],
+    };
+    Client { keys: vec![KeyDigest::of(texts::KEY.as_bytes())], allowance, ..Client::named("app") }
 }
 
 /// A file that is gone when it is not needed any more.
