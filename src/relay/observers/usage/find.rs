@@ -14,7 +14,11 @@ use crate::record::Usage;
 
 /// Objects by that name that are read at most, one after the other from the end. A body has one or two; what is
 /// made to have thousands shall not cost a worker milliseconds.
-const MOST_READ: usize = 32;
+const MOST_OBJECTS: usize = 32;
+
+/// Events that are looked at, from the end: usage is in the last or the one before, and some send pings and prices
+/// of their own behind it.
+const MOST_EVENTS: usize = 8;
 
 const KEY: &[u8] = b"\"usage\"";
 
@@ -42,48 +46,70 @@ pub(super) enum Front {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     Nothing,
-    /// It may be there: what comes before this text decides.
-    Undecided,
+    /// None in this text, and it may be in what comes before it.
+    Beyond,
     /// Of an answer that begins, Anthropic's.
     Start(Usage),
     /// Of the answer alone: what the request took was said at its beginning.
     Output(u64),
     Usage(Usage),
-    /// The last is no count of tokens.
+    /// The last is no count of tokens, or there are too many to look at.
     Unreadable,
 }
 
 /// The last in a text that reaches to the body's end.
 pub(super) fn last(text: &[u8], shape: Shape, front: Front) -> Found {
-    let (mut rest, mut read) = (text, 0);
-    while let Some(at) = last_key(rest) {
-        rest = &text[..at];
-        if at == 0 || rest.ends_with(b"\\") {
-            continue;
-        }
-        let Some(value) = after_key(&text[at..], KEY).filter(|value| value.starts_with(b"{"))
-        else {
-            continue;
-        };
-        read += 1;
-        if read > MOST_READ {
-            return Found::Unreadable;
-        }
-        match candidate(Candidate { before: rest, value, shape, front }) {
-            Found::Nothing => {}
-            found => return found,
-        }
+    let mut search = Search { shape, objects: 0 };
+    if shape == Shape::Json {
+        let found = search.json(without_bom(text), front == Front::Whole);
+        let is_all = front == Front::Whole || found != Found::Nothing;
+        return if is_all { found } else { Found::Beyond };
     }
-    Found::Nothing
+    let (mut rest, mut events) = (text, 0);
+    while events < MOST_EVENTS {
+        while let [before @ .., b'\n' | b'\r'] = rest {
+            rest = before;
+        }
+        let end = memchr::memrchr2(b'\n', b'\r', rest);
+        let line = &rest[end.map_or(0, |end| end + 1)..];
+        let data = match (end, front) {
+            (None, Front::More | Front::Cut) => break,
+            (None, Front::Whole) => field(without_bom(line), b"data"),
+            (Some(_), _) => field(line, b"data"),
+        };
+        if let Some(data) = data.filter(|data| !is_done(data)) {
+            events += 1;
+            let found = search.json(data, true);
+            if found != Found::Nothing {
+                return found;
+            }
+        }
+        let Some(end) = end else { return Found::Nothing };
+        rest = &rest[..end];
+    }
+    if events == MOST_EVENTS || front == Front::More {
+        return if events == MOST_EVENTS { Found::Nothing } else { Found::Beyond };
+    }
+    // A line that begins before the text, which no more is kept of.
+    match search.json(rest, false) {
+        Found::Nothing if events == 0 => Found::Beyond,
+        found => found,
+    }
 }
 
 /// Of a stream that Anthropic's API began: the usage in its first event, which must be whole.
 pub(super) fn start(head: &[u8]) -> Option<Usage> {
-    let mut lines = head.split(|byte| matches!(byte, b'\n' | b'\r'));
-    let line = lines.find(|line| field(without_bom(line), b"data").is_some())?;
-    match last(without_bom(line), Shape::Events, Front::Whole) {
-        Found::Start(usage) => Some(usage),
-        _ => None,
+    let mut rest = without_bom(head);
+    loop {
+        let end = memchr::memchr2(b'\n', b'\r', rest)?;
+        if let Some(data) = field(&rest[..end], b"data") {
+            let mut search = Search { shape: Shape::Events, objects: 0 };
+            return match search.json(data, true) {
+                Found::Start(usage) => Some(usage),
+                _ => None,
+            };
+        }
+        rest = &rest[end + 1..];
     }
 }
 
@@ -106,16 +132,6 @@ pub(super) fn front(head: &[u8]) -> Found {
     Found::Nothing
 }
 
-/// The last event, or JSON, begins before this text, which has nothing of a usage.
-pub(super) fn is_out_of_reach(tail: &[u8], shape: Shape) -> bool {
-    if shape == Shape::Json {
-        return true;
-    }
-    let Some(end) = memchr::memchr2(b'\n', b'\r', tail) else { return true };
-    let mut lines = tail[end + 1..].rsplit(|byte| matches!(byte, b'\n' | b'\r'));
-    !lines.any(|line| field(line, b"data").is_some_and(|data| !is_done(data)))
-}
-
 /// Where the last of them is. It is looked for by a letter that other text has seldom.
 fn last_key(text: &[u8]) -> Option<usize> {
     let mut end = text.len();
@@ -128,76 +144,65 @@ fn last_key(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// An object behind a key of that name.
-#[derive(Clone, Copy)]
-struct Candidate<'a> {
-    /// The text up to the key.
-    before: &'a [u8],
-    /// All from the value on.
-    value: &'a [u8],
+/// A look at one body.
+struct Search {
     shape: Shape,
-    front: Front,
+    /// Objects by that name that were read.
+    objects: usize,
 }
 
-fn candidate(candidate: Candidate<'_>) -> Found {
-    let Candidate { before, mut value, shape, front } = candidate;
-    if shape == Shape::Events
-        && let Some(end) = memchr::memchr2(b'\n', b'\r', value)
-    {
-        value = &value[..end];
-    }
-    let Some((counts, end)) = Counts::read(value) else { return Found::Nothing };
-    // Its JSON is closed at its end; otherwise it was cut, and is none.
-    let Some(depth @ (-1 | -2)) = json::depth(&value[end..]) else { return Found::Nothing };
-    let json = match begin(before, shape, front) {
-        Begin::Here(json) => json,
-        Begin::Before if front == Front::More && shape == Shape::Events => return Found::Undecided,
-        Begin::Before if depth == -1 => return found(&counts),
-        // Of an event that begins before all that is kept the parent is not known. The one API whose events are
-        // so large and have it there has words of its own.
-        Begin::Before if shape == Shape::Events && counts.is_of_responses() => {
-            return found(&counts);
+impl Search {
+    /// The last one in JSON that ends with this text, and begins with it or before.
+    fn json(&mut self, json: &[u8], begins: bool) -> Found {
+        let mut rest = json;
+        while let Some(at) = last_key(rest) {
+            rest = &json[..at];
+            // Of a key at the front of a text that was cut the backslash may be gone.
+            if at == 0 || rest.ends_with(b"\\") {
+                continue;
+            }
+            let value = after_key(&json[at..], KEY).filter(|value| value.starts_with(b"{"));
+            let Some(value) = value else { continue };
+            self.objects += 1;
+            if self.objects > MOST_OBJECTS {
+                return Found::Unreadable;
+            }
+            let found = self.object(begins.then_some(rest), value);
+            if found != Found::Nothing {
+                return found;
+            }
         }
-        Begin::Before | Begin::Nowhere => return Found::Nothing,
-    };
-    if depth == -1 {
-        return found(&counts);
+        Found::Nothing
     }
-    match (json::parent(json), shape) {
-        (Some(b"response" | b"x_groq"), _) => found(&counts),
-        (Some(b"message"), Shape::Events) => match counts.sum() {
-            Sum::Usage(usage) => Found::Start(usage),
-            Sum::Output(output) => Found::Start(Usage { output, ..Usage::default() }),
-            Sum::Nothing => Found::Nothing,
-            Sum::Invalid => Found::Unreadable,
-        },
-        _ => Found::Nothing,
+
+    /// The object at the front of `value`, which is followed by the rest of the JSON. `before`: all of that up to
+    /// its key, where it is here.
+    fn object(&self, before: Option<&[u8]>, value: &[u8]) -> Found {
+        let Some((counts, end)) = Counts::read(value) else { return Found::Nothing };
+        match (json::depth(&value[end..]), before) {
+            (Some(-1), _) => found(&counts),
+            (Some(-2), Some(before)) => match (json::parent(before), self.shape) {
+                (Some(b"response" | b"x_groq"), _) => found(&counts),
+                (Some(b"message"), Shape::Events) => start_of(&counts),
+                _ => Found::Nothing,
+            },
+            // Of an event that begins before all that is kept the parent is not known. The one API whose events
+            // are so large and have it there has words of its own.
+            (Some(-2), None) if self.shape == Shape::Events && counts.is_of_responses() => {
+                found(&counts)
+            }
+            // Its JSON is not closed at its end, and so was cut; or it stands deeper.
+            _ => Found::Nothing,
+        }
     }
 }
 
-/// Where the JSON begins that a key stands in.
-enum Begin<'a> {
-    /// Here: all of it up to the key.
-    Here(&'a [u8]),
-    /// Before the text.
-    Before,
-    /// It is no data of an event.
-    Nowhere,
-}
-
-fn begin(before: &[u8], shape: Shape, front: Front) -> Begin<'_> {
-    let line = match shape {
-        Shape::Events => memchr::memrchr2(b'\n', b'\r', before).map(|end| &before[end + 1..]),
-        Shape::Json => None,
-    };
-    let line = match (line, front) {
-        (Some(line), _) => line,
-        (None, Front::Whole) => without_bom(before),
-        (None, Front::More | Front::Cut) => return Begin::Before,
-    };
-    match shape {
-        Shape::Json => Begin::Here(line),
-        Shape::Events => field(line, b"data").map_or(Begin::Nowhere, Begin::Here),
+fn start_of(counts: &Counts) -> Found {
+    match counts.sum() {
+        Sum::Usage(usage) => Found::Start(usage),
+        Sum::Output(output) => Found::Start(Usage { output, ..Usage::default() }),
+        Sum::Nothing => Found::Nothing,
+        Sum::Invalid => Found::Unreadable,
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) fn members<'a>(
 }
 
 fn after_space(json: &[u8], mut at: usize) -> usize {
-    while json.get(at).is_some_and(u8::is_ascii_whitespace) {
+    while json.get(at).is_some_and(|byte| *byte <= b' ') {
         at += 1;
     }
     at
@@ -105,9 +105,7 @@ fn value_end(json: &[u8], at: usize) -> Option<usize> {
     let end = match value.first()? {
         b'"' => string_end(value, 0)?,
         b'{' | b'[' => container_end(value)?,
-        _ => value
-            .iter()
-            .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))?,
+        _ => value.iter().position(|byte| *byte <= b' ' || matches!(byte, b',' | b'}' | b']'))?,
     };
     // So that each round takes something.
     (end > 0).then_some(at + end)

@@ -80,54 +80,55 @@ impl UsageReader {
 
     fn read(&self, is_whole: bool) -> Result<Usage, Unknown> {
         let kept = self.scanner.tail();
-        let (found, is_out_of_reach) = self.last(kept);
+        let found = self.last(kept);
         let why = match found {
-            _ if !is_whole => NoUsage::Cut,
             Found::Unreadable => NoUsage::Unreadable,
-            Found::Nothing if is_out_of_reach => NoUsage::TooLarge,
+            _ if !is_whole => NoUsage::Cut,
+            Found::Beyond => NoUsage::TooLarge,
             _ => NoUsage::Absent,
-        };
-        let starts = || match self.shape {
-            Shape::Events => find::start(kept.head()),
-            Shape::Json => None,
         };
         match found {
             Found::Usage(usage) if usage.input > 0 => Ok(usage),
             // No request takes nothing: some servers of Anthropic's API leave at zero what they said before.
             Found::Usage(usage) => {
-                Ok(starts().map_or(usage, |start| Usage { output: usage.output, ..start }))
+                Ok(self.start(kept).map_or(usage, |start| Usage { output: usage.output, ..start }))
             }
-            Found::Output(output) => match starts() {
+            Found::Output(output) => match self.start(kept) {
                 Some(start) => Ok(Usage { output, ..start }),
                 None => Err(Unknown { why, at_least: Usage { output, ..Usage::default() } }),
             },
             Found::Start(at_least) => Err(Unknown { why, at_least }),
-            Found::Unreadable => Err(Unknown::because(NoUsage::Unreadable)),
-            Found::Nothing | Found::Undecided => match self.shape {
-                Shape::Json => match find::front(kept.head()) {
-                    Found::Usage(usage) => Ok(usage),
-                    Found::Unreadable => Err(Unknown::because(NoUsage::Unreadable)),
-                    _ => Err(Unknown::because(why)),
-                },
-                Shape::Events => Err(Unknown { why, at_least: starts().unwrap_or_default() }),
+            Found::Unreadable => Err(Unknown::because(why)),
+            Found::Nothing | Found::Beyond if self.shape == Shape::Events => {
+                Err(Unknown { why, at_least: self.start(kept).unwrap_or_default() })
+            }
+            Found::Nothing | Found::Beyond => match find::front(kept.head()) {
+                Found::Usage(usage) => Ok(usage),
+                _ => Err(Unknown::because(why)),
             },
         }
     }
 
-    /// The last of what is kept, and whether there may be another that is not.
-    fn last(&self, kept: &Kept) -> (Found, bool) {
+    /// What Anthropic says in the first event of a stream.
+    fn start(&self, kept: &Kept) -> Option<Usage> {
+        if self.shape == Shape::Events { find::start(kept.head()) } else { None }
+    }
+
+    /// The last of what is kept.
+    fn last(&self, kept: &Kept) -> Found {
         if let Some(body) = kept.whole() {
-            return (find::last(body, self.shape, Front::Whole), false);
+            return find::last(body, self.shape, Front::Whole);
         }
         let (older, newer) = kept.tail();
+        // Of one event that is larger than all that is kept, there is nothing to see in the older part.
+        let is_cut = older.is_empty() || memchr::memrchr2(b'\n', b'\r', older).is_none();
+        let front = if is_cut { Front::Cut } else { Front::More };
         // Nearly always it is among these.
-        match find::last(newer, self.shape, Front::More) {
-            Found::Nothing | Found::Undecided => {}
-            found => return (found, false),
+        let found = find::last(newer, self.shape, front);
+        if older.is_empty() || !(found == Found::Beyond || is_cut && found == Found::Nothing) {
+            return found;
         }
-        let tail = [older, newer].concat();
-        let found = find::last(&tail, self.shape, Front::Cut);
-        (found, found == Found::Nothing && find::is_out_of_reach(&tail, self.shape))
+        find::last(&[older, newer].concat(), self.shape, Front::Cut)
     }
 }
 

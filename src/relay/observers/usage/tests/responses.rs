@@ -63,6 +63,19 @@ fn an_object_of_the_clients_or_the_models_is_not_taken_for_it() {
 }
 
 #[test]
+fn small_events_behind_a_large_one_do_not_hide_it() {
+    let behind = format!(",\"metadata\":{{\"a\":\"{}\"}}", "m".repeat(5_000));
+    let large = event("response.completed", 60_000, &behind);
+    let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+    for filler in (0..14_000).step_by(333) {
+        let events = format!(": {}\n\n{large}{ping}{ping}", "x".repeat(filler));
+        for size in [100, 8_192] {
+            assert_eq!(in_chunks(Form::Events, events.as_bytes(), size, true), usage(36, 8, 87));
+        }
+    }
+}
+
+#[test]
 fn a_response_that_was_cut_has_none() {
     let events = format!("{CREATED}{}", event("response.completed", 50_000, ""));
     for cut in [CREATED.len(), events.len() / 2, events.len() - 5] {
