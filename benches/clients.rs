@@ -58,7 +58,7 @@ fn clients(criterion: &mut Criterion) {
     });
     let Ok(caller) = directory.identify(&headers, &[]) else { return };
     let usage = Usage { input: 100, cached: 0, output: 50 };
-    let seen = Seen { bytes_up: 1_024, frames: 50 };
+    let seen = Seen { bytes_up: 1_024, frames: 50, at_least: Usage::default() };
     criterion.bench_function("six limits taken and settled", |bencher| {
         bencher.iter(|| {
             let now = Instant::now();

@@ -4,8 +4,10 @@ mod accounting;
 mod budgets;
 mod identify;
 mod limits;
+mod members;
 mod page;
 mod reload;
+mod usage;
 
 use std::fmt::Write as _;
 use std::time::Duration;
