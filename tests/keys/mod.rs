@@ -2,10 +2,12 @@
 
 mod accounting;
 mod budgets;
+mod certificates;
 mod identify;
 mod limits;
 mod members;
 mod page;
+mod rates;
 mod reload;
 mod usage;
 
