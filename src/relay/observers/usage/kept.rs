@@ -2,15 +2,20 @@
 
 use super::super::done::{Keeps, Last};
 
-/// Bytes of a body that are kept at most. The last of them hold an event of usage with all that may stand behind
-/// one: of a response of `OpenAI`'s that is 16 pairs of metadata, of 64 and 512 characters.
-pub(super) const KEPT: usize = 16 * 1024;
+/// Bytes of a body that are kept at most. The last of them hold an event of usage, and what stands behind it: of a
+/// response of `OpenAI`'s that is the client's metadata. More would hold more of that, and cost large chunks, of
+/// which as much is copied, and each stream its memory.
+pub(super) const KEPT: usize = 8 * 1024;
 
 /// Of those, the body's first: a `message_start`, or what stands before the choices in JSON that begins with its
 /// usage.
 pub(super) const HEAD: usize = 2 * 1024;
 
 const TAIL: usize = KEPT - HEAD;
+
+/// Larger copies are made in pieces: of 4 KiB and more the C library leaves them to `rep movsb`, which on some
+/// processors takes twenty times as long where source and target lie at the same place of their pages.
+const PIECE: usize = 2 * 1024;
 
 /// The first and last bytes that went by, and all of them while they are few. One allocation, made once: pages of
 /// it that nothing was written to are not resident.
@@ -50,40 +55,43 @@ impl Kept {
         }
     }
 
-    /// What does not fit behind the last bytes any more. Not inlined: it comes once in a ring's length.
+    /// What is large, or does not fit behind the last bytes. Not inlined: most chunks are small.
     #[inline(never)]
-    fn wrap(&mut self, mut bytes: &[u8]) {
-        if self.bytes.len() < KEPT {
-            let (first, rest) = bytes.split_at(KEPT - self.at);
-            self.bytes.extend_from_slice(first);
-            (self.at, bytes) = (KEPT, rest);
+    fn pieces(&mut self, mut bytes: &[u8]) {
+        if self.bytes.len() == KEPT && bytes.len() > TAIL {
+            bytes = &bytes[bytes.len() - TAIL..];
+            self.is_cut = true;
         }
-        self.is_cut = true;
-        if bytes.len() >= TAIL {
-            self.bytes[HEAD..].copy_from_slice(&bytes[bytes.len() - TAIL..]);
-            self.at = KEPT;
-            return;
+        for piece in bytes.chunks(PIECE) {
+            let (first, second) = piece.split_at(piece.len().min(KEPT - self.at));
+            self.place(first);
+            if !second.is_empty() {
+                (self.at, self.is_cut) = (HEAD, true);
+                self.place(second);
+            }
         }
-        let (first, second) = bytes.split_at(bytes.len().min(KEPT - self.at));
-        self.bytes[self.at..][..first.len()].copy_from_slice(first);
-        self.bytes[HEAD..][..second.len()].copy_from_slice(second);
-        self.at = if second.is_empty() { self.at + first.len() } else { HEAD + second.len() };
     }
-}
 
-impl Keeps for Kept {
-    /// Costs a copy, of what is kept at most.
-    fn push(&mut self, bytes: &[u8]) {
+    /// What fits.
+    fn place(&mut self, bytes: &[u8]) {
         let end = self.at + bytes.len();
-        if end > KEPT {
-            return self.wrap(bytes);
-        }
         if self.at == self.bytes.len() {
             self.bytes.extend_from_slice(bytes);
         } else {
             self.bytes[self.at..end].copy_from_slice(bytes);
         }
         self.at = end;
+    }
+}
+
+impl Keeps for Kept {
+    /// Costs a copy, of what is kept at most.
+    fn push(&mut self, bytes: &[u8]) {
+        if bytes.len() > PIECE || self.at + bytes.len() > KEPT {
+            self.pieces(bytes);
+        } else {
+            self.place(bytes);
+        }
     }
 
     fn last(&self) -> Last<'_> {

@@ -22,7 +22,7 @@ use crate::record::{NoUsage, Usage};
 use find::{Found, Front, Shape};
 use kept::Kept;
 
-/// Watches one body. It holds 16 KiB at most, in one allocation, and no part of the body itself.
+/// Watches one body. It holds 8 KiB at most, in one allocation, and no part of the body itself.
 #[derive(Debug, Clone)]
 pub struct UsageReader {
     shape: Shape,

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn it_holds_one_buffer_of_16_kib_and_nothing_of_the_body() {
+fn it_holds_one_buffer_of_8_kib_and_nothing_of_the_body() {
     // So that a chunk can be let go of as soon as it is seen: none of it is borrowed or shared.
     fn keeps_nothing_of_what_it_is_given<T: 'static>(_: &T) {}
     let reader = UsageReader::of(Form::Events).unwrap();

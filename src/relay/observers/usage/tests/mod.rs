@@ -31,8 +31,8 @@ fn in_chunks(form: Form, body: &[u8], size: usize, is_whole: bool) -> Answer {
 fn read(form: Form, body: &str, is_whole: bool) -> Answer {
     let body = body.as_bytes();
     let whole = in_chunks(form, body, body.len().max(1), is_whole);
-    for size in [1, 2, 3, 77, 1_000, 8_192, 16_384] {
-        if size > 3 || body.len() < 20_000 {
+    for size in [1, 2, 3, 77, 1_000, 6_144, 16_384] {
+        if size > 3 || body.len() < 6_000 {
             assert_eq!(in_chunks(form, body, size, is_whole), whole, "in chunks of {size}");
         }
     }
@@ -64,7 +64,7 @@ fn stream_behind(bytes: usize, events: &str) -> Answer {
 }
 
 /// Where the events begin in what is kept must not matter: from nothing before them to more than is kept.
-const BEFORE: [usize; 5] = [0, 1_500, 14_000, 16_300, 40_000];
+const BEFORE: [usize; 5] = [0, 1_500, 6_000, 8_000, 30_000];
 
 /// A chunk of a chat, in which the model says what usage looks like.
 const CHAT: &str = concat!(
