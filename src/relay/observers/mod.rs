@@ -1,5 +1,5 @@
-//! Who looks at an answer's body as it passes: whether a stream of events was complete, and later its usage,
-//! what a resumption needs, an operator's own.
+//! Who looks at an answer's body as it passes: whether a stream of events was complete, what the answer cost, and
+//! later what a resumption needs, an operator's own.
 //!
 //! Each is one small file here and one line in `Observers`; the relay knows the list alone. An observer gets
 //! a reference: it can neither delay nor change what the client gets. One that is off is `None`, and costs a
