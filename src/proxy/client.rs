@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use http::HeaderMap;
 
-use crate::admit;
+use crate::admit::{self, KnownKey};
 use crate::config::Networks;
 use crate::proto::http1::Hints;
 use crate::record::ClientAddress;
@@ -21,6 +21,8 @@ pub struct Client {
     pub is_tls: bool,
     /// The names in the certificate that it proved itself by, as configuration writes them.
     pub certificates: Vec<String>,
+    /// The key that its last request brought.
+    pub known: KnownKey,
     /// Its socket's stamps.
     pub wire: Rc<Wire>,
     /// Early hints that it is to be sent, where it takes them.

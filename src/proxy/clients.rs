@@ -20,7 +20,10 @@ impl Proxy {
         clients: &'a Directory,
         context: &RequestContext<'_>,
     ) -> Result<&'a Arc<Caller>, Kind> {
-        let caller = clients.identify(&context.head.headers, &context.client.certificates)?;
+        let caller = {
+            let client = context.client;
+            clients.identify(&context.head.headers, &client.certificates, &client.known)?
+        };
         if self.recorder.is_logging() {
             context.record.of_client(caller.name());
         }

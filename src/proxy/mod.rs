@@ -23,7 +23,6 @@ mod page;
 mod probe;
 mod redirect;
 mod refuse;
-mod shed;
 
 pub use client::Client;
 pub use probe::Tried;

@@ -1,5 +1,7 @@
 //! Answers of our own: to what is not forwarded, and to what failed before an upstream's answer began.
 
+mod shed;
+
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -7,7 +9,7 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request, Response, Version, request};
 
 use super::context::RequestContext;
-use super::{Client, Proxy, shed};
+use super::{Client, Proxy};
 use crate::error::{Error, Kind};
 use crate::record::{Opened, Record};
 use crate::relay::drive::Patience;
