@@ -72,9 +72,12 @@ pub mod record;
 
 // Layer: ground
 
-/// Pure pieces that know no request and no socket: back-off, windows, budgets, token buckets.
-pub mod algo;
 /// What the operator asked for, checked.
 pub mod config;
 /// Everything that can fail, and what the client is told: one table.
 pub mod error;
+
+// Layer: arithmetic
+
+/// Pure pieces that know no request and no socket: back-off, windows, budgets, rates, the calendar.
+pub mod algo;

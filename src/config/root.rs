@@ -23,7 +23,7 @@ use super::kind::scalar::{Choice, Flag, Workers};
 use super::limits::{LIMITS, Limits};
 use super::listen::{self, ADMIN};
 use super::log_format::{ACCESS_LOG_FORMAT, LogFormat};
-use super::models::{self, Glob};
+use super::models::{self, Glob, ModelId, OTHER};
 use super::names::{GroupId, Names, RouteId, UpstreamId};
 use super::route::{self, ROUTES, Route, Target};
 use super::upstream::{self, UPSTREAMS, Upstream};
@@ -200,6 +200,16 @@ impl Config {
     /// Each with its id.
     pub fn groups_by_id(&self) -> impl Iterator<Item = (GroupId, &Group)> {
         self.groups.iter().enumerate().map(|(nth, group)| (GroupId(nth), group))
+    }
+
+    /// The label of a model: the number of the best of all patterns. `None` for all others.
+    pub fn model_label(&self, name: &str) -> Option<ModelId> {
+        Glob::best(self.models.iter(), name).map(ModelId)
+    }
+
+    /// The labels by their numbers, and after them [`OTHER`].
+    pub fn model_labels(&self) -> impl Iterator<Item = &str> {
+        self.models.iter().map(Glob::text).chain([OTHER])
     }
 
     pub(super) fn read(reader: &mut Reader<'_>, root: &Fields<'_>) -> Self {

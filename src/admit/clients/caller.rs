@@ -1,17 +1,12 @@
 //! One client of the configuration, as requests meet it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::charge::{Charge, ModelTold};
 use super::clock::Clock;
 use super::spending::{Cells, Spending};
-use crate::admit::quota::{Limiter, Reserve, Taken, refusal};
+use crate::admit::quota::Limiter;
 use crate::config::{Glob, PriceId, Prices, RouteId};
-use crate::error::{Error, Kind};
-
-/// What a request of a client is reckoned to cost of which none has ended yet.
-const GUESS: Reserve = Reserve { tokens: 1_000, cost: 10_000_000, is_guess: true };
+use crate::error::Kind;
 
 /// One client. Shared by all workers; a reload makes another of the same [`Spending`].
 #[derive(Debug)]
@@ -92,23 +87,5 @@ impl Caller {
     /// What a model costs.
     pub fn price(&self, model: &str) -> Option<PriceId> {
         self.prices.of(model)
-    }
-
-    /// Lets a request in that came at this moment, under all its limits. `model`: as far as it is known.
-    ///
-    /// # Errors
-    /// [`Kind::RateLimited`], [`Kind::QuotaExceeded`], with what the client is told.
-    pub fn admit(self: &Arc<Self>, model: ModelTold, at: Instant) -> Result<Charge, Error> {
-        let now = self.clock.at(at);
-        let taken = if self.limiters.is_empty() {
-            None
-        } else {
-            let of_late = self.spending.of_late();
-            let reserve =
-                of_late.map_or(GUESS, |(tokens, cost)| Reserve { tokens, cost, is_guess: false });
-            let taken = Taken::all(&self.limiters, reserve, now);
-            Some(taken.map_err(|refused| refusal(&refused, &self.limiters, now))?)
-        };
-        Ok(Charge::new(Arc::clone(self), taken, model))
     }
 }

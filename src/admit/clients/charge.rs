@@ -6,9 +6,13 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::caller::Caller;
-use crate::admit::quota::{Taken, limit_headers};
+use crate::admit::quota::{Reserve, Taken, limit_headers, refusal};
 use crate::config::{ModelId, PriceId};
+use crate::error::Error;
 use crate::record::Usage;
+
+/// What a request of a client is reckoned to cost of which none has ended yet.
+const GUESS: Reserve = Reserve { tokens: 1_000, cost: 10_000_000, is_guess: true };
 
 /// Bytes of a request's body that are a token, about: four letters of English.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -56,11 +60,27 @@ pub struct Settled {
     pub estimated: bool,
 }
 
-impl Charge {
-    pub(super) fn new(caller: Arc<Caller>, taken: Option<Taken>, model: ModelTold) -> Self {
-        Self { caller, taken, model }
+impl Caller {
+    /// Lets a request in that came at this moment, under all its limits. `model`: as far as it is known.
+    ///
+    /// # Errors
+    /// [`Kind::RateLimited`](crate::error::Kind), [`Kind::QuotaExceeded`](crate::error::Kind), with what the client is told.
+    pub fn admit(self: &Arc<Self>, model: ModelTold, at: Instant) -> Result<Charge, Error> {
+        let now = self.clock.at(at);
+        let taken = if self.limiters.is_empty() {
+            None
+        } else {
+            let of_late = self.spending.of_late();
+            let reserve =
+                of_late.map_or(GUESS, |(tokens, cost)| Reserve { tokens, cost, is_guess: false });
+            let taken = Taken::all(&self.limiters, reserve, now);
+            Some(taken.map_err(|refused| refusal(&refused, &self.limiters, now))?)
+        };
+        Ok(Charge { caller: Arc::clone(self), taken, model })
     }
+}
 
+impl Charge {
     /// Whose it is.
     pub fn caller(&self) -> &Arc<Caller> {
         &self.caller

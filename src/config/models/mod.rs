@@ -5,8 +5,6 @@ mod glob;
 pub use glob::Glob;
 pub(super) use glob::GlobText;
 
-use super::root::Config;
-
 /// What counts that no pattern names.
 pub const OTHER: &str = "other";
 
@@ -23,16 +21,4 @@ pub(super) fn patterns<'a>(all: impl Iterator<Item = &'a Glob>) -> Vec<Glob> {
         }
     }
     patterns
-}
-
-impl Config {
-    /// The label of a model: the number of the best of all patterns. `None` for all others.
-    pub fn model_label(&self, name: &str) -> Option<ModelId> {
-        Glob::best(self.models.iter(), name).map(ModelId)
-    }
-
-    /// The labels by their numbers, and after them [`OTHER`].
-    pub fn model_labels(&self) -> impl Iterator<Item = &str> {
-        self.models.iter().map(Glob::text).chain([OTHER])
-    }
 }
