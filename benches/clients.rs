@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use firstbyte::admit::{Directory, ModelTold, Seen};
+use firstbyte::admit::{Directory, KnownKey, ModelTold, Seen};
 use firstbyte::config::{Config, ProcessEnv, parse};
 use firstbyte::record::Usage;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -54,9 +54,13 @@ fn clients(criterion: &mut Criterion) {
     let value = HeaderValue::try_from(format!("Bearer {}", key(4_711)));
     headers.insert(AUTHORIZATION, value.unwrap_or(HeaderValue::from_static("-")));
     criterion.bench_function("a client by its key", |bencher| {
-        bencher.iter(|| directory.identify(black_box(&headers), &[]).is_ok());
+        bencher.iter(|| directory.identify(black_box(&headers), &[], &KnownKey::default()).is_ok());
     });
-    let Ok(caller) = directory.identify(&headers, &[]) else { return };
+    let known = KnownKey::default();
+    criterion.bench_function("the same on a connection that brought it before", |bencher| {
+        bencher.iter(|| directory.identify(black_box(&headers), &[], &known).is_ok());
+    });
+    let Ok(caller) = directory.identify(&headers, &[], &known) else { return };
     let usage = Usage { input: 100, cached: 0, output: 50 };
     let seen = Seen { bytes_up: 1_024, frames: 50, at_least: Usage::default() };
     criterion.bench_function("six limits taken and settled", |bencher| {

@@ -10,6 +10,7 @@ use super::drain::{DrainGuard, Stage};
 use super::entry::{Arrival, Entered, enter};
 use super::idle::Rest;
 use super::{http1, http2, refusal};
+use crate::admit::KnownKey;
 use crate::proto::http1::Hints;
 use crate::proxy::Client;
 use crate::record::Hangup;
@@ -68,6 +69,7 @@ async fn run(acceptor: Rc<Acceptor>, arrival: Arrival<AnySocket>, mut drain_guar
         on_loopback,
         is_tls,
         certificates,
+        known: KnownKey::default(),
         wire,
         hints: Hints::default(),
     });

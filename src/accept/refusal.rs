@@ -11,6 +11,7 @@ use super::acceptor::Acceptor;
 use super::detect::Protocol;
 use super::entry::{Arrival, Entered, enter};
 use super::{http1, http2};
+use crate::admit::KnownKey;
 use crate::error::Kind;
 use crate::proto::http1::Hints;
 use crate::proxy::Client;
@@ -39,6 +40,7 @@ pub(super) async fn refuse(acceptor: &Rc<Acceptor>, arrival: Arrival<AnySocket>,
                 on_loopback: false,
                 is_tls,
                 certificates,
+                known: KnownKey::default(),
                 wire,
                 hints: Hints::default(),
             });

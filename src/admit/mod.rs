@@ -15,7 +15,7 @@ mod real_client;
 mod stock;
 
 pub use admission::{Admission, Capacity, Permit};
-pub use clients::{Caller, Cells, Charge, Directory, ModelTold, Seen, Settled, Spending};
+pub use clients::{Caller, Cells, Charge, Directory, KnownKey, ModelTold, Seen, Settled, Spending};
 pub use limit::{Limit, LimitGuard};
 pub use memory::{Headroom, Level, LevelSetter, MemoryMonitor, Pressure};
 pub use page::{Asked, Origins, Page, page};

@@ -7,15 +7,17 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-const MINUTE: u128 = 60_000_000_000;
+const MINUTE: u64 = 60_000_000_000;
 
 /// How much there is in a minute, and how much of it at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// Units that flow in each minute; at least 1.
-    pub per_minute: u64,
-    /// Nanoseconds that an empty bucket takes to be full: so much of the rate may come at once.
-    pub burst: u64,
+    per_minute: u64,
+    burst: u64,
+    /// Units that a full bucket holds.
+    most: u64,
+    /// Nanoseconds for all of them, each rounded up.
+    depth: u64,
 }
 
 /// What a bucket says of itself.
@@ -39,27 +41,53 @@ pub struct Short {
 pub struct Gcra(AtomicU64);
 
 impl Rate {
-    /// What a bucket holds: at least one unit, or nothing could ever be taken.
+    /// `per_minute`: units that flow in each minute, at least 1. `burst`: nanoseconds that an empty bucket takes to be
+    /// full; it holds one unit at least, or nothing could ever be taken.
+    pub fn new(per_minute: u64, burst: u64) -> Self {
+        let per_minute = per_minute.max(1);
+        let rate = Self { per_minute, burst, most: 1, depth: 0 };
+        let most = rate.units(burst).max(1);
+        let depth = burst.max(rate.time(1).saturating_mul(most));
+        Self { most, depth, ..rate }
+    }
+
+    /// The same burst of another rate.
+    #[must_use]
+    pub fn with(self, per_minute: u64) -> Self {
+        if per_minute == self.per_minute { self } else { Self::new(per_minute, self.burst) }
+    }
+
+    /// Units that flow in each minute.
+    pub fn per_minute(self) -> u64 {
+        self.per_minute
+    }
+
+    /// Units that a full bucket holds.
     pub fn most(self) -> u64 {
-        let units = u128::from(self.burst) * u128::from(self.per_minute) / MINUTE;
-        u64::try_from(units).unwrap_or(u64::MAX).max(1)
+        self.most
     }
 
     /// How long these many units take to flow in; rounded up, so that no rounding lets more pass.
-    fn time(self, units: u64) -> u64 {
-        let time = (u128::from(units) * MINUTE).div_ceil(u128::from(self.per_minute.max(1)));
-        u64::try_from(time).unwrap_or(u64::MAX)
-    }
-
-    /// Room for all that it holds, each unit rounded up.
-    fn depth(self) -> u64 {
-        self.burst.max(self.time(1).saturating_mul(self.most()))
+    pub fn time(self, units: u64) -> u64 {
+        match units.checked_mul(MINUTE) {
+            Some(product) => product.div_ceil(self.per_minute),
+            None => {
+                let time =
+                    (u128::from(units) * u128::from(MINUTE)).div_ceil(u128::from(self.per_minute));
+                u64::try_from(time).unwrap_or(u64::MAX)
+            }
+        }
     }
 
     /// Units that flow in within this time, rounded down.
     fn units(self, nanos: u64) -> u64 {
-        let units = u128::from(nanos) * u128::from(self.per_minute) / MINUTE;
-        u64::try_from(units).unwrap_or(u64::MAX)
+        match nanos.checked_mul(self.per_minute) {
+            Some(product) => product / MINUTE,
+            None => {
+                let units = u128::from(nanos) * u128::from(self.per_minute) / u128::from(MINUTE);
+                u64::try_from(units).unwrap_or(u64::MAX)
+            }
+        }
     }
 }
 
@@ -72,7 +100,7 @@ impl Gcra {
         let time = rate.time(units);
         self.change(|full| {
             let next = full.max(now).saturating_add(time);
-            let latest = now.saturating_add(rate.depth());
+            let latest = now.saturating_add(rate.depth);
             if next > latest { Err(Short { wait: next - latest }) } else { Ok(next) }
         })
     }
@@ -85,7 +113,7 @@ impl Gcra {
         let (time, least) = (rate.time(units), rate.time(1));
         self.change(|full| {
             let full = full.max(now);
-            let latest = now.saturating_add(rate.depth());
+            let latest = now.saturating_add(rate.depth);
             if full.saturating_add(least) > latest {
                 return Err(Short { wait: full.saturating_add(least) - latest });
             }
@@ -108,7 +136,7 @@ impl Gcra {
     /// What is left.
     pub fn level(&self, rate: Rate, now: u64) -> Level {
         let full_in = self.0.load(Relaxed).saturating_sub(now);
-        let depth = rate.depth();
+        let depth = rate.depth;
         let left = if full_in <= depth {
             i64::try_from(rate.units(depth - full_in)).unwrap_or(i64::MAX)
         } else {
@@ -147,7 +175,10 @@ mod tests {
     use std::sync::atomic::AtomicU64 as Count;
 
     const S: u64 = 1_000_000_000;
-    const RATE: Rate = Rate { per_minute: 60, burst: 60 * S };
+
+    fn rate() -> Rate {
+        Rate::new(60, 60 * S)
+    }
 
     fn taken(gcra: &Gcra, rate: Rate, now: u64) -> u64 {
         let mut taken = 0;
@@ -160,23 +191,23 @@ mod tests {
     #[test]
     fn all_of_a_minute_may_come_at_once_and_then_one_each_second() {
         let gcra = Gcra::default();
-        assert_eq!(taken(&gcra, RATE, 1_000 * S), 60);
-        assert_eq!(gcra.take(1, RATE, 1_000 * S), Err(Short { wait: S }));
-        assert_eq!(taken(&gcra, RATE, 1_001 * S), 1);
-        assert_eq!(taken(&gcra, RATE, 1_011 * S), 10);
+        assert_eq!(taken(&gcra, rate(), 1_000 * S), 60);
+        assert_eq!(gcra.take(1, rate(), 1_000 * S), Err(Short { wait: S }));
+        assert_eq!(taken(&gcra, rate(), 1_001 * S), 1);
+        assert_eq!(taken(&gcra, rate(), 1_011 * S), 10);
     }
 
     #[test]
     fn no_edge_lets_twice_as_much_pass() {
         let gcra = Gcra::default();
-        assert_eq!(taken(&gcra, RATE, 59 * S), 60);
-        assert_eq!(taken(&gcra, RATE, 61 * S), 2, "two seconds' worth");
+        assert_eq!(taken(&gcra, rate(), 59 * S), 60);
+        assert_eq!(taken(&gcra, rate(), 61 * S), 2, "two seconds' worth");
     }
 
     #[test]
     fn over_any_hour_it_lets_its_rate_pass_to_the_unit_whatever_the_rate() {
         for per_minute in [1, 7, 61, 999, 100_003] {
-            let (rate, gcra) = (Rate { per_minute, burst: 60 * S }, Gcra::default());
+            let (rate, gcra) = (Rate::new(per_minute, 60 * S), Gcra::default());
             let mut passed = taken(&gcra, rate, 0) - rate.most();
             for tick in 1..=3_600 {
                 passed += taken(&gcra, rate, tick * S);
@@ -189,14 +220,14 @@ mod tests {
     #[test]
     fn of_any_rate_a_whole_minutes_worth_may_come_at_once() {
         for per_minute in [1, 3, 7, 59, 61, 999, 123_457] {
-            let rate = Rate { per_minute, burst: 60 * S };
+            let rate = Rate::new(per_minute, 60 * S);
             assert_eq!(taken(&Gcra::default(), rate, 0), per_minute);
         }
     }
 
     #[test]
     fn a_short_burst_paces_and_is_never_less_than_one() {
-        let rate = Rate { per_minute: 6, burst: S };
+        let rate = Rate::new(6, S);
         let gcra = Gcra::default();
         assert_eq!(rate.most(), 1);
         assert_eq!(taken(&gcra, rate, 5 * S), 1);
@@ -207,27 +238,27 @@ mod tests {
     #[test]
     fn what_is_charged_afterwards_may_be_more_than_there_is_and_is_waited_for() {
         let gcra = Gcra::default();
-        gcra.take_any(1, RATE, 0).unwrap();
-        gcra.charge(89, RATE, 0);
-        assert_eq!(gcra.level(RATE, 0), Level { left: -30, full_in: 90 * S });
-        assert_eq!(gcra.take_any(1, RATE, 0), Err(Short { wait: 31 * S }));
-        assert!(gcra.take_any(500, RATE, 31 * S).is_ok(), "as soon as one is there");
+        gcra.take_any(1, rate(), 0).unwrap();
+        gcra.charge(89, rate(), 0);
+        assert_eq!(gcra.level(rate(), 0), Level { left: -30, full_in: 90 * S });
+        assert_eq!(gcra.take_any(1, rate(), 0), Err(Short { wait: 31 * S }));
+        assert!(gcra.take_any(500, rate(), 31 * S).is_ok(), "as soon as one is there");
     }
 
     #[test]
     fn what_is_given_back_can_be_taken_again_and_fills_it_no_more_than_full() {
         let gcra = Gcra::default();
-        assert_eq!(taken(&gcra, RATE, 0), 60);
-        gcra.give_back(5, RATE);
-        assert_eq!(taken(&gcra, RATE, 0), 5);
-        gcra.give_back(1_000, RATE);
-        assert_eq!(taken(&gcra, RATE, 0), 60);
+        assert_eq!(taken(&gcra, rate(), 0), 60);
+        gcra.give_back(5, rate());
+        assert_eq!(taken(&gcra, rate(), 0), 5);
+        gcra.give_back(1_000, rate());
+        assert_eq!(taken(&gcra, rate(), 0), 60);
     }
 
     #[test]
     fn workers_together_take_what_there_is_and_no_more() {
         let (gcra, sum) = (Arc::new(Gcra::default()), Arc::new(Count::new(0)));
-        let rate = Rate { per_minute: 10_000, burst: 60 * S };
+        let rate = Rate::new(10_000, 60 * S);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| sum.fetch_add(taken(&gcra, rate, 7), Relaxed));
@@ -240,6 +271,6 @@ mod tests {
     fn what_was_kept_over_a_restart_is_no_second_burst() {
         let gcra = Gcra::default();
         gcra.restore(30 * S);
-        assert_eq!(taken(&gcra, RATE, 0), 30);
+        assert_eq!(taken(&gcra, rate(), 0), 30);
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
 use super::caller::Caller;
 use super::clock::{Clock, unix};
+use super::known::KnownKey;
 use super::spending::Spending;
 use crate::admit::quota::{Limiter, Now, Sharing, State, measures};
 use crate::config::{Allowance, Client, ClientGroupId, Config, KeyDigest, Prices};
@@ -35,7 +37,12 @@ pub struct Directory {
     by_certificate: HashMap<String, usize>,
     sharing: Option<Arc<Sharing>>,
     clock: Clock,
+    /// No two of a process have the same.
+    id: u64,
 }
+
+/// Of the next directory.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl Directory {
     /// Of a configuration that has clients. What is counted of those of `before` that have the same names goes on.
@@ -65,10 +72,12 @@ impl Directory {
             callers: clients.iter().map(|client| Arc::new(maker.caller(client))).collect(),
             sharing,
             clock,
+            id: NEXT.fetch_add(1, Relaxed),
         })
     }
 
-    /// Whose request has this head. `certificates`: the names in the certificate that its connection was proved by.
+    /// Whose request has this head. `certificates`: the names in the certificate that its connection was proved by;
+    /// `known`: the key that the connection brought last.
     ///
     /// # Errors
     /// [`Kind::InvalidKey`].
@@ -76,6 +85,7 @@ impl Directory {
         &self,
         headers: &HeaderMap,
         certificates: &[String],
+        known: &KnownKey,
     ) -> Result<&Arc<Caller>, Kind> {
         let mut shown = false;
         let bearers =
@@ -84,18 +94,22 @@ impl Directory {
         let others = others.map(|value| value.as_bytes().trim_ascii());
         for key in bearers.chain(others).filter(|key| !key.is_empty()) {
             shown = true;
+            if let Some(nth) = known.client(self.id, key) {
+                return self.valid(nth);
+            }
             // What is looked up is a digest: how long that takes says nothing of the keys that there are.
             if let Some(nth) = self.by_key.get(&KeyDigest::of(key)) {
+                known.learn(self.id, key, *nth);
                 return self.valid(*nth);
             }
         }
-        if !shown {
-            if let Some(nth) = certificates.iter().find_map(|name| self.by_certificate.get(name)) {
-                return self.valid(*nth);
-            }
-            return Err(if certificates.is_empty() { MISSING } else { NO_CLIENT });
+        if shown {
+            return Err(UNKNOWN);
         }
-        Err(UNKNOWN)
+        if let Some(nth) = certificates.iter().find_map(|name| self.by_certificate.get(name)) {
+            return self.valid(*nth);
+        }
+        Err(if certificates.is_empty() { MISSING } else { NO_CLIENT })
     }
 
     fn valid(&self, nth: usize) -> Result<&Arc<Caller>, Kind> {

@@ -58,7 +58,7 @@ pub(super) enum Account {
 /// The limits that an allowance has.
 pub(in crate::admit) fn measures(of: &Allowance) -> impl Iterator<Item = Measure> {
     let burst = u64::try_from(of.burst.as_nanos()).unwrap_or(u64::MAX);
-    let rate = |per_minute: u64| Rate { per_minute, burst };
+    let rate = |per_minute: u64| Rate::new(per_minute, burst);
     // What is refused most often comes first: nothing else need be taken back then.
     [
         of.concurrent.map(Measure::Concurrent),
@@ -164,7 +164,7 @@ impl Limiter {
     /// This process's own part of a rate.
     fn own(&self, rate: Rate) -> Rate {
         let parts = self.standing().map_or(1, |(_, instances)| instances);
-        Rate { per_minute: (rate.per_minute / parts).max(1), ..rate }
+        rate.with((rate.per_minute() / parts).max(1))
     }
 
     /// Takes `units`, or none. Of requests all must be there; of tokens and money one is enough, since what a
@@ -269,10 +269,7 @@ impl Limiter {
     /// How long these many units take to flow in.
     fn flows_in(&self, units: u64) -> u64 {
         match self.measure {
-            Measure::Requests(rate) | Measure::Tokens(rate) => {
-                let nanos = u128::from(units) * 60_000_000_000 / u128::from(rate.per_minute.max(1));
-                u64::try_from(nanos).unwrap_or(u64::MAX)
-            }
+            Measure::Requests(rate) | Measure::Tokens(rate) => rate.time(units),
             Measure::Concurrent(_) | Measure::Budget(_) => 0,
         }
     }

@@ -1,6 +1,9 @@
 //! What a client reads of its limits: the headers of OpenAI's API, and why a request was refused.
 
+use std::fmt::{self, Write as _};
 use std::time::Duration;
+
+use bytes::BytesMut;
 
 use http::{HeaderName, HeaderValue};
 
@@ -36,17 +39,25 @@ pub(in crate::admit) fn limit_headers(
             Measure::Concurrent(_) | Measure::Budget(_) => continue,
         };
         let level = limiter.level(now);
-        let before = tightest.get_or_insert((level, rate.per_minute));
+        let before = tightest.get_or_insert((level, rate.per_minute()));
         if level.left < before.0.left {
-            *before = (level, rate.per_minute);
+            *before = (level, rate.per_minute());
         }
     }
-    for (tightest, [limit, remaining, reset]) in [(requests, REQUESTS), (tokens, TOKENS)] {
+    // All of them in one piece of memory.
+    let mut texts = BytesMut::with_capacity(128);
+    for (tightest, names) in [(requests, REQUESTS), (tokens, TOKENS)] {
         let Some((level, per_minute)) = tightest else { continue };
-        put(limit, HeaderValue::from(per_minute));
-        put(remaining, HeaderValue::from(level.left.max(0)));
-        if let Ok(text) = HeaderValue::try_from(reset_text(level.full_in)) {
-            put(reset, text);
+        for (nth, name) in names.into_iter().enumerate() {
+            // Into memory, which does not fail.
+            let _written = match nth {
+                0 => write!(texts, "{per_minute}"),
+                1 => write!(texts, "{}", level.left.max(0)),
+                _ => reset(&mut texts, level.full_in),
+            };
+            if let Ok(value) = HeaderValue::from_maybe_shared(texts.split().freeze()) {
+                put(name, value);
+            }
         }
     }
 }
@@ -63,14 +74,14 @@ pub(in crate::admit) fn refusal(refused: &Refused<'_>, limiters: &[Limiter], now
     });
     let (kind, openai_type, message) = match refused.limiter.measure() {
         Measure::Requests(rate) => {
-            let limit = rate.per_minute;
+            let limit = rate.per_minute();
             let text = format!(
                 "Rate limit reached for {owner} on requests per minute (rpm): limit {limit}.{again}"
             );
             (Kind::RateLimited, "requests", text)
         }
         Measure::Tokens(rate) => {
-            let limit = rate.per_minute;
+            let limit = rate.per_minute();
             let text = format!(
                 "Rate limit reached for {owner} on tokens per minute (tpm): limit {limit}.{again}"
             );
@@ -123,19 +134,32 @@ pub(super) fn usd(nanos: u64) -> String {
 }
 
 /// As OpenAI writes it, which is how Go writes durations: `20ms`, `1.5s`, `6m0s`. Rounded up to a millisecond.
-fn reset_text(nanos: u64) -> String {
+fn reset(text: &mut impl fmt::Write, nanos: u64) -> fmt::Result {
     let millis = nanos.div_ceil(1_000_000);
     if millis < 1_000 {
-        return format!("{millis}ms");
+        return write!(text, "{millis}ms");
     }
     let (minutes, rest) = (millis / 60_000, millis % 60_000);
-    let seconds = format!("{}.{:03}", rest / 1_000, rest % 1_000);
-    let seconds = seconds.trim_end_matches('0').trim_end_matches('.').to_owned();
     match (minutes / 60, minutes % 60) {
-        (0, 0) => format!("{seconds}s"),
-        (0, minutes) => format!("{minutes}m{seconds}s"),
-        (hours, minutes) => format!("{hours}h{minutes}m{seconds}s"),
+        (0, 0) => {}
+        (0, minutes) => write!(text, "{minutes}m")?,
+        (hours, minutes) => write!(text, "{hours}h{minutes}m")?,
     }
+    write!(text, "{}", rest / 1_000)?;
+    match rest % 1_000 {
+        0 => {}
+        tenths if tenths % 100 == 0 => write!(text, ".{}", tenths / 100)?,
+        hundredths if hundredths % 10 == 0 => write!(text, ".{:02}", hundredths / 10)?,
+        thousandths => write!(text, ".{thousandths:03}")?,
+    }
+    text.write_char('s')
+}
+
+fn reset_text(nanos: u64) -> String {
+    let mut text = String::new();
+    // Into memory, which does not fail.
+    let _written = reset(&mut text, nanos);
+    text
 }
 
 #[cfg(test)]
