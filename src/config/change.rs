@@ -8,9 +8,9 @@ use super::door::address::ListenAddress;
 use super::file::fault::{Fault, Faults, Place};
 use super::file::yaml::{self, Data};
 use super::group::Group;
-use super::names::{RouteId, UpstreamId};
+use super::names::{RouteId, Target, UpstreamId};
 use super::root::Config;
-use super::route::{Route, Target};
+use super::route::Route;
 use super::upstream::Upstream;
 use super::upstream::deadlines::UpstreamDeadlines;
 use super::upstream::pool::Pool;
@@ -208,12 +208,22 @@ fn differs_by_name(before: &Config, after: &Config, all: &mut Vec<String>) {
 
 /// A route as one line: by its path and the names it leads to, not by their numbers.
 fn route(config: &Config, route: &Route) -> String {
-    let name = match route.target {
-        Target::Upstream(id) => config.upstream(id).map(|upstream| &upstream.name),
-        Target::Group(id) => config.group(id).map(|group| &group.name),
-    };
-    let Route { path, target: _, deadlines, streams, cors } = route;
-    format!("routes {path} {name:?} {deadlines:?} {streams:?} {cors:?}")
+    let name = |target: Target| target_name(config, target);
+    let Route { path, target, models, deadlines, streams, cors } = route;
+    let models = models.as_ref().map(|models| {
+        let rules: Vec<_> = models.rules().map(|(glob, to)| (glob.text(), name(to))).collect();
+        (rules, models.otherwise.map(name), models.most_bytes, models.refresh)
+    });
+    let name = name(*target);
+    format!("routes {path} {name:?} {models:?} {deadlines:?} {streams:?} {cors:?}")
+}
+
+fn target_name(config: &Config, target: Target) -> Option<&str> {
+    match target {
+        Target::Upstream(id) => config.upstream(id).map(|upstream| &*upstream.name),
+        Target::Group(id) => config.group(id).map(|group| &*group.name),
+        Target::ByModel => None,
+    }
 }
 
 /// All of a group, its members by name.

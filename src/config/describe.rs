@@ -10,9 +10,9 @@ use super::group::hedge::Hedge;
 use super::group::members::Member;
 use super::group::pick::show_pick;
 use super::kind::quantity::show_duration;
-use super::names::UpstreamId;
+use super::models::ByModel;
+use super::names::{Target, UpstreamId};
 use super::root::Config;
-use super::route::{Route, Target};
 use super::upstream::url::Scheme;
 use super::upstream::{Protocol, Upstream};
 
@@ -28,7 +28,10 @@ pub fn describe(config: &Config) -> String {
         listen.join(", ")
     );
     for route in &config.routes {
-        leads_to(&mut text, config, route);
+        match &route.models {
+            None => leads_to(&mut text, config, &route.path, route.target),
+            Some(models) => by_model(&mut text, config, &route.path, models),
+        }
     }
     for (id, group) in config.groups_by_id() {
         if !leads(config, Target::Group(id)) {
@@ -62,7 +65,7 @@ fn listener(listener: &Listener) -> String {
 }
 
 fn leads(config: &Config, target: Target) -> bool {
-    config.routes.iter().any(|route| route.target == target)
+    config.routes.iter().any(|route| route.targets().any(|leads| leads == target))
 }
 
 /// A route leads to it, or to a group that it is in.
@@ -73,17 +76,30 @@ fn is_reached(config: &Config, id: UpstreamId) -> bool {
         || groups.any(|(id, group)| in_group(group) && leads(config, Target::Group(id)))
 }
 
-fn leads_to(text: &mut String, config: &Config, route: &Route) {
-    match route.target {
+/// One line for each pattern.
+fn by_model(text: &mut String, config: &Config, path: &str, models: &ByModel) {
+    for (glob, target) in models.rules() {
+        leads_to(text, config, &format!("{path}, model {}", glob.text()), target);
+    }
+    match models.otherwise {
+        Some(target) => leads_to(text, config, &format!("{path}, otherwise"), target),
+        None => {
+            let _ = write!(text, "\n{path}, otherwise → rejected with 404");
+        }
+    }
+}
+
+fn leads_to(text: &mut String, config: &Config, path: &str, target: Target) {
+    match target {
         Target::Upstream(id) => {
             if let Some(upstream) = config.upstream(id) {
-                let _ = write!(text, "\n{} → {}", route.path, one(upstream));
+                let _ = write!(text, "\n{path} → {}", one(upstream));
             }
         }
+        Target::ByModel => {}
         Target::Group(id) => {
             let Some(group) = config.group(id) else { return };
             let (pick, on) = (show_pick(&group.pick), show_triggers(&group.failover_on));
-            let path = &route.path;
             let hedge = group.hedge.as_ref().map(show_hedge).unwrap_or_default();
             let name = &group.name;
             let _ = write!(text, "\n{path} → group {name} ({pick}, fails over on {on}{hedge})");

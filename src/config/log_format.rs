@@ -57,6 +57,7 @@ fields! {
     Method = "method",
     Path = "path",
     Route = "route",
+    Model = "model",
     Upstream = "upstream",
     UpstreamVersion = "upstream_version",
     Status = "status",

@@ -26,6 +26,17 @@ pub struct GroupId(pub usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RouteId(pub usize);
 
+/// Where a route leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// One upstream.
+    Upstream(UpstreamId),
+    /// One of several.
+    Group(GroupId),
+    /// Whom the request's model names.
+    ByModel,
+}
+
 /// Where a name leads to: ids of one kind.
 #[derive(Clone)]
 pub(super) struct Names<'a, T> {
@@ -76,11 +87,29 @@ impl<'a, T: Copy> Names<'a, T> {
         let name = reader.get(fields, key);
         let found = self.id(&name);
         if found.is_none() && fields.has(key.name) && reader.count() == faults_before {
-            let hint = || instead_of(&name, &self.all);
-            let (at, path) = (fields.at(key.name), fields.path_of(key.name));
-            reader.fault_with(at, path, "is not a configured name", hint);
+            self.unknown(reader, &name, fields.at(key.name), &fields.path_of(key.name));
         }
         found
+    }
+
+    /// The one of these that has this name, which stands at `at`; a fault where none has.
+    pub(super) fn named(
+        &self,
+        reader: &mut Reader<'_>,
+        name: &str,
+        at: At,
+        path: &str,
+    ) -> Option<T> {
+        let found = self.id(name);
+        if found.is_none() {
+            self.unknown(reader, name, at, path);
+        }
+        found
+    }
+
+    fn unknown(&self, reader: &mut Reader<'_>, name: &str, at: At, path: &str) {
+        let hint = || instead_of(name, &self.all);
+        reader.fault_with(at, path, "is not a configured name", hint);
     }
 }
 

@@ -24,8 +24,8 @@ use super::limits::{LIMITS, Limits};
 use super::listen::{self, ADMIN};
 use super::log_format::{ACCESS_LOG_FORMAT, LogFormat};
 use super::models::{self, Glob, ModelId, OTHER};
-use super::names::{GroupId, Names, RouteId, UpstreamId};
-use super::route::{self, ROUTES, Route, Target};
+use super::names::{GroupId, Names, RouteId, Target, UpstreamId};
+use super::route::{self, ROUTES, Route};
 use super::upstream::{self, UPSTREAMS, Upstream};
 use super::web::{ADMIN_TOKEN, ALLOWED_HOSTS, ALLOWED_ORIGINS, Allowed};
 
@@ -192,6 +192,17 @@ impl Config {
         self.groups.get(id.0)
     }
 
+    /// The upstreams of a target; none of [`Target::ByModel`], which is a route's to say.
+    pub fn members(&self, target: Target) -> impl Iterator<Item = UpstreamId> {
+        let (one, group) = match target {
+            Target::Upstream(id) => (Some(id), None),
+            Target::Group(id) => (None, self.group(id)),
+            Target::ByModel => (None, None),
+        };
+        let members = group.into_iter().flat_map(|group| &group.members);
+        one.into_iter().chain(members.map(|member| member.upstream))
+    }
+
     /// Each with its id.
     pub fn upstreams_by_id(&self) -> impl Iterator<Item = (UpstreamId, &Upstream)> {
         self.upstreams.iter().enumerate().map(|(nth, upstream)| (UpstreamId(nth), upstream))
@@ -236,7 +247,10 @@ impl Config {
         let clients = clients::read(reader, root, &known);
         let prices = Prices::read(reader, root);
         let of_clients = clients.iter().flatten().filter_map(|client| client.models.as_ref());
-        let patterns = prices.iter().map(|price| &price.model).chain(of_clients.flatten());
+        let of_routes = routes.iter().filter_map(|route| route.models.as_ref());
+        let of_routes = of_routes.flat_map(|models| models.rules().map(|(glob, _)| glob));
+        let patterns = of_routes.chain(prices.iter().map(|price| &price.model));
+        let patterns = patterns.chain(of_clients.flatten());
         let models = models::patterns(patterns);
         clients::priced(reader, root, clients.as_deref(), &client_groups, &prices);
         Self {

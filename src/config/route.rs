@@ -10,14 +10,26 @@ use super::kind::optional::Optional;
 use super::kind::path::Prefix;
 use super::kind::quantity::{Count, Span};
 use super::limits::MOST;
-use super::names::{GroupId, Names, RouteId, UpstreamId, UpstreamName};
+use super::models::ByModel;
+use super::models::by_model::{MODEL_BYTES, MODELS, MODELS_REFRESH, OTHERWISE};
+use super::names::{Names, RouteId, Target, UpstreamId, UpstreamName};
 
 pub(super) static ROUTES: Section = Section {
     name: "routes",
     shape: Shape::List,
     required: true,
     doc: "Routes: which path is forwarded to which upstream or group.",
-    entries: &[&PATH, &UPSTREAM, &DEADLINES, &LIMITS, &CORS],
+    entries: &[
+        &PATH,
+        &UPSTREAM,
+        &MODELS,
+        &OTHERWISE,
+        &MODEL_BYTES,
+        &MODELS_REFRESH,
+        &DEADLINES,
+        &LIMITS,
+        &CORS,
+    ],
 };
 
 static PATH: Key<Prefix> = Key::required(
@@ -27,10 +39,10 @@ static PATH: Key<Prefix> = Key::required(
      matching prefix wins.",
 );
 
-static UPSTREAM: Key<UpstreamName> = Key::required(
+static UPSTREAM: Key<UpstreamName> = Key::new(
     "upstream",
     UpstreamName,
-    "Name of the upstream or group that requests are forwarded to.",
+    "Name of the upstream or group that requests are forwarded to. Required, unless `models` is there.",
 );
 
 static DEADLINES: Section = Section {
@@ -78,6 +90,8 @@ pub struct Route {
     pub path: String,
     /// Who answers.
     pub target: Target,
+    /// Where a request goes by its model, exactly where the target is [`Target::ByModel`].
+    pub models: Option<Box<ByModel>>,
     /// Clocks of this route's own.
     pub deadlines: RouteDeadlines,
     /// Requests in flight on it at once, over all workers; beyond it 429. `None`: no bound of its own.
@@ -97,20 +111,22 @@ pub struct RouteDeadlines {
     pub frame_gap: Option<Duration>,
 }
 
-/// Where a route leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// One upstream.
-    Upstream(UpstreamId),
-    /// One of several.
-    Group(GroupId),
-}
-
 impl Route {
     /// A route with its upstreams' own clocks.
     pub fn new(path: impl Into<String>, target: Target) -> Self {
         let deadlines = RouteDeadlines::default();
-        Self { path: path.into(), target, deadlines, streams: None, cors: None }
+        Self { path: path.into(), target, models: None, deadlines, streams: None, cors: None }
+    }
+
+    /// A route whose requests go where their models say.
+    pub fn by_model(path: impl Into<String>, models: ByModel) -> Self {
+        Self { models: Some(Box::new(models)), ..Self::new(path, Target::ByModel) }
+    }
+
+    /// Everyone that it may lead to; none of them is [`Target::ByModel`]. Some may come twice.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
+        let alone = (self.target != Target::ByModel).then_some(self.target);
+        alone.into_iter().chain(self.models.iter().flat_map(|models| models.targets()))
     }
 }
 
@@ -136,7 +152,16 @@ pub(super) fn read(
     for fields in reader.list(root, &ROUTES) {
         let id = RouteId(routes.len());
         let path = reader.get(&fields, &PATH);
-        let target = targets.read(reader, &fields, &UPSTREAM);
+        let upstream = targets.read(reader, &fields, &UPSTREAM);
+        let models = ByModel::read(reader, &fields, targets);
+        if models.is_some() && fields.has(UPSTREAM.name) {
+            let what = "stands beside `models`";
+            let hint = "remove one of them; `otherwise` is for models that no pattern matches";
+            reader.fault_in(&fields, &UPSTREAM, what, hint);
+        } else if models.is_none() && !fields.has(UPSTREAM.name) {
+            let hint = "name an upstream or group, or write `models`";
+            reader.fault(fields.at, &*fields.path, "`upstream` is missing", hint);
+        }
         let first = *known.entry(path.clone()).or_insert(id);
         if first != id && !path.is_empty() {
             let what = format!("{path:?} has two routes");
@@ -147,8 +172,12 @@ pub(super) fn read(
         let limits = reader.section(&fields, &LIMITS);
         let streams = reader.get(&limits, &STREAMS);
         let cors = Cors::read(reader, &fields);
-        let target = target.unwrap_or(Target::Upstream(UpstreamId(0))); // any: the fault is noted
-        routes.push(Route { path, target, deadlines, streams, cors });
+        let target = match &models {
+            Some(_) => Target::ByModel,
+            None => upstream.unwrap_or(Target::Upstream(UpstreamId(0))), // any: the fault is noted
+        };
+        let models = models.map(Box::new);
+        routes.push(Route { path, target, models, deadlines, streams, cors });
     }
     routes
 }

@@ -17,6 +17,38 @@ kinds! {
             proxy_status: "destination_not_found",
             message: "No route of this proxy matches this path; check the base URL.",
         },
+        /// No rule of the route takes the request's model.
+        ModelUnknown => Row {
+            side: Side::Client, blame: Blame::Refused, status: 404, code: "model_not_found",
+            proxy_status: "destination_not_found",
+            message: "No upstream of this route has the model; check its name.",
+        },
+        /// The route goes by the model, the request names none, and the route has no `otherwise`.
+        ModelMissing => Row {
+            side: Side::Client, blame: Blame::Refused, status: 400, code: "model_missing",
+            proxy_status: "http_request_error",
+            message: "This route forwards requests by their model, and the request names none; the operator \
+                can add otherwise to the route.",
+        },
+        /// The request's body does not say which model is meant; the text says why, and goes to the client.
+        ModelUnreadable(why: &'static str) => Row {
+            side: Side::Client, blame: Blame::Refused, status: 400, code: "model_unreadable",
+            proxy_status: "http_request_error",
+            message: why,
+        },
+        /// The request's body is compressed, and its model is needed.
+        ModelCompressed => Row {
+            side: Side::Client, blame: Blame::Refused, status: 415, code: "model_compressed",
+            proxy_status: "http_request_error",
+            message: "This route forwards requests by their model and does not decompress bodies; send the \
+                body without content-encoding.",
+        },
+        /// No upstream of the route has said which models it has.
+        ModelsUnknown => Row {
+            side: Side::Proxy, blame: Blame::Refused, status: 503, code: "models_unknown",
+            proxy_status: "destination_unavailable",
+            message: "No upstream of this route has listed its models yet; retry shortly.",
+        },
         /// A web page asks whose origin is neither ours nor in `allowed_origins`.
         ForeignOrigin => Row {
             side: Side::Client, blame: Blame::Refused, status: 403, code: "foreign_origin",

@@ -14,7 +14,12 @@ const ID: HeaderValue = HeaderValue::from_static("0123456789abcdef");
 /// and so put through every test below.
 fn after(kind: Kind) -> Option<Kind> {
     Some(match kind {
-        Kind::NoRoute => Kind::ForeignOrigin,
+        Kind::NoRoute => Kind::ModelUnknown,
+        Kind::ModelUnknown => Kind::ModelMissing,
+        Kind::ModelMissing => Kind::ModelUnreadable("The model is \\ \"twice\"."),
+        Kind::ModelUnreadable(_) => Kind::ModelCompressed,
+        Kind::ModelCompressed => Kind::ModelsUnknown,
+        Kind::ModelsUnknown => Kind::ForeignOrigin,
         Kind::ForeignOrigin => Kind::ForeignHost,
         Kind::ForeignHost => Kind::InvalidKey("This key is not known."),
         Kind::InvalidKey(_) => Kind::RouteNotAllowed,
@@ -79,7 +84,7 @@ fn promised(kind: Kind) -> &'static [u16] {
     match (kind.side(), kind.outcome()) {
         _ if kind == Kind::Internal => &[500],
         _ if matches!(kind, Kind::RouteBusy | Kind::RateLimited | Kind::QuotaExceeded) => &[429],
-        (Side::Client, Blame::Refused) => &[400, 401, 403, 404, 405, 414, 431, 501],
+        (Side::Client, Blame::Refused) => &[400, 401, 403, 404, 405, 414, 415, 431, 501],
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
         (Side::Upstream, Blame::Timeout) => &[504],
@@ -91,7 +96,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 53);
+    assert_eq!(all().count(), 58);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }
@@ -183,7 +188,7 @@ fn only_our_own_shortages_say_when_to_come_back() {
 fn a_request_that_can_only_fail_again_is_not_retried() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
-        let theirs = [400, 401, 403, 404, 405, 414, 431, 501].contains(&status.as_u16());
+        let theirs = [400, 401, 403, 404, 405, 414, 415, 431, 501].contains(&status.as_u16());
         let hopeless = theirs
             || kind == Kind::QuotaExceeded
             || kind.usual_cause().is_some_and(|cause| !cause.heals());

@@ -39,12 +39,12 @@ impl Proxy {
         &self,
         context: &RequestContext<'_>,
         route: RouteId,
+        model: ModelTold,
         permit: Permit,
     ) -> Result<Permit, Error> {
         let Some(caller) = context.caller else { return Ok(permit) };
         let allowed = caller.may_use(route).map_err(Error::from);
-        let charge =
-            allowed.and_then(|()| caller.admit(ModelTold::default(), context.record.opened_at()));
+        let charge = allowed.and_then(|()| caller.admit(model, context.record.opened_at()));
         Ok(permit.charged(charge.inspect_err(|_refused| context.record.on_route(route))?))
     }
 }

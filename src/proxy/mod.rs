@@ -2,7 +2,8 @@
 //!
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
-//! `clients` asks who it is, where that is to be known, and whether its limits let it in. `attempts` sends it to one member of the route's group after the other until one answers; `attempt` is one
+//! `clients` asks who it is, where that is to be known, and whether its limits let it in. `models` says where it goes by its model.
+//! `attempts` sends it to one member of the route's group after the other until one answers; `attempt` is one
 //! of them, and `hedge` is two at once where the operator wants that. All of them are given the request's
 //! `context`. `refuse` answers what none of them could.
 //!
@@ -19,22 +20,25 @@ mod clients;
 mod context;
 mod health;
 mod hedge;
+mod models;
 mod page;
 mod probe;
 mod redirect;
 mod refuse;
 
 pub use client::Client;
+pub use models::Offers;
 pub use probe::Tried;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Request, Response, Version, request};
 
-use crate::admit::{Admission, Directory, Limit, Page, Permit, Stock};
+use crate::admit::{Admission, Directory, Limit, ModelTold, Page, Permit, Stock};
 use crate::config::Config;
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Opened, Record, Recorder};
@@ -46,6 +50,7 @@ use crate::upstream::{HealthTracker, Marks, PoolHandle};
 use attempts::Answered;
 use clients::metered;
 use context::{RequestContext, RoutedRequest};
+use models::Led;
 
 /// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
 /// theirs.
@@ -64,8 +69,19 @@ pub struct Proxy {
     pub clients: Option<Arc<Directory>>,
     /// What the worker holds for peers who do not take it.
     pub stock: Rc<Stock>,
+    /// What the upstreams of routes with `models` list.
+    pub offers: Offers,
     /// Opens records.
     pub recorder: Recorder,
+}
+
+/// What came of a request that was not refused.
+#[expect(clippy::large_enum_variant, reason = "nearly all are answered, and none is kept")]
+enum Reached {
+    /// An upstream's answer began.
+    Answered(Permit, Answered),
+    /// The list of models, which is ours.
+    Listed(Bytes),
 }
 
 /// An upstream as a worker needs it.
@@ -174,9 +190,13 @@ impl Proxy {
         };
         let mut upload = upload.into_inner();
         match reached {
-            Ok((permit, answered)) => {
+            Ok(Reached::Answered(permit, answered)) => {
                 upload.settle();
                 self.relay(context, answered, upload, permit)
+            }
+            Ok(Reached::Listed(list)) => {
+                relay::drive::discard_request_body(upload);
+                Ok(self.tell_models(context, list))
             }
             Err(error) => {
                 if is_understood(error.kind(), context.head.version) {
@@ -204,7 +224,7 @@ impl Proxy {
         &self,
         context: &RequestContext<'_>,
         upload: &RefCell<Upload>,
-    ) -> Result<(Permit, Answered), Error> {
+    ) -> Result<Reached, Error> {
         let RequestContext { head, scan, record, .. } = *context;
         let permit = self
             .admission
@@ -217,11 +237,23 @@ impl Proxy {
         let permit = self.admission.on_route(permit, route.route).inspect_err(|_full| {
             record.on_route(route.route);
         })?;
-        // Both are there in every configuration that was checked.
-        let group = self.groups.get(route.target).ok_or(Kind::Internal)?;
-        let permit = self.charge(context, route.route, permit)?;
+        let asks_for_model = context.caller.is_some_and(|caller| caller.asks_for_model());
+        let (group, model) = match self.groups.get(route.target) {
+            Some(group) if !asks_for_model => (group, ModelTold::default()),
+            // Boxed: most requests need no room for it.
+            _ => match Box::pin(self.lead_by_model(context, route, upload)).await? {
+                // It is there in every configuration that was checked.
+                Led::To(target, model) => (self.groups.get(target).ok_or(Kind::Internal)?, model),
+                Led::Listed(list) => {
+                    // It may not ask more often than others, and costs nothing.
+                    self.charge(context, route.route, ModelTold::default(), permit)?.withdraw();
+                    return Ok(Reached::Listed(list));
+                }
+            },
+        };
+        let permit = self.charge(context, route.route, model, permit)?;
         match self.failover(&RoutedRequest { context, route, group, upload }).await {
-            Ok(answered) => Ok((permit, answered)),
+            Ok(answered) => Ok(Reached::Answered(permit, answered)),
             Err(error) => {
                 if error.kind().outcome() == Blame::Refused {
                     permit.withdraw();

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use http::header::{HeaderValue, USER_AGENT};
-use http::{Request, StatusCode, Version};
+use http::{Request, StatusCode, Version, response};
 
 use super::{Proxy, Upstream};
 use crate::config::UpstreamId;
@@ -79,6 +79,18 @@ impl Proxy {
         path: &str,
         agent: HeaderValue,
     ) -> Result<StatusCode, Error> {
+        let (head, body) = self.request(upstream, path, agent).await?;
+        body.discard();
+        Ok(head.status)
+    }
+
+    /// One request of our own, and its answer. Dropped, it resets its stream.
+    pub(super) async fn request(
+        &self,
+        upstream: &Upstream,
+        path: &str,
+        agent: HeaderValue,
+    ) -> Result<(response::Parts, RecvBody), Error> {
         let broken = |error| Error::with(Kind::Internal, error);
         let record = self.recorder.probe();
         let lease = upstream.pool.lease(&record).await?;
@@ -92,7 +104,6 @@ impl Proxy {
             lease.open(head, false, &record).map_err(Broken::into_cut)?;
         let answer = poll_fn(|cx| response.poll_head(cx, lease.head_limit(), &mut drop)).await;
         let (head, _, body) = answer.map_err(Broken::into_cut)?;
-        RecvBody::new(body, lease).discard();
-        Ok(head.status)
+        Ok((head, RecvBody::new(body, lease)))
     }
 }

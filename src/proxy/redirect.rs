@@ -44,9 +44,10 @@ impl Proxy {
         }
         let matched = self.table.lookup(context.head.uri.path()).ok()?;
         let own = Way { prefix: matched.prefix, upstream };
-        let routes = self.config.routes.iter().map(|route| (&*route.path, route.target));
         // The matched route comes first: the client is on it.
-        let routes = std::iter::once((matched.prefix, matched.target)).chain(routes);
+        let routes = self.config.routes.get(matched.route.0).into_iter().chain(&self.config.routes);
+        let routes =
+            routes.flat_map(|route| route.targets().map(move |target| (&*route.path, target)));
         toward_client(said, own, routes.flat_map(|(path, target)| self.ways(path, target)))
     }
 
@@ -55,6 +56,7 @@ impl Proxy {
         let (one, group) = match target {
             Target::Upstream(id) => (Some(id), None),
             Target::Group(id) => (None, self.config.group(id)),
+            Target::ByModel => (None, None),
         };
         let members = group.into_iter().flat_map(|group| &group.members);
         let ids = one.into_iter().chain(members.map(|member| member.upstream));

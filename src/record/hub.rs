@@ -98,13 +98,18 @@ impl Hub {
         self.instance.drained_for()
     }
 
-    /// Where a new configuration's routes and upstreams are counted, in its order; what has a name that
+    /// Where a new configuration's routes, upstreams and models are counted, in its order; what has a name that
     /// was here before goes on being counted with it.
     ///
     /// # Errors
     /// More names than one process can count.
-    pub fn label_ids(&self, routes: &[&str], upstreams: &[&str]) -> Result<LabelIds, Full> {
-        self.instance.labels.label_ids(routes, upstreams)
+    pub fn label_ids(
+        &self,
+        routes: &[&str],
+        upstreams: &[&str],
+        models: &[&str],
+    ) -> Result<LabelIds, Full> {
+        self.instance.labels.label_ids(routes, upstreams, models)
     }
 
     /// What a configuration can lead to is shown from now on, counted or not. `label_ids` are those of its

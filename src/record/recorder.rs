@@ -42,6 +42,7 @@ impl WorkerRecorder {
         let label_ids = LabelIds {
             routes: self.labels.routes.ids().collect(),
             upstreams: self.labels.upstreams.ids().collect(),
+            models: self.labels.models.ids().skip(1).collect(), // after the others'
         };
         let slots = Rc::new(Slots::new(&ledger, &label_ids));
         Recorder { ledger, slots }

@@ -26,4 +26,4 @@ pub use download::{Download, DownloadParts, RequestRest};
 pub use exchange::{Answer, Attempt, Clocks, exchange};
 pub use in_flight::TrackedBytes;
 pub use request_body::RequestBody;
-pub use upload::{Upload, UploadLimits};
+pub use upload::{Peek, Upload, UploadLimits};

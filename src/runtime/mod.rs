@@ -4,6 +4,7 @@ pub(crate) mod certificates;
 mod cores;
 mod descriptors;
 mod error;
+mod lister;
 pub(crate) mod memory;
 mod orders;
 mod plan;

@@ -7,7 +7,7 @@ use super::descriptors::capacity;
 use super::error::StartError;
 use crate::accept::Doors;
 use crate::admit::{Admission, Directory};
-use crate::config::{Config, Scheme, Upstream, UpstreamId, shares_connections};
+use crate::config::{Config, Glob, Scheme, Upstream, UpstreamId, shares_connections};
 use crate::record::{ClientsShown, Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
 use crate::transport::tls::client::{ClientTls, Roots, TlsDigest, TlsFiles};
@@ -91,7 +91,8 @@ impl<'a> CheckedConfig<'a> {
     pub(super) fn label_ids(&self, hub: &Hub) -> Result<LabelIds, Full> {
         let routes: Vec<_> = self.config.routes.iter().map(|route| &*route.path).collect();
         let upstreams: Vec<_> = self.config.upstreams.iter().map(|up| &*up.name).collect();
-        hub.label_ids(&routes, &upstreams)
+        let models: Vec<_> = self.config.models.iter().map(Glob::text).collect();
+        hub.label_ids(&routes, &upstreams, &models)
     }
 
     /// Begins to resolve what is new.

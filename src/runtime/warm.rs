@@ -95,7 +95,7 @@ async fn warm(config: &Config, pools: &[Rc<Pool>]) {
 
 /// Whether a route may lead to it.
 fn reaches(config: &Config, id: UpstreamId) -> bool {
-    config.routes.iter().any(|route| leads(config, route.target, id))
+    config.routes.iter().any(|route| route.targets().any(|target| leads(config, target, id)))
 }
 
 /// A member of weight 0 gets no request.
@@ -105,6 +105,7 @@ fn leads(config: &Config, target: Target, id: UpstreamId) -> bool {
         Target::Group(group) => config.group(group).is_some_and(|group| {
             group.members.iter().any(|member| member.upstream == id && member.weight > 0)
         }),
+        Target::ByModel => false, // its targets are looked at instead
     }
 }
 
@@ -141,7 +142,7 @@ fn lacks(config: &Config, pools: &[Rc<Pool>]) -> Lacks {
     let (with, without): (Vec<_>, Vec<_>) =
         pools.iter().enumerate().partition(|(_, pool)| pool.is_connected());
     let answered = |target| with.iter().any(|(id, _)| leads(config, target, UpstreamId(*id)));
-    let routes = config.routes.iter().filter(|route| !answered(route.target));
+    let routes = config.routes.iter().filter(|route| !route.targets().any(answered));
     let routes: Vec<_> = routes.map(|route| route.path.clone()).collect();
     Lacks {
         upstreams: without.iter().map(|(_, pool)| pool.settings().name.clone()).collect(),

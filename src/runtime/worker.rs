@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::cores::starved;
+use super::lister;
 use super::memory::give_back;
 use super::orders::{Order, told};
 use super::plan::Plan;
@@ -76,6 +77,7 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
     let acceptor = Acceptor::new(Rc::new(proxy), doors, recorder.clone(), drain.clone(), idle);
     let acceptor = Rc::new(acceptor);
     prober::begin(&acceptor);
+    lister::begin(&acceptor);
     let reload_worker = ReloadWorker {
         worker: index,
         acceptor: Rc::clone(&acceptor),

@@ -12,10 +12,10 @@ use crate::config::key::reader::unwritten;
 use crate::config::kind::secret::{HeaderText, read_key};
 use crate::config::kind::{Around, Kind};
 use crate::config::listen::{ADMIN, leads_back};
-use crate::config::names::UpstreamId;
+use crate::config::names::{Target, UpstreamId};
 use crate::config::overlap;
 use crate::config::root::Config;
-use crate::config::route::{Route, Target};
+use crate::config::route::Route;
 use crate::config::upstream::egress::Egress;
 use crate::config::upstream::{Upstream, endpoint, url};
 

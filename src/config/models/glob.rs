@@ -13,6 +13,11 @@ const LONGEST: usize = 128;
 pub struct Glob(String);
 
 impl Glob {
+    /// `None` where the text is no pattern.
+    pub fn new(text: &str) -> Option<Self> {
+        check(text).ok().map(|()| Self(text.to_owned()))
+    }
+
     /// As it was written.
     pub fn text(&self) -> &str {
         &self.0
@@ -36,7 +41,7 @@ impl Glob {
     }
 
     /// Bytes that stand for themselves: of two patterns that match, the one with more says more.
-    fn literal(&self) -> usize {
+    pub(super) fn literal(&self) -> usize {
         self.0.bytes().filter(|byte| *byte != b'*').count()
     }
 
@@ -55,12 +60,7 @@ impl Kind for GlobText {
     type Value = Glob;
 
     fn read(&self, text: &str, _: &Around<'_>) -> Result<Glob, Complaint> {
-        let is_name =
-            text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
-        if text.is_empty() || text.len() > LONGEST || !is_name {
-            let hint = "write a model's name, or a beginning with a star such as gpt-4o*";
-            return Err(Complaint::new("is not a pattern of names of models", hint));
-        }
+        check(text)?;
         Ok(Glob(text.to_owned()))
     }
 
@@ -79,6 +79,15 @@ impl Kind for GlobText {
     fn schema(&self) -> Value {
         json!({ "type": "string", "minLength": 1, "maxLength": LONGEST })
     }
+}
+
+fn check(text: &str) -> Result<(), Complaint> {
+    let is_name = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+    if text.is_empty() || text.len() > LONGEST || !is_name {
+        let hint = "write a model's name, or a beginning with a star such as gpt-4o*";
+        return Err(Complaint::new("is not a pattern of names of models", hint));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Models by their names: which patterns rules use, and what metrics and reports call a model.
 
+pub(super) mod by_model;
 mod glob;
 
+pub use by_model::ByModel;
 pub use glob::Glob;
 pub(super) use glob::GlobText;
 

@@ -6,6 +6,7 @@ mod clashes;
 mod clients;
 mod groups;
 mod meaning;
+mod models;
 mod no_file;
 mod reach;
 mod secrecy;

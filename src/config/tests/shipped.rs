@@ -119,7 +119,9 @@ fn keys_of_tree(node: &Node, path: &str, keys: &mut BTreeSet<String>) {
     match &node.data {
         Data::Map(entries) => {
             for (name, value) in entries {
-                if path == "upstreams.NAME.headers" || path == "upstreams.NAME.query" {
+                if ["upstreams.NAME.headers", "upstreams.NAME.query", "routes[].models"]
+                    .contains(&path)
+                {
                     continue; // names of the operator's, with values that are no keys
                 }
                 let named = ["upstreams", "groups", "client_groups"].contains(&path);

@@ -4,8 +4,8 @@
 use super::Written;
 use crate::config::group::Group;
 use crate::config::key::reader::Reader;
-use crate::config::names::UpstreamId;
-use crate::config::route::{Route, Target};
+use crate::config::names::{Target, UpstreamId};
+use crate::config::route::Route;
 
 /// What SDKs append to a base URL, each before those that it ends with.
 const ENDPOINTS: [&str; 12] = [
@@ -33,7 +33,9 @@ pub(in crate::config) fn warn(
     for (nth, one) in written.iter().enumerate() {
         let Some(upstream) = &one.meant else { continue };
         let Some(endpoint) = endpoint(&upstream.base_path) else { continue };
-        let leads = |route: &&Route| leads_to(route.target, UpstreamId(nth), groups);
+        let leads = |route: &&Route| {
+            route.targets().any(|target| leads_to(target, UpstreamId(nth), groups))
+        };
         let appended = |route: &&Route| !route.path.ends_with(endpoint);
         if let Some(route) = routes.iter().filter(leads).find(appended) {
             let (what, hint) = words(&upstream.base_path, endpoint, &route.path);
@@ -64,5 +66,6 @@ fn leads_to(target: Target, id: UpstreamId, groups: &[Group]) -> bool {
             let members = groups.get(group.0).map(|group| group.members.iter());
             members.is_some_and(|mut members| members.any(|member| member.upstream == id))
         }
+        Target::ByModel => false, // its targets are looked at instead
     }
 }

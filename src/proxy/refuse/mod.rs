@@ -72,6 +72,11 @@ impl Proxy {
             Some(head) if kind == Kind::NoRoute => {
                 error.response_parts_saying(&self.table.no_route(head.uri.path()), &id)
             }
+            // Likewise which model, and which there are.
+            Some(_) if kind == Kind::ModelUnknown => {
+                let found = error.found();
+                error.response_parts_saying(found.as_deref().unwrap_or(error.message()), &id)
+            }
             _ => error.response_parts(&id),
         };
         record.status(status);

@@ -63,6 +63,8 @@ pub(in crate::record) struct Facts {
     pub(in crate::record) upstream_request_id: Option<String>,
     /// What the client was answered; `None` if it left before it was.
     pub(in crate::record) status: Option<StatusCode>,
+    /// The pattern that its model counts as; `None` where no rule needed its model, or it names none.
+    pub(in crate::record) model: Option<LabelId>,
     /// The `code` of an error of ours.
     pub(in crate::record) fault: Option<&'static str>,
     /// Why, where an upstream failed.

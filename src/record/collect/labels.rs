@@ -12,6 +12,8 @@ const MORE: usize = 1024;
 pub(in crate::record) struct Labels {
     pub(in crate::record) routes: LabelTable,
     pub(in crate::record) upstreams: LabelTable,
+    /// Patterns over models; the first is [`Labels::OTHER`].
+    pub(in crate::record) models: LabelTable,
 }
 
 /// Names in the order of their places. Read without a lock.
@@ -32,17 +34,21 @@ impl LabelId {
     /// Of what the configuration lacks: no label has it, and nothing is counted there.
     pub(in crate::record) const NOWHERE: LabelId = LabelId(usize::MAX);
 
+    /// Of models that no pattern takes.
+    pub(in crate::record) const OTHER_MODEL: LabelId = LabelId(0);
+
     /// The label's place in a list that is in the labels' order.
     pub(in crate::record) fn index(self) -> usize {
         self.0
     }
 }
 
-/// Where the routes and upstreams of one configuration are counted, in its order.
+/// Where the routes, upstreams and models of one configuration are counted, in its order.
 #[derive(Debug, Clone, Default)]
 pub struct LabelIds {
     pub(in crate::record) routes: Vec<LabelId>,
     pub(in crate::record) upstreams: Vec<LabelId>,
+    pub(in crate::record) models: Vec<LabelId>,
 }
 
 /// There is no place left for a new name.
@@ -51,7 +57,7 @@ pub struct Full;
 
 impl std::fmt::Display for Full {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "more than {MORE} new route and upstream names since the process started")
+        write!(f, "more than {MORE} new route, upstream or model names since the process started")
     }
 }
 
@@ -60,9 +66,12 @@ impl std::error::Error for Full {}
 impl Labels {
     /// The label of what was never chosen.
     pub(in crate::record) const NONE: &'static str = "none";
+    /// The label of models that no pattern takes.
+    const OTHER: &'static str = "other";
 
     pub(in crate::record) fn new(routes: Vec<String>, upstreams: Vec<String>) -> Labels {
-        Labels { routes: LabelTable::new(routes), upstreams: LabelTable::new(upstreams) }
+        let models = LabelTable::new(vec![Labels::OTHER.to_owned()]);
+        Labels { routes: LabelTable::new(routes), upstreams: LabelTable::new(upstreams), models }
     }
 
     pub(in crate::record) fn route(&self, id: Option<LabelId>) -> &str {
@@ -73,16 +82,23 @@ impl Labels {
         id.and_then(|id| self.upstreams.get(id)).map_or(Labels::NONE, String::as_str)
     }
 
+    pub(in crate::record) fn model(&self, id: LabelId) -> &str {
+        self.models.get(id).map_or(Labels::OTHER, String::as_str)
+    }
+
     /// The places of these names; those that are new get one. Where there is not one for each, none does.
     pub(in crate::record) fn label_ids(
         &self,
         routes: &[&str],
         upstreams: &[&str],
+        models: &[&str],
     ) -> Result<LabelIds, Full> {
-        if !(self.routes.has_room(routes) && self.upstreams.has_room(upstreams)) {
+        let has_room = self.routes.has_room(routes) && self.upstreams.has_room(upstreams);
+        if !(has_room && self.models.has_room(models)) {
             return Err(Full);
         }
         Ok(LabelIds {
+            models: self.models.label_ids(models)?,
             routes: self.routes.label_ids(routes)?,
             upstreams: self.upstreams.label_ids(upstreams)?,
         })
@@ -143,9 +159,11 @@ mod tests {
     #[test]
     fn a_name_keeps_its_place_and_a_new_one_gets_the_next() {
         let names = Labels::new(vec!["/v1".into()], vec!["a".into(), "b".into()]);
-        let label_ids = names.label_ids(&["/v2", "/v1"], &["c", "a"]).unwrap();
+        let label_ids = names.label_ids(&["/v2", "/v1"], &["c", "a"], &["gpt-*"]).unwrap();
         assert_eq!(label_ids.routes, [LabelId(1), LabelId(0)]);
         assert_eq!(label_ids.upstreams, [LabelId(2), LabelId(0)]);
+        assert_eq!((&*label_ids.models, names.model(LabelId(1))), (&[LabelId(1)][..], "gpt-*"));
+        assert_eq!(names.model(LabelId::OTHER_MODEL), "other");
         assert_eq!(names.upstreams.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(names.upstream(Some(LabelId(2))), "c");
         assert_eq!(names.route(Some(LabelId(9))), Labels::NONE);
@@ -155,11 +173,11 @@ mod tests {
     fn names_without_end_are_refused() {
         let names = Labels::new(Vec::new(), Vec::new());
         for nth in 0..MORE {
-            assert!(names.label_ids(&[], &[&format!("u{nth}")]).is_ok());
+            assert!(names.label_ids(&[], &[&format!("u{nth}")], &[]).is_ok());
         }
-        assert_eq!(names.label_ids(&[], &["u7"]).unwrap().upstreams, [LabelId(7)]);
-        assert_eq!(names.label_ids(&[], &["one more"]).unwrap_err(), Full);
-        assert_eq!(names.label_ids(&["/v1"], &["one more"]).unwrap_err(), Full);
+        assert_eq!(names.label_ids(&[], &["u7"], &[]).unwrap().upstreams, [LabelId(7)]);
+        assert_eq!(names.label_ids(&[], &["one more"], &[]).unwrap_err(), Full);
+        assert_eq!(names.label_ids(&["/v1"], &["one more"], &["gpt-*"]).unwrap_err(), Full);
         assert_eq!(names.routes.len(), 0, "none is taken for what is refused");
     }
 }

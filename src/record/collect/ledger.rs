@@ -11,7 +11,7 @@ use super::finished::Finished;
 use super::labels::LabelId;
 use super::meters::{Active, Gauge, Gauges, UpstreamMeters};
 use super::outbox::Outbox;
-use super::recordings::{Recordings, RequestKey};
+use super::recordings::{ModelKey, Recordings, RequestKey};
 use crate::record::id::RequestIds;
 use crate::record::outcome::Outcome;
 
@@ -110,12 +110,17 @@ impl Ledger {
     pub(in crate::record) fn close(
         &self,
         key: RequestKey,
+        model: Option<LabelId>,
         duration: Duration,
         finished: impl FnOnce() -> Finished,
     ) {
         let mut active = self.active.borrow_mut();
         active.duration.record(duration);
         *active.requests.entry(key).or_default() += 1;
+        if let Some(model) = model {
+            let key = ModelKey { route: key.route, model, code: key.code };
+            *active.models.entry(key).or_default() += 1;
+        }
         drop(active);
         if let Some(outbox) = &self.outbox {
             let mut finished = finished();

@@ -36,6 +36,14 @@ impl Hash for RequestKey {
     }
 }
 
+/// The labels of `model_requests_total`, as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::record) struct ModelKey {
+    pub(in crate::record) route: Option<LabelId>,
+    pub(in crate::record) model: LabelId,
+    pub(in crate::record) code: Option<StatusCode>,
+}
+
 /// The labels of `failovers_total`, as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::record) struct FailoverKey {
@@ -79,6 +87,8 @@ pub(in crate::record) struct UpstreamRecordings {
 #[derive(Default)]
 pub(in crate::record) struct Recordings {
     pub(in crate::record) requests: HashMap<RequestKey, u64>,
+    /// Those of them whose model a rule needed.
+    pub(in crate::record) models: HashMap<ModelKey, u64>,
     /// Requests that a drain's end cut.
     pub(in crate::record) cut: u64,
     pub(in crate::record) replays: [u64; ReplayReason::ALL.len()],
@@ -143,6 +153,9 @@ impl Recordings {
         for (key, count) in &other.requests {
             *self.requests.entry(*key).or_default() += count;
         }
+        for (key, count) in &other.models {
+            *self.models.entry(*key).or_default() += count;
+        }
         for (key, count) in &other.failovers {
             *self.failovers.entry(*key).or_default() += count;
         }
@@ -184,6 +197,7 @@ impl Recordings {
     /// Empties the set and keeps its memory.
     pub(in crate::record) fn clear(&mut self) {
         self.requests.clear();
+        self.models.clear();
         self.cut = 0;
         self.replays = Default::default();
         self.failovers.clear();

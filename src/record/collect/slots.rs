@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::labels::{LabelId, LabelIds};
 use super::ledger::Ledger;
 use super::meters::UpstreamMeters;
-use crate::config::{RouteId, UpstreamId};
+use crate::config::{ModelId, RouteId, UpstreamId};
 
 /// Of one worker and configuration. Requests that began under it keep it.
 pub(in crate::record) struct Slots {
@@ -14,6 +14,8 @@ pub(in crate::record) struct Slots {
     routes: Vec<LabelId>,
     /// By [`UpstreamId`].
     upstreams: Vec<Rc<UpstreamMeters>>,
+    /// By [`ModelId`].
+    models: Vec<LabelId>,
     /// Stands for those that the configuration lacks; nobody reads it.
     lacking: Rc<UpstreamMeters>,
 }
@@ -22,6 +24,7 @@ impl Slots {
     pub(in crate::record) fn new(ledger: &Ledger, label_ids: &LabelIds) -> Slots {
         Slots {
             routes: label_ids.routes.clone(),
+            models: label_ids.models.clone(),
             upstreams: label_ids.upstreams.iter().map(|label| ledger.meters(*label)).collect(),
             lacking: ledger.lacking(),
         }
@@ -29,6 +32,12 @@ impl Slots {
 
     pub(in crate::record) fn route(&self, id: RouteId) -> LabelId {
         self.routes.get(id.0).copied().unwrap_or(LabelId::NOWHERE)
+    }
+
+    /// `None`: of a model that no pattern takes.
+    pub(in crate::record) fn model(&self, id: Option<ModelId>) -> LabelId {
+        let label = id.and_then(|id| self.models.get(id.0));
+        label.copied().unwrap_or(LabelId::OTHER_MODEL)
     }
 
     pub(in crate::record) fn upstream(&self, id: UpstreamId) -> LabelId {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Version};
 
-use crate::config::{RouteId, UpstreamId};
+use crate::config::{ModelId, RouteId, UpstreamId};
 use crate::error::Error;
 use crate::record::collect::finished::{Charged, Facts, Finished, Named, Opened};
 use crate::record::collect::ledger::Ledger;
@@ -123,6 +123,11 @@ impl Record {
     /// The route is known, and no upstream of it is asked.
     pub fn on_route(&self, route: RouteId) {
         self.state.borrow_mut().facts.route = Some(self.slots.route(route));
+    }
+
+    /// The pattern that the request's model counts as; `None` where it is one of the others.
+    pub fn model(&self, id: Option<ModelId>) {
+        self.state.borrow_mut().facts.model = Some(self.slots.model(id));
     }
 
     /// Bytes of the request's body went up.
@@ -284,7 +289,7 @@ impl Record {
             phase: if began { Phase::AfterHead } else { Phase::BeforeHead },
         };
         let duration = now.saturating_duration_since(opened.at);
-        self.ledger.close(key, duration, || Finished {
+        self.ledger.close(key, facts.model, duration, || Finished {
             id,
             opened: Opened {
                 path: mem::take(&mut opened.path),

@@ -156,7 +156,7 @@ fn what_the_configuration_can_lead_to_stands_at_zero_from_the_start() {
     let config = crate::config::parse("f.yaml".as_ref(), text.as_bytes(), &env).unwrap();
     let page = local(async {
         let hub = hub(AccessLog::Off);
-        let label_ids = hub.label_ids(&["/v1", "/local"], &["openai", "vllm"]).unwrap();
+        let label_ids = hub.label_ids(&["/v1", "/local"], &["openai", "vllm"], &[]).unwrap();
         hub.expect(&config, &label_ids);
         read(&hub.metrics().await)
     });

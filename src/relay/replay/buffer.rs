@@ -50,7 +50,21 @@ impl ReplayBuffer {
         self.state = BodyKept::Spoiled;
     }
 
-    /// Bytes that are kept, handles included.
+    /// So many bytes are held all the same, though not for a replay: nothing of them went up yet.
+    pub fn hold(&mut self, bytes: usize) {
+        if self.state == BodyKept::Spoiled {
+            self.bytes = bytes;
+        }
+    }
+
+    /// A frame of those that were held goes up, or is sent again.
+    pub fn let_go(&mut self, frame: &Bytes) {
+        if self.state == BodyKept::Spoiled {
+            self.bytes = self.bytes.saturating_sub(frame.len() + size_of::<Bytes>());
+        }
+    }
+
+    /// Bytes that are kept or held, handles included.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -112,6 +126,21 @@ mod tests {
         buffer.push(&first);
         assert!(first.is_unique());
         assert_eq!(buffer.kept(), BodyKept::Spoiled);
+    }
+
+    #[test]
+    fn what_is_held_without_being_kept_counts_until_it_goes() {
+        let mut buffer = ReplayBuffer::new(100);
+        let frame = Bytes::from(vec![0; 200]);
+        buffer.hold(7);
+        assert_eq!(buffer.bytes(), 0, "what is kept is counted already");
+        buffer.push(&frame);
+        assert_eq!(buffer.bytes(), 0, "too large to be kept");
+        buffer.hold(2 * (200 + HANDLE));
+        buffer.let_go(&frame);
+        assert_eq!(buffer.bytes(), 200 + HANDLE);
+        buffer.spoil();
+        assert_eq!(buffer.bytes(), 0);
     }
 
     #[test]

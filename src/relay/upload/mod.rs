@@ -1,13 +1,14 @@
 //! A request's body on its way up: frame by frame as it arrives, no faster than the upstream takes
 //! it, the first bytes kept for a replay.
 //!
-//! `reader` takes frames from the client, as slowly as `pace` allows; `kept` is what can be sent again, and
-//! `charge` counts what is held. What is sent to the upstream is here.
+//! `reader` takes frames from the client, as slowly as `pace` allows; `kept` is what can be sent again, `peek` looks
+//! into what comes first, and `charge` counts what is held. What is sent to the upstream is here.
 
 mod charge;
 mod discard;
 mod kept;
 mod pace;
+mod peek;
 mod reader;
 
 use std::rc::Rc;
@@ -26,6 +27,8 @@ use crate::upstream::SendBody;
 use charge::Charge;
 use pace::Pace;
 use reader::Reader;
+
+pub use peek::Peek;
 
 /// Small parts that are ready together are joined up to about this size, which one TLS record or HTTP/2
 /// frame still holds. Frames of a few bytes each would cost the upstream more than their bytes: servers
@@ -208,6 +211,7 @@ impl Upload {
             return Poll::Ready(Ok(()));
         }
         if let Some(chunk) = self.again.next() {
+            self.kept.let_go(&chunk);
             self.chunk = chunk;
             return Poll::Ready(Ok(()));
         }

@@ -85,11 +85,13 @@ impl Groups {
         }
     }
 
-    /// What a route leads to. `None` for a target that the configuration does not have.
+    /// What a route leads to. `None` where that is for the request's model to say, and for a target that the
+    /// configuration does not have.
     pub fn get(&self, target: Target) -> Option<&Group> {
         match target {
             Target::Upstream(id) => self.single.get(id.0),
             Target::Group(id) => self.named.get(id.0),
+            Target::ByModel => None,
         }
     }
 }

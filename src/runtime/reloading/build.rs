@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use crate::admit::Stock;
 use crate::config::{Upstream as Meant, UpstreamId};
-use crate::proxy::{Proxy, Upstream};
+use crate::proxy::{Offers, Proxy, Upstream};
 use crate::record::Recorder;
 use crate::relay::head::UpstreamHead;
 use crate::route::{Groups, Table};
@@ -89,6 +89,7 @@ fn build(
         admission: plan.admission.clone(),
         clients: plan.clients.clone(),
         stock,
+        offers: Offers::new(config.upstreams.len()),
         recorder: recorder.clone(),
     };
     Some(Built { proxy, fresh })

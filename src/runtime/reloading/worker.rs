@@ -11,6 +11,7 @@ use super::build::{Before, Built, next};
 use crate::accept::Acceptor;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
+use crate::runtime::lister;
 use crate::runtime::plan::Plan;
 use crate::runtime::prober;
 use crate::runtime::warm::Warming;
@@ -71,6 +72,7 @@ impl ReloadWorker {
         self.warming.follow(Arc::clone(&after.config), pools);
         self.acceptor.lead_to(Rc::new(proxy), after.doors.clone());
         prober::begin(&self.acceptor);
+        lister::begin(&self.acceptor);
         let _told = done.try_send(());
     }
 }
@@ -79,6 +81,7 @@ impl ReloadWorker {
 fn commit(proxy: &Proxy, old: &Proxy, before: &Plan) {
     let now = Instant::now();
     proxy.groups.succeed(&old.groups);
+    proxy.offers.succeed(&proxy.config, &old.offers, &before.config);
     for (upstream, then) in old.upstreams.iter().zip(&before.config.upstreams) {
         let goes_on = |other: &crate::proxy::Upstream| Rc::ptr_eq(&other.health, &upstream.health);
         if !proxy.upstreams.iter().any(goes_on) {

@@ -18,6 +18,8 @@ pub(in crate::record) struct Expected(Mutex<Pairs>);
 struct Pairs {
     /// A route and an upstream that it leads to; no upstream for what is refused on the route.
     requests: BTreeSet<(LabelId, Option<LabelId>)>,
+    /// A route that goes by the model, and a pattern of its own, or the others.
+    models: BTreeSet<(LabelId, LabelId)>,
     /// Two members of a group.
     failovers: BTreeSet<(LabelId, LabelId)>,
 }
@@ -29,13 +31,21 @@ impl Expected {
         let upstream = |id: UpstreamId| label_ids.upstreams.get(id.0).copied();
         for (route, label) in config.routes.iter().zip(&label_ids.routes) {
             pairs.requests.insert((*label, None));
-            let targets = match route.target {
+            let targets = route.targets().flat_map(|target| match target {
                 Target::Upstream(id) => vec![id],
                 Target::Group(id) => config.group(id).map_or_else(Vec::new, |group| {
                     group.members.iter().map(|member| member.upstream).collect()
                 }),
-            };
-            pairs.requests.extend(targets.into_iter().map(|id| (*label, upstream(id))));
+                Target::ByModel => Vec::new(),
+            });
+            pairs.requests.extend(targets.map(|id| (*label, upstream(id))));
+            let patterns = route.models.iter().flat_map(|models| models.rules());
+            let known = patterns.filter_map(|(glob, _)| {
+                let nth = config.models.iter().position(|known| known == glob)?;
+                label_ids.models.get(nth).copied()
+            });
+            let others = route.models.as_ref().map(|_| LabelId::OTHER_MODEL);
+            pairs.models.extend(known.chain(others).map(|model| (*label, model)));
         }
         for group in config.groups.iter().filter(|group| group.members.len() <= MOST_MEMBERS) {
             let members: Vec<_> =
@@ -56,6 +66,13 @@ impl Expected {
         };
         let nowhere = std::iter::once((Labels::NONE, Labels::NONE));
         nowhere.chain(pairs.requests.iter().map(words)).collect()
+    }
+
+    /// Routes that go by the model, and patterns.
+    pub(in crate::record) fn models<'a>(&self, names: &'a Labels) -> BTreeSet<(&'a str, &'a str)> {
+        let words =
+            |(route, model): &(LabelId, LabelId)| (names.route(Some(*route)), names.model(*model));
+        self.pairs().models.iter().map(words).collect()
     }
 
     /// From which upstream to which other.

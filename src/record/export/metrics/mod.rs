@@ -3,6 +3,7 @@
 mod clients;
 mod ends;
 mod instance;
+mod models;
 mod sheds;
 mod tls;
 mod upstreams;
@@ -100,6 +101,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     let (names, all) = (&*view.instance.labels, &view.totals.recordings);
     let mut text = Text::default();
     ends::requests(&mut text, view);
+    models::requests(&mut text, view);
     ends::failures(&mut text, names, all);
     ends::failovers(&mut text, view);
     ends::ejections(&mut text, names, all);
