@@ -8,6 +8,7 @@ mod door;
 mod faults;
 mod groups;
 mod keys;
+mod models;
 mod observe;
 mod operate;
 mod overload;

@@ -8,6 +8,8 @@ mod cuts;
 mod early_answers;
 /// Errors, the upstream's and our own, and whose retries they cause.
 mod errors;
+/// Routes that forward by the model.
+mod models;
 /// The SDK programs as values.
 mod program;
 

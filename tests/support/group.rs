@@ -1,8 +1,8 @@
 //! A proxy in front of a group of scripted upstreams.
 
 use firstbyte::config::{
-    Config, Group, GroupId, Member, Pick, Protocol, Retry, Scheme, Target, Triggers, UpstreamId,
-    WhenEjected,
+    ByModel, Config, Glob, Group, GroupId, Member, Pick, Protocol, Retry, Route, Scheme, Target,
+    Triggers, UpstreamId, WhenEjected,
 };
 use loadtest::upstream::{Builder, Script, Upstream};
 
@@ -98,6 +98,13 @@ fn grouped(config: &mut Config) {
         when_all_ejected: WhenEjected::Ask,
     });
     config.routes[0].target = Target::Group(GroupId(0));
+}
+
+/// The same for models that a pattern matches, and no other path to it.
+pub(crate) fn grouped_by_model(config: &mut Config, pattern: Glob) {
+    grouped(config);
+    let models = ByModel::new([(pattern, Target::Group(GroupId(0)))], None);
+    config.routes = vec![Route::by_model("/v1", models)];
 }
 
 /// An answer that says who gave it.

@@ -236,7 +236,32 @@ function cutAnswerRaises({ client, sdk }) {
   return raises("an answer", sdk, () => client.chat.completions.create({ model, messages }));
 }
 
+/** Routes that forward by the model. */
+const byModel = {
+  "models-are-joined": async ({ client, options }) => {
+    const ids = [];
+    for await (const listed of client.models.list()) ids.push(listed.id);
+    ids.sort();
+    expect(ids.join(",") === options.ids, `listed: ${ids}`);
+    expect((await client.models.retrieve(ids[0])).id === ids[0], "another model");
+    return { ids };
+  },
+
+  "each-model-goes-its-way": async ({ client, options, sdk }) => {
+    const seen = [];
+    for (const id of options.ids.split(",")) {
+      const chat = await client.chat.completions.create({ model: id, messages });
+      const file = await sdk.toFile(Buffer.from("\r\n--".repeat(100_000)), "a.mp3");
+      // The form's fields have this order: the file comes first.
+      const form = await client.audio.transcriptions.create({ file, model: id });
+      seen.push([id, chat.choices[0].message.content, form.text]);
+    }
+    return { seen };
+  },
+};
+
 export const GROUPS = {
+  models: byModel,
   api,
   errors: { "error-classes": errorClasses },
   retry: { "retries-until-answered": ({ client }) => wholeChat(client) },

@@ -246,7 +246,27 @@ def cut_answer_raises(client, options):
     return raises("an answer", once)
 
 
+# --- group models: a route that forwards by the model --------------------------------------------------------------------
+
+def models_are_joined(client, options):
+    """Of both upstreams, each only what the route leads there; one of them by its name."""
+    ids = sorted(model.id for model in client.models.list())
+    expect(ids == options["ids"].split(","), f"listed: {ids}")
+    expect(client.models.retrieve(ids[0]).id == ids[0], "another model")
+    return {"ids": ids}
+
+
+def each_model_goes_its_way(client, options):
+    seen = []
+    for model in options["ids"].split(","):
+        chat = client.chat.completions.create(model=model, messages=QUESTION)
+        form = client.audio.transcriptions.create(file=("a.mp3", io.BytesIO(b"\r\n--" * 100_000)), model=model)
+        seen.append([model, chat.choices[0].message.content, form.text])
+    return {"seen": seen}
+
+
 GROUPS = {
+    "models": [models_are_joined, each_model_goes_its_way],
     "api": [
         chat_stream, chat_stream_slowly, chat_once, responses_stream, responses_once, completions_stream, completions_once,
         embeddings, models_list, files_upload, audio_transcription, large_prompt, response_headers,
