@@ -30,11 +30,20 @@ impl Proxy {
         Ok(caller)
     }
 
+    /// Whether the request's client may use a route.
+    ///
+    /// # Errors
+    /// [`Kind::RouteNotAllowed`].
+    pub(super) fn may_use(context: &RequestContext<'_>, route: RouteId) -> Result<(), Kind> {
+        let Some(caller) = context.caller else { return Ok(()) };
+        caller.may_use(route).inspect_err(|_kind| context.record.on_route(route))
+    }
+
     /// Takes what the request takes of its client's limits: last of all that could refuse it here, so that what is
     /// refused counts nowhere.
     ///
     /// # Errors
-    /// [`Kind::RouteNotAllowed`], [`Kind::RateLimited`], [`Kind::QuotaExceeded`].
+    /// [`Kind::RateLimited`], [`Kind::QuotaExceeded`].
     pub(super) fn charge(
         &self,
         context: &RequestContext<'_>,
@@ -43,8 +52,7 @@ impl Proxy {
         permit: Permit,
     ) -> Result<Permit, Error> {
         let Some(caller) = context.caller else { return Ok(permit) };
-        let allowed = caller.may_use(route).map_err(Error::from);
-        let charge = allowed.and_then(|()| caller.admit(model, context.record.opened_at()));
+        let charge = caller.admit(model, context.record.opened_at());
         Ok(permit.charged(charge.inspect_err(|_refused| context.record.on_route(route))?))
     }
 }

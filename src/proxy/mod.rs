@@ -230,6 +230,7 @@ impl Proxy {
             .admission
             .request(|| (!self.stock.is_full()).then(|| relay::head::bytes(head, scan.size)))?;
         let route = self.table.lookup(head.uri.path())?;
+        Self::may_use(context, route.route)?;
         if scan.marks.any(Marks::HOP_BY_HOP) && relay::head::asks_for_websocket(&head.headers) {
             record.on_route(route.route);
             return Err(Kind::UpgradeUnsupported.into());
