@@ -11,6 +11,7 @@ use super::collect::instance::Instance;
 use super::collect::instance::ceilings::Ceilings;
 use super::collect::instance::clients::ClientsShown;
 use super::collect::instance::dns::DnsMeters;
+use super::collect::instance::store::StoreMeter;
 use super::collect::labels::{Full, LabelIds, Labels};
 use super::export::log_writer::LogWriter;
 use super::export::{View, clients, metrics, stats};
@@ -61,6 +62,11 @@ impl Hub {
     /// What the process is bounded by, to be set by whoever bounds it.
     pub fn ceilings(&self) -> &Arc<Ceilings> {
         &self.instance.ceilings
+    }
+
+    /// Whether what is kept gets to the disk.
+    pub fn store(&self) -> &Arc<StoreMeter> {
+        &self.instance.store
     }
 
     /// A recorder for the worker of this index, or for the one that takes an ended worker's place.

@@ -5,6 +5,7 @@ pub(in crate::record) mod clients;
 pub(in crate::record) mod configured;
 pub(in crate::record) mod dns;
 pub(in crate::record) mod expected;
+pub(in crate::record) mod store;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,6 +17,7 @@ use clients::Clients;
 use configured::Configured;
 use dns::DnsMeters;
 use expected::Expected;
+use store::StoreMeter;
 
 /// One process, from its start to its end.
 pub(in crate::record) struct Instance {
@@ -27,6 +29,7 @@ pub(in crate::record) struct Instance {
     pub(in crate::record) started: Instant,
     pub(in crate::record) started_at: SystemTime,
     pub(in crate::record) ceilings: Arc<Ceilings>,
+    pub(in crate::record) store: Arc<StoreMeter>,
     pub(in crate::record) configured: Configured,
     pub(in crate::record) expected: Expected,
     pub(in crate::record) clients: Clients,
@@ -53,6 +56,7 @@ impl Instance {
             started: Instant::now(),
             started_at: SystemTime::now(),
             ceilings: Arc::default(),
+            store: Arc::default(),
             configured: Configured::default(),
             expected: Expected::default(),
             clients: Clients::default(),

@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 use crate::record::collect::instance::Instance;
 use crate::record::collect::instance::ceilings::Ceilings;
 use crate::record::collect::instance::configured::Configured;
+use crate::record::collect::instance::store::StoreMeter;
 use crate::record::export::View;
 use crate::record::export::process::Process;
 use crate::record::export::prometheus::{Kind, Text};
@@ -21,6 +22,13 @@ pub(super) fn ceilings(text: &mut Text, ceilings: &Ceilings) {
     let help = "State of the memory limit: 0 accepts everything, 1 rejects new requests, 2 rejects \
         new connections too.";
     text.single("firstbyte_memory_level", gauge, help, u64::from(level));
+}
+
+pub(super) fn store(text: &mut Text, store: &StoreMeter) {
+    let Some(unwritten) = store.unwritten() else { return };
+    let help = "Seconds for which usage and balances could not be written to the store; 0 while they are. Absent \
+        without `store`.";
+    text.single("firstbyte_store_unwritten_seconds", Kind::Gauge, help, unwritten.as_secs_f64());
 }
 
 pub(super) fn ourselves(text: &mut Text, view: &View<'_>) {

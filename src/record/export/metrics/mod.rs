@@ -117,6 +117,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     tls::handshakes(&mut text, all);
     tls::certificates(&mut text, view.instance);
     instance::ceilings(&mut text, &view.instance.ceilings);
+    instance::store(&mut text, &view.instance.store);
     timings(&mut text, all);
     upstreams::timings(&mut text, names, all);
     upstreams::state(&mut text, view);
