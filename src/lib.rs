@@ -32,6 +32,8 @@ pub mod handover;
 mod kernel;
 /// What the process says of itself, on stderr.
 pub mod log;
+/// What clients used and what their limits stand at, kept over restarts.
+pub mod store;
 
 // Layer: request
 
