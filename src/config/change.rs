@@ -70,6 +70,7 @@ pub(super) fn check(before: &Config, after: &Config, file: &str, text: &str) -> 
         ("workers", before.workers != after.workers),
         ("pin", before.pin != after.pin),
         ("access_log", before.access_log != after.access_log),
+        ("store", before.store != after.store),
         ("limits.memory", before.limits.memory != after.limits.memory),
     ];
     let fault = |(key, _): &(&str, bool)| Fault {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -18,6 +19,8 @@ use super::file::yaml::Node;
 use super::group::{self, GROUPS, Group};
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape, reference};
+use super::kind::optional::Optional;
+use super::kind::path::Folder;
 use super::kind::quantity::Span;
 use super::kind::scalar::{Choice, Flag, Workers};
 use super::limits::{LIMITS, Limits};
@@ -48,6 +51,7 @@ pub(super) static ROOT: Section = Section {
         &VIA,
         &RELOAD,
         &UPGRADE_TIMEOUT,
+        &STORE,
         &UPSTREAMS,
         &GROUPS,
         &ROUTES,
@@ -102,6 +106,13 @@ static UPGRADE_TIMEOUT: Key<Span> = Key::new(
      and the old process continues.",
 );
 
+static STORE: Key<Optional<Folder>> = Key::new(
+    "store",
+    Optional(Folder),
+    "Folder in which usage by client, model and day, balances of budgets and the state of limits are kept over \
+     restarts. Without it they begin at 0 with each process. See usage.md.",
+);
+
 /// Everything the proxy needs to start. [`load`](super::load()), [`parse`](super::parse) and
 /// [`from_env`](super::from_env) build it from checked input only. Its `Debug` shows no key.
 #[derive(Debug, Clone)]
@@ -151,6 +162,8 @@ pub struct Config {
     pub reload: ReloadOn,
     /// How long a successor may take to be ready before it is given up.
     pub upgrade_timeout: Duration,
+    /// Where usage and balances are kept over restarts.
+    pub store: Option<PathBuf>,
     /// What can be used and is likely not meant: told by `check`, at the start and at each reload.
     pub warnings: Vec<Fault>,
 }
@@ -276,6 +289,7 @@ impl Config {
             access_log_format: LogFormat::read(reader, root),
             reload: reader.get(root, &RELOAD),
             upgrade_timeout: reader.get(root, &UPGRADE_TIMEOUT),
+            store: reader.get(root, &STORE),
             warnings: Vec::new(), // whoever made the reader has them
         }
     }

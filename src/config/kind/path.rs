@@ -1,4 +1,6 @@
-//! A path prefix, as a route and a probe have one.
+//! A path prefix, as a route and a probe have one; and a folder.
+
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -48,6 +50,37 @@ impl Kind for Prefix {
 
     fn schema(&self) -> Value {
         json!({ "type": "string", "pattern": "^/$|^/[^?#]*[^?#/]$|\\$\\{" })
+    }
+}
+
+/// A folder on this machine; a relative one is taken from the configuration file's own. Whether it is there is seen
+/// when it is used.
+pub(in crate::config) struct Folder;
+
+impl Kind for Folder {
+    type Value = PathBuf;
+
+    fn read(&self, text: &str, around: &Around<'_>) -> Result<PathBuf, Complaint> {
+        if text.is_empty() {
+            return Err(Complaint::new("is empty", "write a folder's path, or remove the key"));
+        }
+        Ok(around.folder.join(text))
+    }
+
+    fn absent(&self) -> PathBuf {
+        PathBuf::new()
+    }
+
+    fn name(&self) -> String {
+        "folder".into()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        None
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "minLength": 1 })
     }
 }
 
