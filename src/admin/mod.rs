@@ -1,4 +1,4 @@
-//! The operator's listener: `/livez /readyz /metrics /stats /reload`, apart from the data path.
+//! The operator's listener: `/livez /readyz /metrics /stats /usage /reload`, apart from the data path.
 //!
 //! Its clients harm each other no more than those of the data path do. A new connection is always let in:
 //! the one that moved nothing for longest makes room (`connections`). An answer has to be taken in time
@@ -48,6 +48,21 @@ pub enum Reloaded {
     Refused(serde_json::Value),
 }
 
+/// What was used, by the question in a URL's query; blocks meanwhile.
+pub type Usage = Arc<dyn Fn(&str) -> UsagePage + Send + Sync>;
+
+/// The answer.
+pub enum UsagePage {
+    /// Its media type and its text.
+    Page(&'static str, String),
+    /// The question is wrong, and how.
+    Wrong(String),
+    /// Nothing is kept.
+    NotKept,
+    /// What is kept cannot be read just now, and why.
+    Unavailable(String),
+}
+
 /// What the listener shows and does.
 pub struct AdminSetup {
     /// What `/metrics` and `/stats` tell.
@@ -56,6 +71,8 @@ pub struct AdminSetup {
     pub readiness: Arc<Readiness>,
     /// What `POST /reload` does.
     pub reload: Reload,
+    /// What `GET /usage` tells.
+    pub usage: Usage,
     /// Connections at once.
     pub connections: usize,
     /// The configuration in force.

@@ -11,15 +11,17 @@ use hyper::body::Incoming;
 use super::connections::{Activity, Connections};
 use super::guard::{self, Denied};
 use super::shared::Shared;
-use super::{AdminSetup, Reloaded};
+use super::{AdminSetup, Reloaded, UsagePage};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 /// Names the format's version; without it Prometheus 3 refuses the page.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-const PATHS: &str =
-    "not found; available paths: /livez /readyz /metrics /stats /clients/NAME, and POST /reload\n";
+const PATHS: &str = "not found; available paths: /livez /readyz /metrics /stats /clients/NAME /usage, and POST /reload\n";
+
+const NOT_KEPT: &str =
+    "usage is not kept; set `store` in the configuration, and start a new process\n";
 
 /// All of them.
 pub(super) struct Pages {
@@ -29,6 +31,8 @@ pub(super) struct Pages {
     stats: Shared,
     /// Held for a reload: one thread waits for it and no more.
     reloading: tokio::sync::Mutex<()>,
+    /// The same for what was used.
+    reading: tokio::sync::Mutex<()>,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -40,7 +44,14 @@ impl Pages {
         connections: Connections,
     ) -> Self {
         let (metrics, stats) = (Shared::new(connections.clone()), Shared::new(connections));
-        Self { admin_setup, on_loopback, metrics, stats, reloading: tokio::sync::Mutex::default() }
+        Self {
+            admin_setup,
+            on_loopback,
+            metrics,
+            stats,
+            reloading: tokio::sync::Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Answers a request on this connection.
@@ -80,11 +91,33 @@ impl Pages {
             }
             "/metrics" => page(StatusCode::OK, PROMETHEUS, self.metrics.get(hub.metrics()).await),
             "/stats" => page(StatusCode::OK, JSON, self.stats.get(hub.stats()).await),
+            "/usage" => self.usage(request.uri().query().unwrap_or_default(), activity).await,
             path => match path.strip_prefix("/clients/").and_then(|name| hub.client(name)) {
                 Some(client) => page(StatusCode::OK, JSON, client),
                 None => page(StatusCode::NOT_FOUND, TEXT, PATHS),
             },
         })
+    }
+
+    /// Dropped, because its client left, the reading goes on to its end.
+    async fn usage(&self, query: &str, activity: &Activity) -> Answer {
+        let _stays = activity.busy();
+        let _turn = self.reading.lock().await;
+        let (usage, query) = (self.admin_setup.usage.clone(), query.to_owned());
+        match tokio::task::spawn_blocking(move || usage(&query)).await {
+            Ok(UsagePage::Page(kind, text)) => page(StatusCode::OK, kind, text),
+            Ok(UsagePage::Wrong(why)) => page(StatusCode::BAD_REQUEST, TEXT, format!("{why}\n")),
+            Ok(UsagePage::NotKept) => page(StatusCode::NOT_FOUND, TEXT, NOT_KEPT),
+            Ok(UsagePage::Unavailable(why)) => {
+                page(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n"))
+            }
+            // It panicked, which is in the log.
+            Err(_) => page(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                TEXT,
+                "usage cannot be read; the log says why\n",
+            ),
+        }
     }
 
     /// Dropped, because its client left, the reload goes on all the same.

@@ -29,6 +29,10 @@ pub(super) enum Message {
     Admin(ListenAddress, ListenSocket),
     /// There are no more.
     All,
+    /// The new process wants the store, which the old one has.
+    Store,
+    /// The old process has let go of it.
+    Released,
     /// The new process is ready and accepts.
     Ready,
 }
@@ -63,6 +67,8 @@ impl Channel {
             Message::Client(address, socket) => (format!("client {address}"), Some(socket)),
             Message::Admin(address, socket) => (format!("admin {address}"), Some(socket)),
             Message::All => ("all".to_owned(), None),
+            Message::Store => ("store".to_owned(), None),
+            Message::Released => ("released".to_owned(), None),
             Message::Ready => ("ready".to_owned(), None),
         };
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -119,6 +125,8 @@ fn understood(text: &str, socket: Option<OwnedFd>) -> Option<Message> {
             })
         }
         ("all", "", None) => Some(Message::All),
+        ("store", "", None) => Some(Message::Store),
+        ("released", "", None) => Some(Message::Released),
         ("ready", "", None) => Some(Message::Ready),
         _ => None,
     }
@@ -139,6 +147,20 @@ impl Predecessor {
     /// It is gone.
     pub fn ready(self) -> io::Result<()> {
         self.channel.send(&Message::Ready)
+    }
+
+    /// Has it let go of its store, and waits until it has. One that has ended meanwhile has none.
+    ///
+    /// # Errors
+    /// It does not answer in time, or not to the question.
+    pub fn release_store(&self) -> io::Result<()> {
+        if self.channel.send(&Message::Store).is_err() {
+            return Ok(());
+        }
+        match self.channel.receive()? {
+            Some(Message::Released) | None => Ok(()),
+            Some(_) => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 
     /// Whether an upstream answered it when it started this process: where none does, nothing is lost by

@@ -1,6 +1,7 @@
 //! Sockets that this process was given at its start.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -20,6 +21,9 @@ pub(super) const ANSWERS: &str = "FIRSTBYTE_HANDOVER_ANSWERS";
 
 /// What it says.
 pub(super) const NOTHING: &str = "nothing";
+
+/// Says which folder the predecessor has a store in.
+pub(super) const STORE: &str = "FIRSTBYTE_HANDOVER_STORE";
 
 /// Between two listeners that a predecessor sends: it has them all in hand.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -75,6 +79,8 @@ pub struct Inherited {
     /// They are all that there may be, and all of them are meant.
     is_complete: bool,
     from_predecessor: bool,
+    /// The folder of a store that the predecessor has.
+    store: Option<PathBuf>,
     predecessor: Option<Predecessor>,
 }
 
@@ -104,10 +110,13 @@ impl Inherited {
                 Some(Message::Client(address, socket)) => given.clients.push((address, socket)),
                 Some(Message::Admin(address, socket)) => given.admin = Some((address, socket)),
                 Some(Message::All) => break,
-                Some(Message::Ready) | None => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Some(Message::Store | Message::Released | Message::Ready) | None => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
             }
         }
         let answers = std::env::var(ANSWERS).ok().is_none_or(|answers| answers != NOTHING);
+        given.store = std::env::var_os(STORE).map(PathBuf::from);
         (given.from_predecessor, given.predecessor) =
             (true, Some(Predecessor { channel, answers }));
         Ok(given)
@@ -140,6 +149,11 @@ impl Inherited {
     /// Who is to be told that this process is ready.
     pub fn predecessor(&mut self) -> Option<Predecessor> {
         self.predecessor.take()
+    }
+
+    /// The folder of the store that the predecessor has and will let go of.
+    pub fn store(&self) -> Option<&Path> {
+        self.store.as_deref()
     }
 
     /// Whether an address that was not given may not be bound, and one that is not wanted is a mistake:

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::channel::{Channel, Message};
-use super::inherited::{ANSWERS, BY_STDIN, NOTHING, VARIABLE};
+use super::inherited::{ANSWERS, BY_STDIN, NOTHING, STORE, VARIABLE};
 use super::listening::Listening;
 
 /// Between two looks whether the wait was called off.
@@ -44,6 +44,31 @@ impl Invocation {
     }
 }
 
+/// What a successor is given.
+pub struct Handed<'a> {
+    /// Sockets.
+    pub listening: &'a Listening,
+    /// Whether an upstream answers this process.
+    pub answers: bool,
+    /// The store of this process, where it has one.
+    pub store: Option<&'a dyn HandedStore>,
+}
+
+/// A store that one process at a time can have.
+pub trait HandedStore {
+    /// Its folder.
+    fn folder(&self) -> &Path;
+
+    /// Lets go of it. Blocks.
+    ///
+    /// # Errors
+    /// Why this process still has it.
+    fn release(&self) -> Result<(), String>;
+
+    /// The successor has ended: has it again. Blocks.
+    fn take_back(&self);
+}
+
 /// Why this process goes on alone.
 #[derive(Debug)]
 pub enum GaveUp {
@@ -53,6 +78,8 @@ pub enum GaveUp {
     Ended(ExitStatus),
     /// It went on, and did not say that it was ready.
     Silent,
+    /// It was to have the store, which could not be let go.
+    Store(String),
     /// It was not ready in time, and was killed.
     Late(Duration),
     /// This process is to end; the other was killed.
@@ -71,6 +98,7 @@ impl std::fmt::Display for GaveUp {
             Self::Silent => {
                 write!(f, "the new process closed the handover channel before it was ready")
             }
+            Self::Store(why) => write!(f, "the store cannot be handed over: {why}"),
             Self::Late(time) => {
                 write!(
                     f,
@@ -93,24 +121,31 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Starts it and waits until it accepts, `within` a time and until `called_off`. Blocks. `answers`:
-    /// whether an upstream answers this process.
+    /// Starts it and waits until it accepts, `within` a time and until `called_off`. Blocks.
     ///
     /// # Errors
-    /// Why it did not take over: then it is gone, and this process still has every listener.
+    /// Why it did not take over: then it is gone, and this process still has every listener, and its store.
     pub fn start(
         called: &Invocation,
-        listening: &Listening,
-        answers: bool,
+        handed: &Handed<'_>,
         within: Duration,
         called_off: &AtomicBool,
     ) -> Result<Self, GaveUp> {
         let failed = |error| GaveUp::Start(called.program.clone(), error);
         let (channel, theirs) = Channel::pair().map_err(failed)?;
-        let mut child = spawn(called, theirs, answers).map_err(failed)?;
-        let sent = channel.wait_at_most(TAKE).and_then(|()| listening.send(&channel));
+        let mut child = spawn(called, theirs, handed).map_err(failed)?;
+        let sent = channel.wait_at_most(TAKE).and_then(|()| handed.listening.send(&channel));
+        let mut released = false;
         let took_over = match sent {
-            Ok(()) => wait(&channel, &mut child, within, called_off),
+            Ok(()) => {
+                let mut give = || {
+                    let store = handed.store.ok_or_else(|| "there is none".to_owned())?;
+                    store.release()?;
+                    released = true;
+                    channel.send(&Message::Released).map_err(|error| error.to_string())
+                };
+                wait(&channel, &mut child, (within, called_off), &mut give)
+            }
             Err(error) => Err(match child.try_wait() {
                 Ok(Some(status)) => GaveUp::Ended(status),
                 _ => failed(error),
@@ -122,6 +157,9 @@ impl Successor {
                 // Fails where it has ended already.
                 let _killed = child.kill();
                 let _reaped = child.wait();
+                if let Some(store) = handed.store.filter(|_| released) {
+                    store.take_back();
+                }
                 Err(why)
             }
         }
@@ -129,13 +167,21 @@ impl Successor {
 }
 
 /// Both ends of what is passed on are closed here when it returns: that it ends is seen.
-fn spawn(called: &Invocation, theirs: std::os::fd::OwnedFd, answers: bool) -> io::Result<Child> {
+fn spawn(
+    called: &Invocation,
+    theirs: std::os::fd::OwnedFd,
+    handed: &Handed<'_>,
+) -> io::Result<Child> {
     let mut command = Command::new(&called.program);
-    if answers {
+    if handed.answers {
         command.env_remove(ANSWERS);
     } else {
         command.env(ANSWERS, NOTHING);
     }
+    match handed.store {
+        Some(store) => command.env(STORE, store.folder()),
+        None => command.env_remove(STORE),
+    };
     command
         .args(&called.arguments)
         .env(VARIABLE, BY_STDIN)
@@ -149,8 +195,8 @@ fn spawn(called: &Invocation, theirs: std::os::fd::OwnedFd, answers: bool) -> io
 fn wait(
     channel: &Channel,
     child: &mut Child,
-    within: Duration,
-    called_off: &AtomicBool,
+    (within, called_off): (Duration, &AtomicBool),
+    give_store: &mut dyn FnMut() -> Result<(), String>,
 ) -> Result<(), GaveUp> {
     let begun = Instant::now();
     let failed = |_| GaveUp::Late(within);
@@ -158,6 +204,7 @@ fn wait(
     loop {
         match channel.receive() {
             Ok(Some(Message::Ready)) => return Ok(()),
+            Ok(Some(Message::Store)) => give_store().map_err(GaveUp::Store)?,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Ok(_) | Err(_) => return Err(ended(child)),
         }

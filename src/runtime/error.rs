@@ -4,6 +4,7 @@ use std::io;
 
 use crate::config::ListenAddress;
 use crate::relay::head::BadUpstream;
+use crate::store::StoreError;
 use crate::transport::tls::client::TlsError;
 
 /// Why the proxy could not start.
@@ -17,6 +18,8 @@ pub enum StartError {
     NotMeant(ListenAddress),
     /// The access log cannot be opened, or a thread or its runtime not be made.
     Io(&'static str, io::Error),
+    /// What is kept cannot be read or written.
+    Store(StoreError),
     /// TLS cannot be spoken on a listener.
     Door(ListenAddress, rustls::Error),
     /// TLS toward the named upstream cannot be set up.
@@ -40,6 +43,7 @@ impl std::fmt::Display for StartError {
                  remove it from the socket unit"
             ),
             Self::Io(what, _) => write!(f, "cannot {what}"),
+            Self::Store(error) => write!(f, "{error}"),
             Self::Door(address, _) => write!(f, "cannot set up TLS on {address}"),
             Self::Tls(upstream, _) | Self::Upstream(upstream, _) => {
                 write!(f, "upstream {upstream:?} cannot be used")
@@ -52,6 +56,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Listen(_, error) | Self::Io(_, error) => Some(error),
+            Self::Store(error) => error.source(),
             Self::Door(_, error) => Some(error),
             Self::Tls(_, error) => Some(error),
             Self::Upstream(_, error) => Some(error),

@@ -4,6 +4,7 @@ pub(crate) mod certificates;
 mod cores;
 mod descriptors;
 mod error;
+mod keeping;
 mod lister;
 pub(crate) mod memory;
 mod orders;
@@ -18,6 +19,7 @@ mod warm;
 mod worker;
 
 pub use error::StartError;
+pub use keeping::Keeping;
 pub use reloading::reloader::{Applied, Refused, Reloader};
 pub use running::{Running, Stopper};
 pub use start::{Origin, start, start_from, start_here};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use super::keeping::Keeping;
 use super::orders::Order;
 use super::reloading::reloader::Reloader;
 use super::warm::Warmed;
@@ -25,6 +26,7 @@ pub struct Running {
     /// To be given on; none once it drains.
     pub(super) listening: Mutex<Option<Arc<Listening>>>,
     pub(super) reloader: Arc<Reloader>,
+    pub(super) keeping: Arc<Keeping>,
     pub(super) orders: watch::Sender<Order>,
     pub(super) workers: Vec<JoinHandle<usize>>,
     pub(super) admin_thread: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
@@ -66,6 +68,11 @@ impl Running {
     /// Reads the configuration again.
     pub fn reloader(&self) -> &Arc<Reloader> {
         &self.reloader
+    }
+
+    /// What is kept over restarts.
+    pub fn keeping(&self) -> &Arc<Keeping> {
+        &self.keeping
     }
 
     /// The sockets that it listens on, for another process; nothing once it drains.
@@ -113,7 +120,7 @@ impl Running {
         Stopper(self.orders.clone())
     }
 
-    /// Waits for the workers to end and flushes the access log. The number of requests that were
+    /// Waits for the workers to end, writes what is kept and flushes the access log. The number of requests that were
     /// cut.
     pub fn join(mut self) -> usize {
         self.finish()
@@ -127,6 +134,7 @@ impl Running {
         }
         self.hub.finish(Duration::from_secs(2));
         self.leave_admin();
+        self.keeping.finish();
         cut
     }
 }

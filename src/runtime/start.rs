@@ -3,6 +3,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -13,6 +14,7 @@ use super::certificates;
 use super::cores::pinning;
 use super::descriptors::admin_room;
 use super::error::StartError;
+use super::keeping::Keeping;
 use super::memory::{self, give_back};
 use super::orders::Order;
 use super::plan::{Baseline, CheckedConfig};
@@ -111,7 +113,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     let label_ids = checked.label_ids(&hub).unwrap_or_default();
     let plan = Arc::new(checked.plan(label_ids, &hub)?);
     let config = Arc::clone(&plan.config);
-    let opening = given.opening();
+    let (opening, theirs) = (given.opening(), given.store().map(Path::to_owned));
     let Sockets { workers: mut listeners, addresses, admin, kept } = Sockets::open(&config, given)?;
     let (orders, listen_orders) = watch::channel(match opening {
         Opening::AtOnce => Order::Serve,
@@ -123,10 +125,20 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     let reloader =
         Arc::new(Reloader::new(read.as_deref(), Arc::clone(&plan), Arc::clone(&hub), changes));
     let admin_address = admin.as_ref().map(|(address, _)| *address);
+    let keeping = Arc::new(Keeping::new(
+        config.store.clone(),
+        &reloader,
+        admin_address,
+        Arc::clone(hub.store()),
+    ));
+    if !theirs.is_some_and(|theirs| keeping.is_in(&theirs)) {
+        keeping.open().map_err(StartError::Store)?;
+    }
     let admin_setup = AdminSetup {
         hub: Arc::clone(&hub),
         readiness: Arc::clone(&readiness),
         reload: reload_page(Arc::clone(&reloader)),
+        usage: usage_page(Arc::clone(&keeping)),
         connections: admin_room(descriptors),
         config: in_force(Arc::clone(&reloader)),
     };
@@ -147,6 +159,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
         readiness: Arc::clone(&readiness),
         hub: Arc::clone(&hub),
         reloader,
+        keeping,
         orders,
         workers: Vec::with_capacity(workers),
         admin_thread,
@@ -236,6 +249,11 @@ fn start_admin(
         })
         .map_err(|error| StartError::Io("start the admin thread", error))?;
     Ok((thread, stop))
+}
+
+/// What `GET /usage` answers.
+fn usage_page(keeping: Arc<Keeping>) -> admin::Usage {
+    Arc::new(move |query| keeping.usage(query))
 }
 
 /// What `POST /reload` does and answers.

@@ -59,7 +59,7 @@ async fn serve(origin: Origin) -> Result<ExitCode, Box<dyn Error>> {
     announce(&proxy, explain);
     if let Some(predecessor) = predecessor {
         tokio::select! {
-            () = upgrade::take_over(&proxy, predecessor) => {}
+            taken = upgrade::take_over(&proxy, predecessor) => taken?,
             () = ends.next() => return end(proxy, &mut ends, Cause::CalledOff).await,
         }
     }

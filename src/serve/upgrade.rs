@@ -1,5 +1,6 @@
 //! Both sides of a hand-over as a running program takes part in it.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,15 +8,22 @@ use std::time::{Duration, Instant};
 
 use tokio::signal::unix::Signal;
 
-use crate::handover::{GaveUp, Invocation, Predecessor, Successor};
-use crate::runtime::Running;
+use super::apart;
+use crate::handover::{GaveUp, Handed, Invocation, Predecessor, Successor};
+use crate::runtime::{Running, StartError};
 
 /// Between two looks whether it is time. Nobody waits for us meanwhile: the other process serves.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Waits until this process is warm, accepts, and says so. Alone, it does not wait: then nobody else
 /// accepts. Where no upstream answers the other one either, it waits for the time of a connect only.
-pub(super) async fn take_over(proxy: &Running, predecessor: Predecessor) {
+///
+/// # Errors
+/// The store, which the other one has let go, cannot be opened. This process is to end: the other one goes on.
+pub(super) async fn take_over(
+    proxy: &Running,
+    predecessor: Predecessor,
+) -> Result<(), Box<dyn Error>> {
     let config = proxy.reloader().config();
     let connect = config.upstreams.iter().map(|upstream| upstream.deadlines.connect).max();
     let began = Instant::now();
@@ -23,11 +31,32 @@ pub(super) async fn take_over(proxy: &Running, predecessor: Predecessor) {
     while !proxy.is_ready() && !predecessor.is_gone() && !no_worse() {
         tokio::time::sleep(LOOK).await;
     }
+    let predecessor = store_of(proxy, predecessor).await?;
     proxy.open();
     match predecessor.ready() {
         Ok(()) => tracing::info!("took over from the previous process"),
         Err(error) => tracing::warn!(%error, "the previous process has already exited"),
     }
+    Ok(())
+}
+
+/// Takes the store over, where the other process has it. Last of all: from then on that one has it no more.
+async fn store_of(
+    proxy: &Running,
+    predecessor: Predecessor,
+) -> Result<Predecessor, Box<dyn Error>> {
+    let keeping = Arc::clone(proxy.keeping());
+    if !keeping.is_awaited() {
+        return Ok(predecessor);
+    }
+    let opened = apart("store", move || {
+        predecessor.release_store().map_err(|error| {
+            StartError::Io("have the previous process release the store", error)
+        })?;
+        keeping.open().map_err(StartError::Store)?;
+        Ok::<_, StartError>(predecessor)
+    })?;
+    Ok(opened.await??)
 }
 
 /// Starts a successor at each signal, one at a time. Dropped, it calls off the one that is on the way.
@@ -57,14 +86,17 @@ impl Upgrade {
         }
     }
 
-    async fn start(&self, proxy: &Running) -> Result<Successor, Box<dyn std::error::Error>> {
+    async fn start(&self, proxy: &Running) -> Result<Successor, Box<dyn Error>> {
         let listening = proxy.listening().ok_or(GaveUp::CalledOff)?;
         let within = proxy.reloader().config().upgrade_timeout;
-        let answers = proxy.answers();
+        let (answers, keeping) = (proxy.answers(), Arc::clone(proxy.keeping()));
         let (called, called_off) = (Arc::clone(&self.called), Arc::clone(&self.called_off));
         let started = tokio::task::spawn_blocking(move || match &*called {
-            Ok(called) => Successor::start(called, &listening, answers, within, &called_off)
-                .map_err(|why| why.to_string()),
+            Ok(called) => {
+                let handed = Handed { listening: &listening, answers, store: keeping.handed() };
+                Successor::start(called, &handed, within, &called_off)
+                    .map_err(|why| why.to_string())
+            }
             Err(error) => Err(format!("cannot find this program's executable: {error}")),
         });
         Ok(started.await??)

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::worker::{Change, Prepared};
+use crate::admit::Directory;
 use crate::config::{self, Config, Faults, ProcessEnv, Read, ReloadOn, Stamp};
 use crate::record::{Full, Hub};
 use crate::runtime::certificates;
@@ -170,6 +171,11 @@ impl Reloader {
     /// What is in force.
     pub fn config(&self) -> Arc<Config> {
         Arc::clone(&self.in_force().plan.config)
+    }
+
+    /// Who may ask, where that is known.
+    pub(in crate::runtime) fn clients(&self) -> Option<Arc<Directory>> {
+        self.in_force().plan.clients.clone()
     }
 
     fn in_force(&self) -> MutexGuard<'_, InForce> {
