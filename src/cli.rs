@@ -5,11 +5,10 @@ use std::path::PathBuf;
 #[cfg(feature = "demo")]
 use std::time::Duration;
 
-#[cfg(feature = "demo")]
-use clap::Args;
-use clap::{CommandFactory, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use crate::algo::calendar::Date;
 #[cfg(feature = "demo")]
 use crate::config::parse_duration;
 
@@ -105,6 +104,12 @@ pub enum Command {
     /// Stream from a mock upstream through the proxy, and show the latency that the proxy added
     #[cfg(feature = "demo")]
     Demo(Demo),
+    /// Print what clients used, by client, model and day (UTC), as `store` has it
+    #[command(
+        after_help = "Example: firstbyte usage -c firstbyte.yaml --since 2026-11-01 --by client,model\n\n\
+        It reads the folder where no proxy runs, and asks the one that runs otherwise."
+    )]
+    Usage(Usage),
     /// Print shell completions; save them where your shell looks for them
     #[command(after_help = "Example: firstbyte completions bash > \
         ~/.local/share/bash-completion/completions/firstbyte")]
@@ -118,6 +123,31 @@ pub enum Command {
         #[arg(long)]
         table: bool,
     },
+}
+
+/// What of usage is printed, and how.
+#[derive(Debug, Clone, Args)]
+pub struct Usage {
+    /// Configuration file, whose `store` is read
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(required_unless_present = "store")]
+    pub config: Option<PathBuf>,
+    /// The folder itself, without a configuration file
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "config")]
+    pub store: Option<PathBuf>,
+    /// First day, such as 2026-11-01 [default: the first of the month]
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub since: Option<Date>,
+    /// Last day [default: today]
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub until: Option<Date>,
+    /// What rows are told apart by: some of client, model and day, with commas between them
+    #[arg(long, value_name = "LIST", default_value = "client,model")]
+    pub by: String,
+    /// How it is printed
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    #[arg(value_parser = ["table", "json", "csv"])]
+    pub format: String,
 }
 
 /// What the demo streams.
@@ -152,6 +182,10 @@ pub fn completions(shell: Shell, out: &mut dyn Write) -> std::io::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "firstbyte", &mut script);
     out.write_all(&script)
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    Date::parse(text).ok_or_else(|| "is not a day; write it like 2026-11-01".into())
 }
 
 #[cfg(feature = "demo")]
@@ -197,7 +231,11 @@ mod tests {
 
     #[test]
     fn wrong_usage_exits_with_2() {
-        let wrong: [&[&str]; 8] = [
+        let wrong: [&[&str]; 12] = [
+            &["usage"],
+            &["usage", "-c", "a.yaml", "--store", "a"],
+            &["usage", "-c", "a.yaml", "--since", "2026-02-30"],
+            &["usage", "-c", "a.yaml", "--format", "xml"],
             &["-c", "a.yaml", "--listen", "127.0.0.1:1"],
             &["-c", "a.yaml", "--admin", "off"],
             &["--nonsense"],
@@ -262,7 +300,7 @@ mod tests {
             let mut script = Vec::new();
             completions(shell, &mut script).unwrap();
             let script = String::from_utf8(script).unwrap();
-            for word in ["check", "demo", "completions", "schema", "keep"] {
+            for word in ["check", "demo", "usage", "completions", "schema", "keep"] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }

@@ -13,6 +13,9 @@ pub mod demo;
 /// The program as it serves: signals, reloads, its end.
 pub mod serve;
 
+/// `firstbyte usage`: what a store has, whoever has the store.
+pub mod usage;
+
 // Layer: process
 
 /// Worker threads, each with a runtime of its own.

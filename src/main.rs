@@ -10,7 +10,7 @@ use firstbyte::config::{self, Arguments, ProcessEnv};
 #[cfg(feature = "demo")]
 use firstbyte::demo;
 use firstbyte::runtime::Origin;
-use firstbyte::{check, log, serve};
+use firstbyte::{check, log, serve, usage};
 
 /// Frees and allocates per frame come from the same thread, which is what it is best at.
 #[global_allocator]
@@ -41,6 +41,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         Some(Command::Check { config, connect }) => check(config.as_deref(), connect),
         #[cfg(feature = "demo")]
         Some(Command::Demo(wanted)) => demo::run(&wanted),
+        Some(Command::Usage(wanted)) => Ok(usage::run(&wanted, &mut io::stdout())?),
         Some(Command::Completions { shell }) => {
             cli::completions(shell, &mut io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
