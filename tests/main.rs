@@ -7,6 +7,7 @@ mod clients;
 mod door;
 mod faults;
 mod groups;
+mod kept;
 mod keys;
 mod models;
 mod observe;
