@@ -55,7 +55,8 @@ fn visited_at(
     change(&mut config);
     let config = Arc::new(config);
     let config = Arc::new(move || Arc::clone(&config));
-    let admin_setup = AdminSetup { hub, readiness, reload, connections: MOST, config };
+    let usage: Usage = Arc::new(|_| UsagePage::NotKept);
+    let admin_setup = AdminSetup { hub, readiness, reload, usage, connections: MOST, config };
     let (end, ended) = oneshot::channel::<()>();
     let serving = thread::spawn(move || {
         let mut builder = tokio::runtime::Builder::new_current_thread();
