@@ -26,8 +26,8 @@ pub enum StoreError {
     },
     /// One that was damaged lies aside, and there is no other.
     SetAside {
-        /// The store.
-        folder: PathBuf,
+        /// Where the other is missing.
+        file: PathBuf,
         /// What lies there.
         aside: PathBuf,
     },
@@ -66,11 +66,11 @@ impl fmt::Display for StoreError {
             Self::Damaged { file, aside: None, why } => {
                 write!(f, "store: {} is damaged ({why})", file.display())
             }
-            Self::SetAside { folder, aside } => write!(
+            Self::SetAside { file, aside } => write!(
                 f,
-                "store: there is no database in {}, but a damaged one was set aside. {}",
-                folder.display(),
-                way_out(&super::folder::database(folder), aside)
+                "store: there is no {}, but a damaged one was set aside. {}",
+                file.display(),
+                way_out(file, aside)
             ),
             Self::Unwritable => {
                 write!(f, "store: it cannot be written at the moment; the log says why")

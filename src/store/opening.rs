@@ -81,7 +81,7 @@ fn opened(folder: &Path, unix_ms: u64, patience: Duration) -> Result<(Database, 
         let aside = folder::aside(folder);
         let aside = aside.map_err(|error| StoreError::Io("read", folder.to_owned(), error))?;
         if let Some(aside) = aside {
-            return Err(StoreError::SetAside { folder: folder.to_owned(), aside });
+            return Err(StoreError::SetAside { file, aside });
         }
         Database::create(&file).map_err(|trouble| failed(folder, trouble, unix_ms))?;
         let synced = folder::sync(folder);

@@ -13,11 +13,14 @@ const COUNTED: [&str; 6] = ["requests", "input", "cached", "output", "cost_usd",
 /// Which of them is money.
 const COST: usize = 4;
 
-pub(super) fn text(report: &Report) -> String {
-    match report.query.format {
-        Format::Table => table(report),
-        Format::Json => json(report),
-        Format::Csv => csv(report),
+impl Report {
+    /// In the question's format; ends with a line break.
+    pub fn text(&self) -> String {
+        match self.query.format {
+            Format::Table => table(self),
+            Format::Json => json(self),
+            Format::Csv => csv(self),
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::format;
 use super::{By, Query};
 use crate::algo::calendar::Date;
 use crate::store::cells::Cells;
@@ -71,11 +70,6 @@ impl Report {
         self.total.add(cells);
         self.rows.len() <= MOST
     }
-
-    /// In the question's format; ends with a line break.
-    pub fn text(&self) -> String {
-        format::text(self)
-    }
 }
 
 /// Reads a store that no process has, with what lies in journals, and takes nothing out of it.
@@ -87,7 +81,7 @@ pub fn offline(folder: &Path, query: Query) -> Result<Result<Report, TooMany>, S
     if !file.is_file() {
         let aside = folder::aside(folder).ok().flatten();
         return Err(match aside {
-            Some(aside) => StoreError::SetAside { folder: folder.to_owned(), aside },
+            Some(aside) => StoreError::SetAside { file, aside },
             None => StoreError::Missing(folder.to_owned()),
         });
     }
