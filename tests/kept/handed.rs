@@ -16,7 +16,7 @@ fn begin(address: SocketAddr, client: &str) -> TcpStream {
     write!(
         stream,
         "POST /v1/long HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
-         transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n",
+         transfer-encoding: chunked\r\n\r\nd\r\n{{\"model\":\"m\"}}\r\n",
         key(client)
     )
     .expect("the proxy reads");

@@ -21,7 +21,7 @@ const INPUT: u64 = 100;
 const OUTPUT: u64 = 10;
 
 fn key(client: &str) -> String {
-    format!("fb-{client}-0123456789")
+    format!("fb-{client}-canary-0123456789")
 }
 
 /// Chats that say what they cost; under `/v1/long` they last until their request's body ends.
@@ -69,7 +69,7 @@ fn chat(address: SocketAddr, client: &str) -> String {
     write!(
         stream,
         "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
-         authorization: Bearer {}\r\ncontent-length: 2\r\n\r\n{{}}",
+         authorization: Bearer {}\r\ncontent-length: 13\r\n\r\n{{\"model\":\"m\"}}",
         key(client)
     )
     .expect("the proxy reads");
