@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use crate::algo::calendar::Date;
 #[cfg(feature = "demo")]
 use crate::config::parse_duration;
+use crate::config::{FIT_FOR_A_NAME, is_name};
 
 /// Version and commit, as `--version` prints them.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("FIRSTBYTE_COMMIT"), ")");
@@ -43,6 +44,7 @@ const EXAMPLES: &str = "  OPENAI_API_KEY=sk-… firstbyte              proxy to 
   firstbyte check --connect -c firstbyte.yaml
                                              also try every upstream in it
   firstbyte -c firstbyte.yaml                run with this file
+  firstbyte key new app-a                    make a key for a client
   curl -N http://127.0.0.1:8080/v1/chat/completions -H 'content-type: application/json' \\
     -d '{\"model\":\"gpt-4o-mini\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}'
 
@@ -110,6 +112,12 @@ pub enum Command {
         It reads the folder where no proxy runs, and asks the one that runs otherwise."
     )]
     Usage(Usage),
+    /// Make keys for clients, and print the hashes that the configuration has of them
+    Key {
+        /// What to do.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Print shell completions; save them where your shell looks for them
     #[command(after_help = "Example: firstbyte completions bash > \
         ~/.local/share/bash-completion/completions/firstbyte")]
@@ -150,6 +158,26 @@ pub struct Usage {
     pub format: String,
 }
 
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key for a client: the key goes to stdout, the lines for the configuration go to stderr
+    #[command(after_help = "Examples:\n  \
+        firstbyte key new app-a                    show the key once, and the lines with its hash\n  \
+        (umask 077; firstbyte key new app-a > app-a.key)\n                                             \
+        keep the key in a file, and show only the lines")]
+    New {
+        /// Name of the client, as in `clients`
+        #[arg(value_parser = client_name)]
+        name: String,
+    },
+    /// Read a key from stdin, without showing it, and print its SHA-256 for `key_sha256`
+    #[command(after_help = "Examples:\n  \
+        firstbyte key hash                         type or paste the key; it is not shown\n  \
+        firstbyte key hash < app-a.key             of a key in a file")]
+    Hash,
+}
+
 /// What the demo streams.
 #[cfg(feature = "demo")]
 #[derive(Debug, Clone, Args)]
@@ -186,6 +214,10 @@ pub fn completions(shell: Shell, out: &mut dyn Write) -> std::io::Result<()> {
 
 fn day(text: &str) -> Result<Date, String> {
     Date::parse(text).ok_or_else(|| "is not a day; write it like 2026-11-01".into())
+}
+
+fn client_name(text: &str) -> Result<String, String> {
+    if is_name(text) { Ok(text.to_owned()) } else { Err(FIT_FOR_A_NAME.into()) }
 }
 
 #[cfg(feature = "demo")]
@@ -231,11 +263,15 @@ mod tests {
 
     #[test]
     fn wrong_usage_exits_with_2() {
-        let wrong: [&[&str]; 12] = [
+        let wrong: [&[&str]; 16] = [
             &["usage"],
             &["usage", "-c", "a.yaml", "--store", "a"],
             &["usage", "-c", "a.yaml", "--since", "2026-02-30"],
             &["usage", "-c", "a.yaml", "--format", "xml"],
+            &["key"],
+            &["key", "new"],
+            &["key", "new", "app a"],
+            &["key", "hash", "fb-a-key-in-the-history-of-a-shell"],
             &["-c", "a.yaml", "--listen", "127.0.0.1:1"],
             &["-c", "a.yaml", "--admin", "off"],
             &["--nonsense"],
@@ -300,7 +336,7 @@ mod tests {
             let mut script = Vec::new();
             completions(shell, &mut script).unwrap();
             let script = String::from_utf8(script).unwrap();
-            for word in ["check", "demo", "usage", "completions", "schema", "keep"] {
+            for word in ["check", "demo", "usage", "completions", "schema", "keep", "key", "hash"] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }

@@ -10,6 +10,8 @@ pub mod check;
 /// `firstbyte demo`: everything at once, on a mock upstream of its own.
 #[cfg(feature = "demo")]
 pub mod demo;
+/// `firstbyte key`: keys for clients, and their digests.
+pub mod keys;
 /// The program as it serves: signals, reloads, its end.
 pub mod serve;
 

@@ -10,7 +10,7 @@ use firstbyte::config::{self, Arguments, ProcessEnv};
 #[cfg(feature = "demo")]
 use firstbyte::demo;
 use firstbyte::runtime::Origin;
-use firstbyte::{check, log, serve, usage};
+use firstbyte::{check, keys, log, serve, usage};
 
 /// Frees and allocates per frame come from the same thread, which is what it is best at.
 #[global_allocator]
@@ -42,6 +42,7 @@ fn run(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
         #[cfg(feature = "demo")]
         Some(Command::Demo(wanted)) => demo::run(&wanted),
         Some(Command::Usage(wanted)) => Ok(usage::run(&wanted, &mut io::stdout())?),
+        Some(Command::Key { command }) => keys::run(&command),
         Some(Command::Completions { shell }) => {
             cli::completions(shell, &mut io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)

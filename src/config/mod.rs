@@ -62,7 +62,7 @@ pub use load::reread::{Read, read, reread};
 pub use load::{load, parse};
 pub use log_format::{LogField, LogFormat};
 pub use models::{ByModel, Glob, ModelId, OTHER};
-pub use names::{GroupId, RouteId, Target, UpstreamId};
+pub use names::{FIT_FOR_A_NAME, GroupId, RouteId, Target, UpstreamId, is_name};
 pub use overlap::takes_only_ipv6;
 pub use root::{Config, Pinning, ReloadOn, json_schema, key_table};
 pub use route::{Route, RouteDeadlines};

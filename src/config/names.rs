@@ -14,6 +14,9 @@ use super::kind::{Around, Kind};
 /// Longest name; it stands in every metric and log line.
 const LONGEST_NAME: usize = 64;
 
+/// What to do about a name that cannot.
+pub const FIT_FOR_A_NAME: &str = "use at most 64 letters, digits, `_`, `.` and `-`";
+
 /// Index into [`Config::upstreams`](super::Config::upstreams).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UpstreamId(pub usize);
@@ -147,12 +150,15 @@ pub(super) fn fit_name(reader: &mut Reader<'_>, name: &Name, fields: &Fields<'_>
 
 /// The same of a name that is a value.
 pub(super) fn fit_text(reader: &mut Reader<'_>, at: At, name: &str, path: &str) {
-    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(fit) {
-        let what = "is not a valid name";
-        let hint = "use at most 64 letters, digits, `_`, `.` and `-`";
-        reader.fault(at, path, what, hint);
+    if !is_name(name) {
+        reader.fault(at, path, "is not a valid name", FIT_FOR_A_NAME);
     }
+}
+
+/// Whether it can.
+pub fn is_name(name: &str) -> bool {
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(fit)
 }
 
 /// What a name that is none of `names` may have been meant to be.

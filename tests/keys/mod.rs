@@ -5,6 +5,7 @@ mod budgets;
 mod certificates;
 mod identify;
 mod limits;
+mod made;
 mod members;
 mod page;
 mod rates;

@@ -2,14 +2,18 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::path::Path;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::config::file::env::ProcessEnv;
 use crate::config::file::fault::Complaint;
 use crate::config::key::Key;
 use crate::config::kind::many::Many;
+use crate::config::kind::secret::read_key;
 use crate::config::kind::{Around, Kind};
 
 pub(super) static CERTIFICATE: Key<Many<SanText>> = Key::new(
@@ -18,6 +22,17 @@ pub(super) static CERTIFICATE: Key<Many<SanText>> = Key::new(
     "Name in a client certificate that stands for this client where no key is sent: one of its subject \
      alternative names (`DNS:NAME` or `URI:spiffe://…`). It needs a listener with `tls.clients`.",
 );
+
+/// Shorter keys can be guessed.
+const SHORT: usize = 20;
+
+/// What is said of those.
+pub(super) const TOO_SHORT: &str = "has fewer than 20 characters, and can be guessed";
+
+/// Whether it can be guessed.
+pub(super) fn is_short(key: &SecretString) -> bool {
+    key.expose_secret().len() < SHORT
+}
 
 /// The SHA-256 of a client's key. Keys are random: who reads it learns nothing that helps to find them.
 #[derive(Clone, Copy, Eq)]
@@ -40,6 +55,26 @@ impl KeyDigest {
     /// Of a key.
     pub fn of(key: &[u8]) -> Self {
         Self(Sha256::digest(key).into())
+    }
+
+    /// Of a key as it was typed or piped: read as the configuration reads `key`. And what is to be said of it though
+    /// it can be used; neither that nor an error quotes the key.
+    ///
+    /// # Errors
+    /// No header can carry it.
+    pub fn of_text(text: &str) -> Result<(Self, Vec<String>), String> {
+        let told = |Complaint { what, hint, .. }: Complaint| match &*hint {
+            "" => format!("the key {what}"),
+            hint => format!("the key {what}; {hint}"),
+        };
+        let line = text.strip_suffix('\n').map_or(text, |line| line.trim_end_matches('\r'));
+        let around = Around::new(&ProcessEnv, Path::new(""));
+        let key = read_key(line, &around).map_err(told)?;
+        let mut remarks: Vec<_> = around.take_remarks().into_iter().map(told).collect();
+        if is_short(&key) {
+            remarks.push(format!("the key {TOO_SHORT}"));
+        }
+        Ok((Self::of(key.expose_secret().as_bytes()), remarks))
     }
 
     /// Of 64 hexadecimal digits.

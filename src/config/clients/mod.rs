@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use self::allowance::{Allowance, Amount, BUDGET, LIMITS};
 use self::expiry::Expiry;
 use self::group::{ClientGroup, ClientGroupId};
-use self::key::{CERTIFICATE, DigestText, KeyDigest, SanText};
+use self::key::{CERTIFICATE, DigestText, KeyDigest, SanText, TOO_SHORT, is_short};
 use self::prices::{PRICES, Prices};
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape};
@@ -26,9 +26,6 @@ use super::names::{Names, RouteId, UpstreamName, fit_text};
 
 /// Clients at most. Each costs some hundred bytes.
 const MOST: usize = 20_000;
-
-/// Shorter keys can be guessed.
-const SHORT: usize = 20;
 
 pub(super) static CLIENTS: Section = Section {
     name: "clients",
@@ -254,9 +251,8 @@ fn keys(
     if fields.has(KEY.name) {
         for (at, key) in reader.get_many(fields, &KEY) {
             let Some(key) = key else { continue };
-            if key.expose_secret().len() < SHORT {
-                let what =
-                    format!("the value has fewer than {SHORT} characters, and can be guessed");
+            if is_short(&key) {
+                let what = format!("the value {TOO_SHORT}");
                 reader.warn(
                     at,
                     fields.path_of(KEY.name),
