@@ -265,7 +265,10 @@ impl Config {
         let patterns = of_routes.chain(prices.iter().map(|price| &price.model));
         let patterns = patterns.chain(of_clients.flatten());
         let models = models::patterns(patterns);
+        clients::not_forwarded(reader, clients.as_deref(), &written);
         clients::priced(reader, root, clients.as_deref(), &client_groups, &prices);
+        let access_log = reader.get(root, &ACCESS_LOG);
+        let access_log_format = LogFormat::read(reader, root);
         Self {
             listen,
             trusted_proxies: Networks::read(reader, root),
@@ -285,8 +288,8 @@ impl Config {
             client: ClientDeadlines::read(reader, root),
             limits: Limits::read(reader, root),
             via: reader.get(root, &VIA),
-            access_log: reader.get(root, &ACCESS_LOG),
-            access_log_format: LogFormat::read(reader, root),
+            access_log,
+            access_log_format,
             reload: reader.get(root, &RELOAD),
             upgrade_timeout: reader.get(root, &UPGRADE_TIMEOUT),
             store: reader.get(root, &STORE),

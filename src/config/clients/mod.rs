@@ -8,6 +8,7 @@ pub(super) mod prices;
 
 use std::collections::HashMap;
 
+use http::HeaderName;
 use secrecy::ExposeSecret;
 
 use self::allowance::{Allowance, Amount, BUDGET, LIMITS};
@@ -23,6 +24,10 @@ use super::kind::scalar::Flag;
 use super::kind::secret::Secret;
 use super::models::{Glob, GlobText};
 use super::names::{Names, RouteId, UpstreamName, fit_text};
+use super::upstream::Written;
+
+/// Where a client's key may stand.
+const KEY_HEADERS: [&str; 3] = ["authorization", "x-api-key", "api-key"];
 
 /// Clients at most. Each costs some hundred bytes.
 const MOST: usize = 20_000;
@@ -198,6 +203,33 @@ pub(super) fn read(
         });
     }
     Some(clients)
+}
+
+/// Where a client proves itself by a key, no upstream may be sent the headers that it stands in: with that key whoever
+/// runs the upstream could use the proxy.
+pub(super) fn not_forwarded(
+    reader: &mut Reader<'_>,
+    clients: Option<&[Client]>,
+    upstreams: &[Written],
+) {
+    if !clients.unwrap_or_default().iter().any(|client| !client.keys.is_empty()) {
+        return;
+    }
+    for Written { name, url: (at, _), meant } in upstreams {
+        let Some(meant) = meant else { continue };
+        let named = |header: &HeaderName| KEY_HEADERS.contains(&header.as_str());
+        let key = if meant.forward_authorization {
+            "forward_authorization"
+        } else if meant.outgoing.forward_headers.iter().any(named) {
+            "forward_headers"
+        } else {
+            continue;
+        };
+        let what = "would send the keys of `clients` to this upstream";
+        let hint =
+            "remove it and set the upstream's own `key`, or name all clients by `certificate`";
+        reader.fault(*at, format!("upstreams.{name}.{key}"), what, hint);
+    }
 }
 
 /// A budget in money is worth something only if every model has a price: nothing is used up by what costs nothing.

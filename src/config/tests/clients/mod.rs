@@ -1,6 +1,8 @@
-//! Where clients come in, and which web pages may.
+//! Where clients come in, which web pages may, who may, how much, and what is told of whom.
 
 pub(super) mod door;
+mod named;
+mod shares;
 mod web;
 
 use super::{World, least};
