@@ -204,6 +204,7 @@ fn differs_by_name(before: &Config, after: &Config, all: &mut Vec<String>) {
     };
     all.extend((clients(before) != clients(after)).then(|| "clients".to_owned()));
     all.extend((before.prices != after.prices).then(|| "prices".to_owned()));
+    all.extend((before.privacy != after.privacy).then(|| "privacy".to_owned()));
     by_line("client_groups", &groups(before), &groups(after), all);
 }
 

@@ -53,6 +53,7 @@ fields! {
     Id = "id",
     Client = "client",
     ClientName = "client_name",
+    Hashed = "hashed",
     Version = "version",
     Method = "method",
     Path = "path",

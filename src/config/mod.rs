@@ -23,6 +23,7 @@ mod log_format;
 mod models;
 mod names;
 mod overlap;
+mod privacy;
 mod root;
 mod route;
 #[cfg(test)]
@@ -64,6 +65,7 @@ pub use log_format::{LogField, LogFormat};
 pub use models::{ByModel, Glob, ModelId, OTHER};
 pub use names::{FIT_FOR_A_NAME, GroupId, RouteId, Target, UpstreamId, is_name};
 pub use overlap::takes_only_ipv6;
+pub use privacy::Privacy;
 pub use root::{Config, Pinning, ReloadOn, json_schema, key_table};
 pub use route::{Route, RouteDeadlines};
 pub use upstream::deadlines::UpstreamDeadlines;

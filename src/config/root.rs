@@ -28,6 +28,7 @@ use super::listen::{self, ADMIN};
 use super::log_format::{ACCESS_LOG_FORMAT, LogFormat};
 use super::models::{self, Glob, ModelId, OTHER};
 use super::names::{GroupId, Names, RouteId, Target, UpstreamId};
+use super::privacy::{PRIVACY, Privacy};
 use super::route::{self, ROUTES, Route};
 use super::upstream::{self, UPSTREAMS, Upstream};
 use super::web::{ADMIN_TOKEN, ALLOWED_HOSTS, ALLOWED_ORIGINS, Allowed};
@@ -58,6 +59,7 @@ pub(super) static ROOT: Section = Section {
         &CLIENTS,
         &CLIENT_GROUPS,
         &PRICES,
+        &PRIVACY,
         &CLIENT,
         &LIMITS,
     ],
@@ -148,6 +150,8 @@ pub struct Config {
     pub models: Vec<Glob>,
     /// What tokens cost.
     pub prices: Prices,
+    /// What names end users; `None`: nothing is known to.
+    pub privacy: Option<Privacy>,
     /// Deadlines toward clients.
     pub client: ClientDeadlines,
     /// Bounds on what a client may ask of us.
@@ -285,6 +289,7 @@ impl Config {
             client_groups,
             models,
             prices,
+            privacy: Privacy::read(reader, root, (&access_log, &access_log_format)),
             client: ClientDeadlines::read(reader, root),
             limits: Limits::read(reader, root),
             via: reader.get(root, &VIA),

@@ -2,15 +2,27 @@
 
 use std::sync::Arc;
 
-use http::{Method, response};
+use http::{HeaderMap, Method, response};
 
 use super::Proxy;
 use super::context::RequestContext;
 use crate::admit::{Caller, Directory, ModelTold, Permit};
 use crate::config::RouteId;
 use crate::error::{Error, Kind};
+use crate::record::{Hashed, Record};
 
 impl Proxy {
+    /// Tells the log how others name the request and its end user. What the operator hides stands there as a hash only.
+    pub(super) fn name(&self, record: &Record, headers: &HeaderMap) {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let (id, trace) = ("x-request-id", "traceparent");
+        let Some(pseudonyms) = &self.pseudonyms else {
+            return record.named(text(id), text(trace), Hashed::default());
+        };
+        let shown = |name: &str| text(name).filter(|_| !pseudonyms.hides(name));
+        record.named(shown(id), shown(trace), pseudonyms.of(headers));
+    }
+
     /// The client whose key or certificate a request brings.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ use http::{HeaderValue, Request, Response, Version, request};
 use crate::admit::{Admission, Directory, Limit, ModelTold, Page, Permit, Stock};
 use crate::config::Config;
 use crate::error::{Blame, Error, Kind};
-use crate::record::{Opened, Record, Recorder};
+use crate::record::{Opened, Pseudonyms, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Download, RelayBody, RequestBody, Upload};
 use crate::relay::{DownloadParts, RequestRest, UploadLimits};
@@ -67,6 +67,8 @@ pub struct Proxy {
     pub admission: Admission,
     /// Who asks; `None` where everybody may.
     pub clients: Option<Arc<Directory>>,
+    /// Hides what names end users; `None` where nothing does.
+    pub pseudonyms: Option<Pseudonyms>,
     /// What the worker holds for peers who do not take it.
     pub stock: Rc<Stock>,
     /// What the upstreams of routes with `models` list.
@@ -155,8 +157,7 @@ impl Proxy {
             },
         });
         if self.recorder.is_logging() {
-            let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-            record.named(text("x-request-id"), text("traceparent"));
+            self.name(&record, &head.headers);
         }
         record
     }

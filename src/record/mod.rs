@@ -6,7 +6,7 @@
 //! Prometheus text, the quantiles and the access log's formatting all happen on other threads.
 //!
 //! Parts, each of which uses only those above it:
-//! - `outcome`, `id`, `client_address`: the words and the names.
+//! - `outcome`, `id`, `client_address`, `pseudonym`: the words and the names.
 //! - `collect`: counters, distributions, gauges, their labels, and `Finished`, the one value that leaves a
 //!   worker when a request is over. It knows no format.
 //! - `export`: pages and logs made of that. `request`: the record of a request that runs, which fills it.
@@ -19,6 +19,7 @@ mod export;
 mod hub;
 mod id;
 mod outcome;
+mod pseudonym;
 mod recorder;
 mod request;
 mod usage;
@@ -37,6 +38,7 @@ pub use outcome::{
     Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, NoUsage, Outcome, Oversize,
     Prevented, ReplayReason, Shed, Silence,
 };
+pub use pseudonym::{Hashed, Pseudonyms};
 pub use recorder::{Recorder, WorkerRecorder};
 pub use request::hedge::Hedge;
 pub use request::{Leased, Record};

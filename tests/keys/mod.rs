@@ -8,6 +8,7 @@ mod limits;
 mod made;
 mod members;
 mod page;
+mod privacy;
 mod rates;
 mod reload;
 mod usage;

@@ -54,6 +54,11 @@ fn what_changed_is_named_by_its_key_and_nothing_else_is() {
         ("groups:", "limits: { streams: 7 }\ngroups:", &["limits"]),
         (
             "groups:",
+            "privacy: { hash_headers: x-a, salt: sk-canary-one-two }\ngroups:",
+            &["privacy"],
+        ),
+        (
+            "groups:",
             "reload: on_change\nupgrade_timeout: 2m\ngroups:",
             &["reload", "upgrade_timeout"],
         ),

@@ -54,6 +54,7 @@ fn world() -> World {
         .var("OPENAI_API_KEY", "k")
         .var("APP_A_KEY", "fb-a-key-of-thirty-two-characters")
         .var("FIRSTBYTE_ADMIN_TOKEN", "t")
+        .var("FIRSTBYTE_SALT", "0123456789abcdef")
         .file("/etc/ssl/certs/company-ca.pem", "pem")
         .file("/run/secrets/client.pem", "pem")
         .file("/run/secrets/client.key", "pem")

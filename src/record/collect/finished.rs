@@ -10,6 +10,7 @@ use crate::error::Cause;
 use crate::record::client_address::ClientAddress;
 use crate::record::id::RequestId;
 use crate::record::outcome::{FailoverReason, HedgeEnd, Outcome, Prevented};
+use crate::record::pseudonym::Hashed;
 use crate::record::usage::Usage;
 
 /// Longer paths are cut to this many bytes: a client must not choose how much memory a line takes.
@@ -119,6 +120,8 @@ pub(in crate::record) struct Named {
     pub(in crate::record) request_id: Option<String>,
     /// W3C Trace Context.
     pub(in crate::record) traceparent: Option<String>,
+    /// What names its end user, hashed; empty where the operator named nothing.
+    pub(in crate::record) hashed: Hashed,
 }
 
 impl Named {
@@ -126,11 +129,12 @@ impl Named {
     pub(in crate::record) fn of(
         request_id: Option<&str>,
         traceparent: Option<&str>,
+        hashed: Hashed,
     ) -> Option<Box<Named>> {
         let short = |text: &str| cut(text, NAMED_BYTES).to_owned();
-        let named =
-            Named { request_id: request_id.map(short), traceparent: traceparent.map(short) };
-        (named.request_id.is_some() || named.traceparent.is_some()).then(|| Box::new(named))
+        let is_named = request_id.is_some() || traceparent.is_some() || !hashed.is_empty();
+        let (request_id, traceparent) = (request_id.map(short), traceparent.map(short));
+        is_named.then(|| Box::new(Named { request_id, traceparent, hashed }))
     }
 }
 

@@ -89,6 +89,10 @@ fn append_value(
         LogField::Id => put(out, id.to_string()),
         LogField::Client => put(out, opened.client),
         LogField::ClientName => put(out, facts.client.as_deref().map(|client| &*client.name)),
+        LogField::Hashed => put(
+            out,
+            facts.named.as_deref().map(|all| &all.hashed).filter(|hashed| !hashed.is_empty()),
+        ),
         LogField::Version => put(out, version_name(opened.version)),
         LogField::Method => put(out, cut(opened.method.as_str(), METHOD_BYTES)),
         LogField::Path => put(out, &opened.path),

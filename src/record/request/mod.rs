@@ -26,6 +26,7 @@ use crate::record::id::RequestId;
 use crate::record::outcome::{
     Clock, FailoverReason, NoUsage, Outcome, Phase, Prevented, ReplayReason, Shed,
 };
+use crate::record::pseudonym::Hashed;
 use crate::record::usage::Usage;
 use state::RequestState;
 
@@ -135,9 +136,9 @@ impl Record {
         self.whole().state.borrow_mut().facts.bytes_up += bytes as u64;
     }
 
-    /// By which names its client knows it: `x-request-id` and `traceparent`.
-    pub fn named(&self, request_id: Option<&str>, traceparent: Option<&str>) {
-        self.state.borrow_mut().facts.named = Named::of(request_id, traceparent);
+    /// By which names its client knows it, `x-request-id` and `traceparent`; and what names its end user.
+    pub fn named(&self, request_id: Option<&str>, traceparent: Option<&str>, hashed: Hashed) {
+        self.state.borrow_mut().facts.named = Named::of(request_id, traceparent, hashed);
     }
 
     /// Whose it is, by the configured name.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::super::request::Record;
-use super::super::{Outcome, Recorder};
+use super::super::{Hashed, Outcome, Recorder};
 use super::*;
 use crate::config::{LogField, LogFormat};
 use crate::error::{Cause, Error, Kind};
@@ -98,6 +98,7 @@ fn a_line_tells_the_whole_story() {
         record.named(
             Some("their-id"),
             Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            Hashed::default(),
         );
         record.sent(15);
         record.end(Outcome::UpstreamFailed);
@@ -298,7 +299,8 @@ fn the_common_log_format_is_that_of_apache_whatever_the_path_holds() {
 fn ids_that_a_client_chose_are_cut_and_cannot_forge_a_line() {
     let lines = logged("named", |recorder| {
         let record = recorder.open(opened("/v1", Instant::now()));
-        record.named(Some(&format!("\"}}\n{{\"forged\":1{}", "x".repeat(10_000))), None);
+        let id = format!("\"}}\n{{\"forged\":1{}", "x".repeat(10_000));
+        record.named(Some(&id), None, Hashed::default());
     });
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["client_request_id"].as_str().unwrap().len(), 128);

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use crate::admit::Stock;
 use crate::config::{Upstream as Meant, UpstreamId};
 use crate::proxy::{Offers, Proxy, Upstream};
-use crate::record::Recorder;
+use crate::record::{Pseudonyms, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::route::{Groups, Table};
 use crate::runtime::plan::Plan;
@@ -88,6 +88,7 @@ fn build(
         upstreams,
         admission: plan.admission.clone(),
         clients: plan.clients.clone(),
+        pseudonyms: config.privacy.as_ref().map(Pseudonyms::new),
         stock,
         offers: Offers::new(config.upstreams.len()),
         recorder: recorder.clone(),

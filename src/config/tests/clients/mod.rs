@@ -2,6 +2,7 @@
 
 pub(super) mod door;
 mod named;
+mod privacy;
 mod shares;
 mod web;
 
