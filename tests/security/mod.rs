@@ -1,5 +1,6 @@
 //! Keys, paths and requests that mean harm.
 
+mod clients;
 mod cors;
 mod credentials;
 mod own_upstream;

@@ -12,7 +12,7 @@ use crate::support::peers::http2_client::Http2;
 use crate::support::talking_program::TalkingProgram;
 
 /// The client's own key, which is nobody's business but ours.
-const THEIRS: &str = "sk-theirs-canary-9876543210";
+pub(super) const THEIRS: &str = "sk-theirs-canary-9876543210";
 
 fn asking(path: &str) -> Ask {
     Ask::post(path, r#"{"model":"m","stream":true,"messages":[]}"#)
@@ -21,14 +21,14 @@ fn asking(path: &str) -> Ask {
         .header("openai-project", "proj-canary-theirs")
 }
 
-fn assert_clean(text: &str, what: &str) {
+pub(super) fn assert_clean(text: &str, what: &str) {
     for secret in [KEY, THEIRS, "canary"] {
         let at = text.find(secret);
         assert!(at.is_none(), "{secret} in {what}: {:?}", at.and_then(|at| text.get(at..at + 80)));
     }
 }
 
-fn assert_answer_clean(answer: &Answer) {
+pub(super) fn assert_answer_clean(answer: &Answer) {
     assert_clean(&format!("{answer:?}"), "an answer");
     assert_clean(&String::from_utf8_lossy(&answer.body()), "an answer's body");
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -13,6 +14,8 @@ use super::fixture::{KEY, PATIENCE, scratch};
 pub(crate) struct TalkingProgram {
     child: Child,
     addresses: [SocketAddr; 2],
+    /// Its configuration file.
+    pub(crate) config: PathBuf,
     stdout: Option<JoinHandle<String>>,
     stderr: Option<JoinHandle<String>>,
 }
@@ -20,15 +23,20 @@ pub(crate) struct TalkingProgram {
 impl TalkingProgram {
     /// Starts it in front of `upstream`, with one worker, logging all it can log.
     pub(crate) fn start(upstream: &Upstream) -> Self {
-        Self::logging(upstream, "trace")
+        Self::configured(upstream, "")
+    }
+
+    /// The same with more in its configuration.
+    pub(crate) fn configured(upstream: &Upstream, more: &str) -> Self {
+        Self::logging(upstream, "trace", more)
     }
 
     /// The same, logging what it usually does.
     pub(crate) fn quiet(upstream: &Upstream) -> Self {
-        Self::logging(upstream, "firstbyte=info")
+        Self::logging(upstream, "firstbyte=info", "")
     }
 
-    fn logging(upstream: &Upstream, level: &str) -> Self {
+    fn logging(upstream: &Upstream, level: &str, more: &str) -> Self {
         let directory = scratch();
         let ca = directory.join("ca.pem");
         let mut file = format!(
@@ -40,11 +48,12 @@ impl TalkingProgram {
             upstream.write_ca(&ca).expect("the certificate can be written");
             file = file.replace("    key:", &format!("    ca_file: {}\n    key:", ca.display()));
         }
+        file.push_str(more);
         let path = directory.join("firstbyte.yaml");
         std::fs::write(&path, file).expect("the configuration can be written");
         let mut child = Command::new(env!("CARGO_BIN_EXE_firstbyte"))
             .arg("-c")
-            .arg(path)
+            .arg(&path)
             .env("CANARY", KEY)
             .env("RUST_LOG", level)
             .stdin(Stdio::null())
@@ -66,7 +75,7 @@ impl TalkingProgram {
             out.read_to_string(&mut text).expect("text");
             text
         });
-        Self { child, addresses, stdout: Some(stdout), stderr: Some(stderr) }
+        Self { child, addresses, config: path, stdout: Some(stdout), stderr: Some(stderr) }
     }
 
     /// Where clients connect.
