@@ -2,6 +2,8 @@
 //!
 //! The programs in `python/` and `node/` hold the cases; `install` fetches the SDKs at pinned versions.
 
+/// Clients with keys and limits of the proxy's own.
+mod clients;
 /// How a cut answer looks to an application: like an error, whatever was cut, wherever.
 mod cuts;
 /// Answers that come while the request is still sent.

@@ -212,6 +212,24 @@ async function refusedAsTold({ client, options }) {
   return seen;
 }
 
+// --- group keyless: the same without any key -----------------------------------------------------------------------
+
+function refusedWithoutAKey({ client, options }) {
+  return refusedAsTold({ client: client.withOptions({ defaultHeaders: { Authorization: null } }), options });
+}
+
+// --- group limited: what a client with limits of the proxy's own sees, when it keeps to them and when it does not ----
+
+async function limitsAreToldOnAStream({ client }) {
+  const ask = { model, messages, stream: true };
+  const { data, response } = await client.chat.completions.create(ask, steer({ tokens: TOKENS })).withResponse();
+  const told = Object.fromEntries([...response.headers].filter(([name]) => name.startsWith("x-ratelimit-")));
+  expect((await collect(data)).text, "no text");
+  expect(told["x-ratelimit-limit-requests"] === "20", JSON.stringify(told));
+  expect(told["x-ratelimit-remaining-requests"] === "0", JSON.stringify(told));
+  return Object.keys(told).sort();
+}
+
 // --- group cut: an answer that was cut must never look like one that ended (options: times) -------------------------
 
 /** The client's own timeout is no sign from the proxy: whoever waits for that has been left hanging. */
@@ -266,6 +284,12 @@ export const GROUPS = {
   errors: { "error-classes": errorClasses },
   retry: { "retries-until-answered": ({ client }) => wholeChat(client) },
   refused: { "refused-as-told": refusedAsTold },
+  keyless: { "refused-without-a-key": refusedWithoutAKey },
+  limited: {
+    "limits-are-told-on-a-stream": limitsAreToldOnAStream,
+    // The one before it has just used up what there was: the one retry is answered only if the SDK waits as it is told.
+    "a-refused-request-is-answered-after-the-time-told": ({ client }) => wholeChat(client),
+  },
   "cut-stream": { "cut-stream-raises": cutStreamRaises },
   "cut-answer": { "cut-answer-raises": cutAnswerRaises },
 };

@@ -40,7 +40,7 @@ for (const [number, [baseURL, group, ...rest]] of jobs(process.argv.slice(2)).en
   const options = Object.fromEntries(rest.map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
   const client = new sdk.OpenAI({
     baseURL,
-    apiKey: process.env.OPENAI_API_KEY ?? "sk-of-the-client",
+    apiKey: options.key ?? process.env.OPENAI_API_KEY ?? "sk-of-the-client",
     maxRetries: Number(options.retries ?? 0),
     timeout: Number(options.timeout ?? 60) * 1000,
   });

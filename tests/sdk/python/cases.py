@@ -216,6 +216,30 @@ def refused_as_told(client, options):
         return seen
 
 
+# --- group keyless: the same without any key ----------------------------------------------------------------------------
+
+def refused_without_a_key(client, options):
+    keyless = client.with_options(default_headers={"Authorization": openai.Omit()})
+    return refused_as_told(keyless, options)
+
+
+# --- group limited: what a client with limits of the proxy's own sees, when it keeps to them and when it does not ---------
+
+def limits_are_told_on_a_stream(client, options):
+    raw = client.chat.completions.with_raw_response.create(
+        model="gpt-4o", messages=QUESTION, stream=True, extra_headers=steer(tokens=TOKENS))
+    told = {name: value for name, value in raw.headers.items() if name.startswith("x-ratelimit-")}
+    expect(collect(raw.parse())["text"], "no text")
+    expect(told.get("x-ratelimit-limit-requests") == "20", f"{told}")
+    expect(told.get("x-ratelimit-remaining-requests") == "0", f"{told}")
+    return sorted(told)
+
+
+def a_refused_request_is_answered_after_the_time_told(client, options):
+    """The one before it has just used up what there was: the SDK's one retry is answered only if it waits as it is told."""
+    return whole_chat(client)
+
+
 # --- group cut: an answer that was cut must never look like one that ended ----------------------------------------------
 
 def raises(name, call):
@@ -275,6 +299,8 @@ GROUPS = {
     "errors": [error_classes],
     "retry": [retries_until_answered],
     "refused": [refused_as_told],
+    "keyless": [refused_without_a_key],
+    "limited": [limits_are_told_on_a_stream, a_refused_request_is_answered_after_the_time_told],
     "cut-stream": [cut_stream_raises],
     "cut-answer": [cut_answer_raises],
 }

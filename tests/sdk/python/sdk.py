@@ -46,7 +46,7 @@ def main():
         options = dict(pair.split("=", 1) for pair in rest)
         client = openai.OpenAI(
             base_url=base_url,
-            api_key=os.environ.get("OPENAI_API_KEY", "sk-of-the-client"),
+            api_key=options.get("key") or os.environ.get("OPENAI_API_KEY", "sk-of-the-client"),
             max_retries=int(options.get("retries", "0")),
             timeout=float(options.get("timeout", "60")),
         )
