@@ -8,3 +8,4 @@ mod panics;
 mod tenants;
 mod truncation;
 mod truncation_anywhere;
+mod wall_clock;
