@@ -1,6 +1,7 @@
-//! Pure pieces that know no request and no socket: back-off, sliding windows, budgets, token buckets, rates,
+//! Pure pieces that know no request and no socket: a bound that adapts, back-off, sliding windows, budgets, token buckets, rates,
 //! lingering, the calendar.
 
+pub mod adaptive;
 pub mod backoff;
 pub mod budget;
 pub mod calendar;
