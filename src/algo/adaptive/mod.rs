@@ -276,17 +276,18 @@ mod tests {
             let now = Instant::now();
             let mut bound = AdaptiveBound::new(policy, now);
             for _ in 0..500 {
-                match random.below(10) {
-                    0 => drop(bound.refused(now, random.below(1_000), now)),
+                let _moved_or_not = match random.below(10) {
+                    0 => bound.refused(now, random.below(1_000), now),
                     1 => {
                         policy.ceiling = policy.floor + random.below(500);
                         bound.adopt(policy);
+                        None
                     }
                     _ => {
                         let (took, peak) = (random.below(100_000) as u32, random.below(1_000));
-                        drop(bound.round(&round(took, peak), now));
+                        bound.round(&round(took, peak), now)
                     }
-                }
+                };
                 assert!((policy.floor..=policy.ceiling).contains(&bound.bound()), "{bound:?}");
             }
         }
