@@ -62,6 +62,7 @@ fn upstream(base_path: &str) -> Upstream {
         health: HealthPolicy::default(),
         probe: None,
         streams: None,
+        adapt: None,
     }
 }
 

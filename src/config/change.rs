@@ -118,6 +118,7 @@ pub fn shares_connections(one: &Upstream, other: &Upstream) -> bool {
         health: _,
         probe: _,
         streams: _,
+        adapt: _,
         forwarded: _,
     } = one;
     *name == other.name
@@ -175,7 +176,7 @@ fn upstream(then: &Upstream, now: &Upstream, all: &mut Vec<String>) {
         ("pool", shown(&then.pool) != shown(&now.pool)),
         ("deadlines", shown(&then.deadlines) != shown(&now.deadlines)),
         ("health", (then.health, &then.probe) != (now.health, &now.probe)),
-        ("limits", then.streams != now.streams),
+        ("limits", (then.streams, then.adapt) != (now.streams, now.adapt)),
     ];
     let named = parts.iter().filter(|(_, differs)| *differs);
     all.extend(named.map(|(part, _)| format!("upstreams.{}.{part}", now.name)));
@@ -211,13 +212,13 @@ fn differs_by_name(before: &Config, after: &Config, all: &mut Vec<String>) {
 /// A route as one line: by its path and the names it leads to, not by their numbers.
 fn route(config: &Config, route: &Route) -> String {
     let name = |target: Target| target_name(config, target);
-    let Route { path, target, models, deadlines, streams, cors } = route;
+    let Route { path, target, models, deadlines, streams, adapt, cors } = route;
     let models = models.as_ref().map(|models| {
         let rules: Vec<_> = models.rules().map(|(glob, to)| (glob.text(), name(to))).collect();
         (rules, models.otherwise.map(name), models.most_bytes, models.refresh)
     });
     let name = name(*target);
-    format!("routes {path} {name:?} {models:?} {deadlines:?} {streams:?} {cors:?}")
+    format!("routes {path} {name:?} {models:?} {deadlines:?} {streams:?} {adapt:?} {cors:?}")
 }
 
 fn target_name(config: &Config, target: Target) -> Option<&str> {

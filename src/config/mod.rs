@@ -6,6 +6,7 @@
 //! the reader), the sections, `load`; each uses only what comes before it.
 
 mod access_log;
+mod adapt;
 mod change;
 mod client;
 mod clients;
@@ -32,6 +33,7 @@ mod upstream;
 mod web;
 
 pub use access_log::AccessLog;
+pub use adapt::Adapt;
 pub use change::{changes, shares_connections};
 pub use client::{ClientDeadlines, LameDuck};
 pub use clients::Client;

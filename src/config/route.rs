@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::adapt::{ADAPT, Adapt};
 use super::cors::{CORS, Cors};
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape};
@@ -73,7 +74,7 @@ static LIMITS: Section = Section {
     shape: Shape::One,
     required: false,
     doc: "Limits of this route, in addition to the top-level `limits`.",
-    entries: &[&STREAMS],
+    entries: &[&STREAMS, &ADAPT],
 };
 
 static STREAMS: Key<Optional<Count<usize>>> = Key::new(
@@ -96,6 +97,8 @@ pub struct Route {
     pub deadlines: RouteDeadlines,
     /// Requests in flight on it at once, over all workers; beyond it 429. `None`: no bound of its own.
     pub streams: Option<usize>,
+    /// A bound that follows the first byte, under the other one.
+    pub adapt: Option<Adapt>,
     /// Web pages that may use it; `None`: those of [`Config::allowed_origins`](super::Config).
     pub cors: Option<Cors>,
 }
@@ -115,7 +118,15 @@ impl Route {
     /// A route with its upstreams' own clocks.
     pub fn new(path: impl Into<String>, target: Target) -> Self {
         let deadlines = RouteDeadlines::default();
-        Self { path: path.into(), target, models: None, deadlines, streams: None, cors: None }
+        Self {
+            path: path.into(),
+            target,
+            models: None,
+            deadlines,
+            streams: None,
+            adapt: None,
+            cors: None,
+        }
     }
 
     /// A route whose requests go where their models say.
@@ -171,13 +182,14 @@ pub(super) fn read(
         let deadlines = RouteDeadlines::read(reader, &fields);
         let limits = reader.section(&fields, &LIMITS);
         let streams = reader.get(&limits, &STREAMS);
+        let adapt = Adapt::read(reader, &limits, streams);
         let cors = Cors::read(reader, &fields);
         let target = match &models {
             Some(_) => Target::ByModel,
             None => upstream.unwrap_or(Target::Upstream(UpstreamId(0))), // any: the fault is noted
         };
         let models = models.map(Box::new);
-        routes.push(Route { path, target, models, deadlines, streams, cors });
+        routes.push(Route { path, target, models, deadlines, streams, adapt, cors });
     }
     routes
 }

@@ -1,5 +1,6 @@
 //! A configuration is read from text and a made-up world; nothing here touches the process's own.
 
+mod adapt;
 mod bounds;
 mod changes;
 mod clashes;

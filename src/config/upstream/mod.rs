@@ -29,6 +29,7 @@ use self::probe::Probe;
 use self::redirects::{REDIRECTS, Redirects};
 use self::tls::{CA_FILE, CLIENT_CERTIFICATE, CLIENT_KEY, PIN_SHA256, SERVER_NAME, UpstreamTls};
 use self::url::{HostText, Scheme, UpstreamUrl, Url};
+use super::adapt::{ADAPT, Adapt};
 use super::file::fault::At;
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape};
@@ -138,7 +139,7 @@ static LIMITS: Section = Section {
     shape: Shape::One,
     required: false,
     doc: "Limits of this upstream.",
-    entries: &[&STREAMS],
+    entries: &[&STREAMS, &ADAPT],
 };
 
 static STREAMS: Key<Optional<Count<usize>>> = Key::new(
@@ -203,6 +204,8 @@ pub struct Upstream {
     /// Requests in flight to it at once, over all workers, those that wait for a stream included;
     /// beyond it the next of its group, or 503. `None`: no bound of its own.
     pub streams: Option<usize>,
+    /// A bound that follows the first byte and what the upstream says of its own limits, under the other one.
+    pub adapt: Option<Adapt>,
 }
 
 /// What an upstream is told of the client: `x-forwarded-for`, `x-forwarded-proto`, `x-forwarded-host`.
@@ -281,6 +284,7 @@ impl Upstream {
         let (health, probe) = (HealthPolicy::read(reader, &health), Probe::read(reader, &health));
         let limits = reader.section(fields, &LIMITS);
         let streams = reader.get(&limits, &STREAMS);
+        let adapt = Adapt::read(reader, &limits, streams);
         key_rules(reader, fields, organization.is_some(), project.is_some(), forward_authorization);
         let Url { scheme, host, port, socket, base_path, query: _ } = url?;
         Some(Self {
@@ -309,6 +313,7 @@ impl Upstream {
             health,
             probe,
             streams,
+            adapt,
         })
     }
 }

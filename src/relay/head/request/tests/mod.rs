@@ -41,6 +41,7 @@ pub(in crate::relay::head) fn upstream() -> Upstream {
         health: HealthPolicy::default(),
         probe: None,
         streams: None,
+        adapt: None,
     }
 }
 
