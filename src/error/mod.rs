@@ -17,6 +17,7 @@ mod tests;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 pub use cause::{Cause, Distrust};
 pub use detail::Detail;
@@ -88,6 +89,12 @@ impl Error {
     /// Why. Each 502 and 504 has one.
     pub fn cause(&self) -> Option<Cause> {
         self.cause
+    }
+
+    /// When the client is told to come back.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let told = self.detail.as_ref().and_then(|detail| detail.retry_after);
+        told.or_else(|| self.kind.retry_after())
     }
 
     /// Who failed.

@@ -58,7 +58,7 @@ impl Error {
         for (name, value) in detail.map(|detail| &*detail.headers).unwrap_or_default() {
             headers.insert(name.clone(), value.clone());
         }
-        if let Some(after) = detail.and_then(|detail| detail.retry_after).or(kind.retry_after()) {
+        if let Some(after) = self.retry_after() {
             // Up, so that who comes back then is let in.
             let millis = after.as_nanos().div_ceil(1_000_000) as u64;
             headers.insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));

@@ -222,6 +222,12 @@ kinds! {
             proxy_status: "connection_limit_reached",
             message: "The upstream has reached its limit of requests in flight; retry shortly.",
         },
+        /// The upstream's own limit is used up, as it said itself; its `limits.adapt` waits until it is reset.
+        UpstreamRateLimited => Row {
+            side: Side::Proxy, blame: Blame::Refused, status: 429, code: "upstream_rate_limited",
+            proxy_status: "proxy_internal_response",
+            message: "The upstream's own rate limit is used up; retry when it is reset.",
+        },
         /// `limits.connections` connections, or as many as there are descriptors for, are open.
         TooManyConnections => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 503, code: "too_many_connections",

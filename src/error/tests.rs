@@ -47,7 +47,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::ClientDeadline => Kind::Busy,
         Kind::Busy => Kind::RouteBusy,
         Kind::RouteBusy => Kind::UpstreamBusy,
-        Kind::UpstreamBusy => Kind::TooManyConnections,
+        Kind::UpstreamBusy => Kind::UpstreamRateLimited,
+        Kind::UpstreamRateLimited => Kind::TooManyConnections,
         Kind::TooManyConnections => Kind::MemoryShort,
         Kind::MemoryShort => Kind::AllEjected,
         Kind::AllEjected => Kind::Draining,
@@ -83,7 +84,8 @@ fn all() -> impl Iterator<Item = Kind> {
 fn promised(kind: Kind) -> &'static [u16] {
     match (kind.side(), kind.outcome()) {
         _ if kind == Kind::Internal => &[500],
-        _ if matches!(kind, Kind::RouteBusy | Kind::RateLimited | Kind::QuotaExceeded) => &[429],
+        _ if matches!(kind, Kind::RouteBusy | Kind::UpstreamRateLimited) => &[429],
+        _ if matches!(kind, Kind::RateLimited | Kind::QuotaExceeded) => &[429],
         (Side::Client, Blame::Refused) => &[400, 401, 403, 404, 405, 414, 415, 431, 501],
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
@@ -96,7 +98,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 58);
+    assert_eq!(all().count(), 59);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::collect::collector::{Collector, Totals};
 use super::collect::failures::FailureLog;
 use super::collect::instance::Instance;
+use super::collect::instance::adaptive::AdaptiveShown;
 use super::collect::instance::ceilings::Ceilings;
 use super::collect::instance::clients::ClientsShown;
 use super::collect::instance::dns::DnsMeters;
@@ -67,6 +68,11 @@ impl Hub {
     /// Whether what is kept gets to the disk.
     pub fn store(&self) -> &Arc<StoreMeter> {
         &self.instance.store
+    }
+
+    /// The limits that move, of routes and of upstreams; those that were shown before are not any more.
+    pub fn set_adaptives(&self, all: (Vec<AdaptiveShown>, Vec<AdaptiveShown>)) {
+        self.instance.adaptives.set(all);
     }
 
     /// A recorder for the worker of this index, or for the one that takes an ended worker's place.

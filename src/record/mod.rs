@@ -26,6 +26,7 @@ mod usage;
 
 pub use client_address::ClientAddress;
 pub use collect::finished::Opened;
+pub use collect::instance::adaptive::{AdaptiveShown, LimitMeters};
 pub use collect::instance::ceilings::Ceilings;
 pub use collect::instance::clients::{ClientShown, ClientsShown, LimitShown, ModelShown};
 pub use collect::instance::dns::DnsMeters;
@@ -35,7 +36,7 @@ pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use outcome::{
-    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, NoUsage, Outcome, Oversize,
+    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, Lowered, NoUsage, Outcome, Oversize,
     Prevented, ReplayReason, Shed, Silence,
 };
 pub use pseudonym::{Hashed, Pseudonyms};

@@ -75,6 +75,8 @@ labels! {
         RouteStreams = "route_streams",
         /// All that the upstream may be asked.
         UpstreamStreams = "upstream_streams",
+        /// The upstream's own limit is used up.
+        UpstreamRateLimit = "upstream_rate_limit",
         /// Too many wait for a stream to the upstream.
         QueueFull = "queue_full",
         /// One waited too long for it.
@@ -85,6 +87,16 @@ labels! {
         Memory = "memory",
         /// The same: an answer under way was ended, since its client took nothing.
         Evicted = "evicted",
+    }
+
+    /// Why a limit that moves was lowered.
+    pub enum Lowered {
+        /// First bytes took too long.
+        Latency = "latency",
+        /// The upstream answered 429.
+        RateLimited = "rate_limited",
+        /// The upstream said that nothing is left of its own limit: nothing is sent until that is reset.
+        Remaining = "remaining",
     }
 
     /// Why we closed a client's connection.

@@ -26,6 +26,7 @@ pub fn after_failure(kind: Kind, failure: Failure, on: &Triggers) -> Option<Fail
         (Kind::PoolQueueFull | Kind::PoolQueueTimeout | Kind::UpstreamBusy, Failure::Unsent) => {
             Some(Reason::Queue)
         }
+        (Kind::UpstreamRateLimited, Failure::Unsent) => Some(Reason::RateLimited),
         (
             Kind::UpstreamReset
             | Kind::UpstreamClosed
@@ -75,6 +76,7 @@ mod tests {
             (Kind::Tls, Failure::Unsent, FailoverReason::Connect),
             (Kind::PoolQueueFull, Failure::Unsent, FailoverReason::Queue),
             (Kind::UpstreamBusy, Failure::Unsent, FailoverReason::Queue),
+            (Kind::UpstreamRateLimited, Failure::Unsent, FailoverReason::RateLimited),
             (Kind::UpstreamReset, Failure::Refused, FailoverReason::Refused),
             (Kind::UpstreamClosed, Failure::GoAway, FailoverReason::Unsent),
             (Kind::UpstreamClosed, Failure::Unsent, FailoverReason::Unsent),

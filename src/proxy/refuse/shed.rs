@@ -9,6 +9,7 @@ pub(super) fn why(kind: Kind) -> Option<Shed> {
         Kind::Busy => Shed::Streams,
         Kind::RouteBusy => Shed::RouteStreams,
         Kind::UpstreamBusy => Shed::UpstreamStreams,
+        Kind::UpstreamRateLimited => Shed::UpstreamRateLimit,
         Kind::PoolQueueFull => Shed::QueueFull,
         Kind::PoolQueueTimeout => Shed::QueueTimeout,
         Kind::LocalLimit => Shed::Sockets,

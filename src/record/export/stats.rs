@@ -1,5 +1,7 @@
 //! `/stats`: the same numbers as JSON, with quantiles instead of buckets.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -7,11 +9,13 @@ use super::View;
 use super::clients;
 use super::metrics::{failovers_by_name, failures_by_name, requests_by_name, upstream_gauges};
 use crate::record::collect::durations::Durations;
+use crate::record::collect::instance::Instance;
+use crate::record::collect::instance::adaptive::LimitMeters;
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
 use crate::record::outcome::{
-    Clock, Cold, Ejection, Handshake, Hangup, HedgeEnd, NoUsage, Outcome, Oversize, Prevented,
-    ReplayReason, Shed, Silence,
+    Clock, Cold, Ejection, Handshake, Hangup, HedgeEnd, Lowered, NoUsage, Outcome, Oversize,
+    Prevented, ReplayReason, Shed, Silence,
 };
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
@@ -77,6 +81,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
         "memory": instance.ceilings.memory().map(|(ceiling, used, level)| {
             json!({ "ceiling_bytes": ceiling, "used_bytes": used, "level": level })
         }),
+        "adaptive_limits": adaptive(instance),
         "latency_us": {
             "overhead": {
                 "request": quantiles(&all.overhead_request),
@@ -97,6 +102,18 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     let mut text = format!("{page:#}");
     text.push('\n');
     text
+}
+
+fn adaptive(instance: &Instance) -> Vec<Value> {
+    let one = |(label, name, meters): (&'static str, String, Arc<LimitMeters>)| {
+        json!({
+            label: name,
+            "streams": meters.bound(),
+            "in_flight": meters.in_flight(),
+            "lowered": counts(Lowered::ALL.map(Lowered::label), Lowered::ALL.map(|why| meters.count(why))),
+        })
+    };
+    instance.adaptives.each().into_iter().map(one).collect()
 }
 
 fn requests(names: &Labels, all: &Recordings) -> Vec<Value> {

@@ -1,5 +1,6 @@
 //! The process as its metrics show it, beside what its workers record. Not of the data path: locks and atomics.
 
+pub(in crate::record) mod adaptive;
 pub(in crate::record) mod ceilings;
 pub(in crate::record) mod clients;
 pub(in crate::record) mod configured;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::labels::{LabelId, Labels};
+use adaptive::Adaptives;
 use ceilings::Ceilings;
 use clients::Clients;
 use configured::Configured;
@@ -32,6 +34,7 @@ pub(in crate::record) struct Instance {
     pub(in crate::record) store: Arc<StoreMeter>,
     pub(in crate::record) configured: Configured,
     pub(in crate::record) expected: Expected,
+    pub(in crate::record) adaptives: Adaptives,
     pub(in crate::record) clients: Clients,
     /// Until when each file's certificate holds.
     certificates: Mutex<BTreeMap<String, SystemTime>>,
@@ -59,6 +62,7 @@ impl Instance {
             store: Arc::default(),
             configured: Configured::default(),
             expected: Expected::default(),
+            adaptives: Adaptives::default(),
             clients: Clients::default(),
             certificates: Mutex::default(),
             dns: Mutex::default(),

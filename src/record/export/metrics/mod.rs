@@ -1,5 +1,6 @@
 //! Which metrics there are. Names, labels and units are described in `docs/metrics.md`.
 
+mod adaptive;
 mod clients;
 mod ends;
 mod instance;
@@ -116,6 +117,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     clients::clients(&mut text, view.instance.clients.shown().as_ref(), all);
     tls::handshakes(&mut text, all);
     tls::certificates(&mut text, view.instance);
+    adaptive::limits(&mut text, view.instance);
     instance::ceilings(&mut text, &view.instance.ceilings);
     instance::store(&mut text, &view.instance.store);
     timings(&mut text, all);
