@@ -1,12 +1,15 @@
 //! Admission: decided once for each connection and once for each request.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::adapt::{Adaptive, FirstByte, StreamLimit};
 use super::clients::Charge;
 use super::limit::{Limit, LimitGuard};
 use super::memory::{Level, Pressure, Weight};
 use crate::config::{Config, Route, RouteId, Upstream, UpstreamId};
 use crate::error::Kind;
+use crate::record::AdaptiveShown;
 
 /// So many requests, and so many connections, are let in however short memory is. A ceiling set too low,
 /// or memory that does not come back, then makes a slow proxy and not a dead one; and so few are no
@@ -32,8 +35,8 @@ pub struct Admission {
     connections: Limit,
     refusals: Limit,
     streams: Limit,
-    routes: Arc<[Option<Limit>]>,
-    upstreams: Arc<[Option<Limit>]>,
+    routes: Arc<[Option<StreamLimit>]>,
+    upstreams: Arc<[Option<StreamLimit>]>,
     pressure: Pressure,
     capacity: Capacity,
 }
@@ -46,11 +49,25 @@ pub struct Permit {
     weight: Option<Weight>,
     /// Where clients are known. Boxed: others have no room for it.
     charge: Option<Box<Charge>>,
+    /// Where a limit follows it. Boxed for the same reason.
+    first_byte: Option<Box<FirstByte>>,
 }
 
 impl Permit {
+    fn new(whole: LimitGuard, weight: Option<Weight>) -> Self {
+        Self { _whole: whole, _route: None, weight, charge: None, first_byte: None }
+    }
+
+    /// The first byte of its answer's body is told to limits that follow it.
+    pub fn awaits(&mut self, first_byte: Option<Box<FirstByte>>) {
+        self.first_byte = first_byte;
+    }
+
     /// The body of the request's answer has begun.
-    pub fn answered(&mut self) {
+    pub fn answered(&mut self, at: Instant) {
+        if let Some(first_byte) = self.first_byte.take() {
+            first_byte.came(at);
+        }
         if let Some(weight) = &mut self.weight {
             weight.answered();
         }
@@ -83,13 +100,12 @@ impl Permit {
 impl Admission {
     /// As the configuration bounds streams, and with `capacity` for connections.
     pub fn new(config: &Config, capacity: Capacity) -> Self {
-        let limit = |most: Option<usize>| most.map(Limit::new);
         Self {
             connections: Limit::new(capacity.connections),
             refusals: Limit::new(capacity.refusals),
             streams: Limit::new(config.limits.streams),
-            routes: config.routes.iter().map(|route| limit(route.streams)).collect(),
-            upstreams: config.upstreams.iter().map(|upstream| limit(upstream.streams)).collect(),
+            routes: config.routes.iter().map(|route| of_route(None, route)).collect(),
+            upstreams: config.upstreams.iter().map(|one| of_upstream(None, one)).collect(),
             pressure: Pressure::default(),
             capacity,
         }
@@ -99,17 +115,13 @@ impl Admission {
     /// what had no bound before, only what comes from now on counts.
     #[must_use]
     pub fn follow(&self, before: &Config, after: &Config, capacity: Capacity) -> Self {
-        let limit = |then: Option<&Option<Limit>>, most: Option<usize>| {
-            let most = most?;
-            Some(then.cloned().flatten().map_or_else(|| Limit::new(most), |then| then.with(most)))
-        };
         let route = |now: &Route| {
             let then = before.routes.iter().position(|then| then.path == now.path);
-            limit(then.and_then(|id| self.routes.get(id)), now.streams)
+            of_route(then.and_then(|id| self.routes.get(id)?.as_ref()), now)
         };
         let upstream = |now: &Upstream| {
             let then = before.upstreams.iter().position(|then| then.name == now.name);
-            limit(then.and_then(|id| self.upstreams.get(id)), now.streams)
+            of_upstream(then.and_then(|id| self.upstreams.get(id)?.as_ref()), now)
         };
         Self {
             connections: self.connections.with(capacity.connections),
@@ -133,8 +145,27 @@ impl Admission {
     }
 
     /// The bound that all workers keep toward an upstream; `None` where the operator set none.
-    pub fn upstream(&self, id: UpstreamId) -> Option<Limit> {
+    pub fn upstream(&self, id: UpstreamId) -> Option<StreamLimit> {
         self.upstreams.get(id.0).cloned().flatten()
+    }
+
+    /// What moves a route's bound, where something does.
+    pub fn adaptive(&self, route: RouteId) -> Option<&Arc<Adaptive>> {
+        self.routes.get(route.0)?.as_ref()?.adaptive()
+    }
+
+    /// What is shown of bounds that move: of routes, and of upstreams.
+    pub fn meters(&self, config: &Config) -> (Vec<AdaptiveShown>, Vec<AdaptiveShown>) {
+        let shown = |name: &str, limit: &Option<StreamLimit>| {
+            let meters = limit.as_ref()?.adaptive()?.meters();
+            Some((name.to_owned(), Arc::clone(meters)))
+        };
+        let routes = config.routes.iter().zip(&*self.routes);
+        let upstreams = config.upstreams.iter().zip(&*self.upstreams);
+        (
+            routes.filter_map(|(route, limit)| shown(&route.path, limit)).collect(),
+            upstreams.filter_map(|(upstream, limit)| shown(&upstream.name, limit)).collect(),
+        )
     }
 
     /// A client's connection comes in.
@@ -165,7 +196,7 @@ impl Admission {
     pub fn request(&self, head: impl FnOnce() -> Option<usize>) -> Result<Permit, Kind> {
         let whole = self.streams.enter().ok_or(Kind::Busy)?;
         if !self.pressure.look().is_one() {
-            return Ok(Permit { _whole: whole, _route: None, weight: None, charge: None });
+            return Ok(Permit::new(whole, None));
         }
         let head = head();
         let (weight, much) = self.pressure.weigh((REQUEST + head.unwrap_or(0)) as u64);
@@ -173,7 +204,7 @@ impl Admission {
         if short && self.streams.taken() > FEW {
             return Err(Kind::MemoryShort);
         }
-        Ok(Permit { _whole: whole, _route: None, weight: Some(weight), charge: None })
+        Ok(Permit::new(whole, Some(weight)))
     }
 
     /// The request takes this route.
@@ -182,8 +213,24 @@ impl Admission {
     /// [`Kind::RouteBusy`].
     pub fn on_route(&self, permit: Permit, route: RouteId) -> Result<Permit, Kind> {
         let Some(Some(limit)) = self.routes.get(route.0) else { return Ok(permit) };
-        let limit_guard = limit.enter().ok_or(Kind::RouteBusy)?;
+        let limit_guard = limit.enter().map_err(|_full| Kind::RouteBusy)?;
         Ok(Permit { _route: Some(limit_guard), ..permit })
+    }
+}
+
+/// A route's bounds; what was known of it goes on.
+fn of_route(then: Option<&StreamLimit>, now: &Route) -> Option<StreamLimit> {
+    match then {
+        Some(then) => then.followed(now.streams, now.adapt, &now.path),
+        None => StreamLimit::configured(now.streams, now.adapt, &now.path),
+    }
+}
+
+/// The same of an upstream.
+fn of_upstream(then: Option<&StreamLimit>, now: &Upstream) -> Option<StreamLimit> {
+    match then {
+        Some(then) => then.followed(now.streams, now.adapt, &now.name),
+        None => StreamLimit::configured(now.streams, now.adapt, &now.name),
     }
 }
 
@@ -252,7 +299,7 @@ mod tests {
         // Numbers change where something comes before them; names do not.
         after.routes.insert(0, Route::new("/new", Target::Upstream(UpstreamId(0))));
         let here = old.on_route(old.request(|| Some(0)).unwrap(), RouteId(0)).unwrap();
-        let there = old.upstream(UpstreamId(0)).unwrap().enter();
+        let there = old.upstream(UpstreamId(0)).unwrap().enter().unwrap();
         let new = old.follow(&before, &after, MUCH);
         let enter = || new.request(|| Some(0)).and_then(|permit| new.on_route(permit, RouteId(1)));
         let second = enter().unwrap();
@@ -261,9 +308,9 @@ mod tests {
         assert!(enter().is_ok());
         let upstream = new.upstream(UpstreamId(0)).unwrap();
         let one_more = upstream.enter();
-        assert!(one_more.is_some() && upstream.enter().is_none());
+        assert!(one_more.is_ok() && upstream.enter().is_err());
         drop(there);
-        assert!(upstream.enter().is_some());
+        assert!(upstream.enter().is_ok());
     }
 
     #[test]

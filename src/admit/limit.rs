@@ -34,6 +34,18 @@ impl Limit {
         (before < self.most).then_some(limit_guard)
     }
 
+    /// A place under a lower bound, if one is free, and how many are taken with it.
+    pub(super) fn enter_below(&self, bound: usize) -> Option<(LimitGuard, usize)> {
+        let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        let limit_guard = LimitGuard(Arc::clone(&self.taken));
+        (before < bound.min(self.most)).then_some((limit_guard, before + 1))
+    }
+
+    /// The count itself, for who shows it.
+    pub(super) fn count(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.taken)
+    }
+
     /// No place is free.
     pub fn is_full(&self) -> bool {
         self.taken() >= self.most

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
+use super::adapt::{full, heard};
 use super::context::{RequestContext, RoutedRequest};
 use super::{Proxy, Upstream};
 use crate::config::{Forwarded, UpstreamId};
@@ -66,6 +67,7 @@ impl Proxy {
         let risky = trails || is_large(head, size);
         loop {
             let lease = upstream.lease(risky, record).await.map_err(unsent)?;
+            let asking = self.asking(routed, at);
             // From the client's own head each time: what one upstream is told, its key above all, is
             // nothing that another sees.
             let mut request = upstream
@@ -89,9 +91,12 @@ impl Proxy {
             let clocks = self.clocks(routed, at);
             let hints = &context.client.hints;
             let attempt = match exchange(lease, request, upload, clocks, record, hints).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok(heard(asking, answer, upload)),
                 Err(attempt) => attempt,
             };
+            if let Some(asking) = asking {
+                asking.failed(attempt.error.kind());
+            }
             let kept = upload.borrow().kept();
             match decide(attempt.failure, Seen::Nothing, kept, replays) {
                 Replay::Yes(reason) if upload.borrow_mut().rewind() => record.replayed(reason),
@@ -134,7 +139,7 @@ impl Upstream {
     async fn lease(&self, risky: bool, record: &Rc<Record>) -> Result<Lease, Error> {
         let pool = self.pool.pool_for(risky);
         let Some(limit) = &self.limit else { return pool.lease(record).await };
-        let limit_guard = limit.enter().ok_or(Kind::UpstreamBusy)?;
+        let limit_guard = limit.enter().map_err(full)?;
         let mut lease = pool.lease(record).await?;
         lease.hold(limit_guard);
         Ok(lease)

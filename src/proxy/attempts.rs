@@ -127,9 +127,14 @@ impl Proxy {
     ) -> Option<NextAttempt> {
         for attempted in hedge_result.each() {
             attempted.leads_on?;
-            if let Ok(answer) = &attempted.result
-                && let Some(pause) = retry_after(&answer.head.headers, SystemTime::now())
-            {
+            let pause = match &attempted.result {
+                Ok(answer) => retry_after(&answer.head.headers, SystemTime::now()),
+                Err(failed) if failed.error.kind() == Kind::UpstreamRateLimited => {
+                    failed.error.retry_after()
+                }
+                Err(_) => None,
+            };
+            if let Some(pause) = pause {
                 selection.rest(attempted.at, Instant::now() + pause);
             }
         }

@@ -121,7 +121,9 @@ impl Proxy {
         after: Duration,
     ) -> Option<Second> {
         // Not one on trial either: overtaken, it would have proved nothing.
-        let well = |id: UpstreamId| self.allows(id) && !self.upstreams[id.0].health.is_ejected();
+        let well = |id: UpstreamId| {
+            self.allows(id) && !self.upstreams[id.0].health.is_ejected() && !self.is_shut(id)
+        };
         let load = |id: UpstreamId| self.upstreams[id.0].pool.load();
         let beside = selection.hedge_target(well, load)?;
         if !routed.context.head.headers.contains_key(EXPECT) {
@@ -157,7 +159,9 @@ impl HedgeResult {
 
     /// A bound of our own was met, not a failure of theirs.
     pub(super) fn lacked_room(&self) -> bool {
-        let local = |failed: &Attempt| failed.error.kind() == Kind::LocalLimit;
+        let local = |failed: &Attempt| {
+            matches!(failed.error.kind(), Kind::LocalLimit | Kind::UpstreamRateLimited)
+        };
         self.each().any(|attempted| {
             attempted.leads_on == Some(FailoverReason::Queue)
                 || attempted.result.as_ref().is_err_and(local)

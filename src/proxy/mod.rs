@@ -2,15 +2,17 @@
 //!
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
-//! `clients` asks who it is, where that is to be known, and whether its limits let it in. `models` says where it goes by its model.
-//! `attempts` sends it to one member of the route's group after the other until one answers; `attempt` is one
-//! of them, and `hedge` is two at once where the operator wants that. All of them are given the request's
+//! `clients` asks who it is, where that is to be known, and whether its limits let it in. `models` says where it
+//! goes by its model. `attempts` sends it to one member of the route's group after the other until one answers;
+//! `attempt` is one of them (`adapt` has limits learn of it), and `hedge` is two at once where the operator wants
+//! that. All of them are given the request's
 //! `context`. `refuse` answers what none of them could.
 //!
 //! Everything of a request lives in the future below and then in its answer's body. Dropped at any moment (the
 //! client left, a deadline passed, the process drains), it gives back its permit and its lease, resets the
 //! upstream's stream, and closes its record.
 
+mod adapt;
 mod attempt;
 mod attempts;
 mod catch_panic;
@@ -38,7 +40,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Request, Response, Version, request};
 
-use crate::admit::{Admission, Directory, Limit, ModelTold, Page, Permit, Stock};
+use crate::admit::{Admission, Directory, ModelTold, Page, Permit, Stock, StreamLimit};
 use crate::config::Config;
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Opened, Pseudonyms, Record, Recorder};
@@ -97,7 +99,7 @@ pub struct Upstream {
     /// Whether its groups ask it.
     pub health: Rc<HealthTracker>,
     /// Requests in flight to it, over all workers, where they are bounded.
-    pub limit: Option<Limit>,
+    pub limit: Option<StreamLimit>,
 }
 
 impl Proxy {
@@ -271,11 +273,13 @@ impl Proxy {
         context: &RequestContext<'_>,
         answered: Answered,
         upload: Upload,
-        permit: Permit,
+        mut permit: Permit,
     ) -> Result<Response<RelayBody>, Error> {
         let RequestContext { client, record, until, .. } = *context;
         let upstream = &self.upstreams[answered.upstream.0];
-        let Answer { mut head, scan, head_at, source, sink, deadline } = answered.answer;
+        let Answer { mut head, scan, head_at, source, sink, deadline, first_byte } =
+            answered.answer;
+        permit.awaits(first_byte);
         relay::head::answer(&mut head, scan.marks, context.id, self.config.via)
             .inspect_err(|error| record.upstream_failed(error))?;
         if scan.marks.any(Marks::LOCATION) {

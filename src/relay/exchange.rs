@@ -11,6 +11,7 @@ use http::{Request, response};
 use super::deadline::Deadline;
 use super::head::pass_hints;
 use super::upload::Upload;
+use crate::admit::FirstByte;
 use crate::error::{Cause, Error, Kind};
 use crate::proto::http1::Hints;
 use crate::record::{Clock, Oversize, Record};
@@ -45,6 +46,8 @@ pub struct Answer {
     /// The timer that the head was waited with: the body's deadlines are later, so that it need not be armed
     /// again.
     pub deadline: Deadline,
+    /// Waits for the body's first byte, where a limit follows it.
+    pub first_byte: Option<Box<FirstByte>>,
 }
 
 /// An attempt that failed before the answer's head.
@@ -112,7 +115,8 @@ pub async fn exchange(
     .await?;
     lease.answered();
     let source = RecvBody::new(body, lease);
-    let mut answer = Answer { head_at: source.read_at(), head, scan, source, sink, deadline };
+    let mut answer =
+        Answer { head_at: source.read_at(), head, scan, source, sink, deadline, first_byte: None };
     if clocks.hold_head && answer.head.status.is_success() {
         let due = answer.head_at + clocks.first_frame;
         std::future::poll_fn(|cx| poll_begun(cx, &mut answer, upload, due)).await.inspect_err(

@@ -147,6 +147,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
         None => None,
     };
     let (loads, inboxes) = Loads::new(workers);
+    hub.set_adaptives(plan.admission.meters(&plan.config));
     hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
     certificates::show(&config, &hub);
     plan.show_clients(&hub);

@@ -167,7 +167,7 @@ impl Reader {
                     report.frame(self.heard, data.len());
                     if !data.is_empty() {
                         if !std::mem::replace(&mut self.begun, true) {
-                            report.begun();
+                            report.begun(self.heard);
                         }
                         return Some(data);
                     }

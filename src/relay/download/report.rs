@@ -35,8 +35,8 @@ impl Report {
     }
 
     /// The body's first bytes came from the upstream.
-    pub(super) fn begun(&mut self) {
-        self.permit.answered();
+    pub(super) fn begun(&mut self, at: Instant) {
+        self.permit.answered(at);
     }
 
     /// The upstream failed, though its answer began. Not to be called where all was said: nobody misses

@@ -194,6 +194,7 @@ impl Reloader {
         let label_ids = checked.label_ids(&self.hub).map_err(Refused::Full)?;
         let plan = Arc::new(checked.plan(label_ids, &self.hub).map_err(Refused::Plan)?);
         let cold = self.swap(&before, &plan)?;
+        self.hub.set_adaptives(plan.admission.meters(&plan.config));
         self.hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
         for file in certificates::renewed(&before.config, &plan.config) {
             tracing::info!(file, "TLS certificate replaced");
