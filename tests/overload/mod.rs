@@ -1,5 +1,6 @@
 //! More than there is room for.
 
+mod adapt;
 mod burst;
 mod descriptors;
 mod fair_turns;
