@@ -283,8 +283,9 @@ mod tests {
         let held: Vec<_> = std::iter::from_fn(|| narrower.enter().ok()).collect();
         assert_eq!(held.len(), 9, "one is taken already");
         drop(held);
-        rounds(&narrower, MS * 300, 1, now);
-        assert_eq!(narrower.adaptive().unwrap().meters().count(Lowered::Latency), 1, "300 is slow");
+        rounds(&narrower, MS * 300, 3, now);
+        let lowered = narrower.adaptive().unwrap().meters().count(Lowered::Latency);
+        assert!(lowered > 0, "300 ms are slow where 100 ms are usual");
         let fixed = narrower.follow(100, None, "a");
         assert!(fixed.adaptive().is_none());
         assert_eq!(std::iter::from_fn(|| fixed.enter().ok()).count(), 99);
