@@ -1,14 +1,15 @@
 //! Limits that move learn of each attempt: how long its first byte took, and what the upstream says of its own
 //! limits.
 //!
-//! A first byte is one of a successful answer, measured from when the upstream had the request. A failure is none,
-//! except that the time for a head ran out: that was a long wait. A hedge that is overtaken is dropped and says nothing.
+//! A first byte is one of a successful answer to a POST, measured from when the upstream had the request. A failure
+//! is none, except that the time for a head ran out: that was a long wait. A hedge that is overtaken is dropped and
+//! says nothing.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::Proxy;
 use super::context::RoutedRequest;
@@ -26,6 +27,8 @@ pub(super) struct Asking {
     route: Option<Arc<Adaptive>>,
     /// The key is the operator's, and so are its limits. Of a client's own key they are nobody else's.
     is_ours: bool,
+    /// A model is asked: a list of models comes as quickly under any load.
+    asks_model: bool,
 }
 
 impl Proxy {
@@ -41,6 +44,7 @@ impl Proxy {
             began: Instant::now(),
             upstream: upstream.map(Adaptive::sent),
             route: route.cloned(),
+            asks_model: routed.context.head.method == Method::POST,
             is_ours: meant.key.is_some() || !meant.forward_authorization,
         }))
     }
@@ -55,7 +59,7 @@ impl Proxy {
 impl Asking {
     /// It failed.
     pub(super) fn failed(self: Box<Self>, kind: Kind) {
-        if kind == Kind::HeadTimeout {
+        if kind == Kind::HeadTimeout && self.asks_model {
             self.first_byte(self.began, true).came(Instant::now());
         }
     }
@@ -90,7 +94,7 @@ pub(super) fn heard(
     let Some(asking) = asking else { return answer };
     // What the client was slow to send is not the upstream's delay.
     let sent = asking.began.max(upload.borrow().progress());
-    if answer.head.status.is_success() {
+    if asking.asks_model && answer.head.status.is_success() {
         let is_streamed = is_event_stream(&answer.head.headers);
         answer.first_byte = Some(Box::new(asking.first_byte(sent, is_streamed)));
     }
