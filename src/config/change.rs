@@ -35,6 +35,7 @@ pub fn changes(before: &Config, after: &Config) -> Vec<String> {
     differs("reload", before.reload != after.reload);
     differs("upgrade_timeout", before.upgrade_timeout != after.upgrade_timeout);
     differs("via", before.via != after.via);
+    differs("redis", before.redis != after.redis);
     differs("client", shown(&before.client) != shown(&after.client));
     differs("limits", shown(&before.limits) != shown(&after.limits));
     let names = |config: &Config| -> Vec<String> {

@@ -27,6 +27,7 @@ mod overlap;
 mod privacy;
 mod root;
 mod route;
+mod sharing;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -70,6 +71,7 @@ pub use overlap::takes_only_ipv6;
 pub use privacy::Privacy;
 pub use root::{Config, Pinning, ReloadOn, json_schema, key_table};
 pub use route::{Route, RouteDeadlines};
+pub use sharing::{OnLoss, Redis, RedisAddress};
 pub use upstream::deadlines::UpstreamDeadlines;
 pub use upstream::dns::Dns;
 pub use upstream::egress::Egress;

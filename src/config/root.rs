@@ -30,6 +30,7 @@ use super::models::{self, Glob, ModelId, OTHER};
 use super::names::{GroupId, Names, RouteId, Target, UpstreamId};
 use super::privacy::{PRIVACY, Privacy};
 use super::route::{self, ROUTES, Route};
+use super::sharing::{REDIS, Redis};
 use super::upstream::{self, UPSTREAMS, Upstream};
 use super::web::{ADMIN_TOKEN, ALLOWED_HOSTS, ALLOWED_ORIGINS, Allowed};
 
@@ -60,6 +61,7 @@ pub(super) static ROOT: Section = Section {
         &CLIENT_GROUPS,
         &PRICES,
         &PRIVACY,
+        &REDIS,
         &CLIENT,
         &LIMITS,
     ],
@@ -152,6 +154,8 @@ pub struct Config {
     pub prices: Prices,
     /// What names end users; `None`: nothing is known to.
     pub privacy: Option<Privacy>,
+    /// Where processes share the limits of clients; `None`: each counts by itself.
+    pub redis: Option<Redis>,
     /// Deadlines toward clients.
     pub client: ClientDeadlines,
     /// Bounds on what a client may ask of us.
@@ -290,6 +294,7 @@ impl Config {
             models,
             prices,
             privacy: Privacy::read(reader, root, (&access_log, &access_log_format)),
+            redis: Redis::read(reader, root),
             client: ClientDeadlines::read(reader, root),
             limits: Limits::read(reader, root),
             via: reader.get(root, &VIA),

@@ -11,6 +11,7 @@ mod models;
 mod no_file;
 mod reach;
 mod secrecy;
+mod sharing;
 mod shipped;
 mod text;
 mod values;

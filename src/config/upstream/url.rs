@@ -199,7 +199,7 @@ fn scheme(text: &str) -> Result<(Scheme, &str), Complaint> {
     }
 }
 
-pub(super) fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Complaint> {
+pub(in crate::config) fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), Complaint> {
     if let Some(after) = authority.strip_prefix('[') {
         let closed = after.split_once(']').filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok());
         return match closed {
