@@ -12,6 +12,7 @@ use super::collect::instance::adaptive::AdaptiveShown;
 use super::collect::instance::ceilings::Ceilings;
 use super::collect::instance::clients::ClientsShown;
 use super::collect::instance::dns::DnsMeters;
+use super::collect::instance::redis::RedisMeters;
 use super::collect::instance::store::StoreMeter;
 use super::collect::labels::{Full, LabelIds, Labels};
 use super::export::log_writer::LogWriter;
@@ -165,6 +166,11 @@ impl Hub {
     pub fn dns(&self, label_ids: &LabelIds, upstream: UpstreamId) -> Arc<DnsMeters> {
         let label = label_ids.upstreams.get(upstream.0);
         label.map(|label| self.instance.dns(*label)).unwrap_or_default()
+    }
+
+    /// The meters of limits that are shared.
+    pub fn redis(&self) -> &Arc<RedisMeters> {
+        &self.instance.redis
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4. Waits for the workers, at most a

@@ -6,6 +6,7 @@ pub(in crate::record) mod clients;
 pub(in crate::record) mod configured;
 pub(in crate::record) mod dns;
 pub(in crate::record) mod expected;
+pub(in crate::record) mod redis;
 pub(in crate::record) mod store;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use clients::Clients;
 use configured::Configured;
 use dns::DnsMeters;
 use expected::Expected;
+use redis::RedisMeters;
 use store::StoreMeter;
 
 /// One process, from its start to its end.
@@ -36,6 +38,7 @@ pub(in crate::record) struct Instance {
     pub(in crate::record) expected: Expected,
     pub(in crate::record) adaptives: Adaptives,
     pub(in crate::record) clients: Clients,
+    pub(in crate::record) redis: Arc<RedisMeters>,
     /// Until when each file's certificate holds.
     certificates: Mutex<BTreeMap<String, SystemTime>>,
     /// By an upstream's label; none of those whose host is an address.
@@ -64,6 +67,7 @@ impl Instance {
             expected: Expected::default(),
             adaptives: Adaptives::default(),
             clients: Clients::default(),
+            redis: Arc::default(),
             certificates: Mutex::default(),
             dns: Mutex::default(),
             draining_since: OnceLock::new(),

@@ -5,6 +5,7 @@ mod clients;
 mod ends;
 mod instance;
 mod models;
+mod redis;
 mod sheds;
 mod tls;
 mod upstreams;
@@ -120,6 +121,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     adaptive::limits(&mut text, view.instance);
     instance::ceilings(&mut text, &view.instance.ceilings);
     instance::store(&mut text, &view.instance.store);
+    redis::shared(&mut text, view.instance);
     timings(&mut text, all);
     upstreams::timings(&mut text, names, all);
     upstreams::state(&mut text, view);
