@@ -21,6 +21,6 @@ pub use clients::{Caller, Cells, Charge, Directory, KnownKey, ModelTold, Seen, S
 pub use limit::{Limit, LimitGuard};
 pub use memory::{Headroom, Level, LevelSetter, MemoryMonitor, Pressure};
 pub use page::{Asked, Origins, Page, page};
-pub use quota::{Limiter, Measure, Now, Sharing, Standing, State};
+pub use quota::{Deciding, Limiter, Measure, Now, Remote, Sharing, Standing, State, Verdict};
 pub use real_client::{is_trusted, real_client};
 pub use stock::{Share, Stock};

@@ -94,6 +94,12 @@ kinds! {
             proxy_status: "http_request_denied",
             message: "The budget of this key is used up; ask the operator for more.",
         },
+        /// Limits are shared, the server that they are shared by is lost, and `redis.on_loss` is `deny`.
+        LimitsUnavailable => Row {
+            side: Side::Proxy, blame: Blame::Refused, status: 503, code: "limits_unavailable",
+            proxy_status: "proxy_internal_error",
+            message: "The proxy cannot check the limits of this key at the moment; retry later.",
+        },
         /// HTTP without TLS came to a listener that speaks TLS.
         NoTls => Row {
             side: Side::Client, blame: Blame::Refused, status: 400, code: "no_tls",

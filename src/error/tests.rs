@@ -26,7 +26,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::RouteNotAllowed => Kind::ModelNotAllowed,
         Kind::ModelNotAllowed => Kind::RateLimited,
         Kind::RateLimited => Kind::QuotaExceeded,
-        Kind::QuotaExceeded => Kind::NoTls,
+        Kind::QuotaExceeded => Kind::LimitsUnavailable,
+        Kind::LimitsUnavailable => Kind::NoTls,
         Kind::NoTls => Kind::MethodRefused,
         Kind::MethodRefused => Kind::UpgradeUnsupported,
         Kind::UpgradeUnsupported => Kind::HeadTooLarge,
@@ -98,7 +99,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 59);
+    assert_eq!(all().count(), 60);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

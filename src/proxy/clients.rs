@@ -56,7 +56,7 @@ impl Proxy {
     ///
     /// # Errors
     /// [`Kind::RateLimited`], [`Kind::QuotaExceeded`].
-    pub(super) fn charge(
+    pub(super) async fn charge(
         &self,
         context: &RequestContext<'_>,
         route: RouteId,
@@ -64,7 +64,12 @@ impl Proxy {
         permit: Permit,
     ) -> Result<Permit, Error> {
         let Some(caller) = context.caller else { return Ok(permit) };
-        let charge = caller.admit(model, context.record.opened_at());
+        let at = context.record.opened_at();
+        let charge = match caller.remote() {
+            None => caller.admit(model, at),
+            // Boxed: the futures of all other requests need no room for it.
+            Some(remote) => Box::pin(caller.admit_by(remote, model, at)).await,
+        };
         Ok(permit.charged(charge.inspect_err(|_refused| context.record.on_route(route))?))
     }
 }

@@ -250,12 +250,13 @@ impl Proxy {
                 Led::To(target, model) => (self.groups.get(target).ok_or(Kind::Internal)?, model),
                 Led::Listed(list) => {
                     // It may not ask more often than others, and costs nothing.
-                    self.charge(context, route.route, ModelTold::default(), permit)?.withdraw();
+                    let none = ModelTold::default();
+                    self.charge(context, route.route, none, permit).await?.withdraw();
                     return Ok(Reached::Listed(list));
                 }
             },
         };
-        let permit = self.charge(context, route.route, model, permit)?;
+        let permit = self.charge(context, route.route, model, permit).await?;
         match self.failover(&RoutedRequest { context, route, group, upload }).await {
             Ok(answered) => Ok(Reached::Answered(permit, answered)),
             Err(error) => {

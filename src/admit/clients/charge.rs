@@ -6,7 +6,9 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::caller::Caller;
-use crate::admit::quota::{Reserve, Taken, limit_headers, refusal};
+use crate::admit::quota::{
+    Refused, Remote, Reserve, Taken, Verdict, limit_headers, refusal,
+};
 use crate::config::{ModelId, PriceId};
 use crate::error::Error;
 use crate::record::Usage;
@@ -70,13 +72,50 @@ impl Caller {
         let taken = if self.limiters.is_empty() {
             None
         } else {
-            let of_late = self.spending.of_late();
-            let reserve =
-                of_late.map_or(GUESS, |(tokens, cost)| Reserve { tokens, cost, is_guess: false });
-            let taken = Taken::all(&self.limiters, reserve, now);
+            let taken = Taken::all(&self.limiters, self.reserve(), now);
             Some(taken.map_err(|refused| refusal(&refused, &self.limiters, now))?)
         };
         Ok(Charge { caller: Arc::clone(self), taken, model })
+    }
+
+    /// Who decides on its requests, where that is somebody else.
+    pub fn remote(&self) -> Option<Arc<dyn Remote>> {
+        self.limiters.first()?.sharing()?.remote()
+    }
+
+    /// The same as [`Caller::admit`], as somebody else decides. Dropped, nothing stays taken.
+    ///
+    /// # Errors
+    /// As for [`Caller::admit`].
+    pub async fn admit_by(
+        self: &Arc<Self>,
+        remote: Arc<dyn Remote>,
+        model: ModelTold,
+        at: Instant,
+    ) -> Result<Charge, Error> {
+        let (limiters, reserve) = (&self.limiters, self.reserve());
+        let places = Taken::places(limiters);
+        let verdict = remote.take(Taken::wants(limiters, reserve)).await;
+        let now = self.clock.at(at);
+        let taken = match (verdict, limiters.first()) {
+            (Verdict::Granted, _) => Taken::elsewhere(limiters, reserve, places, now),
+            (Verdict::Refused { nth, wait }, Some(first)) => {
+                let limiter = limiters.get(nth).unwrap_or(first);
+                limiter.count_refusal();
+                return Err(refusal(&Refused { limiter, wait }, limiters, now));
+            }
+            (Verdict::Lost | Verdict::Refused { .. }, _) => {
+                drop(places);
+                return self.admit(model, at);
+            }
+        };
+        Ok(Charge { caller: Arc::clone(self), taken: Some(taken), model })
+    }
+
+    /// What a request of it is reckoned to cost.
+    fn reserve(&self) -> Reserve {
+        let of_late = self.spending.of_late();
+        of_late.map_or(GUESS, |(tokens, cost)| Reserve { tokens, cost, is_guess: false })
     }
 }
 

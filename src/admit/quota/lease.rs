@@ -5,12 +5,23 @@
 //! once, without asking anybody; so together they take too much by no more than their rooms.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::Notify;
+
+use super::remote::Remote;
 
 /// How this process stands with the others: one for all limiters.
 #[derive(Debug, Default)]
 pub struct Sharing {
     standing: AtomicU8,
     instances: AtomicU32,
+    /// Somebody was told to hurry, and did not come yet.
+    hurried: AtomicBool,
+    hurry: Notify,
+    /// There is somebody who decides each request.
+    exact: AtomicBool,
+    remote: RwLock<Option<Arc<dyn Remote>>>,
 }
 
 /// Whether what is left of a limit is known, and what holds where it is not.
@@ -34,6 +45,8 @@ pub(super) struct Lease {
     pending: AtomicI64,
     /// Of all processes together, when that was last told.
     available: AtomicI64,
+    /// The room that was granted last.
+    granted: AtomicI64,
     touched: AtomicBool,
 }
 
@@ -61,6 +74,33 @@ impl Sharing {
         }
     }
 
+    /// A limiter has used up half of its room. Costs a wake of another thread, once until that comes.
+    pub(super) fn hurry(&self) {
+        if !self.hurried.load(Relaxed) && !self.hurried.swap(true, Relaxed) {
+            self.hurry.notify_one();
+        }
+    }
+
+    /// Waits until some limiter has used up half of its room. Dropped, nothing is lost.
+    pub async fn hurried(&self) {
+        self.hurry.notified().await;
+        self.hurried.store(false, Relaxed);
+    }
+
+    /// From now on `remote` decides each request, or nobody does.
+    pub fn decided_by(&self, remote: Option<Arc<dyn Remote>>) {
+        self.exact.store(remote.is_some(), Relaxed);
+        *self.remote.write().unwrap_or_else(PoisonError::into_inner) = remote;
+    }
+
+    /// Who decides, where somebody does and can be asked.
+    pub(in crate::admit) fn remote(&self) -> Option<Arc<dyn Remote>> {
+        if !self.exact.load(Relaxed) || self.standing() != Standing::Leased {
+            return None;
+        }
+        self.remote.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// As it was set; at least 1.
     pub fn instances(&self) -> u64 {
         u64::from(self.instances.load(Relaxed)).max(1)
@@ -73,6 +113,7 @@ impl Lease {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let lease = Self::default();
         lease.room.store((most / 8).max(1), Relaxed);
+        lease.granted.store((most / 8).max(1), Relaxed);
         lease.available.store(most, Relaxed);
         lease
     }
@@ -100,13 +141,24 @@ impl Lease {
         self.available.load(Relaxed) - self.pending.load(Relaxed)
     }
 
+    /// Less than half of what was granted is left.
+    pub(super) fn is_low(&self) -> bool {
+        self.room.load(Relaxed) <= self.granted.load(Relaxed) / 2
+    }
+
+    pub(super) fn is_touched(&self) -> bool {
+        self.touched.load(Relaxed)
+    }
+
     pub(super) fn room(&self) -> i64 {
         self.room.load(Relaxed)
     }
 
     /// What was taken since the last time; `None` where nobody touched it.
     pub(super) fn report(&self) -> Option<i64> {
-        self.touched.swap(false, Relaxed).then(|| self.pending.swap(0, Relaxed))
+        // Most are not: their words stay in the caches of the workers.
+        let touched = self.touched.load(Relaxed) && self.touched.swap(false, Relaxed);
+        touched.then(|| self.pending.swap(0, Relaxed))
     }
 
     /// What was reported did not arrive: it is to be reported again.
@@ -118,6 +170,7 @@ impl Lease {
     /// So much is left for all of them; what was taken since the report comes out of the room at once.
     pub(super) fn grant(&self, available: i64, room: i64) {
         self.available.store(available, Relaxed);
+        self.granted.store(room, Relaxed);
         self.room.store(room - self.pending.load(Relaxed), Relaxed);
     }
 }

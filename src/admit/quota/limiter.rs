@@ -151,8 +151,18 @@ impl Limiter {
         self.state.refused.load(Relaxed)
     }
 
-    pub(super) fn count_refusal(&self) {
+    pub(in crate::admit) fn count_refusal(&self) {
         self.state.refused.fetch_add(1, Relaxed);
+    }
+
+    /// What the processes that share it have in common; `None` where nobody shares it.
+    pub(in crate::admit) fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.as_deref()
+    }
+
+    /// Nothing of it is granted, since nobody knows what others took.
+    pub(super) fn is_denied(&self) -> bool {
+        self.standing().is_some_and(|(standing, _)| standing == Standing::Deny)
     }
 
     /// How it stands with other processes; `None` where there are none.
@@ -178,11 +188,21 @@ impl Limiter {
             Some((Standing::Allow, _)) => Ok(Account::Nobody),
             Some((Standing::Deny, _)) => Err(None),
             Some((Standing::Leased, _)) => {
-                let fits = self.state.lease.take(units, needed);
+                let fits = self.take_leased(units, needed);
                 if fits { Ok(Account::Leased) } else { Err(self.leased_wait(now)) }
             }
             Some((Standing::Local, _)) | None => self.take_own(units, now).map(|()| Account::Own),
         }
+    }
+
+    fn take_leased(&self, units: u64, needed: u64) -> bool {
+        let fits = self.state.lease.take(units, needed);
+        if let Some(sharing) = &self.sharing
+            && self.state.lease.is_low()
+        {
+            sharing.hurry();
+        }
+        fits
     }
 
     fn take_own(&self, units: u64, now: Now) -> Result<(), Option<u64>> {
@@ -205,6 +225,11 @@ impl Limiter {
         }
     }
 
+    /// A place among the requests in flight that somebody else counts.
+    pub(super) fn enter_counted(&self) -> Option<LimitGuard> {
+        self.state.slots.with(usize::MAX).enter()
+    }
+
     /// A place among the requests in flight.
     pub(super) fn enter(&self, most: usize) -> Option<(Account, LimitGuard)> {
         let (account, most) = match self.standing() {
@@ -214,9 +239,7 @@ impl Limiter {
             }
             Some((Standing::Allow, _)) => (Account::Nobody, usize::MAX),
             Some((Standing::Deny, _)) => return None,
-            Some((Standing::Leased, _)) if self.state.lease.take(1, 1) => {
-                (Account::Leased, usize::MAX)
-            }
+            Some((Standing::Leased, _)) if self.take_leased(1, 1) => (Account::Leased, usize::MAX),
             Some((Standing::Leased, _)) => return None,
         };
         Some((account, self.state.slots.with(most).enter()?))

@@ -2,17 +2,20 @@
 //! groups that it is in. All workers share them.
 //!
 //! `limiter`: one limit. `lease`: what of it this process may use where others share it. `budget`: what is left of a
-//! period. `outside`: keeping and sharing. `take`: all limits of one request, taken together or not at all. `tell`: what the client reads of them.
+//! period. `outside`: keeping and sharing. `remote`: limits that are
+//! decided elsewhere. `take`: all limits of one request, taken together or not at all. `tell`: what the client reads of them.
 
 mod budget;
 mod lease;
 mod limiter;
 mod outside;
+mod remote;
 mod take;
 mod tell;
 
 pub use lease::{Sharing, Standing};
 pub use limiter::{Limiter, Measure, State};
+pub use remote::{Deciding, Remote, Verdict};
 pub(super) use take::{Reserve, Taken};
 pub(super) use tell::{limit_headers, refusal};
 

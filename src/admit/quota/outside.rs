@@ -10,6 +10,17 @@ impl Limiter {
         self.state().lease.report()
     }
 
+    /// Somebody took of it, or tried to, since it was last asked.
+    pub fn is_touched(&self) -> bool {
+        self.state().lease.is_touched()
+    }
+
+    /// Seconds until its period is over; `None` of what has no period, or one that never ends.
+    pub fn ends_in(&self, unix: u64) -> Option<u64> {
+        let Measure::Budget(budget) = self.measure() else { return None };
+        budget::ends_in(budget.per, unix)
+    }
+
     /// The last report did not arrive.
     pub fn unreported(&self, pending: i64) {
         self.state().lease.unreported(pending);

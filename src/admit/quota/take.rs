@@ -95,6 +95,33 @@ impl Taken {
         Ok(taken)
     }
 
+    /// What to ask elsewhere for: of each limit its key and how much.
+    pub(in crate::admit) fn wants(limiters: &[Limiter], reserve: Reserve) -> Vec<(String, u64)> {
+        let wants = limiters.iter().map(|one| (one.key(), reserve.of(one.measure())));
+        wants.collect()
+    }
+
+    /// All of them were taken elsewhere. `places`: those of [`Taken::places`].
+    pub(in crate::admit) fn elsewhere(
+        limiters: &Arc<[Limiter]>,
+        reserve: Reserve,
+        places: Vec<Option<LimitGuard>>,
+        now: Now,
+    ) -> Self {
+        let each = limiters.iter().zip(places);
+        let held = each.map(|(limiter, slot)| {
+            let units = reserve.of(limiter.measure());
+            Held { account: Account::Leased, units, _slot: slot }
+        });
+        Self { limiters: Arc::clone(limiters), held: held.collect(), now }
+    }
+
+    /// Places among the requests in flight, which are counted while the request is decided on.
+    pub(in crate::admit) fn places(limiters: &[Limiter]) -> Vec<Option<LimitGuard>> {
+        let is_slots = |one: &&Limiter| matches!(one.measure(), Measure::Concurrent(_));
+        limiters.iter().map(|one| Some(one).filter(is_slots)?.enter_counted()).collect()
+    }
+
     /// The request was not made after all: nothing of it counts.
     pub(in crate::admit) fn withdraw(mut self) {
         self.settle_all(Used::default());

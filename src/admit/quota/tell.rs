@@ -64,6 +64,9 @@ pub(in crate::admit) fn limit_headers(
 
 /// What a client is told that ran into a limit.
 pub(in crate::admit) fn refusal(refused: &Refused<'_>, limiters: &[Limiter], now: Now) -> Error {
+    if refused.limiter.is_denied() {
+        return Error::new(Kind::LimitsUnavailable);
+    }
     let owner = refused.limiter.owner();
     let wait = refused.wait.map(Duration::from_nanos);
     let again = wait.map_or_else(String::new, |wait| {

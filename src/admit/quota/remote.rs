@@ -1,0 +1,31 @@
+//! Limits that are decided elsewhere, before each request: for who prefers a round trip to a bound on what several
+//! processes take together.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+
+/// A verdict that is waited for. Dropped, what was taken meanwhile is given back.
+pub type Deciding = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+
+/// Who decides.
+pub trait Remote: Debug + Send + Sync {
+    /// Takes of all these limits, named by their keys, or of none. Takes as long as one round trip, and never longer
+    /// than whoever made it was told.
+    fn take(&self, wants: Vec<(String, u64)>) -> Deciding;
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it is taken.
+    Granted,
+    /// Nothing is.
+    Refused {
+        /// Which of the limits refused.
+        nth: usize,
+        /// Nanoseconds until it would not, where that is known.
+        wait: Option<u64>,
+    },
+    /// Nobody answered in time. How the process stands is set accordingly by now.
+    Lost,
+}
