@@ -37,6 +37,8 @@ pub mod handover;
 mod kernel;
 /// What the process says of itself, on stderr.
 pub mod log;
+/// Limits that several processes share.
+mod sharing;
 /// What clients used and what their limits stand at, kept over restarts.
 pub mod store;
 

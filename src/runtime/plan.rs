@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::descriptors::capacity;
 use super::error::StartError;
 use crate::accept::Doors;
-use crate::admit::{Admission, Directory};
+use crate::admit::{Admission, Directory, Sharing};
 use crate::config::{Config, Glob, Scheme, Upstream, UpstreamId, shares_connections};
 use crate::record::{ClientsShown, Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
@@ -122,7 +122,11 @@ impl<'a> CheckedConfig<'a> {
             }
         };
         let known = before.and_then(|before| before.clients.as_deref());
-        let clients = Directory::new(&config, known, None).map(Arc::new);
+        let sharing = config.redis.as_ref().map(|_| {
+            let before = known.and_then(Directory::sharing);
+            before.map_or_else(|| Arc::new(Sharing::new()), Arc::clone)
+        });
+        let clients = Directory::new(&config, known, sharing).map(Arc::new);
         let config = Arc::new(config);
         Ok(Plan { config, label_ids, admission, clients, doors, descriptors, links, resolver })
     }

@@ -15,6 +15,7 @@ use crate::admin::Readiness;
 use crate::config::ListenAddress;
 use crate::handover::Listening;
 use crate::record::Hub;
+use crate::sharing::Shares;
 
 /// A running proxy. Dropped, it stops at once and its threads are joined.
 pub struct Running {
@@ -30,6 +31,7 @@ pub struct Running {
     pub(super) orders: watch::Sender<Order>,
     pub(super) workers: Vec<JoinHandle<usize>>,
     pub(super) admin_thread: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
+    pub(super) shares: Arc<Shares>,
     pub(super) warmed: Arc<Warmed>,
 }
 
@@ -132,6 +134,7 @@ impl Running {
             // A worker that panicked has said so; its streams are gone already.
             cut += worker.join().unwrap_or(0);
         }
+        self.shares.stop();
         self.hub.finish(Duration::from_secs(2));
         self.leave_admin();
         self.keeping.finish();

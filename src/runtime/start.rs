@@ -28,6 +28,7 @@ use crate::config::{Config, ListenAddress, Read};
 use crate::handover::{Inherited, Opening};
 use crate::kernel;
 use crate::record::{Hub, Setup};
+use crate::sharing::Shares;
 use crate::transport::ListenSocket;
 
 /// Reloads come one at a time; one that was given up may still be in the way of the next.
@@ -122,8 +123,14 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     let readiness = Arc::new(Readiness::new(workers));
     let (changes, listen_changes): (Vec<_>, Vec<_>) =
         (0..workers).map(|_| mpsc::channel(CHANGES)).unzip();
-    let reloader =
-        Arc::new(Reloader::new(read.as_deref(), Arc::clone(&plan), Arc::clone(&hub), changes));
+    let shares = Arc::new(Shares::new(hub.redis()));
+    let reloader = Arc::new(Reloader::new(
+        read.as_deref(),
+        Arc::clone(&plan),
+        Arc::clone(&hub),
+        Arc::clone(&shares),
+        changes,
+    ));
     let admin_address = admin.as_ref().map(|(address, _)| *address);
     let keeping = Arc::new(Keeping::new(
         config.store.clone(),
@@ -151,6 +158,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
     certificates::show(&config, &hub);
     plan.show_clients(&hub);
+    shares.follow(config.redis.as_ref(), plan.clients.as_ref());
     memory::watch(config.limits.memory, &plan.admission, hub.ceilings())?;
     let running = Running {
         addresses: addresses.iter().filter_map(ListenAddress::ip).collect(),
@@ -164,6 +172,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
         orders,
         workers: Vec::with_capacity(workers),
         admin_thread,
+        shares,
         warmed: Arc::default(),
     };
     let (all_listeners, pinned) = (for_help(&listeners), pinning::decide(config.pin));

@@ -1,0 +1,270 @@
+//! The thread that shares limits: exchanges with the server at an interval, and what holds while it cannot be used.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::books::{Books, Naming, Now};
+use super::exact::{self, Take};
+use super::exchange::{Said, Scripts};
+use super::link::{Link, Lost};
+use super::shared::{Shared, standing};
+use crate::admit::{Directory, Standing};
+use crate::config::{OnLoss, Redis};
+use crate::record::RedisMeters;
+
+/// Between two looks at all limits.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Between two exchanges, where a limiter used up half of its room.
+const LEAST: Duration = Duration::from_millis(5);
+/// Between two words that this instance is there, and how long each holds: who says none for so long is gone.
+const BEAT: Duration = Duration::from_secs(1);
+pub(super) const HOLD: Duration = Duration::from_secs(4);
+/// Before the first further attempt to connect, and before each after many.
+const SOON: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_secs(2);
+/// How many times as long as a request may wait an exchange off the path may take.
+const PATIENT: u32 = 10;
+/// How long the end waits to tell the server what was taken last.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// The thread's own.
+pub(super) struct Driver {
+    redis: Redis,
+    shared: Arc<Shared>,
+    scripts: Scripts,
+    naming: Naming,
+    meters: Arc<RedisMeters>,
+    /// Whose limits they are, and by which clock they go.
+    directory: Arc<Directory>,
+    /// Since when it cannot be used, and why, as was said.
+    lost: Option<(Instant, Lost)>,
+    pause: Duration,
+    beaten: Option<Instant>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        redis: Redis,
+        naming: Naming,
+        shared: Arc<Shared>,
+        meters: Arc<RedisMeters>,
+        directory: Arc<Directory>,
+    ) -> Self {
+        let several = !redis.cluster || naming.one_slot;
+        let scripts = Scripts::new(naming.me.as_str().into(), HOLD, several);
+        Self {
+            redis,
+            shared,
+            scripts,
+            naming,
+            meters,
+            directory,
+            lost: None,
+            pause: SOON,
+            beaten: None,
+        }
+    }
+
+    /// Until told to stop; then says what is left to say.
+    pub(super) async fn run(mut self, takes: mpsc::UnboundedReceiver<Take>) {
+        if self.redis.exact {
+            let directory = Arc::clone(&self.directory);
+            tokio::spawn(exact::serve(
+                takes,
+                self.scripts.clone(),
+                Arc::clone(&self.shared),
+                directory,
+            ));
+        }
+        let shared = Arc::clone(&self.shared);
+        tokio::select! {
+            () = self.share() => {}
+            () = shared.stop.notified() => {}
+        }
+        self.leave().await;
+    }
+
+    async fn share(&mut self) {
+        loop {
+            self.take_limits();
+            let linked = self.link();
+            match linked {
+                _ if !self.books().has_limits() => self.let_go(),
+                None => self.connect().await,
+                Some(link) => {
+                    let shared = Arc::clone(&self.shared);
+                    let synced = tokio::select! {
+                        synced = self.sync(&link, false) => synced,
+                        () = shared.silent.notified() => Err(Lost::Timeout),
+                    };
+                    if let Err(lost) = synced {
+                        self.lose(lost);
+                    }
+                }
+            }
+            self.wait().await;
+        }
+    }
+
+    /// Until the next look: soon where a limiter runs out of room.
+    async fn wait(&self) {
+        if self.link().is_none() {
+            tokio::time::sleep(if self.lost.is_some() { self.pause } else { INTERVAL }).await;
+            return;
+        }
+        tokio::time::sleep(LEAST).await;
+        let rest = INTERVAL.saturating_sub(LEAST);
+        tokio::select! {
+            () = self.shared.sharing.hurried() => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+
+    /// Says what was taken, hears what is left, and grants rooms.
+    async fn sync(&mut self, link: &Link, everything: bool) -> Result<(), Lost> {
+        let now = self.now();
+        let began = now.instant;
+        let due = self.beaten.is_none_or(|then| now.instant - then >= BEAT);
+        let asks = {
+            let mut books = self.books();
+            books.collect(true, now);
+            books.asks(everything, BEAT, now)
+        };
+        if !asks.is_empty() || due {
+            let beat = due.then(|| self.naming.instances());
+            let said = Said { asks, beat };
+            let heard = self.scripts.exchange(link, said, self.redis.timeout * PATIENT).await?;
+            let now = self.now();
+            self.meters.synced(now.instant - began);
+            if heard.instances.is_some() {
+                self.beaten = Some(now.instant);
+            }
+            let mut books = self.books();
+            if let Some(instances) = heard.instances {
+                books.share_among(instances.max(1));
+            }
+            heard.told.into_iter().for_each(|(key, told)| books.heard(&key, told, now));
+        }
+        let (instances, limits, overshoot) = {
+            let mut books = self.books();
+            let overshoot = books.rest(self.now());
+            (books.instances(), books.len(), overshoot)
+        };
+        self.meters.connected(true, instances);
+        self.meters.leased(limits as u64, overshoot);
+        let instances = u32::try_from(instances).unwrap_or(u32::MAX);
+        self.shared.sharing.set(Standing::Leased, instances);
+        Ok(())
+    }
+
+    async fn connect(&mut self) {
+        let connected = match Link::connect(&self.redis).await {
+            // What everybody took while it was gone, before anything is granted.
+            Ok(link) => {
+                self.beaten = None;
+                self.sync(&link, true).await.map(|()| link)
+            }
+            Err(lost) => Err(lost),
+        };
+        match connected {
+            Ok(link) => {
+                self.books().grant_unused();
+                *self.shared.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+                let instances = self.books().instances();
+                let address = &self.redis.address;
+                match self.lost.take() {
+                    Some((since, _)) => {
+                        let seconds = since.elapsed().as_secs_f64();
+                        tracing::info!(%address, instances, seconds, "redis is back: limits are shared again");
+                    }
+                    None => tracing::info!(%address, instances, "limits are shared through redis"),
+                }
+                self.pause = SOON;
+            }
+            Err(lost) => self.lose(lost),
+        }
+    }
+
+    /// Said once for each loss, and again where the reason is another.
+    fn lose(&mut self, why: Lost) {
+        self.meters.failed(why.word());
+        let linked =
+            self.shared.link.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        let now = self.now();
+        let standing = standing(self.redis.on_loss);
+        let instances = {
+            let mut books = self.books();
+            if linked {
+                books.fall_back(now);
+            }
+            books.instances()
+        };
+        self.shared.sharing.set(standing, u32::try_from(instances).unwrap_or(u32::MAX));
+        self.meters.connected(false, instances);
+        let said = self.lost.as_ref().is_some_and(|(_, before)| before.word() == why.word());
+        if !said {
+            let address = &self.redis.address;
+            let then = match self.redis.on_loss {
+                OnLoss::Local => {
+                    format!("each process enforces its part, 1/{instances} of each limit")
+                }
+                OnLoss::Deny => "requests of clients with limits are rejected".to_owned(),
+                OnLoss::Allow => "limits are not enforced".to_owned(),
+            };
+            tracing::error!(%address, "redis: {why}; limits are not shared; on_loss: {then}");
+        }
+        let since = self.lost.as_ref().map_or(now.instant, |(since, _)| *since);
+        self.pause = if self.lost.is_some() { (self.pause * 2).min(LATE) } else { SOON };
+        self.lost = Some((since, why));
+    }
+
+    /// No limit to share: no connection.
+    fn let_go(&mut self) {
+        drop(self.shared.link.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.beaten = None;
+    }
+
+    async fn leave(&mut self) {
+        let Some(link) = self.link() else { return };
+        let leaving = async {
+            let now = self.now();
+            let asks = {
+                let mut books = self.books();
+                books.collect(true, now);
+                books.farewell(now)
+            };
+            // Whatever comes of it, there is no later.
+            let said = Said { asks, beat: None };
+            let _told = self.scripts.exchange(&link, said, FAREWELL).await;
+            let _left = self.scripts.beat(&link, self.naming.instances(), true).await;
+        };
+        let _in_time = tokio::time::timeout(FAREWELL, leaving).await;
+    }
+
+    fn take_limits(&mut self) {
+        let next = self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(directory) = next {
+            self.directory = directory;
+            let now = self.now();
+            let mut books = self.books();
+            books.follow(&self.directory, now);
+            books.grant_unused();
+        }
+    }
+
+    fn link(&self) -> Option<Link> {
+        self.shared.link()
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.shared.books()
+    }
+
+    fn now(&self) -> Now {
+        let instant = Instant::now();
+        let crate::admit::Now { nanos, unix } = self.directory.now(instant);
+        Now { instant, nanos, unix }
+    }
+}

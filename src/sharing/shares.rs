@@ -1,0 +1,139 @@
+//! The thread that shares limits, from one configuration to the next.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::runtime::Builder;
+use tokio::sync::{Notify, mpsc};
+
+use super::books::{Books, Naming};
+use super::driver::Driver;
+use super::exact::Exact;
+use super::shared::Shared;
+use crate::admit::{Directory, Remote, Sharing};
+use crate::config::Redis;
+use crate::record::RedisMeters;
+
+/// Shares the limits of the configuration in force, where that says so.
+pub(crate) struct Shares {
+    meters: Arc<RedisMeters>,
+    running: Mutex<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    thread: Option<Thread>,
+    /// Threads so far: each is an instance of its own, so that no count of one is taken for another's.
+    made: u64,
+}
+
+struct Thread {
+    redis: Redis,
+    shared: Arc<Shared>,
+    handle: JoinHandle<()>,
+}
+
+impl Shares {
+    pub(crate) fn new(meters: &Arc<RedisMeters>) -> Self {
+        Self { meters: Arc::clone(meters), running: Mutex::default() }
+    }
+
+    /// What is in force from now on. The connection stays where the section `redis` did not change; otherwise it is
+    /// closed and made anew. Waits for nothing.
+    pub(crate) fn follow(&self, redis: Option<&Redis>, clients: Option<&Arc<Directory>>) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = clients.and_then(|clients| Some((clients, clients.sharing()?)));
+        let (Some(redis), Some((clients, sharing))) = (redis, shared) else {
+            running.thread.take().as_ref().map(Thread::stop);
+            return;
+        };
+        self.meters.configured();
+        if let Some(thread) = &running.thread
+            && thread.redis == *redis
+            && Arc::ptr_eq(&thread.shared.sharing, sharing)
+        {
+            let mut next = thread.shared.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            *next = Some(Arc::clone(clients));
+            return;
+        }
+        let before = running.thread.take();
+        running.made += 1;
+        let naming = Naming {
+            prefix: redis.prefix.clone(),
+            me: format!("{}-{}", instance(), running.made),
+            one_slot: redis.cluster && redis.exact,
+        };
+        running.thread = self.start(redis, clients, sharing, naming, before);
+    }
+
+    /// Tells the server what was taken last, and ends. Waits for that, half a second at most beside what a file or a
+    /// thread takes.
+    pub(crate) fn stop(&self) {
+        let thread = self.running.lock().unwrap_or_else(PoisonError::into_inner).thread.take();
+        if let Some(thread) = thread {
+            thread.end();
+        }
+    }
+
+    fn start(
+        &self,
+        redis: &Redis,
+        clients: &Arc<Directory>,
+        sharing: &Arc<Sharing>,
+        naming: Naming,
+        before: Option<Thread>,
+    ) -> Option<Thread> {
+        let shared = Arc::new(Shared {
+            sharing: Arc::clone(sharing),
+            limits: Mutex::new(Some(Arc::clone(clients))),
+            link: Mutex::default(),
+            books: Mutex::new(Books::new(naming.clone())),
+            stop: Notify::new(),
+            silent: Notify::new(),
+        });
+        let (asks, takes) = mpsc::unbounded_channel();
+        let meters = Arc::clone(&self.meters);
+        let exact = redis.exact.then(|| Exact::new(redis, asks, Arc::clone(&shared), meters));
+        sharing.decided_by(exact.map(|exact| Arc::new(exact) as Arc<dyn Remote>));
+        let (meters, clients) = (Arc::clone(&self.meters), Arc::clone(clients));
+        let driver = Driver::new(redis.clone(), naming, Arc::clone(&shared), meters, clients);
+        let spawned = std::thread::Builder::new().name("redis".into()).spawn(move || {
+            // What the one before has to say comes first, or its limits would be counted twice.
+            if let Some(before) = before {
+                before.end();
+            }
+            match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => {
+                    runtime.block_on(driver.run(takes));
+                    // A name that is being resolved holds up no end.
+                    runtime.shutdown_background();
+                }
+                Err(error) => tracing::error!(%error, "limits are not shared: no runtime"),
+            }
+        });
+        match spawned {
+            Ok(handle) => Some(Thread { redis: redis.clone(), shared, handle }),
+            Err(error) => {
+                tracing::error!(%error, "limits are not shared: no thread");
+                None
+            }
+        }
+    }
+}
+
+impl Thread {
+    fn stop(&self) {
+        self.shared.stop.notify_one();
+    }
+
+    fn end(self) {
+        self.stop();
+        let _ended = self.handle.join(); // one that panicked has said so
+    }
+}
+
+/// A name that no other process has. Random by the keys that the standard library takes from the kernel for its maps.
+fn instance() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
