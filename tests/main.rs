@@ -17,5 +17,6 @@ mod path;
 mod real;
 mod sdk;
 mod security;
+mod sharing;
 mod support;
 mod upstreams;
