@@ -14,10 +14,12 @@ use crate::admit::{Directory, Standing};
 use crate::config::{OnLoss, Redis};
 use crate::record::RedisMeters;
 
-/// Between two looks at all limits.
+/// Between two exchanges, where nothing presses.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Between two exchanges, where a limiter used up half of its room.
 const LEAST: Duration = Duration::from_millis(5);
+/// Between two looks at all limits, those that nobody used too: there may be thousands.
+const LOOK: Duration = Duration::from_millis(20);
 /// Between two words that this instance is there, and how long each holds: who says none for so long is gone.
 const BEAT: Duration = Duration::from_secs(1);
 pub(super) const HOLD: Duration = Duration::from_secs(4);
@@ -42,6 +44,8 @@ pub(super) struct Driver {
     lost: Option<(Instant, Lost)>,
     pause: Duration,
     beaten: Option<Instant>,
+    /// When all limits were last looked at.
+    looked: Option<Instant>,
 }
 
 impl Driver {
@@ -64,6 +68,7 @@ impl Driver {
             lost: None,
             pause: SOON,
             beaten: None,
+            looked: None,
         }
     }
 
@@ -126,10 +131,14 @@ impl Driver {
     async fn sync(&mut self, link: &Link, everything: bool) -> Result<(), Lost> {
         let now = self.now();
         let began = now.instant;
+        let all = self.looked.is_none_or(|then| began - then >= LOOK);
+        if all {
+            self.looked = Some(began);
+        }
         let due = self.beaten.is_none_or(|then| now.instant - then >= BEAT);
         let asks = {
             let mut books = self.books();
-            books.collect(true, now);
+            books.collect(all, now);
             books.asks(everything, BEAT, now)
         };
         if !asks.is_empty() || due {

@@ -225,23 +225,30 @@ impl Ledger {
     /// process's own clock.
     pub(super) fn fall_back(&mut self, instances: u64, now: Instant, nanos: u64, unix: u64) {
         self.collect(now, unix);
-        let (Some(limiter), Some(known)) = (self.limiter.get(), &self.known) else { return };
+        let Some(limiter) = self.limiter.get() else { return };
         let most = i64::try_from(limiter.measure().most()).unwrap_or(i64::MAX);
+        // What the server was not heard to know of comes out of this process's own part.
+        let unheard = self.unsent.saturating_add(self.report.map_or(0, |report| report.n)).max(0);
+        let (left, at) = self.known.as_ref().map_or((most, now), |one| (one.told.left, one.at));
         match limiter.measure() {
             Measure::Requests(rate) | Measure::Tokens(rate) => {
-                let left = known.told.left.saturating_add(flowed(rate.per_minute, now - known.at));
+                let left = left.saturating_add(flowed(rate.per_minute, now - at));
                 let missing = u128::from(most.saturating_sub(left).max(0).unsigned_abs());
+                let missing = missing + u128::from(unheard.unsigned_abs()) * u128::from(instances);
                 let full_in = missing * 60_000_000_000 / u128::from(rate.per_minute.max(1));
                 let full_in = u64::try_from(full_in).unwrap_or(u64::MAX);
                 limiter.restore_full_at(nanos.saturating_add(full_in));
             }
-            Measure::Budget(_) if known.period == self.own.1 => {
-                let parts = instances.max(1);
-                let used = most.saturating_sub(known.told.left).max(0).unsigned_abs() / parts;
+            Measure::Budget(_) => {
+                // Of a period that is over nothing counts.
+                let is_now = self.known.as_ref().is_some_and(|one| one.period == self.own.1);
+                let left = if is_now { left } else { most };
+                let used = most.saturating_sub(left).max(0).unsigned_abs() / instances.max(1);
+                let used = used.saturating_add(unheard.unsigned_abs());
                 limiter.restore_spent(used.saturating_sub(self.own.0), self.own.1, unix);
                 self.own = limiter.spent(unix).unwrap_or(self.own);
             }
-            Measure::Budget(_) | Measure::Concurrent(_) => {}
+            Measure::Concurrent(_) => {}
         }
     }
 

@@ -60,10 +60,11 @@ fn on_loss_local_each_has_its_part_of_what_was_left() {
     assert_eq!(pass(&one, "a", 20).0, 20);
     server.kill();
     [&one, &other].iter().for_each(|program| lost(program));
-    // Of 100, 20 are used: 40 for each, and what was granted before.
+    // Of 100, 20 are used. Where both heard of that, 40 are left for each; where the server was killed before, it is the
+    // first one's own part that they come out of.
     let each = [pass(&one, "a", 100).0, pass(&other, "a", 100).0];
-    assert!((39..=41).contains(&each[0]), "{each:?}");
-    assert!((39..=51).contains(&each[1]), "{each:?}: it may not have heard of the 20");
+    assert!((29..=41).contains(&each[0]), "{each:?}");
+    assert!((39..=51).contains(&each[1]), "{each:?}");
     let gone = one.count("firstbyte_redis_errors_total{reason=\"connection\"}");
     assert!(gone > 0);
 }
