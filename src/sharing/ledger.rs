@@ -206,7 +206,7 @@ impl Ledger {
         let most = i64::try_from(limiter.measure().most()).unwrap_or(i64::MAX);
         match limiter.measure() {
             Measure::Requests(rate) | Measure::Tokens(rate) => {
-                let left = known.told.left.saturating_add(flowed(rate.per_minute, now - known.at));
+                let left = known.told.left.saturating_add(flowed(rate.per_minute(), now - known.at));
                 limiter.grant(left.min(most), lease(left.min(most), instances));
                 left < most
             }
@@ -232,10 +232,10 @@ impl Ledger {
         let (left, at) = self.known.as_ref().map_or((most, now), |one| (one.told.left, one.at));
         match limiter.measure() {
             Measure::Requests(rate) | Measure::Tokens(rate) => {
-                let left = left.saturating_add(flowed(rate.per_minute, now - at));
+                let left = left.saturating_add(flowed(rate.per_minute(), now - at));
                 let missing = u128::from(most.saturating_sub(left).max(0).unsigned_abs());
                 let missing = missing + u128::from(unheard.unsigned_abs()) * u128::from(instances);
-                let full_in = missing * 60_000_000_000 / u128::from(rate.per_minute.max(1));
+                let full_in = missing * 60_000_000_000 / u128::from(rate.per_minute().max(1));
                 let full_in = u64::try_from(full_in).unwrap_or(u64::MAX);
                 limiter.restore_full_at(nanos.saturating_add(full_in));
             }
@@ -267,7 +267,7 @@ impl Ledger {
     fn sort(&self, unix: u64) -> Option<Sort> {
         Some(match self.limiter.get()?.measure() {
             Measure::Requests(rate) | Measure::Tokens(rate) => {
-                Sort::Rate { per_minute: rate.per_minute.max(1), most: rate.most() }
+                Sort::Rate { per_minute: rate.per_minute().max(1), most: rate.most() }
             }
             Measure::Concurrent(most) => Sort::Slots { most: most as u64 },
             measure @ Measure::Budget(_) => {

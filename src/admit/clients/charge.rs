@@ -6,9 +6,7 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::caller::Caller;
-use crate::admit::quota::{
-    Refused, Remote, Reserve, Taken, Verdict, limit_headers, refusal,
-};
+use crate::admit::quota::{Refused, Remote, Reserve, Taken, Verdict, limit_headers, refusal};
 use crate::config::{ModelId, PriceId};
 use crate::error::Error;
 use crate::record::Usage;

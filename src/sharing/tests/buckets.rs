@@ -51,7 +51,7 @@ fn over_any_sequence_the_bucket_in_lua_holds_what_the_bucket_in_rust_holds() {
 
 fn follow(server: &Server, instance: &Instance, of: (u64, i64), steps: &[Step], key: &str) {
     let (per_minute, apart) = of;
-    let burst = Rate { per_minute, burst: 30_000_000_000 };
+    let burst = Rate::new(per_minute, 30_000_000_000);
     let sort = Sort::Rate { per_minute, most: burst.most() };
     let (gcra, state) = (Gcra::default(), format!("t:{{{key}}}"));
     // Whatever time the test itself takes goes by for both: the server's clock is the only one.
