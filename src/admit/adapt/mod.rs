@@ -257,7 +257,7 @@ mod tests {
             let _held: Vec<_> = std::iter::from_fn(|| limit.enter().ok()).collect();
             now += ROUND;
             let first_byte = FirstByte::new([Some(Arc::clone(adaptive)), None], now, true);
-            now += ROUND + took;
+            now += took;
             (0..100).for_each(|_| first_byte.came(now));
         }
         now
