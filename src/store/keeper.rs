@@ -22,7 +22,7 @@ const BETWEEN: Duration = Duration::from_millis(500);
 /// From a write that failed to the next try: each is a line in the log.
 const AGAIN: Duration = Duration::from_secs(5);
 /// For what is written last: a disk that hangs holds up no end for longer.
-const LAST: Duration = Duration::from_secs(5);
+const LAST: Duration = Duration::from_secs(10);
 
 /// The thread, as others see it. Dropped, it writes once more and ends.
 pub struct Keeper {
@@ -98,18 +98,19 @@ impl Keeper {
 
     /// Writes once more and ends; to be called when nothing is charged any more.
     pub fn finish(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
         let (done, finished) = mpsc::sync_channel(1);
         let _ended = self.orders.send(Order::Finish(done));
         match finished.recv_timeout(LAST) {
             Ok(Ok(())) => {
-                let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let _panicked = thread.map(JoinHandle::join);
+                let _panicked = thread.join();
             }
             Ok(Err(error)) => tracing::error!("the last charges are lost: {error}"),
             Err(RecvTimeoutError::Timeout) => {
                 tracing::error!("store: the disk does not answer; the last charges may be lost");
             }
-            // It has finished before.
+            // It panicked, which is in the log.
             Err(RecvTimeoutError::Disconnected) => {}
         }
     }
