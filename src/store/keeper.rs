@@ -101,7 +101,8 @@ impl Keeper {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
         let (done, finished) = mpsc::sync_channel(1);
-        let _ended = self.orders.send(Order::Finish(done));
+        // Sent to nobody it comes back, and is dropped: that is seen below.
+        drop(self.orders.send(Order::Finish(done)));
         match finished.recv_timeout(LAST) {
             Ok(Ok(())) => {
                 let _panicked = thread.join();
