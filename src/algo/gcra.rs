@@ -69,25 +69,20 @@ impl Rate {
 
     /// How long these many units take to flow in; rounded up, so that no rounding lets more pass.
     pub fn time(self, units: u64) -> u64 {
-        match units.checked_mul(MINUTE) {
-            Some(product) => product.div_ceil(self.per_minute),
-            None => {
-                let time =
-                    (u128::from(units) * u128::from(MINUTE)).div_ceil(u128::from(self.per_minute));
-                u64::try_from(time).unwrap_or(u64::MAX)
-            }
+        if let Some(product) = units.checked_mul(MINUTE) {
+            return product.div_ceil(self.per_minute);
         }
+        let time = (u128::from(units) * u128::from(MINUTE)).div_ceil(u128::from(self.per_minute));
+        u64::try_from(time).unwrap_or(u64::MAX)
     }
 
     /// Units that flow in within this time, rounded down.
     fn units(self, nanos: u64) -> u64 {
-        match nanos.checked_mul(self.per_minute) {
-            Some(product) => product / MINUTE,
-            None => {
-                let units = u128::from(nanos) * u128::from(self.per_minute) / u128::from(MINUTE);
-                u64::try_from(units).unwrap_or(u64::MAX)
-            }
+        if let Some(product) = nanos.checked_mul(self.per_minute) {
+            return product / MINUTE;
         }
+        let units = u128::from(nanos) * u128::from(self.per_minute) / u128::from(MINUTE);
+        u64::try_from(units).unwrap_or(u64::MAX)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Starting: bind, set TLS up, start the threads.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -17,7 +17,7 @@ use super::error::StartError;
 use super::keeping::Keeping;
 use super::memory::{self, give_back};
 use super::orders::Order;
-use super::plan::{Baseline, CheckedConfig};
+use super::plan::{Baseline, CheckedConfig, Plan};
 use super::reloading::reloader::{Applied, Reloader};
 use super::running::Running;
 use super::sockets::Sockets;
@@ -116,10 +116,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     let config = Arc::clone(&plan.config);
     let (opening, theirs) = (given.opening(), given.store().map(Path::to_owned));
     let Sockets { workers: mut listeners, addresses, admin, kept } = Sockets::open(&config, given)?;
-    let (orders, listen_orders) = watch::channel(match opening {
-        Opening::AtOnce => Order::Serve,
-        Opening::WhenTold => Order::Hold,
-    });
+    let (orders, listen_orders) = watch::channel(first_order(opening));
     let readiness = Arc::new(Readiness::new(workers));
     let (changes, listen_changes): (Vec<_>, Vec<_>) =
         (0..workers).map(|_| mpsc::channel(CHANGES)).unzip();
@@ -132,32 +129,14 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
         changes,
     ));
     let admin_address = admin.as_ref().map(|(address, _)| *address);
-    let keeping = Arc::new(Keeping::new(
-        config.store.clone(),
-        &reloader,
-        admin_address,
-        Arc::clone(hub.store()),
-    ));
-    if !theirs.is_some_and(|theirs| keeping.is_in(&theirs)) {
-        keeping.open().map_err(StartError::Store)?;
-    }
-    let admin_setup = AdminSetup {
-        hub: Arc::clone(&hub),
-        readiness: Arc::clone(&readiness),
-        reload: reload_page(Arc::clone(&reloader)),
-        usage: usage_page(Arc::clone(&keeping)),
-        connections: admin_room(descriptors),
-        config: in_force(Arc::clone(&reloader)),
-    };
+    let keeping = open_store(&plan, &reloader, admin_address, &hub, theirs)?;
+    let admin_setup = admin_setup(&hub, &readiness, &reloader, &keeping, descriptors);
     let admin_thread = match admin {
         Some((_, socket)) => Some(start_admin(socket, admin_setup, listen_orders.clone())?),
         None => None,
     };
     let (loads, inboxes) = Loads::new(workers);
-    hub.set_adaptives(plan.admission.meters(&plan.config));
-    hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
-    certificates::show(&config, &hub);
-    plan.show_clients(&hub);
+    show(&plan, &hub);
     shares.follow(config.redis.as_ref(), plan.clients.as_ref());
     memory::watch(config.limits.memory, &plan.admission, hub.ceilings())?;
     let running = Running {
@@ -193,6 +172,56 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     });
     let setup = setup.collect();
     Ok((running, setup))
+}
+
+/// What workers do until they are told otherwise.
+fn first_order(opening: Opening) -> Order {
+    match opening {
+        Opening::AtOnce => Order::Serve,
+        Opening::WhenTold => Order::Hold,
+    }
+}
+
+/// Opens the store, unless a predecessor has it: then it is opened when that one lets go.
+fn open_store(
+    plan: &Plan,
+    reloader: &Arc<Reloader>,
+    admin: Option<SocketAddr>,
+    hub: &Hub,
+    theirs: Option<PathBuf>,
+) -> Result<Arc<Keeping>, StartError> {
+    let folder = plan.config.store.clone();
+    let keeping = Arc::new(Keeping::new(folder, reloader, admin, Arc::clone(hub.store())));
+    if !theirs.is_some_and(|theirs| keeping.is_in(&theirs)) {
+        keeping.open().map_err(StartError::Store)?;
+    }
+    Ok(keeping)
+}
+
+/// What the admin listener shows and does.
+fn admin_setup(
+    hub: &Arc<Hub>,
+    readiness: &Arc<Readiness>,
+    reloader: &Arc<Reloader>,
+    keeping: &Arc<Keeping>,
+    descriptors: u64,
+) -> AdminSetup {
+    AdminSetup {
+        hub: Arc::clone(hub),
+        readiness: Arc::clone(readiness),
+        reload: reload_page(Arc::clone(reloader)),
+        usage: usage_page(Arc::clone(keeping)),
+        connections: admin_room(descriptors),
+        config: in_force(Arc::clone(reloader)),
+    }
+}
+
+/// Metrics and pages go by this plan from now on.
+fn show(plan: &Plan, hub: &Hub) {
+    hub.set_adaptives(plan.admission.meters(&plan.config));
+    hub.ceilings().set_connections(plan.admission.capacity().connections as u64);
+    certificates::show(&plan.config, hub);
+    plan.show_clients(hub);
 }
 
 /// A listening socket with the number of its listener.

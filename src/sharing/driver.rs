@@ -73,7 +73,7 @@ impl Driver {
     }
 
     /// Until told to stop; then says what is left to say.
-    pub(super) async fn run(mut self, takes: mpsc::UnboundedReceiver<Take>) {
+    pub(super) async fn run(mut self, takes: mpsc::Receiver<Take>) {
         if self.redis.exact {
             let directory = Arc::clone(&self.directory);
             tokio::spawn(exact::serve(
@@ -183,12 +183,11 @@ impl Driver {
                 *self.shared.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
                 let instances = self.books().instances();
                 let address = &self.redis.address;
-                match self.lost.take() {
-                    Some((since, _)) => {
-                        let seconds = since.elapsed().as_secs_f64();
-                        tracing::info!(%address, instances, seconds, "redis is back: limits are shared again");
-                    }
-                    None => tracing::info!(%address, instances, "limits are shared through redis"),
+                if let Some((since, _)) = self.lost.take() {
+                    let seconds = since.elapsed().as_secs_f64();
+                    tracing::info!(%address, instances, seconds, "redis is back: limits are shared again");
+                } else {
+                    tracing::info!(%address, instances, "limits are shared through redis");
                 }
                 self.pause = SOON;
             }

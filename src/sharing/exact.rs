@@ -45,7 +45,7 @@ impl Drop for Decided {
 
 /// Asks the thread that has the connection.
 pub(super) struct Exact {
-    asks: mpsc::UnboundedSender<Take>,
+    asks: mpsc::Sender<Take>,
     shared: Arc<Shared>,
     meters: Arc<RedisMeters>,
     within: Duration,
@@ -55,7 +55,7 @@ pub(super) struct Exact {
 impl Exact {
     pub(super) fn new(
         redis: &Redis,
-        asks: mpsc::UnboundedSender<Take>,
+        asks: mpsc::Sender<Take>,
         shared: Arc<Shared>,
         meters: Arc<RedisMeters>,
     ) -> Self {
@@ -72,7 +72,7 @@ impl fmt::Debug for Exact {
 impl Remote for Exact {
     fn take(&self, wants: Vec<(String, u64)>) -> Deciding {
         let (answer, answered) = oneshot::channel();
-        let sent = self.asks.send(Take { wants, answer });
+        let sent = self.asks.try_send(Take { wants, answer });
         let (shared, meters) = (Arc::clone(&self.shared), Arc::clone(&self.meters));
         let (within, on_loss) = (self.within, self.on_loss);
         Box::pin(async move {
@@ -102,7 +102,7 @@ impl Remote for Exact {
 
 /// On the connection's thread: sends each question as it comes, and does not wait for its answer with the next.
 pub(super) async fn serve(
-    mut takes: mpsc::UnboundedReceiver<Take>,
+    mut takes: mpsc::Receiver<Take>,
     scripts: Scripts,
     shared: Arc<Shared>,
     directory: Arc<Directory>,

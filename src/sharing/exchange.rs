@@ -78,7 +78,7 @@ impl Scripts {
             while let Some(part) = parts.join_next().await {
                 match part.unwrap_or(Err(Lost::Timeout))? {
                     Part::Limits(keys, reply) => {
-                        heard.told.extend(keys.into_iter().zip(reply.told))
+                        heard.told.extend(keys.into_iter().zip(reply.told));
                     }
                     Part::Instances(count) => heard.instances = Some(count),
                 }

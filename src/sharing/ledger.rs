@@ -206,7 +206,8 @@ impl Ledger {
         let most = i64::try_from(limiter.measure().most()).unwrap_or(i64::MAX);
         match limiter.measure() {
             Measure::Requests(rate) | Measure::Tokens(rate) => {
-                let left = known.told.left.saturating_add(flowed(rate.per_minute(), now - known.at));
+                let left =
+                    known.told.left.saturating_add(flowed(rate.per_minute(), now - known.at));
                 limiter.grant(left.min(most), lease(left.min(most), instances));
                 left < most
             }

@@ -110,12 +110,12 @@ impl Link {
             match self.send(&by_digest).await {
                 Err(error) if is_unknown_script(&error) => {}
                 Err(error) if refuses(&error) => self.whole.store(true, Relaxed),
-                other => return other.map_err(lost),
+                other => return other.map_err(|error| lost(&error)),
             }
         }
         match self.send(&command("EVAL", code, keys, arguments)).await {
             Err(error) if refuses(&error) => Err(Lost::Scripts(shown(&error))),
-            other => other.map_err(lost),
+            other => other.map_err(|error| lost(&error)),
         }
     }
 
@@ -148,11 +148,11 @@ fn refuses(error: &RedisError) -> bool {
         || says("not allowed")
 }
 
-fn lost(error: RedisError) -> Lost {
+fn lost(error: &RedisError) -> Lost {
     if error.is_timeout() {
         return Lost::Timeout;
     }
-    let text = shown(&error);
+    let text = shown(error);
     if error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error() {
         return Lost::Connection(text);
     }

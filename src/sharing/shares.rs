@@ -15,6 +15,9 @@ use crate::admit::{Directory, Remote, Sharing};
 use crate::config::Redis;
 use crate::record::RedisMeters;
 
+/// Requests that wait for the server's word, with `exact`; more are decided as if it were lost.
+const ASKED: usize = 65_536;
+
 /// Shares the limits of the configuration in force, where that says so.
 pub(crate) struct Shares {
     meters: Arc<RedisMeters>,
@@ -92,7 +95,7 @@ impl Shares {
             stop: Notify::new(),
             silent: Notify::new(),
         });
-        let (asks, takes) = mpsc::unbounded_channel();
+        let (asks, takes) = mpsc::channel(ASKED);
         let meters = Arc::clone(&self.meters);
         let exact = redis.exact.then(|| Exact::new(redis, asks, Arc::clone(&shared), meters));
         sharing.decided_by(exact.map(|exact| Arc::new(exact) as Arc<dyn Remote>));

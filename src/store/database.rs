@@ -221,11 +221,20 @@ fn cells((requests, input, cached, output, cost, estimated): Counts) -> Cells {
     Cells::of([requests, input, cached, output, cost, estimated])
 }
 
+/// The crate's error, which is large.
+struct Failed(Box<redb::Error>);
+
+impl<E: Into<redb::Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self(Box::new(error.into()))
+    }
+}
+
 /// The crate asserts what a damaged file may not hold.
-fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, Trouble> {
+fn guarded<T>(work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Trouble> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(trouble(error)),
+        Ok(Err(Failed(error))) => Err(trouble(*error)),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,6 +16,9 @@ use super::opening::{Store, explained, news, patiently, remove, unix_ms};
 use super::source::Source;
 use crate::record::StoreMeter;
 
+/// Orders that wait for the thread; whoever gives one more waits with them.
+const ORDERS: usize = 16;
+
 /// From one write to the next. A process that is killed loses what was charged since the last one, and a write takes
 /// its time too: together less than a second.
 const BETWEEN: Duration = Duration::from_millis(500);
@@ -26,7 +29,7 @@ const LAST: Duration = Duration::from_secs(10);
 
 /// The thread, as others see it. Dropped, it writes once more and ends.
 pub struct Keeper {
-    orders: Sender<Order>,
+    orders: SyncSender<Order>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -51,7 +54,7 @@ impl Keeper {
         admin: Option<SocketAddr>,
         meter: Arc<StoreMeter>,
     ) -> std::io::Result<Self> {
-        let (orders, taken) = mpsc::channel();
+        let (orders, taken) = mpsc::sync_channel(ORDERS);
         meter.wrote();
         let Store { folder, database, journals, seen } = store;
         if let Err(error) = folder::tell_admin(&folder, admin) {

@@ -9,7 +9,7 @@ use crate::config::Period;
 #[derive(Debug, Default)]
 pub(super) struct Spent {
     /// In the period; the beginning of that one.
-    spent: AtomicU64,
+    amount: AtomicU64,
     period: AtomicU64,
     /// By requests in flight. It outlives the period that they began in: they settle in the one that they end in.
     reserved: AtomicU64,
@@ -60,7 +60,7 @@ impl Spent {
     /// Charges what was used.
     pub(super) fn spend(&self, amount: u64, period: u64) {
         self.in_period(period);
-        self.spent.fetch_add(amount, Relaxed);
+        self.amount.fetch_add(amount, Relaxed);
     }
 
     /// As it was kept over a restart, if that is still the period. Adds to what was spent since.
@@ -80,15 +80,15 @@ impl Spent {
     /// What was spent in this period. Whoever is first in a new one takes out what was spent before it: exactly that,
     /// so that what others add at this moment stays.
     pub(super) fn in_period(&self, period: u64) -> u64 {
-        let (spent, known) = (self.spent.load(Relaxed), self.period.load(Relaxed));
+        let (spent, known) = (self.amount.load(Relaxed), self.period.load(Relaxed));
         // A clock that was set back leads to no earlier period.
         if period <= known {
-            return self.spent.load(Relaxed);
+            return self.amount.load(Relaxed);
         }
         if self.period.compare_exchange(known, period, Relaxed, Relaxed).is_ok() {
-            self.spent.fetch_sub(spent, Relaxed);
+            self.amount.fetch_sub(spent, Relaxed);
         }
-        self.spent.load(Relaxed)
+        self.amount.load(Relaxed)
     }
 }
 

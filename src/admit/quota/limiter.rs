@@ -238,9 +238,8 @@ impl Limiter {
                 (Account::Own, (most / usize::try_from(parts).unwrap_or(usize::MAX)).max(1))
             }
             Some((Standing::Allow, _)) => (Account::Nobody, usize::MAX),
-            Some((Standing::Deny, _)) => return None,
             Some((Standing::Leased, _)) if self.take_leased(1, 1) => (Account::Leased, usize::MAX),
-            Some((Standing::Leased, _)) => return None,
+            Some((Standing::Leased | Standing::Deny, _)) => return None,
         };
         Some((account, self.state.slots.with(most).enter()?))
     }

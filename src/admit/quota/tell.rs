@@ -1,4 +1,4 @@
-//! What a client reads of its limits: the headers of OpenAI's API, and why a request was refused.
+//! What a client reads of its limits: the headers of `OpenAI`'s API, and why a request was refused.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -136,7 +136,7 @@ pub(super) fn usd(nanos: u64) -> String {
     format!("{whole}.{rest:09}").trim_end_matches('0').to_owned()
 }
 
-/// As OpenAI writes it, which is how Go writes durations: `20ms`, `1.5s`, `6m0s`. Rounded up to a millisecond.
+/// As `OpenAI` writes it, which is how Go writes durations: `20ms`, `1.5s`, `6m0s`. Rounded up to a millisecond.
 fn reset(text: &mut impl fmt::Write, nanos: u64) -> fmt::Result {
     let millis = nanos.div_ceil(1_000_000);
     if millis < 1_000 {

@@ -58,7 +58,7 @@ impl Proxy {
 
 impl Asking {
     /// It failed.
-    pub(super) fn failed(self: Box<Self>, kind: Kind) {
+    pub(super) fn failed(&self, kind: Kind) {
         if kind == Kind::HeadTimeout && self.asks_model {
             self.first_byte(self.began, true).came(Instant::now());
         }
@@ -70,7 +70,7 @@ impl Asking {
     }
 
     /// What the upstream says of its own limits.
-    fn learn(mut self: Box<Self>, answer: &Answer) {
+    fn learn(&mut self, answer: &Answer) {
         let Some(unanswered) = self.upstream.take().filter(|_| self.is_ours) else { return };
         let limit = Arc::clone(unanswered.limit());
         // It is answered: what is said counts it.
@@ -91,7 +91,7 @@ pub(super) fn heard(
     mut answer: Answer,
     upload: &RefCell<Upload>,
 ) -> Answer {
-    let Some(asking) = asking else { return answer };
+    let Some(mut asking) = asking else { return answer };
     // What the client was slow to send is not the upstream's delay.
     let sent = asking.began.max(upload.borrow().progress());
     if asking.asks_model && answer.head.status.is_success() {
