@@ -148,7 +148,8 @@ impl Kind for SanText {
         };
         if !is_name || text.bytes().any(|byte| !byte.is_ascii_graphic()) {
             let hint = "write it like DNS:app.internal or URI:spiffe://cluster.local/ns/a/sa/b";
-            return Err(Complaint::new("is not a subject alternative name", hint));
+            // As for a digest: the line beside it is the key's.
+            return Err(Complaint::about_a_secret("is not a subject alternative name", hint));
         }
         // Names of hosts are the same in any case; URIs are not (RFC 5280, section 7).
         let lower =

@@ -120,7 +120,7 @@ fn what_is_no_digest_no_name_of_a_certificate_or_no_key_is_refused_unseen() {
         ("key: ${GONE}".into(), "/etc/f.yaml:8:21: clients[0].key: "),
         (
             "certificate: app.test".into(),
-            "/etc/f.yaml:8:29: clients[0].certificate: \"app.test\" is not a subject alternative name; write it like \
+            "/etc/f.yaml:8:29: clients[0].certificate: the value is not a subject alternative name; write it like \
              DNS:app.internal or URI:spiffe://cluster.local/ns/a/sa/b",
         ),
         ("certificate: 'DNS:*.test'".into(), "/etc/f.yaml:8:29: clients[0].certificate: "),
