@@ -86,9 +86,10 @@ fn in_half_an_hour() -> String {
 
 #[test]
 fn jumps_of_an_hour_leave_a_rate_as_it_is() {
-    // A hundred a second, and a second's worth at once.
+    // Twenty a second: less than a client on a loaded machine can ask for. And five seconds' worth at once: it may be
+    // held up for so long, and nothing is lost.
     let clients = format!(
-        "clients:\n  - name: app-a\n    key: {}\n    limits: {{ rpm: 6000, burst: 1s }}\n\
+        "clients:\n  - name: app-a\n    key: {}\n    limits: {{ rpm: 1200, burst: 5s }}\n\
          \x20 - name: witness\n    key: {}\n    expires: {}\n",
         key("app-a"),
         key("witness"),
@@ -121,7 +122,7 @@ fn jumps_of_an_hour_leave_a_rate_as_it_is() {
         assert!(begun.elapsed() < PATIENCE, "never refused");
     };
     assert!(jumps >= 3, "forward, back and to where it was");
-    let due = |time: Duration| 100.0 + 100.0 * time.as_secs_f64();
+    let due = |time: Duration| 100.0 + 20.0 * time.as_secs_f64();
     let (served, lower, upper) = (served as f64, due(lower), due(upper));
     assert!(served >= lower * 0.99 && served <= upper * 1.01, "{served}, {lower} to {upper}");
 }
