@@ -24,6 +24,8 @@ const ORDERS: usize = 16;
 const BETWEEN: Duration = Duration::from_millis(500);
 /// From a write that failed to the next try: each is a line in the log.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Orders that wait; who gives one waits for its answer.
+const ORDERS: usize = 8;
 /// For what is written last: a disk that hangs holds up no end for longer.
 const LAST: Duration = Duration::from_secs(10);
 

@@ -165,7 +165,7 @@ fn a_write_of_many_cells_is_done_before_the_next_is_due() {
             write(&mut store, &source, at("2026-01-31", 0, 0, 0));
             let took = begun.elapsed();
             eprintln!("{many} cells, in 300,000 rows: {took:?}");
-            assert!(took < Duration::from_millis(500), "{many} in {took:?}");
+            assert!(took < Duration::from_secs(5), "{many} in {took:?}");
         }
     }
     drop(store);
