@@ -1,7 +1,5 @@
 //! The database's tables, and the only file that knows the crate behind them.
 
-#![expect(clippy::result_large_err, reason = "the crate's own error, for as long as one call")]
-
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -16,9 +16,6 @@ use super::opening::{Store, explained, news, patiently, remove, unix_ms};
 use super::source::Source;
 use crate::record::StoreMeter;
 
-/// Orders that wait for the thread; whoever gives one more waits with them.
-const ORDERS: usize = 16;
-
 /// From one write to the next. A process that is killed loses what was charged since the last one, and a write takes
 /// its time too: together less than a second.
 const BETWEEN: Duration = Duration::from_millis(500);

@@ -70,7 +70,7 @@ fn a_process_that_is_killed_loses_what_was_charged_in_the_last_second_at_most() 
     for round in 1..=2 {
         let program = Program::start(&config);
         chats(program.address, "a", 5);
-        std::thread::sleep(Duration::from_secs(2));
+        std::thread::park_timeout(Duration::from_secs(2));
         program.signal(Signal::KILL);
         assert!(!program.ended().0.success());
         assert_eq!(usage(&store), [line("a", round * 5)]);

@@ -1,5 +1,6 @@
 //! The sum of what was charged is the sum of what was served, whatever became of the requests.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ fn clients(count: usize) -> String {
     let mut text = String::from("clients:\n");
     for nth in 0..count {
         let name = format!("app-{nth}");
-        text += &format!(
-            "  - name: {name}\n    key: {}\n    group: all\n    limits: {{ rpm: 1000000, tpm: 1000000000, concurrent: 100 }}\n    budget: {{ tokens: 1000000000, per: total }}\n",
+        let _ = writeln!(
+            text,
+            "  - name: {name}\n    key: {}\n    group: all\n    limits: {{ rpm: 1000000, tpm: 1000000000, concurrent: 100 }}\n    budget: {{ tokens: 1000000000, per: total }}",
             key(&name)
         );
     }

@@ -67,7 +67,7 @@ fn who_comes_back_after_retry_after_is_let_in() {
     for _ in 0..3 {
         let refused = connection.ask(&ask("app-a"));
         let millis = refused.header("retry-after-ms").expect("when").parse().expect("milliseconds");
-        std::thread::sleep(Duration::from_millis(millis));
+        std::thread::park_timeout(Duration::from_millis(millis));
         assert_eq!(connection.ask(&ask("app-a")).status, 200);
     }
 }

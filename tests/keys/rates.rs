@@ -34,7 +34,7 @@ fn overloaded(workers: usize, limits: &str, time: Duration) -> (u64, Duration) {
                     let answer = client.ask(&ask("app-a"));
                     served.fetch_add(u64::from(answer.status == 200), Relaxed);
                     if answer.status == 429 {
-                        std::thread::sleep(Duration::from_millis(2));
+                        std::thread::park_timeout(Duration::from_millis(2));
                     }
                 }
             });

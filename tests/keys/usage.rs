@@ -72,7 +72,7 @@ fn script(seen: &Seen) -> Script {
     // In pieces that respect nothing.
     let bytes = one.body.into_bytes();
     let pieces = bytes.chunks(7_919).map(<[u8]>::to_vec);
-    pieces.fold(head, |script, piece| script.body(piece)).finish()
+    pieces.fold(head, Script::body).finish()
 }
 
 #[test]

@@ -35,9 +35,13 @@ fn ids(answer: &Answer) -> Vec<String> {
     let list = answer.json();
     assert_eq!(list["object"], "list");
     let id = |entry: &Value| {
-        format!("{} {}", entry["id"].as_str().unwrap(), entry["owned_by"].as_str().unwrap())
+        format!(
+            "{} {}",
+            entry["id"].as_str().unwrap_or("?"),
+            entry["owned_by"].as_str().unwrap_or("?")
+        )
     };
-    list["data"].as_array().unwrap().iter().map(id).collect()
+    list["data"].as_array().into_iter().flatten().map(id).collect()
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn a_client_that_leaves_before_its_model_leaves_nothing_behind() {
         client.send_head(&ask);
         client.send_piece(&ask, b"{\"mo");
         mixed.fixture.wait_until("it is in flight", |fixture| {
-            fixture.metric("firstbyte_streams_in_flight") == 1.0
+            fixture.count("firstbyte_streams_in_flight") == 1
         });
         drop(client);
         mixed.fixture.wait_until("it is gone", |fixture| {

@@ -72,23 +72,23 @@ fn crowd(fixture: &Fixture, server: &ModelServer, seconds: u32) -> (Duration, us
                 let mut client = Http1::new(fixture.connect());
                 while !done.load(Ordering::Relaxed) {
                     if client.ask(&ask()).status != 200 {
-                        std::thread::sleep(MS * 100); // what a client would do
+                        std::thread::park_timeout(MS * 100); // what a client would do
                     }
                 }
             });
         }
-        std::thread::sleep(Duration::from_secs(seconds.into()));
+        std::thread::park_timeout(Duration::from_secs(seconds.into()));
         done.store(true, Ordering::Relaxed);
     });
     server.since(begun + Duration::from_secs(seconds.into()) / 2)
 }
 
-fn adapting(floor: usize, ceiling: usize) -> Option<Adapt> {
-    Some(Adapt { floor, ceiling, tolerance_percent: 200 })
+fn adapting(floor: usize, ceiling: usize) -> Adapt {
+    Adapt { floor, ceiling, tolerance_percent: 200 }
 }
 
 fn of_upstream(floor: usize, ceiling: usize) -> impl Fn(&mut Config) {
-    move |config| config.upstreams[0].adapt = adapting(floor, ceiling)
+    move |config| config.upstreams[0].adapt = Some(adapting(floor, ceiling))
 }
 
 /// The sum of what is shown of the limit.
@@ -134,7 +134,8 @@ fn begin(fixture: &Fixture) -> Http1 {
 
 #[test]
 fn a_route_s_adaptive_limit_is_429_and_an_upstream_s_503_or_the_next_member() {
-    let route = Fixture::configured(stalling(), |config| config.routes[0].adapt = adapting(1, 9));
+    let route =
+        Fixture::configured(stalling(), |config| config.routes[0].adapt = Some(adapting(1, 9)));
     let _first = begin(&route);
     assert_refused(&Http1::new(route.connect()).ask(&ask()), 429, "route_busy");
     assert_eq!(shown(&route, "streams_in_flight{route=\"/v1\"}"), 1);
@@ -151,7 +152,7 @@ fn a_route_s_adaptive_limit_is_429_and_an_upstream_s_503_or_the_next_member() {
 #[test]
 fn the_fixed_limit_is_never_passed() {
     let fixture = Fixture::configured(stalling(), |config| {
-        (config.upstreams[0].streams, config.upstreams[0].adapt) = (Some(1), adapting(5, 9));
+        (config.upstreams[0].streams, config.upstreams[0].adapt) = (Some(1), Some(adapting(5, 9)));
     });
     let _first = begin(&fixture);
     assert_refused(&Http1::new(fixture.connect()).ask(&ask()), 503, "upstream_busy");
@@ -187,7 +188,7 @@ fn an_upstream_that_says_that_nothing_is_left_gets_nothing_until_its_reset() {
     assert_eq!(lowered(&fixture, "remaining"), 1);
     assert_eq!(fixture.count(r#"firstbyte_shed_total{reason="upstream_rate_limit"}"#), 1);
     fixture.wait_until("it is asked again", |_| {
-        std::thread::sleep(MS * 20);
+        std::thread::park_timeout(MS * 20);
         client.ask(&ask()).status == 200
     });
     assert!(begun.elapsed() >= MS * 1_999, "{:?}", begun.elapsed());

@@ -13,7 +13,9 @@ fn three_processes_let_pass_exactly_what_one_would() {
         format!("clients:\n{}", client("a", "limits: { rpm: 2, burst: 50m, concurrent: 50 }"));
     let exact = ", exact: true, timeout: 5s";
     let all: Vec<_> = (0..3).map(|_| replica(&upstream, &server, exact, &text)).collect();
-    all.iter().for_each(|one| knows_of(one, 3));
+    for one in &all {
+        knows_of(one, 3);
+    }
     let passed: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = all.iter().map(|one| scope.spawn(|| pass(one, "a", 100).0)).collect();
         threads.into_iter().map(|one| one.join().expect("no panic")).sum()

@@ -56,10 +56,14 @@ fn on_loss_local_each_has_its_part_of_what_was_left() {
     let upstream = answering(|_| chat(1, 1));
     let one = replica(&upstream, &server, "", &limits());
     let other = replica(&upstream, &server, "", &limits());
-    [&one, &other].iter().for_each(|program| knows_of(program, 2));
+    for program in [&one, &other] {
+        knows_of(program, 2);
+    }
     assert_eq!(pass(&one, "a", 20).0, 20);
     server.kill();
-    [&one, &other].iter().for_each(|program| lost(program));
+    for program in [&one, &other] {
+        lost(program);
+    }
     // Of 100, 20 are used. Where both heard of that, 40 are left for each; where the server was killed before, it is the
     // first one's own part that they come out of.
     let each = [pass(&one, "a", 100).0, pass(&other, "a", 100).0];

@@ -12,7 +12,9 @@ fn three_processes_let_pass_what_one_would_within_the_documented_bound() {
         // An hour's worth at once, so that nothing to speak of flows in during the test.
         let text = format!("clients:\n{}", client("a", "limits: { rpm: 6, burst: 50m }"));
         let all: Vec<_> = (0..3).map(|_| replica(&upstream, &server, "", &text)).collect();
-        all.iter().for_each(|one| knows_of(one, 3));
+        for one in &all {
+            knows_of(one, 3);
+        }
         let passed: usize = std::thread::scope(|scope| {
             let threads: Vec<_> =
                 all.iter().map(|one| scope.spawn(|| pass(one, "a", LIMIT).0)).collect();
@@ -35,7 +37,9 @@ fn one_of_three_that_all_requests_come_to_may_use_all_of_a_limit() {
     let upstream = answering(|_| chat(1, 1));
     let text = format!("clients:\n{}", client("a", "limits: { rpm: 6, burst: 50m }"));
     let all: Vec<_> = (0..3).map(|_| replica(&upstream, &server, "", &text)).collect();
-    all.iter().for_each(|one| knows_of(one, 3));
+    for one in &all {
+        knows_of(one, 3);
+    }
     let mut passed = 0;
     wait_until("nothing is left", || {
         let more = pass(&all[0], "a", 20).0;
@@ -56,7 +60,9 @@ fn tokens_and_budgets_are_charged_to_all_of_them() {
     );
     let one = replica(&upstream, &server, "", &text);
     let other = replica(&upstream, &server, "", &text);
-    [&one, &other].iter().for_each(|program| knows_of(program, 2));
+    for program in [&one, &other] {
+        knows_of(program, 2);
+    }
     assert!(pass(&one, "a", 40).0 <= 20, "each lease is half of what is left");
     wait_until("the other knows", || asked(&other, "a").status == 429);
     assert!(pass(&one, "b", 60).0 <= 40);

@@ -18,7 +18,9 @@ fn a_process_that_is_killed_gives_its_slots_back_within_seconds() {
     let text = format!("clients:\n{}", client("a", "limits: { concurrent: 4 }"));
     let doomed = replica(&upstream, &server, "", &text);
     let other = replica(&upstream, &server, "", &text);
-    [&doomed, &other].iter().for_each(|program| knows_of(program, 2));
+    for program in [&doomed, &other] {
+        knows_of(program, 2);
+    }
     let mut streams = Vec::new();
     wait_until("it holds all of them", || {
         let mut client = Http1::new(doomed.connect());
@@ -32,7 +34,7 @@ fn a_process_that_is_killed_gives_its_slots_back_within_seconds() {
     wait_until("the other knows", || asked_head(&other) == 429);
     // For longer than one word of it holds.
     for _ in 0..5 {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::park_timeout(Duration::from_secs(1));
         assert_eq!(asked_head(&other), 429, "what is held stays held");
     }
     doomed.signal(Signal::KILL);

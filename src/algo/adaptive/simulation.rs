@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// SplitMix64.
+/// `SplitMix64`.
 pub(super) struct Random(pub(super) u64);
 
 impl Random {

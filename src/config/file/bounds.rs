@@ -6,7 +6,7 @@ pub(in crate::config) const LARGEST: usize = 4 * 1024 * 1024;
 /// Nesting; the deepest key is four down.
 pub(super) const DEEPEST: usize = 16;
 /// Keys and values, each alias being as many as what it stands for.
-pub(super) const MOST_NODES: usize = 200_000;
+pub(super) const MOST_NODES: usize = 400_000;
 /// Bytes of all keys and values, counted the same way.
 pub(super) const MOST_BYTES: usize = 2 * LARGEST;
 /// Bytes of one value, also after its variables were filled in.

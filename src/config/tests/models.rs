@@ -57,7 +57,7 @@ fn a_model_counts_as_the_most_specific_pattern_of_all_routes() {
     let config = read(
         "    models: { gpt-*: a, o1: a }\n  - path: /v2\n    models: { gpt-4o: b, gpt-*: b }\n",
     );
-    let labels: Vec<_> = config.models.iter().map(|glob| glob.text()).collect();
+    let labels: Vec<_> = config.models.iter().map(crate::config::Glob::text).collect();
     assert_eq!(labels, ["gpt-*", "o1", "gpt-4o"], "each once");
     assert_eq!(config.model_label("gpt-4o"), Some(ModelId(2)));
     assert_eq!(config.model_label("gpt-4o-mini"), Some(ModelId(0)));

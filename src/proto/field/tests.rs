@@ -128,7 +128,7 @@ fn the_scan_stops_at_the_field_and_fed_on_it_finds_a_second_one() {
 }
 
 fn form(parts: &[&str]) -> String {
-    let parts: String = parts.iter().map(|part| format!("--b-1\r\n{part}\r\n")).collect();
+    let parts = parts.iter().fold(String::new(), |text, part| text + "--b-1\r\n" + part + "\r\n");
     format!("{parts}--b-1--\r\n")
 }
 

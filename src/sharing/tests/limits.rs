@@ -29,7 +29,9 @@ fn what_one_limit_refuses_no_other_has_counted() {
         let slots = Sort::Slots { most: 3 };
         let budget = Sort::Budget { most: 1_000, forget: 0 };
         let mut all = [ask("r", rate(60), 1), ask("s", slots, 1), ask("b", budget, 900)];
-        all.iter_mut().for_each(|one| one.need = 1);
+        for one in &mut all {
+            one.need = 1;
+        }
         assert_eq!(me.ask(&all).refused, None);
         assert_eq!(me.ask(&all).refused, None, "of a budget it is enough that something is left");
         assert_eq!(me.ask(&all).refused, Some(2));

@@ -1,4 +1,5 @@
 //! Scripts and connections with a real server.
+#![allow(clippy::unwrap_used, reason = "the server is told what to answer")]
 
 #[path = "../../../tests/support/installed.rs"]
 #[allow(dead_code, reason = "shared with the tests on the wire, which use all of it")]

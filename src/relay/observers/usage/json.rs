@@ -157,7 +157,7 @@ mod tests {
             (r#"{"a":{"#, Some("a")),
             (r#"{"a":{"b":{"#, None),
             (r#"{"a":["#, None),
-            (r#"[{"#, None),
+            (r"[{", None),
             (r#"{"a":{}"#, None),
             ("", None),
         ] {

@@ -1,5 +1,7 @@
 //! Streams of chats and completions.
 
+use std::fmt::Write as _;
+
 use super::*;
 
 /// As `OpenAI` writes it.
@@ -45,7 +47,8 @@ fn groqs_own_is_read() {
 fn of_one_in_every_chunk_the_last_counts() {
     let mut events = String::new();
     for tokens in 0..200 {
-        events += &format!(
+        let _ = write!(
+            events,
             r#"data: {{"choices":[{{"delta":{{"content":"x"}}}}],"usage":{{"prompt_tokens":7,"total_tokens":{},"completion_tokens":{tokens}}}}}"#,
             7 + tokens
         );

@@ -12,6 +12,7 @@ use super::*;
 
 type Answer = Result<Usage, Unknown>;
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what is compared with")]
 fn usage(input: u64, cached: u64, output: u64) -> Answer {
     Ok(Usage { input, cached, output })
 }

@@ -1,5 +1,7 @@
 //! Any body, split anywhere, reads the same; and no bytes make it panic.
 
+use std::fmt::Write as _;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -90,7 +92,7 @@ proptest! {
         let mut events = String::new();
         for text in &texts {
             let text = serde_json::to_string(text).unwrap();
-            events += &format!("data: {{\"choices\":[{{\"delta\":{{\"content\":{text}}}}}]}}\n\n");
+            let _ = write!(events, "data: {{\"choices\":[{{\"delta\":{{\"content\":{text}}}}}]}}\n\n");
         }
         for (input, output) in &counts {
             let text = serde_json::json!({
