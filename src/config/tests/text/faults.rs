@@ -41,8 +41,8 @@ limts: {}
         "/etc/f.yaml:10:15: routes[0].upstream: is not a configured name; did you mean openai?",
         "/etc/f.yaml:11:1: \"limts\" is not a known key; did you mean `limits`? Keys allowed here: \
          listen, trusted_proxies, admin, admin_token, allowed_hosts, allowed_origins, workers, pin, \
-         access_log, access_log_format, via, reload, upgrade_timeout, upstreams, groups, routes, \
-         clients, client_groups, prices, privacy, client, limits",
+         access_log, access_log_format, via, reload, upgrade_timeout, store, upstreams, groups, \
+         routes, clients, client_groups, prices, privacy, redis, client, limits",
     ];
     assert_eq!(faults, expected);
 }
