@@ -260,7 +260,8 @@ impl Proxy {
         match self.failover(&RoutedRequest { context, route, group, upload }).await {
             Ok(answered) => Ok(Reached::Answered(permit, answered)),
             Err(error) => {
-                if error.kind().outcome() == Blame::Refused {
+                // One of whose body an upstream took some was made, and a client could go on making them.
+                if error.kind().outcome() == Blame::Refused && record.passed().0 == 0 {
                     permit.withdraw();
                 }
                 Err(error)

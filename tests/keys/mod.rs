@@ -7,6 +7,7 @@ mod identify;
 mod limits;
 mod made;
 mod members;
+mod models;
 mod page;
 mod privacy;
 mod rates;

@@ -147,3 +147,22 @@ fn trailers_pass_behind_a_body_that_was_looked_through() {
     let seen = log.requests.iter().rfind(|seen| seen.method == "POST").expect("it came");
     assert_eq!(seen.trailers.len(), 1, "{seen:?}");
 }
+
+/// The route was chosen by the first one, and with it whose key is used.
+#[test]
+fn a_second_model_behind_the_first_cuts_the_upload() {
+    let mixed = Mixed::start();
+    let pieces = ["{\"model\":\"gpt-4o\",\"x\":[", "1],\"model\":\"llama-3\"}"].map(Bytes::from);
+    let ask = chat("").body(pieces.to_vec(), Length::Known);
+    let mut client = Http1::new(mixed.fixture.connect());
+    client.send_head(&ask);
+    client.send_piece(&ask, &pieces[0]);
+    assert!(mixed.fixture.upstream.wait_for(came(1), PATIENCE), "the first piece is up");
+    client.send_piece(&ask, &pieces[1]);
+    assert_refused(&client.answer(&ask), 400, "model_unreadable");
+    let cut =
+        |log: &Log| log.requests.iter().any(|seen| seen.method == "POST" && seen.was_cancelled());
+    assert!(mixed.fixture.upstream.wait_for(cut, PATIENCE), "it never has a whole body");
+    assert!(!begun(&mixed.b.log()));
+    assert_eq!(client.ask(&with_model("llama-3")).body(), b"b", "the client may go on");
+}

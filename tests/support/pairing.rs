@@ -112,6 +112,13 @@ impl Client {
         matches!(self, Self::Http2(_))
     }
 
+    /// Lets the connection go on where nothing else does.
+    pub(crate) fn turn(&self) {
+        if let Self::Http2(client) = self {
+            client.turn();
+        }
+    }
+
     /// Sends a head, and leaves the rest to be done step by step.
     pub(crate) fn begin(&mut self, ask: &Ask) -> Exchange<'_> {
         let stream = match self {

@@ -71,6 +71,11 @@ impl Caller {
         self.models.is_some() || !self.prices.is_empty()
     }
 
+    /// Whether it may use some models only.
+    pub fn is_held_to_models(&self) -> bool {
+        self.models.is_some()
+    }
+
     /// Whether it may use a model.
     ///
     /// # Errors
@@ -84,8 +89,8 @@ impl Caller {
         }
     }
 
-    /// What a model costs.
-    pub fn price(&self, model: &str) -> Option<PriceId> {
-        self.prices.of(model)
+    /// What the dearest of these models costs.
+    pub fn dearest_price<'a>(&self, models: impl Iterator<Item = &'a str>) -> Option<PriceId> {
+        self.prices.dearest(models)
     }
 }

@@ -88,6 +88,13 @@ impl Prices {
         Glob::best(self.0.iter().map(|price| &price.model), model).map(PriceId)
     }
 
+    /// The price of the dearest of these models, by their output first: where a request names several, the upstream
+    /// chooses.
+    pub fn dearest<'a>(&self, models: impl Iterator<Item = &'a str>) -> Option<PriceId> {
+        let all = models.filter_map(|model| self.of(model));
+        all.max_by_key(|id| self.0.get(id.0).map(|price| (price.output, price.input)))
+    }
+
     /// Nanodollars, rounded up. `cached` is the part of `input` that was read from a cache.
     pub fn cost(&self, price: Option<PriceId>, input: u64, cached: u64, output: u64) -> u64 {
         let Some(price) = price.and_then(|PriceId(nth)| self.0.get(nth)) else { return 0 };

@@ -29,7 +29,7 @@ pub(in crate::config) static MODEL_BYTES: Key<Size<usize>> = Key::new(
     "model_bytes",
     // OpenAI's SDKs write `messages` before `model`: a whole prompt stands in front of it, with images of up to
     // 20 MB each. What is held counts where memory has a limit.
-    Size { default: 32 * 1024 * 1024, within: 1024..=256 * 1024 * 1024 },
+    Size { default: ByModel::MOST_BYTES, within: 1024..=256 * 1024 * 1024 },
     "With `models`: bytes of a request body in which its `model` must stand. They are held in memory \
      until it was found; a body in which it does not stand within them is rejected with 400.",
 );
@@ -56,6 +56,9 @@ pub struct ByModel {
 }
 
 impl ByModel {
+    /// Bytes of a body in which the model must stand where nothing else was said.
+    pub const MOST_BYTES: usize = 32 * 1024 * 1024;
+
     /// From rules in the file's order. No target is [`Target::ByModel`].
     pub fn new(rules: impl IntoIterator<Item = (Glob, Target)>, otherwise: Option<Target>) -> Self {
         let mut rules: Vec<_> = rules.into_iter().collect();

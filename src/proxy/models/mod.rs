@@ -2,6 +2,7 @@
 //! arrives. What is read for that goes up first, byte for byte.
 
 mod fetch;
+mod held;
 mod offers;
 
 use std::cell::RefCell;
@@ -21,11 +22,10 @@ use crate::record::Outcome;
 use crate::relay::drive::Patience;
 use crate::relay::{self, Peek, RelayBody, Upload};
 use crate::route::Match;
+use held::Named;
 
 pub use offers::Offers;
 
-/// In so many bytes of a body its model must stand where the route has no `models`.
-const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// Characters of a model's name that are repeated to whoever sent it.
 const LONGEST_SHOWN: usize = 100;
 /// Patterns that are named to a client.
@@ -67,7 +67,8 @@ impl Proxy {
     ///
     /// # Errors
     /// As [`Proxy::model`]; [`Kind::ModelUnknown`], [`Kind::ModelMissing`], [`Kind::ModelsUnknown`],
-    /// [`Kind::ModelNotAllowed`].
+    /// [`Kind::ModelNotAllowed`]. What follows the model in the body may still fail the upload: see
+    /// [`Upload::poll_peek`].
     pub(super) async fn lead_by_model(
         &self,
         context: &RequestContext<'_>,
@@ -87,12 +88,15 @@ impl Proxy {
             let allowed = |model: &str| caller.is_none_or(|caller| caller.may_ask(model).is_ok());
             return Ok(Led::Listed(self.list_models(models, allowed).await?));
         }
-        let most = models.map_or(MOST_BYTES, |models| models.most_bytes);
-        let Model { name, id } = self.model(context, route, upload, most).await?;
+        let most = models.map_or(ByModel::MOST_BYTES, |models| models.most_bytes);
+        // Files have none; where it goes, and whether it may, does not depend on it.
+        let may_lack = models.is_none() && !caller.is_some_and(|caller| caller.is_held_to_models());
+        let Model { name, id } = self.model(context, route, upload, (most, may_lack)).await?;
         let mut told = ModelTold { label: id, ..ModelTold::default() };
-        if let (Some(caller), Some(name)) = (caller, &name) {
-            caller.may_ask(name)?;
-            told.price = caller.price(name);
+        if let Some(caller) = caller.filter(|caller| caller.asks_for_model()) {
+            let named = Named::of(head, name.as_deref(), !upload.borrow().is_empty())?;
+            named.check(caller)?;
+            told.price = named.price(caller);
         }
         let target = match (models, name) {
             (None, _) => route.target,
@@ -104,9 +108,9 @@ impl Proxy {
         Ok(Led::To(target, told))
     }
 
-    /// The model that a request names: in the first `most` bytes of its body, or in its path, where that is of one
-    /// model. The body counts first: an upstream may resolve a path of one model to another. Waits for the client, within its deadlines; nothing of the body went up yet, and nothing of it is
-    /// lost. To be called once.
+    /// The model that a request names: in the first `most` bytes of its body (which it `may_lack`), or in its path, where that is of one
+    /// model. The body counts first: an upstream may resolve a path of one model to another. Waits for the client, within
+    /// its deadlines; nothing of the body went up yet, and nothing of it is lost. To be called once.
     ///
     /// # Errors
     /// [`Kind::ModelCompressed`], and as [`Upload::poll_peek`].
@@ -115,13 +119,13 @@ impl Proxy {
         context: &RequestContext<'_>,
         route: Match<'_>,
         upload: &RefCell<Upload>,
-        most: usize,
+        (most, may_lack): (usize, bool),
     ) -> Result<Model, Error> {
         let head = context.head;
         let in_body = if upload.borrow().is_empty() {
             None
         } else {
-            let mut peek = Peek::new(scan(&head.headers)?, most);
+            let mut peek = Peek::new(scan(&head.headers)?, most, may_lack);
             let peeked = poll_fn(|cx| upload.borrow_mut().poll_peek(cx, &mut peek)).await;
             // What was read of a body that is refused is not held until its sender has done.
             peeked.inspect_err(|_| upload.borrow_mut().settle())?

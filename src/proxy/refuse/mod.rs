@@ -73,7 +73,7 @@ impl Proxy {
                 error.response_parts_saying(&self.table.no_route(head.uri.path()), &id)
             }
             // Likewise which model, and which there are.
-            Some(_) if kind == Kind::ModelUnknown => {
+            Some(_) if matches!(kind, Kind::ModelUnknown | Kind::ModelMissing) => {
                 let found = error.found();
                 error.response_parts_saying(found.as_deref().unwrap_or(error.message()), &id)
             }

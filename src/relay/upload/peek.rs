@@ -6,39 +6,45 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
+use super::watch::Watch;
 use super::{PARTS, Upload};
 use crate::error::{Error, Kind};
 use crate::proto::field::{Fault, Scan, Step};
 use crate::relay::replay::BodyKept;
 use crate::transport::come_again;
 
-/// The field was not among the bytes that may be held.
-const FAR: Fault = "The request's model does not stand within the first bytes of its body that this proxy \
+/// The field is not among the bytes that may be held.
+pub(super) const FAR: Fault = "The request's model does not stand within the first bytes of its body that this proxy \
     looks through (model_bytes of the route); put it before long fields and files.";
 
 /// A look into one body. Dropped, it takes with it what it holds: the request is over.
 pub struct Peek {
-    scan: Scan,
+    /// `None` once the field was found.
+    scan: Option<Scan>,
     /// Bytes that may be held, handles included: a client that sends single bytes must not make us hold many
     /// times the bound.
     room: usize,
     held: usize,
+    /// A body in whose first bytes there is none goes up all the same.
+    may_lack: bool,
     frames: Vec<Bytes>,
 }
 
 impl Peek {
-    /// A look through `most` bytes.
-    pub fn new(scan: Scan, most: usize) -> Self {
-        Self { scan, room: most, held: 0, frames: Vec::new() }
+    /// A look through `most` bytes. `may_lack`: a body without a field among them goes up all the same, unless one comes
+    /// later.
+    pub fn new(scan: Scan, most: usize, may_lack: bool) -> Self {
+        Self { scan: Some(scan), room: most, held: 0, may_lack, frames: Vec::new() }
     }
 }
 
 impl Upload {
-    /// Reads the body until its field is found; `None` where it ends without one. Waits for the client as
-    /// [`Upload::poll`] does. To be called before anything was read, and until it is ready.
+    /// Reads the body until its field is found; `None` where it, or what may be held of it, ends without one. Waits for the client as
+    /// [`Upload::poll`] does. To be called before anything was read, and until it is ready. What follows a field is looked
+    /// through as it is read, and a second one fails whoever reads it: [`Upload::poll`], [`Upload::gather`].
     ///
     /// # Errors
-    /// [`Kind::ModelUnreadable`]: the body has no reading, or not within the bound; [`Kind::MemoryShort`]; the
+    /// [`Kind::ModelUnreadable`]: the body has no one reading, or not within the bound; [`Kind::MemoryShort`]; the
     /// client failed, as of [`Upload::poll`].
     pub fn poll_peek(
         &mut self,
@@ -48,8 +54,10 @@ impl Upload {
         for _ in 0..PARTS {
             if self.reader.is_ended() {
                 // Nothing at all is no body, whatever was announced.
-                if !peek.frames.is_empty() {
-                    peek.scan.end().map_err(Kind::ModelUnreadable)?;
+                if let Some(scan) = &peek.scan
+                    && !peek.frames.is_empty()
+                {
+                    scan.end().map_err(Kind::ModelUnreadable)?;
                 }
                 self.put_back(peek);
                 return Poll::Ready(Ok(None));
@@ -70,16 +78,30 @@ impl Upload {
             self.charge_with(0);
             let room = std::mem::replace(&mut peek.room, 0);
             let looked = &data[..data.len().min(room)];
-            let step = peek.scan.feed(looked).map_err(Kind::ModelUnreadable)?.1;
-            if step != Step::More {
-                self.put_back(peek);
-                let Step::Found(field) = step else { return Poll::Ready(Ok(None)) };
-                return Poll::Ready(Ok(Some(field)));
-            }
-            if looked.len() < data.len() || room < data.len() + size_of::<Bytes>() {
-                return Poll::Ready(Err(Kind::ModelUnreadable(FAR).into()));
-            }
-            peek.room = room - data.len() - size_of::<Bytes>();
+            let far = looked.len() < data.len() || room < data.len() + size_of::<Bytes>();
+            let Some(mut scan) = peek.scan.take() else { return Poll::Ready(Ok(None)) };
+            let (used, step) = scan.feed(looked).map_err(Kind::ModelUnreadable)?;
+            let field = match step {
+                Step::More if !far => {
+                    peek.room = room - data.len() - size_of::<Bytes>();
+                    peek.scan = Some(scan);
+                    continue;
+                }
+                Step::More if !peek.may_lack => {
+                    return Poll::Ready(Err(Kind::ModelUnreadable(FAR).into()));
+                }
+                Step::More => None,
+                Step::Found(field) => Some(field),
+                Step::Ended => {
+                    self.put_back(peek);
+                    return Poll::Ready(Ok(None));
+                }
+            };
+            let mut watch = Watch::new(scan);
+            watch.see(&data[used..])?;
+            self.reader.watched(watch);
+            self.put_back(peek);
+            return Poll::Ready(Ok(field));
         }
         come_again(cx);
         Poll::Pending

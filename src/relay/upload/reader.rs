@@ -11,6 +11,7 @@ use hyper::body::Frame;
 use super::JOIN;
 use super::discard::Discard;
 use super::pace::Pace;
+use super::watch::Watch;
 use crate::error::Error;
 use crate::record::Record;
 use crate::relay::deadline::Deadline;
@@ -26,6 +27,8 @@ pub(super) struct Reader {
     failed: Option<Error>,
     /// The client's body was read to its end.
     pub(super) ended: bool,
+    /// Of a body whose model was asked for: what is read is looked through.
+    watch: Option<Box<Watch>>,
     /// Its sender goes on, and may miss the answer where it is not read to the end.
     lingers: bool,
     discard: Discard,
@@ -42,6 +45,7 @@ impl Reader {
             body,
             trailers: None,
             failed: None,
+            watch: None,
             lingers,
             discard: Discard::default(),
             pace,
@@ -57,6 +61,11 @@ impl Reader {
 
     pub(super) fn is_ended(&self) -> bool {
         self.ended
+    }
+
+    /// What is read from here on is looked through first.
+    pub(super) fn watched(&mut self, watch: Watch) {
+        self.watch = Some(Box::new(watch));
     }
 
     /// Whether some of it was read and forgotten already.
@@ -153,7 +162,12 @@ impl Reader {
         frame: Option<Result<Frame<Bytes>, Error>>,
         kept: &mut ReplayBuffer,
     ) -> Result<Bytes, Error> {
-        let Some(frame) = frame.transpose()? else {
+        let frame = frame.transpose()?;
+        if let Some(watch) = &mut self.watch {
+            // Before its end is known, which would go up with what came before it.
+            watch.see(frame.as_ref().and_then(Frame::data_ref).map_or(&[], |data| data))?;
+        }
+        let Some(frame) = frame else {
             self.ended = true;
             return Ok(Bytes::new());
         };
