@@ -86,8 +86,8 @@ static ROUTES: Key<Many<Optional<UpstreamName>>> = Key::new(
 static MODELS: Key<Many<Optional<GlobText>>> = Key::new(
     "models",
     Many(Optional(GlobText)),
-    "Models that the client may use, `*` standing for any text; requests for others are rejected with 403. \
-     The request's `model` is looked for in the body as it arrives.",
+    "Models that the client may use, `*` standing for any text; requests for others are rejected with 403, \
+     and those that send a body and name none with 400. The request's `model` is looked for in the body as it arrives.",
 );
 
 static DISABLED: Key<Flag> =

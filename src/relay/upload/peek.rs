@@ -6,16 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::watch::Watch;
+use super::watch::{FAR, Watch};
 use super::{PARTS, Upload};
 use crate::error::{Error, Kind};
-use crate::proto::field::{Fault, Scan, Step};
+use crate::proto::field::{Scan, Step};
 use crate::relay::replay::BodyKept;
 use crate::transport::come_again;
-
-/// The field is not among the bytes that may be held.
-pub(super) const FAR: Fault = "The request's model does not stand within the first bytes of its body that this proxy \
-    looks through (model_bytes of the route); put it before long fields and files.";
 
 /// A look into one body. Dropped, it takes with it what it holds: the request is over.
 pub struct Peek {

@@ -1,14 +1,17 @@
 //! Looks through a request's body behind its model while it goes up: of two models some servers take the last.
 
-use super::peek::FAR;
 use crate::error::{Error, Kind};
 use crate::proto::field::{Fault, Scan, Step};
+
+/// The field is not among the bytes that may be held.
+pub(super) const FAR: Fault = "The request's model does not stand within the first bytes of its body that this proxy \
+    looks through (model_bytes of the route); put it before long fields and files.";
 
 /// No server reads it, or none should.
 const BEHIND: Fault = "The request body goes on behind its end.";
 
-/// A scan that found the field, or did not where it should stand, and is fed on. Each piece is shown to it before it goes up; what it refuses stays here, so
-/// that no upstream gets a whole body of which that is a part.
+/// A scan that found the field, or did not where it should stand, and is fed on. Each piece is shown to it before it goes
+/// up; what it refuses stays here, so that no upstream gets a whole body of which that is a part.
 pub(super) struct Watch {
     scan: Scan,
     ended: bool,
