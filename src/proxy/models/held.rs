@@ -1,5 +1,5 @@
-//! Clients whose models count: held to some of them, or charged by what they cost. Their requests may name a model in more
-//! places than one, and it is the upstream that chooses among them.
+//! Clients whose models count: held to some of them, or charged by what they cost. Their requests may name a model in
+//! more places than one, and it is the upstream that chooses among them.
 
 use http::{Method, Uri, request};
 
@@ -7,8 +7,8 @@ use crate::admit::Caller;
 use crate::config::PriceId;
 use crate::error::{Error, Kind};
 
-const NAMES_NONE: &str = "This key may use some models only, and the request names none: the upstream would choose one. Put \
-    the model in the request's body.";
+const NAMES_NONE: &str = "This key may use some models only, and the request names none: the upstream would choose \
+    one. Put the model in the request's body.";
 const NO_PATH: Kind = Kind::ModelUnreadable(
     "The request's path or query has more than one reading, and this key's models go by it.",
 );

@@ -108,9 +108,9 @@ impl Proxy {
         Ok(Led::To(target, told))
     }
 
-    /// The model that a request names: in the first `most` bytes of its body (which it `may_lack`), or in its path, where that is of one
-    /// model. The body counts first: an upstream may resolve a path of one model to another. Waits for the client, within
-    /// its deadlines; nothing of the body went up yet, and nothing of it is lost. To be called once.
+    /// The model that a request names: in the first `most` bytes of its body (which it `may_lack`), or in its path, where
+    /// that is of one model. The body counts first: an upstream may resolve a path of one model to another. Waits for the
+    /// client, within its deadlines; nothing of the body went up yet, and nothing of it is lost. To be called once.
     ///
     /// # Errors
     /// [`Kind::ModelCompressed`], and as [`Upload::poll_peek`].

@@ -35,9 +35,9 @@ impl Peek {
 }
 
 impl Upload {
-    /// Reads the body until its field is found; `None` where it, or what may be held of it, ends without one. Waits for the client as
-    /// [`Upload::poll`] does. To be called before anything was read, and until it is ready. What follows a field is looked
-    /// through as it is read, and a second one fails whoever reads it: [`Upload::poll`], [`Upload::gather`].
+    /// Reads the body until its field is found; `None` where it, or what may be held of it, ends without one. Waits for
+    /// the client as [`Upload::poll`] does. To be called before anything was read, and until it is ready. What follows
+    /// is looked through as it is read, and another field fails whoever reads it: [`Upload::poll`], [`Upload::gather`].
     ///
     /// # Errors
     /// [`Kind::ModelUnreadable`]: the body has no one reading, or not within the bound; [`Kind::MemoryShort`]; the

@@ -54,7 +54,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::field::{Json, Multipart};
+    use crate::proto::field::Multipart;
 
     /// Shows the rest of a body whose model was found, in pieces of so many bytes.
     fn shown(mut scan: Scan, body: &str, piece: usize) -> Result<(), &'static str> {
