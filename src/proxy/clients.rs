@@ -82,6 +82,6 @@ pub(super) fn metered(
     head: &mut response::Parts,
 ) -> bool {
     let Some(charge) = permit.charge() else { return false };
-    charge.show(&mut head.headers, context.record.opened_at());
+    charge.show(&mut head.headers);
     head.status.is_success() && context.head.method == Method::POST
 }

@@ -256,7 +256,10 @@ impl Proxy {
                 }
             },
         };
-        let permit = self.charge(context, route.route, model, permit).await?;
+        let permit = match context.caller {
+            Some(_) => self.charge(context, route.route, model, permit).await?,
+            None => permit,
+        };
         match self.failover(&RoutedRequest { context, route, group, upload }).await {
             Ok(answered) => Ok(Reached::Answered(permit, answered)),
             Err(error) => {

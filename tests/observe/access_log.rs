@@ -43,7 +43,9 @@ fn paths(log: &Path) -> Vec<String> {
         let line: serde_json::Value = serde_json::from_str(line).expect("a JSON line");
         line["path"].as_str().expect("a path").to_owned()
     };
-    text.lines().map(path).collect()
+    // A line that is still being written is none yet.
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(path).collect()
 }
 
 /// The block of `docs/logs.md` that begins with this line, without its fences.

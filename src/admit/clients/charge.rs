@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::caller::Caller;
-use crate::admit::quota::{Refused, Remote, Reserve, Taken, Verdict, limit_headers, refusal};
+use crate::admit::quota::{Now, Refused, Remote, Reserve, Taken, Verdict, limit_headers, refusal};
 use crate::config::{ModelId, PriceId};
 use crate::error::Error;
 use crate::record::Usage;
@@ -27,6 +27,8 @@ pub struct Charge {
     /// `None` where the client has no limits.
     taken: Option<Taken>,
     model: ModelTold,
+    /// When it was let in.
+    now: Now,
 }
 
 /// What is known of the model that a request asks for.
@@ -73,7 +75,7 @@ impl Caller {
             let taken = Taken::all(&self.limiters, self.reserve(), now);
             Some(taken.map_err(|refused| refusal(&refused, &self.limiters, now))?)
         };
-        Ok(Charge { caller: Arc::clone(self), taken, model })
+        Ok(Charge { caller: Arc::clone(self), taken, model, now })
     }
 
     /// Who decides on its requests, where that is somebody else.
@@ -107,7 +109,7 @@ impl Caller {
                 return self.admit(model, at);
             }
         };
-        Ok(Charge { caller: Arc::clone(self), taken: Some(taken), model })
+        Ok(Charge { caller: Arc::clone(self), taken: Some(taken), model, now })
     }
 
     /// What a request of it is reckoned to cost.
@@ -124,9 +126,9 @@ impl Charge {
     }
 
     /// The headers that tell the client what is left, in place of the upstream's.
-    pub fn show(&self, headers: &mut HeaderMap, at: Instant) {
+    pub fn show(&self, headers: &mut HeaderMap) {
         if self.taken.is_some() {
-            let now = self.caller.clock.at(at);
+            let now = self.now;
             limit_headers(self.caller.limiters(), now, |name: HeaderName, value: HeaderValue| {
                 headers.insert(name, value);
             });

@@ -1,6 +1,5 @@
 //! What a client reads of its limits: the headers of `OpenAI`'s API, and why a request was refused.
 
-use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -49,12 +48,11 @@ pub(in crate::admit) fn limit_headers(
     for (tightest, names) in [(requests, REQUESTS), (tokens, TOKENS)] {
         let Some((level, per_minute)) = tightest else { continue };
         for (nth, name) in names.into_iter().enumerate() {
-            // Into memory, which does not fail.
-            let _written = match nth {
-                0 => write!(texts, "{per_minute}"),
-                1 => write!(texts, "{}", level.left.max(0)),
+            match nth {
+                0 => number(&mut texts, per_minute),
+                1 => number(&mut texts, u64::try_from(level.left).unwrap_or(0)),
                 _ => reset(&mut texts, level.full_in),
-            };
+            }
             if let Ok(value) = HeaderValue::from_maybe_shared(texts.split().freeze()) {
                 put(name, value);
             }
@@ -137,32 +135,51 @@ pub(super) fn usd(nanos: u64) -> String {
 }
 
 /// As `OpenAI` writes it, which is how Go writes durations: `20ms`, `1.5s`, `6m0s`. Rounded up to a millisecond.
-fn reset(text: &mut impl fmt::Write, nanos: u64) -> fmt::Result {
+fn reset(text: &mut BytesMut, nanos: u64) {
     let millis = nanos.div_ceil(1_000_000);
     if millis < 1_000 {
-        return write!(text, "{millis}ms");
+        number(text, millis);
+        return text.extend_from_slice(b"ms");
     }
     let (minutes, rest) = (millis / 60_000, millis % 60_000);
-    match (minutes / 60, minutes % 60) {
-        (0, 0) => {}
-        (0, minutes) => write!(text, "{minutes}m")?,
-        (hours, minutes) => write!(text, "{hours}h{minutes}m")?,
+    if minutes >= 60 {
+        number(text, minutes / 60);
+        text.extend_from_slice(b"h");
     }
-    write!(text, "{}", rest / 1_000)?;
-    match rest % 1_000 {
-        0 => {}
-        tenths if tenths % 100 == 0 => write!(text, ".{}", tenths / 100)?,
-        hundredths if hundredths % 10 == 0 => write!(text, ".{:02}", hundredths / 10)?,
-        thousandths => write!(text, ".{thousandths:03}")?,
+    if minutes > 0 {
+        number(text, minutes % 60);
+        text.extend_from_slice(b"m");
     }
-    text.write_char('s')
+    number(text, rest / 1_000);
+    let thousandths = rest % 1_000;
+    if thousandths > 0 {
+        let digit = |of: u64| b'0' + (thousandths / of % 10) as u8;
+        let digits = [b'.', digit(100), digit(10), digit(1)];
+        let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+        text.extend_from_slice(&digits[..4 - zeros]);
+    }
+    text.extend_from_slice(b"s");
+}
+
+/// In decimal digits. Formatting costs several times as much, and this is on the path of each request.
+fn number(text: &mut BytesMut, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend_from_slice(&digits[at..]);
 }
 
 fn reset_text(nanos: u64) -> String {
-    let mut text = String::new();
-    // Into memory, which does not fail.
-    let _written = reset(&mut text, nanos);
-    text
+    let mut text = BytesMut::new();
+    reset(&mut text, nanos);
+    text.iter().map(|byte| char::from(*byte)).collect()
 }
 
 #[cfg(test)]
