@@ -4,7 +4,6 @@ import asyncio
 import io
 
 import httpx
-
 import openai
 
 TOKENS = 7
