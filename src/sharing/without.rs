@@ -9,6 +9,7 @@ use crate::record::RedisMeters;
 /// Nothing is shared.
 pub(crate) struct Shares;
 
+#[expect(clippy::unused_self, reason = "the face of the one that shares")]
 impl Shares {
     pub(crate) fn new(_meters: &Arc<RedisMeters>) -> Self {
         Self

@@ -12,7 +12,7 @@ fn proxy(first: &Upstream, second: Upstream, group: &str) -> Fixture {
          upstreams: {{ a: {{ url: \"{}\" }}, b: {{ url: \"{}\" }} }}\n\
          groups: {{ any: {{ members: [{{ upstream: a }}, {{ upstream: b, tier: 1 }}]{group} }} }}\n\
          routes: [{{ path: /v1, upstream: any }}]\n\
-         clients:\n  - name: app-a\n    key: {}\n    limits: {{ rpm: 100, concurrent: 5 }}\n    budget: {{ tokens: 10000, per: day }}\n",
+         clients:\n  - name: app-a\n    key: {}\n    limits: {{ rpm: 2, burst: 1h, concurrent: 5 }}\n    budget: {{ tokens: 10000, per: day }}\n",
         url(first),
         url(&second),
         key("app-a"),
@@ -27,7 +27,7 @@ fn charged(fixture: &Fixture) -> (u64, u64, u64, u64) {
         |limit: &str| fixture.count(&format!("firstbyte_client_balance{{limit=\"{limit}\"}}"));
     (
         fixture.count("firstbyte_client_requests_total"),
-        100 - left("rpm"),
+        120 - left("rpm"),
         5 - left("concurrent"),
         10_000 - left("budget_tokens"),
     )
