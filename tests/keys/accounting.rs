@@ -37,7 +37,7 @@ fn script(seen: &Seen) -> Script {
 
 #[test]
 fn what_is_charged_is_what_was_served_under_cancels_cuts_failures_and_reloads() {
-    let (count, each) = (size(50, 1_000), size(20, 10_000));
+    let (count, each) = (size(50, 1_000), size(20, 100));
     let upstream = answering(script);
     let text = file(&upstream, 2, &clients(count));
     let fixture = Fixture::of_file(upstream, &text);
