@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use super::file::fault::Complaint;
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape};
+use super::kind::header::AnyName;
 use super::kind::many::Many;
 use super::kind::quantity::Span;
 use super::kind::scalar::Flag;
-use super::kind::{Around, Kind};
 use super::web::{Allowed, Origin};
 
 pub(super) static CORS: Section = Section {
@@ -27,9 +24,9 @@ static ORIGINS: Key<Many<Origin>> = Key::required(
     "Origins of web pages that may use this route, such as `https://chat.example`; `*` allows all.",
 );
 
-static HEADERS: Key<Many<RequestHeader>> = Key::new(
+static HEADERS: Key<Many<AnyName>> = Key::new(
     "headers",
-    Many(RequestHeader),
+    Many(AnyName { hint: "write it like content-type; without `headers` pages may send any" }),
     "Request headers that these pages may send, besides those that need no permission. Without it \
      they may send any.",
 );
@@ -70,7 +67,10 @@ impl Cors {
         let headers = reader.get_many(&fields, &HEADERS);
         let cors = Self {
             origins: Allowed::read(reader, &fields, &ORIGINS),
-            headers: headers.into_iter().filter_map(|(_, name)| name).collect(),
+            headers: headers
+                .into_iter()
+                .filter_map(|(_, name)| Some(name?.as_str().to_owned()))
+                .collect(),
             credentials: reader.get(&fields, &CREDENTIALS),
             max_age: reader.get(&fields, &MAX_AGE),
         };
@@ -80,36 +80,5 @@ impl Cors {
             reader.fault_in(&fields, &CREDENTIALS, what, "list the origins, or remove the line");
         }
         route.has(CORS.name).then_some(cors)
-    }
-}
-
-/// The name of a request header.
-struct RequestHeader;
-
-impl Kind for RequestHeader {
-    type Value = Option<String>;
-
-    fn read(&self, text: &str, _: &Around<'_>) -> Result<Option<String>, Complaint> {
-        let name = http::HeaderName::try_from(text).ok();
-        name.map(|name| Some(name.as_str().to_owned())).ok_or_else(|| {
-            let hint = "write it like content-type; without `headers` pages may send any";
-            Complaint::new("is not the name of a header", hint)
-        })
-    }
-
-    fn absent(&self) -> Option<String> {
-        None
-    }
-
-    fn name(&self) -> String {
-        "name of a header".into()
-    }
-
-    fn default_text(&self) -> Option<String> {
-        None
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "string", "minLength": 1 })
     }
 }

@@ -1,21 +1,18 @@
 //! `listen[].tls`: TLS toward clients.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use serde_json::{Value, json};
 
 use super::pair::{Fault, Pair};
-use crate::config::file::fault::Complaint;
 use crate::config::key::reader::{Fields, Reader};
 use crate::config::key::{Key, Section, Shape};
 use crate::config::kind::many::Many;
 use crate::config::kind::optional::Optional;
+use crate::config::kind::pem::{PathAndPem, PemFile};
 use crate::config::kind::scalar::Choice;
-use crate::config::kind::{Around, Kind};
 
 pub(super) static TLS: Section = Section {
     name: "tls",
@@ -112,9 +109,11 @@ impl ListenerTls {
     }
 }
 
-type File = (PathBuf, Vec<u8>);
-
-fn files(reader: &mut Reader<'_>, fields: &Fields<'_>, key: &Key<Many<PemFile>>) -> Vec<File> {
+fn files(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    key: &Key<Many<PemFile>>,
+) -> Vec<PathAndPem> {
     reader.get_many(fields, key).into_iter().filter_map(|(_, file)| file).collect()
 }
 
@@ -140,39 +139,4 @@ fn clients(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<ClientCertifi
         return None;
     }
     Some(ClientCertificates { roots: Arc::new(roots), required })
-}
-
-/// A PEM file's path and bytes. What is in it is never quoted.
-struct PemFile;
-
-impl Kind for PemFile {
-    type Value = Option<File>;
-
-    fn read(&self, text: &str, around: &Around<'_>) -> Result<Option<File>, Complaint> {
-        let path = around.folder.join(text.strip_prefix("file:").unwrap_or(text));
-        if text.contains("-----BEGIN") {
-            let what = "is the content of a file";
-            return Err(Complaint::about_a_secret(what, "write the path of the file"));
-        }
-        match around.env.read_file(&path) {
-            Ok(bytes) => Ok(Some((path, bytes))),
-            Err(error) => Err(Complaint::new(format!("can't be read: {error}"), "")),
-        }
-    }
-
-    fn absent(&self) -> Option<File> {
-        None
-    }
-
-    fn name(&self) -> String {
-        "path".into()
-    }
-
-    fn default_text(&self) -> Option<String> {
-        None
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "string", "minLength": 1 })
-    }
 }

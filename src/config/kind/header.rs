@@ -62,3 +62,33 @@ impl Kind for FieldName {
         json!({ "type": "string", "minLength": 1 })
     }
 }
+
+/// The name of any header; `hint` says how one is written.
+pub(in crate::config) struct AnyName {
+    pub(in crate::config) hint: &'static str,
+}
+
+impl Kind for AnyName {
+    type Value = Option<HeaderName>;
+
+    fn read(&self, text: &str, _: &Around<'_>) -> Result<Option<HeaderName>, Complaint> {
+        let name = HeaderName::try_from(text);
+        name.map(Some).map_err(|_| Complaint::new("is not the name of a header", self.hint))
+    }
+
+    fn absent(&self) -> Option<HeaderName> {
+        None
+    }
+
+    fn name(&self) -> String {
+        "name of a header".into()
+    }
+
+    fn default_text(&self) -> Option<String> {
+        None
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "minLength": 1 })
+    }
+}

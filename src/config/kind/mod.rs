@@ -5,6 +5,7 @@ pub(in crate::config) mod header;
 pub(in crate::config) mod many;
 pub(in crate::config) mod optional;
 pub(in crate::config) mod path;
+pub(in crate::config) mod pem;
 pub(in crate::config) mod quantity;
 pub(in crate::config) mod scalar;
 pub(in crate::config) mod secret;

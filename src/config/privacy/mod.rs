@@ -2,15 +2,13 @@
 
 use http::HeaderName;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
 
 use super::access_log::AccessLog;
-use super::file::fault::Complaint;
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape};
+use super::kind::header::AnyName;
 use super::kind::many::Many;
 use super::kind::secret::Secret;
-use super::kind::{Around, Kind};
 use super::log_format::{LogField, LogFormat};
 
 /// Each is looked for in each request.
@@ -29,9 +27,10 @@ pub(super) static PRIVACY: Section = Section {
     entries: &[&HASH_HEADERS, &SALT],
 };
 
-static HASH_HEADERS: Key<Many<Field>> = Key::required(
+static HASH_HEADERS: Key<Many<AnyName>> = Key::required(
     "hash_headers",
-    Many(Field),
+    // Also those that the proxy writes itself: `x-forwarded-user` names a user.
+    Many(AnyName { hint: "write it like x-user-id" }),
     "Names of the headers. `x-request-id` and `traceparent` are then logged in no other way either.",
 );
 
@@ -101,34 +100,5 @@ impl PartialEq for Privacy {
     fn eq(&self, other: &Self) -> bool {
         self.hash_headers == other.hash_headers
             && self.salt.expose_secret() == other.salt.expose_secret()
-    }
-}
-
-/// The name of any header of a request, also of those that the proxy writes itself: `x-forwarded-user` names a user.
-struct Field;
-
-impl Kind for Field {
-    type Value = Option<HeaderName>;
-
-    fn read(&self, text: &str, _: &Around<'_>) -> Result<Option<HeaderName>, Complaint> {
-        let name = HeaderName::try_from(text);
-        name.map(Some)
-            .map_err(|_| Complaint::new("is not the name of a header", "write it like x-user-id"))
-    }
-
-    fn absent(&self) -> Option<HeaderName> {
-        None
-    }
-
-    fn name(&self) -> String {
-        "name of a header".into()
-    }
-
-    fn default_text(&self) -> Option<String> {
-        None
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "string", "minLength": 1 })
     }
 }

@@ -1,7 +1,7 @@
 //! `redis`: where processes share the limits of clients.
 
 mod address;
-mod file;
+mod prefix;
 
 use std::time::Duration;
 
@@ -11,11 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use self::address::RedisAddress;
 use self::address::RedisUrl;
-use self::file::{Pem, PrefixText};
+use self::prefix::PrefixText;
 use super::file::fault::Complaint;
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape};
 use super::kind::optional::Optional;
+use super::kind::pem::PemFile;
 use super::kind::quantity::{Count, Span};
 use super::kind::scalar::{Choice, Flag};
 use super::kind::secret::{HeaderText, SecretText};
@@ -61,21 +62,21 @@ static USERNAME: Key<HeaderText> = Key::new("username", HeaderText, "Name of the
 static PASSWORD: Key<Optional<SecretText>> =
     Key::new("password", Optional(SecretText), "Password: `${VAR}` or `file:PATH`.");
 
-static CA_FILE: Key<Pem> = Key::new(
+static CA_FILE: Key<PemFile> = Key::new(
     "ca_file",
-    Pem,
+    PemFile,
     "File of the certificates that are trusted (PEM), in place of the system's.",
 );
 
-static CLIENT_CERTIFICATE: Key<Pem> = Key::new(
+static CLIENT_CERTIFICATE: Key<PemFile> = Key::new(
     "client_certificate",
-    Pem,
+    PemFile,
     "File of the certificate, and its chain, that the server is shown if it asks for one (PEM). It needs \
      `client_key`.",
 );
 
-static CLIENT_KEY: Key<Pem> =
-    Key::new("client_key", Pem, "File of the private key of `client_certificate` (PEM).");
+static CLIENT_KEY: Key<PemFile> =
+    Key::new("client_key", PemFile, "File of the private key of `client_certificate` (PEM).");
 
 static DATABASE: Key<Count<u32>> =
     Key::new("database", Count { default: 0, within: 0..=65_535 }, "Number of the database.");
@@ -174,7 +175,7 @@ impl Redis {
             reader.fault(fields.at, REDIS.name, what, hint);
         }
         let address = reader.get(&fields, &URL);
-        let authority = reader.get(&fields, &CA_FILE);
+        let authority = reader.get(&fields, &CA_FILE).map(|(_, pem)| pem);
         let is_tls = matches!(address, Some(RedisAddress::Tcp { tls: true, .. }));
         if is_tls && authority.as_ref().is_some_and(|pem| !has_certificate(pem)) {
             let what = "names a file that contains no certificate";
@@ -212,8 +213,8 @@ fn client(
     fields: &Fields<'_>,
     address: Option<&RedisAddress>,
 ) -> Option<(Vec<u8>, SecretString)> {
-    let certificate = reader.get(fields, &CLIENT_CERTIFICATE);
-    let key = reader.get(fields, &CLIENT_KEY);
+    let certificate = reader.get(fields, &CLIENT_CERTIFICATE).map(|(_, pem)| pem);
+    let key = reader.get(fields, &CLIENT_KEY).map(|(_, pem)| pem);
     for (one, other) in [(&CLIENT_CERTIFICATE, &CLIENT_KEY), (&CLIENT_KEY, &CLIENT_CERTIFICATE)] {
         if fields.has(one.name) && !fields.has(other.name) {
             let what = format!("needs `{}`, and there is none", other.name);

@@ -6,7 +6,7 @@
 use memchr::memchr2;
 
 use super::text::Text;
-use super::{Fault, Matcher, Step, TWICE};
+use super::{Fault, Machine, Matcher, Step, TWICE};
 
 /// Deepest nesting: other parsers end at 128 (`serde_json`) or some 1,000 (Python).
 const DEEPEST: usize = 256;
@@ -88,41 +88,12 @@ impl Default for Json {
     }
 }
 
-impl Json {
-    /// See [`Scan::feed`](super::Scan::feed).
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, Step), Fault> {
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.skips() {
-                let Some(end) = memchr2(b'"', b'\\', &bytes[at..]) else { break };
-                at += end;
-            }
-            let step = self.byte(bytes[at])?;
-            at += 1;
-            if step != Step::More {
-                return Ok((at, step));
-            }
+impl Machine for Json {
+    fn plain(&self, bytes: &[u8]) -> usize {
+        if !self.skips() {
+            return 0;
         }
-        Ok((bytes.len(), Step::More))
-    }
-
-    /// See [`Scan::end`](super::Scan::end).
-    pub(super) fn end(&self) -> Result<(), Fault> {
-        match self.expects {
-            Expects::Nothing => Ok(()),
-            Expects::Begin(_) => Err(NOT_AN_OBJECT),
-            _ => Err(CUT),
-        }
-    }
-
-    /// Inside a string that says nothing.
-    fn skips(&self) -> bool {
-        self.expects == Expects::Char
-            && match self.role {
-                Role::Key => self.key.has_failed(),
-                Role::Field => false,
-                Role::InnerKey | Role::Value => true,
-            }
+        memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len())
     }
 
     fn byte(&mut self, byte: u8) -> Result<Step, Fault> {
@@ -150,6 +121,27 @@ impl Json {
             _ => return Err(SYNTAX),
         }
         Ok(Step::More)
+    }
+}
+
+impl Json {
+    /// See [`Scan::end`](super::Scan::end).
+    pub(super) fn end(&self) -> Result<(), Fault> {
+        match self.expects {
+            Expects::Nothing => Ok(()),
+            Expects::Begin(_) => Err(NOT_AN_OBJECT),
+            _ => Err(CUT),
+        }
+    }
+
+    /// Inside a string that says nothing.
+    fn skips(&self) -> bool {
+        self.expects == Expects::Char
+            && match self.role {
+                Role::Key => self.key.has_failed(),
+                Role::Field => false,
+                Role::InnerKey | Role::Value => true,
+            }
     }
 
     fn begin(&mut self, byte: u8, got: u8) -> Result<(), Fault> {

@@ -34,6 +34,28 @@ pub enum Step {
     Ended,
 }
 
+/// What reads one form of body, byte by byte.
+trait Machine {
+    /// How many of these bytes say nothing, whatever they are; they are passed over together.
+    fn plain(&self, bytes: &[u8]) -> usize;
+
+    fn byte(&mut self, byte: u8) -> Result<Step, Fault>;
+
+    /// See [`Scan::feed`].
+    fn feed(&mut self, bytes: &[u8]) -> Result<(usize, Step), Fault> {
+        let mut at = self.plain(bytes);
+        while let Some(byte) = bytes.get(at) {
+            let step = self.byte(*byte)?;
+            at += 1;
+            if step != Step::More {
+                return Ok((at, step));
+            }
+            at += self.plain(&bytes[at..]);
+        }
+        Ok((bytes.len(), Step::More))
+    }
+}
+
 /// A scan of either form of body.
 pub enum Scan {
     /// A JSON object.

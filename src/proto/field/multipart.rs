@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::text::Text;
-use super::{Fault, Matcher, Step, TWICE};
+use super::{Fault, Machine, Matcher, Step, TWICE};
 
 /// RFC 2046, section 5.1.1.
 const LONGEST_BOUNDARY: usize = 70;
@@ -47,40 +47,12 @@ enum Expects {
     Nothing,
 }
 
-impl Multipart {
-    /// Of a body with this boundary.
-    pub fn new(boundary: &str) -> Self {
-        Self {
-            delimiter: format!("\r\n--{boundary}").into_bytes(),
-            expects: Expects::Begin,
-            matched: 2,
-            head: Vec::new(),
-            is_field: false,
-            seen: false,
-            text: Text::default(),
+impl Machine for Multipart {
+    fn plain(&self, bytes: &[u8]) -> usize {
+        if self.expects != Expects::Body || self.matched != 0 || self.is_field {
+            return 0;
         }
-    }
-
-    /// See [`Scan::feed`](super::Scan::feed).
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, Step), Fault> {
-        let mut at = 0;
-        while at < bytes.len() {
-            if self.expects == Expects::Body && self.matched == 0 && !self.is_field {
-                let Some(end) = memchr(b'\r', &bytes[at..]) else { break };
-                at += end;
-            }
-            let step = self.byte(bytes[at])?;
-            at += 1;
-            if step != Step::More {
-                return Ok((at, step));
-            }
-        }
-        Ok((bytes.len(), Step::More))
-    }
-
-    /// See [`Scan::end`](super::Scan::end).
-    pub(super) fn end(&self) -> Result<(), Fault> {
-        if self.expects == Expects::Nothing { Ok(()) } else { Err(CUT) }
+        memchr(b'\r', bytes).unwrap_or(bytes.len())
     }
 
     fn byte(&mut self, byte: u8) -> Result<Step, Fault> {
@@ -109,6 +81,26 @@ impl Multipart {
             (Expects::Delimited | Expects::LineFeed | Expects::Dash, _) => return Err(SYNTAX),
         };
         Ok(Step::More)
+    }
+}
+
+impl Multipart {
+    /// Of a body with this boundary.
+    pub fn new(boundary: &str) -> Self {
+        Self {
+            delimiter: format!("\r\n--{boundary}").into_bytes(),
+            expects: Expects::Begin,
+            matched: 2,
+            head: Vec::new(),
+            is_field: false,
+            seen: false,
+            text: Text::default(),
+        }
+    }
+
+    /// See [`Scan::end`](super::Scan::end).
+    pub(super) fn end(&self) -> Result<(), Fault> {
+        if self.expects == Expects::Nothing { Ok(()) } else { Err(CUT) }
     }
 
     fn head(&mut self, byte: u8) -> Result<Step, Fault> {
