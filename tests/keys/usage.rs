@@ -134,7 +134,7 @@ fn an_answer_that_does_not_say_or_cannot_be_read_is_estimated_and_never_free() {
     fixture.wait_until("all are charged", |fixture| {
         fixture.count("firstbyte_client_estimated_requests_total") == 3
     });
-    for reason in ["absent", "encoded"] {
+    for reason in ["absent", "encoded", "unreadable"] {
         assert!(
             fixture.count(&format!("firstbyte_usage_unknown_total{{reason=\"{reason}\"}}")) >= 1,
             "{reason}"

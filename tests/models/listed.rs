@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firstbyte::config::{Config, Protocol};
 use loadtest::upstream::{Builder, Script, Seen, Upstream};
@@ -121,6 +121,9 @@ fn an_upstream_that_does_not_answer_is_not_waited_for() {
         }
     });
     let mixed = Mixed::of(a, having("b", &["llama-3"]), Protocol::Http2, |_| {});
+    let begun = Instant::now();
     assert_eq!(ids(&mixed.ask(&Ask::get(LIST))), ["llama-3 b"]);
+    // Two seconds are waited; a fetch itself may take ten.
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     assert_eq!(mixed.answers(&with_model("gpt-4o")), "a");
 }

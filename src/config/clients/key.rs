@@ -20,7 +20,7 @@ pub(super) static CERTIFICATE: Key<Many<SanText>> = Key::new(
     "certificate",
     Many(SanText),
     "Name in a client certificate that stands for this client where no key is sent: one of its subject \
-     alternative names (`DNS:NAME` or `URI:spiffe://…`). It needs a listener with `tls.clients`.",
+     alternative names (`DNS:NAME` or `URI:spiffe://…`). It needs a listener with `tls.client_ca`.",
 );
 
 /// Shorter keys can be guessed.

@@ -139,7 +139,7 @@ fn day(unix_ms: u64) -> u32 {
 
 /// What decision 0080 says of the cost, measured: a month of 10,000 clients.
 #[test]
-fn a_write_of_many_cells_is_done_before_the_next_is_due() {
+fn a_write_of_many_cells_is_done_within_seconds() {
     if std::env::var_os("FIRSTBYTE_FULL").is_none() {
         return;
     }
