@@ -244,8 +244,8 @@ impl Elsewhere {
     /// Together with what changed here.
     pub(super) fn join(&self, batch: &mut Batch) {
         batch.usage.extend(self.usage.iter().cloned());
-        let unfinished = self.journals.iter().filter(|(name, _)| !self.finished.contains(*name));
-        batch.journals.extend(unfinished.map(|(name, offset)| (name.clone(), *offset)));
-        batch.finished.extend(self.finished.iter().cloned());
+        // Of those that are finished too: a kill before their files are removed must not have them read again. Whoever
+        // opens the directory next forgets what has no file.
+        batch.journals.extend(self.journals.iter().map(|(name, offset)| (name.clone(), *offset)));
     }
 }
