@@ -41,8 +41,10 @@ impl Pseudonyms {
     /// Of a request. Several lines of one name are one value (RFC 9110, section 5.3); an empty one names nobody.
     pub fn of(&self, headers: &HeaderMap) -> Hashed {
         let one = |name: &HeaderName| {
-            let mut values = headers.get_all(name).iter();
-            let first = values.next().filter(|value| !value.is_empty())?;
+            let all = headers.get_all(name);
+            all.iter().find(|value| !value.is_empty())?;
+            let mut values = all.iter();
+            let first = values.next()?;
             let mut context = hmac::Context::with_key(&self.key);
             context.update(first.as_bytes());
             for value in values {
@@ -117,5 +119,7 @@ mod tests {
         let two = of("s", &[("x-user-id", "alice"), ("x-user-id", "ä")]);
         assert_eq!(two, of("s", &[("x-user-id", "alice, ä")]));
         assert_eq!(of("s", &[("x-user-id", ""), ("x-other", "alice")]), serde_json::json!({}));
+        let behind_an_empty_one = of("s", &[("x-user-id", ""), ("x-user-id", "alice")]);
+        assert_eq!(behind_an_empty_one, of("s", &[("x-user-id", ", alice")]));
     }
 }
