@@ -10,6 +10,7 @@ const LONGEST_BOUNDARY: usize = 70;
 /// Bytes of one part's head: a file's name and type.
 const LARGEST_HEAD: usize = 8 * 1024;
 
+const NO_FORM: Fault = "The request body is multipart, and not multipart/form-data.";
 const NO_BOUNDARY: Fault =
     "The request's content-type is multipart/form-data without a valid boundary.";
 const NOT_MULTIPART: Fault =
@@ -172,11 +173,12 @@ fn is_field(head: &[u8]) -> Result<bool, Fault> {
 /// The boundary that a content-type names; `None` where it is no multipart/form-data.
 ///
 /// # Errors
-/// It names none that can be.
+/// It names none that can be, or is another kind of multipart.
 pub fn boundary(content_type: &str) -> Result<Option<String>, Fault> {
-    let kind = content_type.split(';').next().unwrap_or_default();
-    if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
-        return Ok(None);
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind != "multipart/form-data" {
+        // An upstream may take those for forms, whose preamble would be JSON here.
+        return if kind.starts_with("multipart/") { Err(NO_FORM) } else { Ok(None) };
     }
     let boundary = parameter(content_type, "boundary")?.ok_or(NO_BOUNDARY)?;
     let fits = |byte: u8| byte == b' ' || byte.is_ascii_graphic();

@@ -195,7 +195,6 @@ fn a_form_that_has_no_one_reading_is_refused() {
 fn a_content_type_says_whether_and_how_a_form_is_parted() {
     let ok = |text: &str| boundary(text).unwrap();
     assert_eq!(ok("application/json"), None);
-    assert_eq!(ok("multipart/mixed; boundary=x"), None);
     assert_eq!(ok("multipart/form-data; boundary=x").as_deref(), Some("x"));
     assert_eq!(ok("Multipart/Form-Data;charset=utf-8; BOUNDARY=\"a b\"").as_deref(), Some("a b"));
     for wrong in [
@@ -205,6 +204,9 @@ fn a_content_type_says_whether_and_how_a_form_is_parted() {
         &format!("multipart/form-data; boundary={}", "x".repeat(71)),
     ] {
         assert!(boundary(wrong).is_err(), "{wrong}");
+    }
+    for other in ["multipart/mixed; boundary=b", "Multipart/Related"] {
+        assert!(boundary(other).is_err(), "{other}");
     }
 }
 
