@@ -13,6 +13,9 @@ const NO_PATH: Kind = Kind::ModelUnreadable(
     "The request's path or query has more than one reading, and this key's models go by it.",
 );
 
+/// Segments of a path that have a model behind them: Azure's, OpenAI's old one, LiteLLM's, and two of Vertex AI.
+const ONE_MODEL: [&str; 5] = ["deployments", "engines", "model", "tunedModels", "endpoints"];
+
 /// Every model that a request names.
 pub(super) struct Named<'a> {
     /// In its body, or in a path of one model.
@@ -64,7 +67,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// What stands behind a segment `models`, the segment behind `deployments` (Azure's word), and `model` of the query.
+/// What stands behind a segment `models`, the segment behind one of [`ONE_MODEL`], and `model` of the query.
 /// `None` where upstreams could read other names than these.
 fn others(uri: &Uri) -> Option<Vec<String>> {
     let path = plain(uri.path())?.replace('\\', "/");
@@ -74,11 +77,8 @@ fn others(uri: &Uri) -> Option<Vec<String>> {
     let behind = |(at, _)| -> Option<&str> {
         let (segment, behind) = path[at + 1..].split_once('/')?;
         let one = behind.split('/').next().unwrap_or_default();
-        if segment.eq_ignore_ascii_case("models") {
-            Some(behind)
-        } else {
-            segment.eq_ignore_ascii_case("deployments").then_some(one)
-        }
+        let is = |word: &&str| segment.eq_ignore_ascii_case(word);
+        if is(&"models") { Some(behind) } else { ONE_MODEL.iter().any(is).then_some(one) }
     };
     let mut names: Vec<String> =
         path.match_indices('/').filter_map(behind).map(str::to_owned).collect();
@@ -117,6 +117,10 @@ mod tests {
             ("/v1//Models\\x", &["x"]),
             ("/openai/deployments/gpt-4o/chat/completions?api-version=1", &["gpt-4o"]),
             ("/deployments/a/models/b", &["a", "b"]),
+            ("/v1/engines/gpt-4/completions", &["gpt-4"]),
+            ("/model/claude/converse", &["claude"]),
+            ("/v1/tunedmodels/mine:generateContent", &["mine:generateContent"]),
+            ("/v1/endpoints/7:predict", &["7:predict"]),
             ("/v1/listen?a=b&model=nova", &["nova"]),
             ("/v1/listen?Model=a;mo%64el=b%2D", &["a", "b-"]),
         ] {
