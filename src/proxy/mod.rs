@@ -294,7 +294,10 @@ impl Proxy {
             head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
         }
         record.upstream_head(head_at, head.status, || {
-            head.headers.get("x-request-id")?.to_str().ok()
+            let hides = |pseudonyms: &Pseudonyms| pseudonyms.hides("x-request-id");
+            let is_hidden = self.pseudonyms.as_ref().is_some_and(hides);
+            // Some upstreams echo the client's.
+            head.headers.get("x-request-id").filter(|_| !is_hidden)?.to_str().ok()
         });
         record.status(head.status);
         let metered = metered(&permit, context, &mut head);

@@ -164,10 +164,11 @@ impl Charge {
     }
 
     fn estimate(&self, seen: Seen) -> Usage {
-        let input = match self.caller.spending.input_of_late() {
-            _ if seen.at_least.input > 0 => seen.at_least.input,
-            0 => (seen.bytes_up / BYTES_PER_TOKEN).min(MOST_INPUT),
-            of_late => of_late,
+        // No less than the body's size says: who asks little where usage is read could ask for much where it is not.
+        let sent = (seen.bytes_up / BYTES_PER_TOKEN).min(MOST_INPUT);
+        let input = match seen.at_least.input {
+            0 => self.caller.spending.input_of_late().max(sent),
+            told => told,
         };
         Usage {
             input,
