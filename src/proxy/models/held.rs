@@ -13,7 +13,7 @@ const NO_PATH: Kind = Kind::ModelUnreadable(
     "The request's path or query has more than one reading, and this key's models go by it.",
 );
 
-/// Segments of a path that have a model behind them: Azure's, OpenAI's old one, LiteLLM's, and two of Vertex AI.
+/// Segments of a path that have a model behind them, at Azure, Bedrock, Vertex AI and in older paths.
 const ONE_MODEL: [&str; 5] = ["deployments", "engines", "model", "tunedModels", "endpoints"];
 
 /// Every model that a request names.
