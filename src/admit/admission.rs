@@ -44,7 +44,8 @@ pub struct Admission {
 /// A request's right to be in flight, for as long as it lives. It rides in the answer's body.
 #[derive(Debug)]
 pub struct Permit {
-    _whole: LimitGuard,
+    /// `None` where another one stands for the same request.
+    _whole: Option<LimitGuard>,
     _route: Option<LimitGuard>,
     weight: Option<Weight>,
     /// Where clients are known. Boxed: others have no room for it.
@@ -55,7 +56,12 @@ pub struct Permit {
 
 impl Permit {
     fn new(whole: LimitGuard, weight: Option<Weight>) -> Self {
-        Self { _whole: whole, _route: None, weight, charge: None, first_byte: None }
+        Self { _whole: Some(whole), _route: None, weight, charge: None, first_byte: None }
+    }
+
+    /// For the client's side of a request whose permit is with whoever reads its answer.
+    pub fn elsewhere() -> Self {
+        Self { _whole: None, _route: None, weight: None, charge: None, first_byte: None }
     }
 
     /// The first byte of its answer's body is told to limits that follow it.

@@ -36,7 +36,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Request, Response, Version, request};
 
@@ -84,8 +83,8 @@ pub struct Proxy {
 enum Reached {
     /// An upstream's answer began.
     Answered(Permit, Answered),
-    /// The list of models, which is ours.
-    Listed(Bytes),
+    /// The answer is ours, and no upstream was asked.
+    Own(Response<RelayBody>),
 }
 
 /// An upstream as a worker needs it.
@@ -197,9 +196,9 @@ impl Proxy {
                 upload.settle();
                 self.relay(context, answered, upload, permit)
             }
-            Ok(Reached::Listed(list)) => {
+            Ok(Reached::Own(answer)) => {
                 relay::drive::discard_request_body(upload);
-                Ok(self.tell_models(context, list))
+                Ok(answer)
             }
             Err(error) => {
                 if is_understood(error.kind(), context.head.version) {
@@ -252,7 +251,7 @@ impl Proxy {
                     // It may not ask more often than others, and costs nothing.
                     let none = ModelTold::default();
                     self.charge(context, route.route, none, permit).await?.withdraw();
-                    return Ok(Reached::Listed(list));
+                    return Ok(Reached::Own(self.tell_models(context, list)));
                 }
             },
         };
@@ -322,7 +321,7 @@ impl Proxy {
         let answer_guard = judged.then(|| upstream.health.answer_guard(head_at));
         let (wire, stock) = (&client.wire, &self.stock);
         let download = Download::new(DownloadParts {
-            source,
+            source: source.into(),
             rest,
             bounds,
             deadline,

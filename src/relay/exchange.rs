@@ -173,6 +173,7 @@ fn failed(broken: Broken, accused: Option<Cause>, cause: Cause) -> Attempt {
             }
             Attempt { error: Error::with(kind, source).because(cause), failure }
         }
+        Broken::Told(error) => unproven(*error),
         Broken::Interims => unproven(Kind::UpstreamInterim.into()),
         Broken::Switched => unproven(Kind::UpgradeRefused.into()),
         Broken::HeadTooLarge(_) => unproven(Error::new(Kind::AnswerHeadTooLarge).because(cause)),

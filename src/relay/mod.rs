@@ -22,7 +22,7 @@ pub use body::RelayBody;
 pub use bounds::Bounds;
 pub use deadline::Deadline;
 pub(crate) use download::outcome;
-pub use download::{Download, DownloadParts, RequestRest};
+pub use download::{Download, DownloadParts, OwnSource, Pump, PumpParts, RequestRest, Source};
 pub use exchange::{Answer, Attempt, Clocks, exchange};
 pub use in_flight::TrackedBytes;
 pub use request_body::RequestBody;

@@ -12,12 +12,16 @@
 
 mod delivery;
 mod ending;
+mod pump;
 mod reader;
 mod report;
 mod rest;
+mod source;
 
 pub(crate) use ending::outcome;
+pub use pump::{Pump, PumpParts};
 pub use rest::RequestRest;
+pub use source::{OwnSource, Source};
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -32,7 +36,7 @@ use crate::admit::{Permit, Stock};
 use crate::error::{Error, Kind};
 use crate::record::Record;
 use crate::transport::Wire;
-use crate::upstream::{AnswerGuard, RecvBody};
+use crate::upstream::AnswerGuard;
 use delivery::Delivery;
 use reader::Reader;
 use report::Report;
@@ -55,8 +59,8 @@ pub struct Download {
 
 /// What an answer's body is joined with.
 pub struct DownloadParts<'a> {
-    /// The upstream's side.
-    pub source: RecvBody,
+    /// Where it comes from.
+    pub source: Source,
     /// Of the request, where the answer came before its end.
     pub rest: Option<Box<RequestRest>>,
     /// What the body may take.

@@ -7,9 +7,10 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::report::Report;
+use super::source::Source;
 use crate::error::Error;
 use crate::relay::head::clean_trailers;
-use crate::upstream::{Chunk, RecvBody};
+use crate::upstream::Chunk;
 
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
 /// HTTP/2 frame still holds (RFC 9113, section 4.2). A frame this large travels alone, uncopied.
@@ -27,7 +28,7 @@ pub(super) enum State {
 
 /// The upstream's side of an answer's body.
 pub(super) struct Reader {
-    source: RecvBody,
+    source: Source,
     /// What was read and is not handed over yet. The stream's window is closed by as much.
     buffered: BytesMut,
     trailers: Option<HeaderMap>,
@@ -41,7 +42,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(source: RecvBody) -> Self {
+    pub(super) fn new(source: Source) -> Self {
         Self {
             state: if source.is_end() { State::Ended } else { State::Open },
             heard: source.read_at(),
@@ -99,6 +100,11 @@ impl Reader {
         self.trailers.take()
     }
 
+    /// What [`Reader::drain`] has read.
+    pub(super) fn take(&mut self) -> Bytes {
+        self.buffered.split().freeze()
+    }
+
     /// It failed, unless it has ended already.
     pub(super) fn fail(&mut self, error: Error) {
         if self.is_open() {
@@ -108,9 +114,12 @@ impl Reader {
 
     /// How it failed, for whoever tells it.
     pub(super) fn take_failure(&mut self) -> Option<Error> {
+        if !matches!(self.state, State::Failed(_)) {
+            return None;
+        }
         match std::mem::replace(&mut self.state, State::Told) {
             State::Failed(error) => Some(error),
-            _ => None,
+            _ => None, // it was a failure
         }
     }
 
@@ -120,7 +129,9 @@ impl Reader {
             return self.gather(cx, report);
         }
         // That these bytes are late is the client's doing, and none of what we add.
-        report.record.handed(Instant::now());
+        if self.source.is_timed() {
+            report.record.handed(Instant::now());
+        }
         self.buffered.split().freeze()
     }
 
@@ -130,7 +141,9 @@ impl Reader {
         while self.is_open() && first.len() + self.buffered.len() < JOIN {
             let Some(data) = self.read(cx, report, &first) else { break };
             if first.is_empty() && self.buffered.is_empty() {
-                report.record.handed(self.heard);
+                if self.source.is_timed() {
+                    report.record.handed(self.heard);
+                }
                 first = data;
             } else {
                 if self.buffered.is_empty() {
@@ -164,7 +177,9 @@ impl Reader {
                 Poll::Pending => self.registered = true,
                 Poll::Ready(Some(Ok(Chunk::Data(data)))) => {
                     self.heard = self.source.read_at();
-                    report.frame(self.heard, data.len());
+                    if self.source.is_upstream() {
+                        report.frame(self.heard, data.len());
+                    }
                     if !data.is_empty() {
                         if !std::mem::replace(&mut self.begun, true) {
                             report.begun(self.heard);

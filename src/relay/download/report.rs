@@ -72,6 +72,17 @@ impl Report {
             // It was complete to its reader before.
             return self.record.end(Outcome::Complete);
         }
+        self.told(error);
+    }
+
+    /// The upstream's answer, which a pump reads, broke off. What its reader has of it is another's to say.
+    pub(super) fn cut(&self, error: &Error) {
+        if !self.observers.is_done() {
+            self.told(error);
+        }
+    }
+
+    fn told(&self, error: &Error) {
         if error.side() == Side::Upstream && error.kind() != Kind::ClientDeadline {
             self.record.upstream_failed(error);
         }

@@ -20,6 +20,8 @@ pub enum Broken {
     Switched,
     /// A head or the trailers of the answer are more than is taken; which of the two bounds.
     HeadTooLarge(Cause),
+    /// It broke off before, and this was told of it.
+    Told(Box<Error>),
 }
 
 impl From<Fault> for Broken {
@@ -41,6 +43,7 @@ impl Broken {
             Self::Interims => Cause::TooManyInterims,
             Self::Switched => Cause::UpgradeRefused,
             Self::HeadTooLarge(which) => *which,
+            Self::Told(error) => error.cause().unwrap_or(Cause::Closed),
         }
     }
 
@@ -48,6 +51,7 @@ impl Broken {
     pub fn into_cut(self) -> Error {
         let cause = self.cause();
         let error = match self {
+            Self::Told(error) => return *error,
             Self::Unsent(source) => Error::with(Kind::UpstreamCut, source),
             Self::Http2(source) => Error::with(Kind::UpstreamCut, source),
             Self::Http1(source) => Error::with(Kind::UpstreamCut, source),
