@@ -10,13 +10,13 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::download::Download;
-use super::drive::{self, Patience};
+use super::drive::{self, Driven, Patience};
 use super::in_flight::TrackedBytes;
 use crate::error::Error;
 
 /// Where a download stands so that both its writer, through [`RelayBody`], and whoever drives the client's
 /// task can reach it. Empty once the body is gone.
-pub(super) type Shared = Rc<RefCell<Option<Download>>>;
+type Shared = Rc<RefCell<Option<Download>>>;
 
 /// The body of every answer that we give.
 pub struct RelayBody(Inner);
@@ -31,13 +31,29 @@ impl RelayBody {
     /// which keeps the download going from then on.
     pub fn relayed(download: Download, length: Option<u64>) -> Self {
         let download = Rc::new(RefCell::new(Some(download)));
-        drive::attach(&download);
+        drive::attach(Rc::<RefCell<Option<Download>>>::clone(&download));
         Self(Inner::Relayed { download, length })
     }
 
     /// Bytes of our own. With `patience`, a client that gives no window for them is given up.
     pub fn own(bytes: Bytes, patience: Option<Patience>) -> Self {
         Self(Inner::Own(bytes, patience))
+    }
+}
+
+impl Driven for RefCell<Option<Download>> {
+    fn begin_poll(&self) {
+        if let Some(download) = &mut *self.borrow_mut() {
+            download.begin_poll();
+        }
+    }
+
+    fn drive(&self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        self.borrow_mut().as_mut().map(|download| download.drive(cx))
+    }
+
+    fn is_there(&self) -> bool {
+        self.borrow().is_some()
     }
 }
 

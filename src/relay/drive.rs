@@ -15,13 +15,22 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::body::Shared;
 use super::deadline::Deadline;
 use super::upload::Upload;
 use crate::admit::Pressure;
 
 thread_local! {
     static POLLED: RefCell<Option<BodySlot>> = const { RefCell::new(None) };
+}
+
+/// What a task keeps going beside its writer: a download, as long as its body lives.
+pub(super) trait Driven {
+    /// A poll of the client's task begins.
+    fn begin_poll(&self);
+    /// After each poll; ready when the client was given up. `None` where it is gone.
+    fn drive(&self, cx: &mut Context<'_>) -> Option<Poll<()>>;
+    /// It is still under way.
+    fn is_there(&self) -> bool;
 }
 
 /// The place in a task where the download of the moment sits; at most one, since HTTP/1.1 answers one
@@ -31,7 +40,7 @@ pub struct BodySlot(Rc<Bodies>);
 
 #[derive(Default)]
 struct Bodies {
-    download: RefCell<Option<Shared>>,
+    download: RefCell<Option<Rc<dyn Driven>>>,
     /// A request's body that nobody takes any more; see [`discard_request_body`].
     rest: RefCell<Option<Upload>>,
     /// With a client that has not taken all of an answer of our own.
@@ -73,10 +82,10 @@ pub(super) fn wait_for(patience: Patience) {
 }
 
 /// Puts a download into the slot of the task that is being polled.
-pub(super) fn attach(download: &Shared) {
+pub(super) fn attach(download: Rc<dyn Driven>) {
     POLLED.with_borrow(|polled| {
         if let Some(slot) = polled {
-            slot.0.download.replace(Some(Rc::clone(download)));
+            slot.0.download.replace(Some(download));
         }
     });
 }
@@ -102,11 +111,13 @@ impl BodySlot {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<T>> {
-        self.with_download(super::Download::begin_poll);
+        if let Some(download) = &*self.0.download.borrow() {
+            download.begin_poll();
+        }
         let before = POLLED.replace(Some(self.clone()));
         let polled = poll(cx);
         let driven = if polled.is_pending() {
-            self.with_download(|download| download.drive(cx))
+            self.0.download.borrow().as_ref().and_then(|download| download.drive(cx))
         } else {
             None
         };
@@ -123,7 +134,9 @@ impl BodySlot {
 
     /// A download is under way, or what is left of its request.
     pub fn is_taken(&self) -> bool {
-        self.with_download(|_| ()).is_some() || self.0.rest.borrow().is_some()
+        let download = self.0.download.borrow();
+        download.as_ref().is_some_and(|download| download.is_there())
+            || self.0.rest.borrow().is_some()
     }
 
     /// Ready once nothing is left of a request's body that is let go by.
@@ -142,12 +155,6 @@ impl BodySlot {
             Some(patience) => patience.poll(cx).map(|()| None),
             None => Poll::Pending,
         }
-    }
-
-    fn with_download<T>(&self, with: impl FnOnce(&mut super::Download) -> T) -> Option<T> {
-        let slot = self.0.download.borrow();
-        let mut download = slot.as_ref()?.borrow_mut();
-        download.as_mut().map(with)
     }
 }
 

@@ -6,7 +6,7 @@ use hyper::body::Frame;
 
 use super::reader::State;
 use super::{Download, Polled};
-use crate::error::{Blame, Kind};
+use crate::error::Kind;
 use crate::record::Outcome;
 use crate::relay::observers::Observer;
 
@@ -80,15 +80,5 @@ impl Drop for Download {
         } else if !whole {
             wire.give_up();
         }
-    }
-}
-
-/// What an error means for the record.
-pub(crate) fn outcome(blame: Blame) -> Outcome {
-    match blame {
-        Blame::Upstream => Outcome::UpstreamFailed,
-        Blame::Client => Outcome::ClientGone,
-        Blame::Timeout => Outcome::TimedOut,
-        Blame::Refused => Outcome::Refused,
     }
 }

@@ -18,8 +18,8 @@ mod report;
 mod rest;
 mod source;
 
-pub(crate) use ending::outcome;
 pub use pump::{Pump, PumpParts};
+pub(crate) use report::outcome;
 pub use rest::RequestRest;
 pub use source::{OwnSource, Source};
 

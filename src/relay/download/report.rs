@@ -3,9 +3,8 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::ending::outcome;
 use crate::admit::{Permit, Seen};
-use crate::error::{Error, Kind, Side};
+use crate::error::{Blame, Error, Kind, Side};
 use crate::record::{Outcome, Record};
 use crate::relay::observers::{Observers, Unknown};
 use crate::upstream::AnswerGuard;
@@ -106,5 +105,15 @@ impl Report {
     pub(super) fn evict(&self) {
         self.record.evicted();
         self.give_up(Kind::ClientMemory);
+    }
+}
+
+/// What an error means for the record.
+pub(crate) fn outcome(blame: Blame) -> Outcome {
+    match blame {
+        Blame::Upstream => Outcome::UpstreamFailed,
+        Blame::Client => Outcome::ClientGone,
+        Blame::Timeout => Outcome::TimedOut,
+        Blame::Refused => Outcome::Refused,
     }
 }
