@@ -22,17 +22,19 @@ mod openai;
 pub mod raw;
 mod script;
 mod server;
+mod stream;
+mod wire;
 
 pub use clock::now_ns;
 pub use log::{
     ConnectionEnd, ConnectionSeen, End, HeaderLine, KEPT_BODIES, KEPT_BODY, KEPT_ENTRIES, Log,
     RequestSeen,
 };
-pub use openai::chunk::{About, Shape};
 pub use openai::{NAMED_SCRIPTS, Standard};
 pub use script::Script;
 pub use script::seen::Seen;
 pub use script::step::{ErrorEvent, Goaway, Head, Step, Tokens};
 pub use server::builder::Builder;
 pub use server::running::Upstream;
-pub use server::wire::Cut;
+pub use stream::chunk::{About, Shape};
+pub use wire::Cut;

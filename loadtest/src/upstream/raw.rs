@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::clock::now_ns;
-use super::server::wire::{Cut, Transport, Wire};
+use super::wire::{Cut, Transport, Wire};
 
 /// How much of one connection is kept.
 const KEPT: usize = 4 * 1024 * 1024;

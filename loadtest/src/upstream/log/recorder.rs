@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{ConnectionSeen, End, KEPT_BODIES, KEPT_ENTRIES, Log, RequestSeen};
 use crate::upstream::clock::now_ns;
-use crate::upstream::server::wire::Wire;
+use crate::upstream::wire::Wire;
 
 /// Where the upstream's threads write and tests read.
 pub(in crate::upstream) struct Recorder {

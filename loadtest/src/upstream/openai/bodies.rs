@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Asked;
-use super::chunk::About;
-use super::chunk::{CREATED, Shape, prose, response, usage};
 use crate::upstream::clock::now_ns;
 use crate::upstream::script::seen::Seen;
+use crate::upstream::stream::chunk::{About, CREATED, Shape, prose, response, usage};
 
 const MODELS: [&str; 3] = ["gpt-mock", "gpt-mock-mini", "text-embedding-mock"];
 /// As many as OpenAI's smallest model has by default.

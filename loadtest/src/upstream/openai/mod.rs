@@ -1,9 +1,7 @@
 //! A plausible OpenAI: what is answered when no script says otherwise.
 
 mod bodies;
-pub(in crate::upstream) mod chunk;
 mod named;
-pub(in crate::upstream) mod sse;
 
 pub use named::NAMED_SCRIPTS;
 
@@ -15,9 +13,8 @@ use super::clock;
 use super::script::Script;
 use super::script::seen::Seen;
 use super::script::step::{Head, Step, Tokens};
+use super::stream::chunk::{About, Shape};
 use crate::duration;
-use chunk::About;
-use chunk::Shape;
 
 /// The pace and size of standard answers. A request overrides them by the headers `x-mock-tokens`,
 /// `x-mock-first-ms`, `x-mock-gap-us` and `x-mock-frame-bytes`, or asks for a named script by `x-mock-script`.

@@ -6,7 +6,7 @@ use super::{Standard, header_duration, whole};
 use crate::upstream::script::Script;
 use crate::upstream::script::seen::Seen;
 use crate::upstream::script::step::{Goaway, Step};
-use crate::upstream::server::wire::Cut;
+use crate::upstream::wire::Cut;
 
 /// The names that the header `x-mock-script` knows; any number from 400 to 599 is one too.
 pub const NAMED_SCRIPTS: [&str; 24] = [

@@ -1,6 +1,6 @@
 //! A script: what the upstream does with one request, and the words in which to write one.
 
-pub(in crate::upstream) mod answers;
+pub(in crate::upstream) mod intake;
 pub(in crate::upstream) mod run;
 pub(in crate::upstream) mod seen;
 pub(in crate::upstream) mod sink;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::openai::chunk::About;
-use super::server::wire::Cut;
+use super::stream::chunk::About;
+use super::wire::Cut;
 use step::{ErrorEvent, Goaway, Head, Step, Tokens};
 
 /// A list of steps, carried out in order. When the list is exhausted without an end, the answer is finished

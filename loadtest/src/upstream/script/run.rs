@@ -8,8 +8,8 @@ use super::step::{Head, Step, Tokens};
 use crate::upstream::clock::{Clock, now_ns, ns};
 use crate::upstream::log::End;
 use crate::upstream::log::recorder::Entry;
-use crate::upstream::openai::sse::Stream;
-use crate::upstream::server::intake::Intake;
+use crate::upstream::script::intake::Intake;
+use crate::upstream::stream::Stream;
 
 /// What back-to-back frames are gathered into before the connection gets to write.
 const BATCH: usize = 16 * 1024;

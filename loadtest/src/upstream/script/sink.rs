@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::step::{Goaway, Head};
-use crate::upstream::server::wire::Cut;
 use crate::upstream::server::{http1, http2};
+use crate::upstream::wire::Cut;
 
 /// Why an answer could not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::duration;
-use crate::upstream::server::wire::Cut;
+use crate::upstream::wire::Cut;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

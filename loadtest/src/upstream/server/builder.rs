@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answers::Answers;
 use super::running::{Plan, Upstream};
 use super::{Protocols, Settings};
 use crate::tls::{CertificateSpec, H2, HTTP_1_1, Identity};
 use crate::upstream::openai::Standard;
 use crate::upstream::script::Script;
-use crate::upstream::script::answers::Answers;
 use crate::upstream::script::seen::Seen;
 use crate::upstream::script::step::Goaway;
 

@@ -3,18 +3,18 @@
 use bytes::Bytes;
 
 use super::Shared;
-use super::intake::{BODY_LIMIT, Intake};
-use super::wire::Wire;
 use crate::upstream::clock::now_ns;
 use crate::upstream::log::recorder::Entry;
 use crate::upstream::log::{End, KEPT_BODY, RequestSeen};
 use crate::upstream::openai;
-use crate::upstream::openai::sse::Stream;
 use crate::upstream::script::Script;
+use crate::upstream::script::intake::{BODY_LIMIT, Intake};
 use crate::upstream::script::run::Run;
 use crate::upstream::script::seen::Seen;
 use crate::upstream::script::sink::{Gone, Sink};
 use crate::upstream::script::step::Head;
+use crate::upstream::stream::Stream;
+use crate::upstream::wire::Wire;
 
 /// The reading side of one request.
 pub(in crate::upstream) trait Pump {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::wire::{Cut, Wire};
+use crate::upstream::wire::{Cut, Wire};
 
 /// What a test asks of a running upstream.
 pub(in crate::upstream) enum Command {

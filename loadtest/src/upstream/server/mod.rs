@@ -1,14 +1,12 @@
 //! The upstream's thread: accepts, shakes hands, hands each connection to its version of HTTP.
 
+pub(in crate::upstream) mod answers;
 pub(in crate::upstream) mod builder;
 mod exchange;
 pub(in crate::upstream) mod http1;
 pub(in crate::upstream) mod http2;
-pub(in crate::upstream) mod intake;
 mod live;
-mod refused_streams;
 pub(in crate::upstream) mod running;
-pub(in crate::upstream) mod wire;
 
 use std::any::Any;
 use std::io;
@@ -26,11 +24,11 @@ use tokio_rustls::TlsAcceptor;
 use super::clock::{Clock, now_ns};
 use super::log::recorder::Recorder;
 use super::log::{ConnectionEnd, ConnectionSeen};
-use super::script::answers::Answers;
 use super::script::step::Goaway;
+use super::wire::refused_streams::RefusedStreams;
+use super::wire::{Transport, Wire};
+use answers::Answers;
 use live::{Command, Frost, Live};
-use refused_streams::RefusedStreams;
-use wire::{Transport, Wire};
 
 /// Which versions of HTTP are spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

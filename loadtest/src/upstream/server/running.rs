@@ -15,11 +15,11 @@ use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 
 use super::live::{Command, Frost, Live};
-use super::wire::Cut;
 use super::{PanicSlot, Settings, Shared, serve};
 use crate::upstream::clock::Clock;
 use crate::upstream::log::recorder::Recorder;
 use crate::upstream::log::{Log, RequestSeen};
+use crate::upstream::wire::Cut;
 
 /// Commands that may wait for a busy thread.
 const COMMANDS: usize = 64;

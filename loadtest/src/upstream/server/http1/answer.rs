@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use super::reader::RequestHead;
 use crate::upstream::script::sink::Gone;
 use crate::upstream::script::step::Head;
-use crate::upstream::server::wire::{Cut, Wire};
+use crate::upstream::wire::{Cut, Wire};
 
 /// What is gathered before it is written even though the script goes on.
 const GATHER: usize = 64 * 1024;

@@ -14,13 +14,13 @@ use reader::{BodyRead, Reader, RequestHead};
 
 use super::Shared;
 use super::exchange::{Pump, exchange};
-use super::intake::Intake;
-use super::wire::{Cut, Wire};
 use crate::upstream::clock::now_ns;
 use crate::upstream::log::ConnectionEnd;
 use crate::upstream::log::recorder::Entry;
+use crate::upstream::script::intake::Intake;
 use crate::upstream::script::seen::Seen;
 use crate::upstream::script::sink::{Gone, Sink};
+use crate::upstream::wire::{Cut, Wire};
 
 /// Serves one connection until it ends. Pipelined requests are answered in order.
 pub(in crate::upstream) async fn drive(

@@ -5,7 +5,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::upstream::log::HeaderLine;
 use crate::upstream::script::sink::Gone;
-use crate::upstream::server::wire::Wire;
+use crate::upstream::wire::Wire;
 
 /// The longest head that is read.
 const HEAD_LIMIT: usize = 256 * 1024;

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use super::Control;
 use crate::upstream::script::sink::Gone;
 use crate::upstream::script::step::{Goaway, Head};
-use crate::upstream::server::wire::{Cut, Wire};
+use crate::upstream::wire::{Cut, Wire};
 
 /// One answer under way.
 pub(in crate::upstream) struct Answer {

@@ -14,13 +14,13 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use super::exchange::{Pump, exchange};
-use super::intake::Intake;
-use super::wire::{Cut, Wire};
 use crate::upstream::clock::now_ns;
 use crate::upstream::log::recorder::Entry;
 use crate::upstream::log::{ConnectionEnd, HeaderLine};
+use crate::upstream::script::intake::Intake;
 use crate::upstream::script::seen::Seen;
 use crate::upstream::script::sink::{Gone, Sink};
+use crate::upstream::wire::{Cut, Wire};
 
 pub(in crate::upstream) use answer::Answer;
 use answer::gone;

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::upstream::clock::now_ns;
 use crate::upstream::log::recorder::Entry;
 use crate::upstream::log::{HeaderLine, KEPT_BODY};
-use crate::upstream::openai::sse::hex;
+use crate::upstream::stream::hex;
 
 /// How much of a body that is not an upload is kept while its request lasts.
 pub(in crate::upstream) const BODY_LIMIT: usize = 8 * 1024 * 1024;

@@ -1,9 +1,11 @@
 //! The standard stream's frames, written into place in a template: nothing is serialised per frame.
 
+pub(in crate::upstream) mod chunk;
+
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
-use super::chunk::{self, About, Shape};
+use chunk::{About, Shape};
 
 /// The state of one answer's stream: which frame comes next, and the hash of what went before.
 pub(in crate::upstream) struct Stream {

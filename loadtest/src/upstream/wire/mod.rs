@@ -1,5 +1,7 @@
 //! One accepted socket, in clear or under TLS, that a script may break in every way a peer can break it.
 
+pub(in crate::upstream) mod refused_streams;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
@@ -12,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::refused_streams::RefusedStreams;
+use refused_streams::RefusedStreams;
 
 /// How a socket is ended under the feet of whoever still reads from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Script;
-use super::seen::Seen;
 use crate::upstream::openai::Standard;
+use crate::upstream::script::Script;
+use crate::upstream::script::seen::Seen;
 
 /// Decides per request.
 pub(in crate::upstream) type Decide = Arc<dyn Fn(&Seen) -> Script + Send + Sync>;
