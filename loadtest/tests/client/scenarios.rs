@@ -53,10 +53,16 @@ fn text(name: &str) -> String {
 
 /// Runs the scenario small: twelve requests, twelve at a time; what is left is the file's own.
 fn run(name: &str) {
-    let mock = Upstream::builder().clear().http1().start().unwrap();
+    // Over HTTP/1.1 a connection that retires after a head gives no warning: who reuses it at that moment loses.
+    let retires = name.starts_with("goaway");
+    let mock = Upstream::builder().clear();
+    let mock = if retires { mock.http2() } else { mock.http1() }.start().unwrap();
     let file = format!("{FOLDER}/{name}.scenario");
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
     command.args(["run", &mock.url(), "--scenario", &file, "-n", REQUESTS, "-c", REQUESTS]);
+    if retires {
+        command.args(["--http", "2"]);
+    }
     let output = command.args(["--quiet", "--json", "-", "--allow-void"]).output().unwrap();
     let gives_up = name == "cancel";
     let expected = if gives_up { 4 } else { 0 };
@@ -70,8 +76,8 @@ fn run(name: &str) {
     assert_eq!(count("connects") == 12, name == "cold", "{name}");
     let log = mock.log();
     assert!(log.requests.iter().all(|seen| keeps_its_promise(name, seen)), "{name}");
-    let retires = log.requests.iter().all(|seen| seen.header("x-mock-script") == Some("goaway"));
-    assert_eq!(retires, name.starts_with("goaway"), "{name}");
+    let told = log.requests.iter().all(|seen| seen.header("x-mock-script") == Some("goaway"));
+    assert_eq!(told, retires, "{name}");
 }
 
 #[test]
