@@ -3,12 +3,12 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Script;
+use super::intake::Intake;
 use super::sink::{Gone, Sink};
 use super::step::{Head, Step, Tokens};
 use crate::upstream::clock::{Clock, now_ns, ns};
 use crate::upstream::log::End;
 use crate::upstream::log::recorder::Entry;
-use crate::upstream::script::intake::Intake;
 use crate::upstream::stream::Stream;
 
 /// What back-to-back frames are gathered into before the connection gets to write.
@@ -16,8 +16,8 @@ const BATCH: usize = 16 * 1024;
 const FILLER_FRAME: u64 = 16 * 1024;
 
 /// One script being carried out.
-pub(in crate::upstream) struct Run<'a> {
-    pub(in crate::upstream) sink: &'a mut Sink,
+pub(in crate::upstream) struct Run<'a, S> {
+    pub(in crate::upstream) sink: &'a mut S,
     pub(in crate::upstream) clock: &'a Clock,
     pub(in crate::upstream) intake: &'a Intake,
     pub(in crate::upstream) entry: &'a Entry,
@@ -35,7 +35,7 @@ enum Flow {
     Over(End),
 }
 
-impl Run<'_> {
+impl<S: Sink> Run<'_, S> {
     /// From the first step to the end of the answer.
     pub(in crate::upstream) async fn run(mut self, script: &Script) -> End {
         let ended = self.steps(script).await;
@@ -112,7 +112,7 @@ impl Run<'_> {
             }
             Step::Wire(bytes) => {
                 // Over HTTP/1.1 it may have been the head.
-                self.head_sent |= matches!(self.sink, Sink::H1(_));
+                self.head_sent |= self.sink.has_raw_heads();
                 self.sink.raw(bytes.clone()).await?;
                 return Ok(Flow::On);
             }

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::step::{Goaway, Head};
-use crate::upstream::server::{http1, http2};
 use crate::upstream::wire::Cut;
 
 /// Why an answer could not go on.
@@ -18,130 +17,42 @@ pub(in crate::upstream) enum Gone {
 }
 
 /// One answer under way.
-pub(in crate::upstream) enum Sink {
-    H1(http1::Answer),
-    H2(http2::Answer),
-}
-
-impl Sink {
-    pub(in crate::upstream) async fn informational(&mut self, head: &Head) -> Result<(), Gone> {
-        match self {
-            Self::H1(answer) => answer.informational(head).await,
-            Self::H2(answer) => answer.informational(head),
-        }
-    }
+pub(in crate::upstream) trait Sink {
+    async fn informational(&mut self, head: &Head) -> Result<(), Gone>;
 
     /// `end`: there will be no body.
-    pub(in crate::upstream) fn head(&mut self, head: &Head, end: bool) -> Result<(), Gone> {
-        match self {
-            Self::H1(answer) => {
-                answer.head(head, end);
-                Ok(())
-            }
-            Self::H2(answer) => answer.head(head, end),
-        }
-    }
+    fn head(&mut self, head: &Head, end: bool) -> Result<(), Gone>;
 
     /// One body frame. `more`: bytes that follow at once; `end`: this was the last frame.
-    pub(in crate::upstream) async fn data(
-        &mut self,
-        frame: Bytes,
-        more: usize,
-        end: bool,
-    ) -> Result<(), Gone> {
-        match self {
-            Self::H1(answer) => answer.data(&frame, end).await,
-            Self::H2(answer) => answer.data(frame, more, end).await,
-        }
-    }
+    async fn data(&mut self, frame: Bytes, more: usize, end: bool) -> Result<(), Gone>;
 
     /// Gives the connection a turn to write, where that is not the answer's own business.
-    pub(in crate::upstream) async fn breathe(&mut self) {
-        if let Self::H2(_) = self {
-            tokio::task::yield_now().await;
-        }
-    }
+    async fn breathe(&mut self);
 
     /// Lets everything so far leave.
-    pub(in crate::upstream) async fn flush(&mut self) -> Result<(), Gone> {
-        match self {
-            Self::H1(answer) => answer.flush().await,
-            Self::H2(_) => Ok(()),
-        }
-    }
+    async fn flush(&mut self) -> Result<(), Gone>;
 
-    pub(in crate::upstream) async fn empty_frames(&mut self, count: u32) {
-        match self {
-            Self::H1(_) => {}
-            Self::H2(answer) => answer.empty_frames(count).await,
-        }
-    }
+    async fn empty_frames(&mut self, count: u32);
 
-    pub(in crate::upstream) async fn trailers(
-        &mut self,
-        lines: &[(String, String)],
-    ) -> Result<(), Gone> {
-        match self {
-            Self::H1(answer) => answer.trailers(lines).await,
-            Self::H2(answer) => answer.trailers(lines),
-        }
-    }
+    async fn trailers(&mut self, lines: &[(String, String)]) -> Result<(), Gone>;
 
-    pub(in crate::upstream) async fn finish(&mut self) -> Result<(), Gone> {
-        match self {
-            Self::H1(answer) => answer.finish().await,
-            Self::H2(answer) => answer.finish(),
-        }
-    }
+    async fn finish(&mut self) -> Result<(), Gone>;
 
     /// Bytes between two frames.
-    pub(in crate::upstream) async fn raw(&mut self, bytes: Bytes) -> Result<(), Gone> {
-        match self {
-            Self::H1(answer) => answer.raw(&bytes).await,
-            Self::H2(answer) => {
-                answer.raw(bytes).await;
-                Ok(())
-            }
-        }
-    }
+    async fn raw(&mut self, bytes: Bytes) -> Result<(), Gone>;
 
-    pub(in crate::upstream) async fn cut(&mut self, how: Cut) {
-        match self {
-            Self::H1(answer) => answer.cut(how).await,
-            Self::H2(answer) => answer.cut(how).await,
-        }
-    }
+    /// Those bytes may be the answer's head.
+    fn has_raw_heads(&self) -> bool;
 
-    pub(in crate::upstream) async fn reset(&mut self, code: u32) {
-        match self {
-            Self::H1(answer) => answer.cut(Cut::Rst).await,
-            Self::H2(answer) => answer.reset(code).await,
-        }
-    }
+    async fn cut(&mut self, how: Cut);
 
-    pub(in crate::upstream) async fn refuse(&mut self) {
-        match self {
-            Self::H1(answer) => answer.cut(Cut::Fin).await,
-            Self::H2(answer) => answer.reset(h2::Reason::REFUSED_STREAM.into()).await,
-        }
-    }
+    async fn reset(&mut self, code: u32);
+
+    async fn refuse(&mut self);
 
     /// True if this request is over with it.
-    pub(in crate::upstream) async fn goaway(&mut self, which: Goaway) -> bool {
-        match self {
-            Self::H1(answer) => {
-                answer.close_after();
-                false
-            }
-            Self::H2(answer) => answer.goaway(which).await,
-        }
-    }
+    async fn goaway(&mut self, which: Goaway) -> bool;
 
     /// Completes when the peer has left. Over HTTP/1.1 only whoever reads the connection can know.
-    pub(in crate::upstream) async fn gone(&mut self) -> Gone {
-        match self {
-            Self::H1(_) => std::future::pending().await,
-            Self::H2(answer) => answer.gone().await,
-        }
-    }
+    async fn gone(&mut self) -> Gone;
 }

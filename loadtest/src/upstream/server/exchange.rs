@@ -31,7 +31,7 @@ pub(in crate::upstream) async fn exchange(
     wire: &Wire,
     mut seen: Seen,
     pump: &mut impl Pump,
-    sink: &mut Sink,
+    sink: &mut impl Sink,
 ) {
     let upload = openai::is_upload(&seen);
     let limit = if upload { KEPT_BODY } else { BODY_LIMIT };
@@ -80,7 +80,7 @@ pub(in crate::upstream) async fn exchange(
 async fn read_first(
     seen: &Seen,
     pump: &mut impl Pump,
-    sink: &mut Sink,
+    sink: &mut impl Sink,
     intake: &Intake,
     entry: &Entry,
 ) -> Result<(), Gone> {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod reader;
+mod sink;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,7 +20,7 @@ use crate::upstream::log::ConnectionEnd;
 use crate::upstream::log::recorder::Entry;
 use crate::upstream::script::intake::Intake;
 use crate::upstream::script::seen::Seen;
-use crate::upstream::script::sink::{Gone, Sink};
+use crate::upstream::script::sink::Gone;
 use crate::upstream::wire::{Cut, Wire};
 
 /// Serves one connection until it ends. Pipelined requests are answered in order.
@@ -101,10 +102,8 @@ async fn serve(
     if shared.goaway_due(nth_on_connection).is_some() {
         answer.close_after();
     }
-    let mut sink = Sink::H1(answer);
     let mut upload = Upload { reader, ended: false };
-    exchange(shared, wire, seen, &mut upload, &mut sink).await;
-    let Sink::H1(answer) = sink else { return false };
+    exchange(shared, wire, seen, &mut upload, &mut answer).await;
     // An answer that began early may be over before anybody asked whether a body comes at all.
     let read = upload.ended || reader.is_over();
     read && answer.reusable() && head.keep_alive

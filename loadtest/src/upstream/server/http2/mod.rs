@@ -1,6 +1,7 @@
 //! HTTP/2 through the `h2` crate, so that streams can be reset, refused and disowned at will.
 
 mod answer;
+mod sink;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -19,7 +20,7 @@ use crate::upstream::log::recorder::Entry;
 use crate::upstream::log::{ConnectionEnd, HeaderLine};
 use crate::upstream::script::intake::Intake;
 use crate::upstream::script::seen::Seen;
-use crate::upstream::script::sink::{Gone, Sink};
+use crate::upstream::script::sink::Gone;
 use crate::upstream::wire::{Cut, Wire};
 
 pub(in crate::upstream) use answer::Answer;
@@ -203,11 +204,8 @@ async fn serve(shared: Rc<Shared>, wire: Wire, control: Rc<Control>, incoming: I
         body_sha256: None,
         head_ns,
     };
-    let mut sink = Sink::H2(answer);
-    exchange(&shared, &wire, seen, &mut Upload(body), &mut sink).await;
-    if let Sink::H2(answer) = sink
-        && answer.is_parked()
-    {
+    exchange(&shared, &wire, seen, &mut Upload(body), &mut answer).await;
+    if answer.is_parked() {
         control.parked.borrow_mut().push(answer);
     }
 }
