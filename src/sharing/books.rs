@@ -1,6 +1,7 @@
 //! The ledgers of all limits in use, and which of them have something to say.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ledger::{Handle, Ledger};
@@ -30,6 +31,8 @@ pub(super) struct Naming {
 /// By the limits' keys.
 pub(super) struct Books {
     naming: Naming,
+    /// Whose limits they are, and by which clock they go.
+    directory: Arc<Directory>,
     limits: HashMap<String, Handle>,
     ledgers: HashMap<String, Ledger>,
     /// Of ledgers ever made, so that no two count their reports alike.
@@ -57,8 +60,16 @@ impl Naming {
 }
 
 impl Books {
-    pub(super) fn new(naming: Naming) -> Self {
-        Self { naming, limits: HashMap::new(), ledgers: HashMap::new(), made: 0, instances: 1 }
+    pub(super) fn new(naming: Naming, directory: Arc<Directory>) -> Self {
+        let (limits, ledgers) = (HashMap::new(), HashMap::new());
+        Self { naming, directory, limits, ledgers, made: 0, instances: 1 }
+    }
+
+    /// By the clock of the configuration that these limits are of: one that has no budget looks at no calendar.
+    pub(super) fn now(&self) -> Now {
+        let instant = Instant::now();
+        let crate::admit::Now { nanos, unix } = self.directory.now(instant);
+        Now { instant, nanos, unix }
     }
 
     pub(super) fn instances(&self) -> u64 {
@@ -76,8 +87,10 @@ impl Books {
 
     /// These are the limits from now on. Budgets are looked up at once: what was spent before this process began must
     /// not be spent again.
-    pub(super) fn follow(&mut self, directory: &Directory, now: Now) {
-        let handles = directory.callers().iter().flat_map(Handle::all);
+    pub(super) fn follow(&mut self, directory: Arc<Directory>) {
+        self.directory = directory;
+        let now = self.now();
+        let handles = self.directory.callers().iter().flat_map(Handle::all);
         self.limits = handles.filter_map(|one| Some((one.get()?.key(), one))).collect();
         let all = &self.limits;
         self.ledgers.retain(|key, ledger| match all.get(key) {

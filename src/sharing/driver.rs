@@ -10,7 +10,7 @@ use super::exact::{self, Take};
 use super::exchange::{Said, Scripts};
 use super::link::{Link, Lost};
 use super::shared::{Shared, standing};
-use crate::admit::{Directory, Standing};
+use crate::admit::Standing;
 use crate::config::{OnLoss, Redis};
 use crate::record::RedisMeters;
 
@@ -38,8 +38,6 @@ pub(super) struct Driver {
     scripts: Scripts,
     naming: Naming,
     meters: Arc<RedisMeters>,
-    /// Whose limits they are, and by which clock they go.
-    directory: Arc<Directory>,
     /// Since when it cannot be used, and why, as was said.
     lost: Option<(Instant, Lost)>,
     pause: Duration,
@@ -54,7 +52,6 @@ impl Driver {
         naming: Naming,
         shared: Arc<Shared>,
         meters: Arc<RedisMeters>,
-        directory: Arc<Directory>,
     ) -> Self {
         let several = !redis.cluster || naming.one_slot;
         let scripts = Scripts::new(naming.me.as_str().into(), HOLD, several);
@@ -64,7 +61,6 @@ impl Driver {
             scripts,
             naming,
             meters,
-            directory,
             lost: None,
             pause: SOON,
             beaten: None,
@@ -75,13 +71,8 @@ impl Driver {
     /// Until told to stop; then says what is left to say.
     pub(super) async fn run(mut self, takes: mpsc::Receiver<Take>) {
         if self.redis.exact {
-            let directory = Arc::clone(&self.directory);
-            tokio::spawn(exact::serve(
-                takes,
-                self.scripts.clone(),
-                Arc::clone(&self.shared),
-                directory,
-            ));
+            let (scripts, shared) = (self.scripts.clone(), Arc::clone(&self.shared));
+            tokio::spawn(exact::serve(takes, scripts, shared, standing(self.redis.on_loss)));
         }
         let shared = Arc::clone(&self.shared);
         tokio::select! {
@@ -102,28 +93,36 @@ impl Driver {
                     let shared = Arc::clone(&self.shared);
                     let synced = tokio::select! {
                         synced = self.sync(&link, false) => synced,
-                        () = shared.silent.notified() => Err(Lost::Timeout),
+                        () = shared.silence.noticed() => Err(Lost::Timeout),
                     };
                     if let Err(lost) = synced {
                         self.lose(lost);
                     }
                 }
             }
-            self.wait().await;
+            if let Err(lost) = self.wait().await {
+                self.lose(lost);
+            }
         }
     }
 
     /// Until the next look: soon where a limiter runs out of room.
-    async fn wait(&self) {
+    async fn wait(&self) -> Result<(), Lost> {
         if self.link().is_none() {
             tokio::time::sleep(if self.lost.is_some() { self.pause } else { INTERVAL }).await;
-            return;
+            return Ok(());
         }
-        tokio::time::sleep(LEAST).await;
-        let rest = INTERVAL.saturating_sub(LEAST);
+        let until_next = async {
+            tokio::time::sleep(LEAST).await;
+            let rest = INTERVAL.saturating_sub(LEAST);
+            tokio::select! {
+                () = self.shared.sharing.hurried() => {}
+                () = tokio::time::sleep(rest) => {}
+            }
+        };
         tokio::select! {
-            () = self.shared.sharing.hurried() => {}
-            () = tokio::time::sleep(rest) => {}
+            () = until_next => Ok(()),
+            () = self.shared.silence.noticed() => Err(Lost::Timeout),
         }
     }
 
@@ -158,7 +157,8 @@ impl Driver {
         }
         let (instances, limits, overshoot) = {
             let mut books = self.books();
-            let overshoot = books.rest(self.now());
+            let now = books.now();
+            let overshoot = books.rest(now);
             (books.instances(), books.len(), overshoot)
         };
         self.meters.connected(true, instances);
@@ -180,6 +180,7 @@ impl Driver {
         match connected {
             Ok(link) => {
                 self.books().grant_unused();
+                self.shared.silence.connected();
                 *self.shared.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
                 let instances = self.books().instances();
                 let address = &self.redis.address;
@@ -254,10 +255,8 @@ impl Driver {
     fn take_limits(&mut self) {
         let next = self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(directory) = next {
-            self.directory = directory;
-            let now = self.now();
             let mut books = self.books();
-            books.follow(&self.directory, now);
+            books.follow(directory);
             books.grant_unused();
         }
     }
@@ -271,8 +270,6 @@ impl Driver {
     }
 
     fn now(&self) -> Now {
-        let instant = Instant::now();
-        let crate::admit::Now { nanos, unix } = self.directory.now(instant);
-        Now { instant, nanos, unix }
+        self.books().now()
     }
 }

@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::books::Now;
 use super::exchange::Scripts;
-use super::link::Lost;
+use super::script::Reply;
 use super::shared::{Shared, standing};
-use crate::admit::{Deciding, Directory, Remote, Verdict};
-use crate::config::{OnLoss, Redis};
+use crate::admit::{Deciding, Remote, Standing, Verdict};
+use crate::config::Redis;
 use crate::record::RedisMeters;
 
 /// One request's question.
@@ -49,7 +48,8 @@ pub(super) struct Exact {
     shared: Arc<Shared>,
     meters: Arc<RedisMeters>,
     within: Duration,
-    on_loss: OnLoss,
+    /// What holds without an answer.
+    on_loss: Standing,
 }
 
 impl Exact {
@@ -59,7 +59,7 @@ impl Exact {
         shared: Arc<Shared>,
         meters: Arc<RedisMeters>,
     ) -> Self {
-        Self { asks, shared, meters, within: redis.timeout, on_loss: redis.on_loss }
+        Self { asks, shared, meters, within: redis.timeout, on_loss: standing(redis.on_loss) }
     }
 }
 
@@ -75,25 +75,26 @@ impl Remote for Exact {
         let sent = self.asks.try_send(Take { wants, answer });
         let (shared, meters) = (Arc::clone(&self.shared), Arc::clone(&self.meters));
         let (within, on_loss) = (self.within, self.on_loss);
+        let connection = shared.silence.connection();
         Box::pin(async move {
             let verdict = match sent {
                 Ok(()) => tokio::time::timeout(within, answered).await,
-                Err(_ended) => return Verdict::Lost,
+                Err(_ended) => return Verdict::Lost(on_loss),
             };
             let verdict = match verdict {
                 Ok(Ok(decided)) => decided.taken(),
-                Ok(Err(_)) | Err(_) => Verdict::Lost,
+                Ok(Err(_)) | Err(_) => Verdict::Lost(on_loss),
             };
             meters.took(match verdict {
                 Verdict::Granted => "granted",
                 Verdict::Refused { .. } => "refused",
-                Verdict::Lost => "lost",
+                Verdict::Lost(_) => "lost",
+                Verdict::Undecided => "undecided",
             });
-            if verdict == Verdict::Lost {
-                // Those who come after need not wait as long; the thread says it and connects again.
-                let instances = u32::try_from(shared.sharing.instances()).unwrap_or(u32::MAX);
-                shared.sharing.set(standing(on_loss), instances);
-                shared.silent.notify_one();
+            if let Verdict::Lost(_) = verdict {
+                // The thread says it, and sees to it that those who come after go by what was known: before it has, this
+                // process's own part is as if nobody had used anything.
+                shared.silence.notice(connection);
             }
             verdict
         })
@@ -105,34 +106,36 @@ pub(super) async fn serve(
     mut takes: mpsc::Receiver<Take>,
     scripts: Scripts,
     shared: Arc<Shared>,
-    directory: Arc<Directory>,
+    on_loss: Standing,
 ) {
     while let Some(take) = takes.recv().await {
-        tokio::spawn(decide(take, scripts.clone(), Arc::clone(&shared), Arc::clone(&directory)));
+        tokio::spawn(decide(take, scripts.clone(), Arc::clone(&shared), on_loss));
     }
 }
 
-async fn decide(take: Take, scripts: Scripts, shared: Arc<Shared>, directory: Arc<Directory>) {
+async fn decide(take: Take, scripts: Scripts, shared: Arc<Shared>, on_loss: Standing) {
     let Take { wants, answer } = take;
-    let now = || {
-        let instant = Instant::now();
-        let crate::admit::Now { nanos, unix } = directory.now(instant);
-        Now { instant, nanos, unix }
+    let asks = {
+        let mut books = shared.books();
+        let now = books.now();
+        books.wants(&wants, now)
     };
-    let asks = shared.books().wants(&wants, now());
-    let reply = match (shared.link(), asks) {
-        (Some(link), Some(asks)) => scripts.ask(&link, &asks).await,
-        _ => Err(Lost::Timeout),
+    let verdict = match (shared.link(), asks) {
+        (Some(link), Some(asks)) => match scripts.ask(&link, &asks).await {
+            Ok(Reply { refused: None, told }) => {
+                let mut books = shared.books();
+                let now = books.now();
+                books.learn(&wants, told, now);
+                Verdict::Granted
+            }
+            Ok(Reply { refused: Some(nth), told }) => {
+                let wait = told.get(nth).map(|told| told.wait).filter(|wait| *wait > 0);
+                Verdict::Refused { nth, wait: wait.map(|millis| millis.saturating_mul(1_000_000)) }
+            }
+            Err(_lost) => Verdict::Lost(on_loss),
+        },
+        // A limit that this thread has not heard of yet, or no connection yet after a reload.
+        _ => Verdict::Undecided,
     };
-    let verdict = match &reply {
-        Ok(reply) => reply.refused.map_or(Verdict::Granted, |nth| {
-            let wait = reply.told.get(nth).map(|told| told.wait).filter(|wait| *wait > 0);
-            Verdict::Refused { nth, wait: wait.map(|millis| millis.saturating_mul(1_000_000)) }
-        }),
-        Err(_lost) => Verdict::Lost,
-    };
-    if let (Ok(reply), Verdict::Granted) = (reply, verdict) {
-        shared.books().learn(&wants, reply.told, now());
-    }
     drop(answer.send(Decided { verdict, wants, shared }));
 }

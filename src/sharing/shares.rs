@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use super::books::{Books, Naming};
 use super::driver::Driver;
 use super::exact::Exact;
-use super::shared::Shared;
+use super::shared::{Shared, Silence};
 use crate::admit::{Directory, Remote, Sharing};
 use crate::config::Redis;
 use crate::record::RedisMeters;
@@ -91,16 +91,16 @@ impl Shares {
             sharing: Arc::clone(sharing),
             limits: Mutex::new(Some(Arc::clone(clients))),
             link: Mutex::default(),
-            books: Mutex::new(Books::new(naming.clone())),
+            books: Mutex::new(Books::new(naming.clone(), Arc::clone(clients))),
             stop: Notify::new(),
-            silent: Notify::new(),
+            silence: Silence::default(),
         });
         let (asks, takes) = mpsc::channel(ASKED);
         let meters = Arc::clone(&self.meters);
         let exact = redis.exact.then(|| Exact::new(redis, asks, Arc::clone(&shared), meters));
         sharing.decided_by(exact.map(|exact| Arc::new(exact) as Arc<dyn Remote>));
-        let (meters, clients) = (Arc::clone(&self.meters), Arc::clone(clients));
-        let driver = Driver::new(redis.clone(), naming, Arc::clone(&shared), meters, clients);
+        let meters = Arc::clone(&self.meters);
+        let driver = Driver::new(redis.clone(), naming, Arc::clone(&shared), meters);
         let spawned = std::thread::Builder::new().name("redis".into()).spawn(move || {
             // What the one before has to say comes first, or its limits would be counted twice.
             if let Some(before) = before {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{asked, client, knows_of, pass, replica, server, shared, wait_until};
 use crate::keys::{answering, chat};
+use crate::support::fixture::sum_of;
 
 #[test]
 fn three_processes_let_pass_exactly_what_one_would() {
@@ -69,4 +70,29 @@ fn a_request_waits_no_longer_than_the_timeout_and_those_after_it_not_at_all() {
     let before = program.count("firstbyte_redis_takes_total{result=\"granted\"}");
     assert_eq!(asked(&program, "a").status, 200);
     assert_eq!(program.count("firstbyte_redis_takes_total{result=\"granted\"}"), before + 1);
+}
+
+#[test]
+fn one_answer_that_is_slow_opens_no_budget_and_on_loss_holds_for_the_request_that_missed_it() {
+    let upstream = answering(|_| chat(1, 1));
+    let text = format!("clients:\n{}", client("a", "budget: { tokens: 100, per: total }"));
+    for (on_loss, status) in [("local", 429), ("deny", 503), ("allow", 200)] {
+        let Some(server) = server(&[]) else { return };
+        let section = format!(", exact: true, timeout: 300ms, on_loss: {on_loss}");
+        let program = replica(&upstream, &server, &section, &text);
+        pass(&program, "a", 60);
+        let spent =
+            || server.command(&["HGET", "firstbyte:{client a/budget_tokens/total}:0", "spent"]);
+        wait_until("all of it is told", || spent().parse::<u64>().is_ok_and(|one| one >= 100));
+        wait_until("it knows that nothing is left", || {
+            let series = "firstbyte_client_balance{client=\"a\"";
+            sum_of(&program.page("/metrics"), series) <= 0.0
+        });
+        assert_eq!(asked(&program, "a").status, 429);
+        server.pause();
+        let after: Vec<_> = (0..20).map(|_| asked(&program, "a").status).collect();
+        assert_eq!(after, [status; 20], "on_loss: {on_loss}");
+        assert!(program.count("firstbyte_redis_takes_total{result=\"lost\"}") >= 1);
+        server.go_on();
+    }
 }

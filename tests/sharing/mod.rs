@@ -4,6 +4,7 @@ mod documented;
 mod exact;
 mod loss;
 mod operation;
+mod reload;
 mod replicas;
 mod server;
 mod slots;

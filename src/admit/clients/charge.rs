@@ -6,9 +6,11 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::caller::Caller;
-use crate::admit::quota::{Now, Refused, Remote, Reserve, Taken, Verdict, limit_headers, refusal};
+use crate::admit::quota::{
+    Now, Refused, Remote, Reserve, Standing, Taken, Verdict, limit_headers, refusal,
+};
 use crate::config::{ModelId, PriceId};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::record::Usage;
 
 /// What a request of a client is reckoned to cost of which none has ended yet.
@@ -98,13 +100,20 @@ impl Caller {
         let verdict = remote.take(Taken::wants(limiters, reserve)).await;
         let now = self.clock.at(at);
         let taken = match (verdict, limiters.first()) {
-            (Verdict::Granted, _) => Taken::elsewhere(limiters, reserve, places, now),
+            (Verdict::Granted, _) => Taken::elsewhere(limiters, reserve, places, true, now),
+            (Verdict::Lost(Standing::Allow), _) => {
+                Taken::elsewhere(limiters, reserve, places, false, now)
+            }
+            (Verdict::Lost(Standing::Deny), Some(first)) => {
+                first.count_refusal();
+                return Err(Error::new(Kind::LimitsUnavailable));
+            }
             (Verdict::Refused { nth, wait }, Some(first)) => {
                 let limiter = limiters.get(nth).unwrap_or(first);
                 limiter.count_refusal();
                 return Err(refusal(&Refused { limiter, wait }, limiters, now));
             }
-            (Verdict::Lost | Verdict::Refused { .. }, _) => {
+            (Verdict::Lost(_) | Verdict::Undecided | Verdict::Refused { .. }, _) => {
                 drop(places);
                 return self.admit(model, at);
             }

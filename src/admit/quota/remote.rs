@@ -4,6 +4,8 @@
 use std::fmt::Debug;
 use std::pin::Pin;
 
+use super::lease::Standing;
+
 /// A verdict that is waited for. Dropped, what was taken meanwhile is given back.
 pub type Deciding = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
@@ -26,6 +28,9 @@ pub enum Verdict {
         /// Nanoseconds until it would not, where that is known.
         wait: Option<u64>,
     },
-    /// Nobody answered in time. How the process stands is set accordingly by now.
-    Lost,
+    /// Nobody answered in time: what holds then.
+    Lost(Standing),
+    /// They cannot be asked about it, for now, though nothing is lost: a reload has just made one of the limits. To be
+    /// decided on what this process was granted.
+    Undecided,
 }

@@ -101,17 +101,19 @@ impl Taken {
         wants.collect()
     }
 
-    /// All of them were taken elsewhere. `places`: those of [`Taken::places`].
+    /// All of them were taken elsewhere, or let pass and counted nowhere. `places`: those of [`Taken::places`].
     pub(in crate::admit) fn elsewhere(
         limiters: &Arc<[Limiter]>,
         reserve: Reserve,
         places: Vec<Option<LimitGuard>>,
+        is_counted: bool,
         now: Now,
     ) -> Self {
+        let account = if is_counted { Account::Leased } else { Account::Nobody };
         let each = limiters.iter().zip(places);
         let held = each.map(|(limiter, slot)| {
             let units = reserve.of(limiter.measure());
-            Held { account: Account::Leased, units, _slot: slot }
+            Held { account, units, _slot: slot }
         });
         Self { limiters: Arc::clone(limiters), held: held.collect(), now }
     }

@@ -31,7 +31,7 @@ pub(in crate::record) enum Counted {
 /// Each stands at zero before it is first counted.
 const WORDS: [(Counted, &[&str]); 2] = [
     (Counted::Errors, &["connection", "timeout", "scripts", "answer"]),
-    (Counted::Takes, &["granted", "refused", "lost"]),
+    (Counted::Takes, &["granted", "refused", "lost", "undecided"]),
 ];
 
 impl RedisMeters {
@@ -51,7 +51,7 @@ impl RedisMeters {
         self.count(Counted::Errors, why);
     }
 
-    /// What became of a request that asked the server first: granted, refused or lost.
+    /// What became of a request that asked the server first: granted, refused, lost, or decided here after all.
     pub fn took(&self, became: &'static str) {
         self.count(Counted::Takes, became);
     }
