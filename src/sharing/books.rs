@@ -118,7 +118,10 @@ impl Books {
 
     /// What nobody has used is full: each has its part.
     pub(super) fn grant_unused(&self) {
-        let unused = self.limits.iter().filter(|(key, _)| !self.ledgers.contains_key(*key));
+        let unused = self.limits.iter().filter(|(key, limit)| {
+            // One that is touched is told of next, and granted what is left then.
+            !self.ledgers.contains_key(*key) && !limit.get().is_some_and(Limiter::is_touched)
+        });
         unused.for_each(|(_, limit)| limit.grant_full(self.instances));
     }
 

@@ -130,7 +130,7 @@ impl Driver {
     async fn sync(&mut self, link: &Link, everything: bool) -> Result<(), Lost> {
         let now = self.now();
         let began = now.instant;
-        let all = self.looked.is_none_or(|then| began - then >= LOOK);
+        let all = everything || self.looked.is_none_or(|then| began - then >= LOOK);
         if all {
             self.looked = Some(began);
         }

@@ -36,6 +36,8 @@ pub(super) struct Ledger {
     told: Instant,
     /// Slots: the server may count more than are held.
     stale: bool,
+    /// Slots: how many it was said last are held. Who is refused held one for a moment.
+    said: u64,
     /// Somebody took of it, or tried to, since it was last told of.
     asked_of: bool,
 }
@@ -105,6 +107,7 @@ impl Ledger {
             touched: now,
             told: now.checked_sub(LOOK).unwrap_or(now),
             stale: false,
+            said: 0,
             asked_of: true,
         }
     }
@@ -132,13 +135,14 @@ impl Ledger {
 
     /// Whether something is to be said now: what was not heard, and that slots are still held.
     pub(super) fn is_due(&self, now: Instant, beat: Duration) -> bool {
-        let holds = || self.limiter.get().is_some_and(|limiter| limiter.in_flight() > 0);
+        let held = || self.limiter.get().map_or(0, Limiter::in_flight);
         self.unsent != 0
             || self.stale
             // It may have refused what others gave back since.
             || (self.asked_of && now.duration_since(self.told) >= LOOK)
             || self.report.is_some()
-            || (self.is_slots() && now.duration_since(self.told) >= beat && holds())
+            || (self.is_slots()
+                && (held() != self.said || (held() > 0 && now.duration_since(self.told) >= beat)))
     }
 
     /// What to say.
@@ -147,8 +151,8 @@ impl Ledger {
         let limiter = self.limiter.get()?;
         self.asked_of = false;
         let (n, seq) = if let Sort::Slots { .. } = sort {
-            (self.unsent, self.stale) = (0, false);
-            (i64::try_from(limiter.in_flight()).unwrap_or(i64::MAX), 0)
+            (self.unsent, self.stale, self.said) = (0, false, limiter.in_flight());
+            (i64::try_from(self.said).unwrap_or(i64::MAX), 0)
         } else {
             let (unsent, next) = (self.unsent, self.seq + 1);
             let report = *self.report.get_or_insert(Report { seq: next, n: unsent });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{asked, client, knows_of, pass, replica, server, shared, wait_until};
+use super::{asked, client, knows_of, pass, replica, server, shared, wait_shortly, wait_until};
 use crate::keys::{answering, chat};
 use crate::support::fixture::sum_of;
 
@@ -25,7 +25,7 @@ fn three_processes_let_pass_exactly_what_one_would() {
     let granted: u64 =
         all.iter().map(|one| one.count("firstbyte_redis_takes_total{result=\"granted\"}")).sum();
     assert_eq!(granted as usize, passed);
-    wait_until("no slot is held", || {
+    wait_shortly("no slot is held", || {
         server.command(&["EXISTS", "firstbyte:{client a/concurrent}"]) == "0"
     });
 }

@@ -22,6 +22,9 @@ use crate::support::peers::http1_client::Http1;
 use crate::support::program::Program;
 use server::Redis;
 
+/// How long what a process says of itself holds.
+const HOLD: Duration = Duration::from_secs(4);
+
 /// A server; `None`, said loudly, where none is installed.
 fn server(arguments: &[&str]) -> Option<Redis> {
     Some(Redis::start(&installed("redis-server")?, arguments))
@@ -59,6 +62,15 @@ fn knows_of(program: &Program, instances: u64) {
     program.wait_until("it knows of the others", |one| {
         one.count("firstbyte_redis_instances") == instances
     });
+}
+
+/// Waits for less time than what a process says of itself holds at the server, so that what is awaited was said.
+fn wait_shortly(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < HOLD / 2, "{what}: nobody says so");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
 }
 
 /// One request of a client on a connection of its own.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{asked, client, knows_of, pass, server, shared, wait_until};
+use super::{asked, client, knows_of, pass, server, shared, wait_shortly, wait_until};
 use crate::keys::{answering, chat, file};
 use crate::support::fixture::scratch;
 use crate::support::program::Program;
@@ -35,7 +35,7 @@ fn a_reload_keeps_the_connection_and_another_server_closes_it() {
         second.connections() == none + 1 && first.connections() == one - 1
     });
     assert_eq!(asked(&program, "a").status, 200);
-    wait_until("it has left the first", || {
+    wait_shortly("it has left the first", || {
         first.command(&["EXISTS", "firstbyte:{instances}"]) == "0"
     });
     // Without the section each counts by itself.

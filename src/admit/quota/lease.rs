@@ -146,6 +146,11 @@ impl Lease {
         self.room.load(Relaxed) <= self.granted.load(Relaxed) / 2
     }
 
+    /// Something of it changed that is counted elsewhere.
+    pub(super) fn touch(&self) {
+        self.touched.store(true, Relaxed);
+    }
+
     pub(super) fn is_touched(&self) -> bool {
         self.touched.load(Relaxed)
     }

@@ -238,8 +238,12 @@ impl Limiter {
                 (Account::Own, (most / usize::try_from(parts).unwrap_or(usize::MAX)).max(1))
             }
             Some((Standing::Allow, _)) => (Account::Nobody, usize::MAX),
-            Some((Standing::Leased, _)) if self.take_leased(1, 1) => (Account::Leased, usize::MAX),
-            Some((Standing::Leased | Standing::Deny, _)) => return None,
+            Some((Standing::Leased, _)) => {
+                // Counted first: what is told in between is one too many rather than one too few.
+                let guard = self.enter_counted()?;
+                return self.take_leased(1, 1).then_some((Account::Leased, guard));
+            }
+            Some((Standing::Deny, _)) => return None,
         };
         Some((account, self.state.slots.with(most).enter()?))
     }
@@ -248,7 +252,12 @@ impl Limiter {
     pub(super) fn settle(&self, account: Account, taken: u64, used: u64, now: Now) {
         let state = &*self.state;
         match (account, self.measure) {
-            (Account::Nobody, _) | (Account::Own, Measure::Concurrent(_)) => {}
+            (Account::Nobody | Account::Own, Measure::Concurrent(_)) => {
+                if self.sharing.is_some() {
+                    state.lease.touch(); // the others may have been told that it is held
+                }
+            }
+            (Account::Nobody, _) => {}
             (Account::Leased, _) => {
                 let used = i64::try_from(used).unwrap_or(i64::MAX);
                 state.lease.charge(used.saturating_sub_unsigned(taken));

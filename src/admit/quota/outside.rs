@@ -10,9 +10,11 @@ impl Limiter {
         self.state().lease.report()
     }
 
-    /// Somebody took of it, or tried to, since it was last asked.
+    /// Somebody took of it, or tried to, since it was last asked; or requests in flight hold places of it, however they
+    /// came by them.
     pub fn is_touched(&self) -> bool {
-        self.state().lease.is_touched()
+        let is_held = || matches!(self.measure(), Measure::Concurrent(_)) && self.in_flight() > 0;
+        self.state().lease.is_touched() || is_held()
     }
 
     /// Seconds until its period is over; `None` of what has no period, or one that never ends.

@@ -31,7 +31,7 @@ pub(in crate::admit) struct Taken {
 struct Held {
     account: Account,
     units: u64,
-    _slot: Option<LimitGuard>,
+    slot: Option<LimitGuard>,
 }
 
 /// What a request came to.
@@ -113,7 +113,7 @@ impl Taken {
         let each = limiters.iter().zip(places);
         let held = each.map(|(limiter, slot)| {
             let units = reserve.of(limiter.measure());
-            Held { account, units, _slot: slot }
+            Held { account, units, slot }
         });
         Self { limiters: Arc::clone(limiters), held: held.collect(), now }
     }
@@ -137,6 +137,8 @@ impl Taken {
 
     fn settle_all(&mut self, used: Used) {
         for (limiter, held) in self.limiters.iter().zip(self.held.drain(..)) {
+            // First: whoever is told that something changed looks at what is held.
+            drop(held.slot);
             limiter.settle(held.account, held.units, used.of(limiter.measure()), self.now);
         }
     }
@@ -153,9 +155,9 @@ impl Held {
         let units = reserve.of(limiter.measure());
         if let Measure::Concurrent(most) = limiter.measure() {
             let (account, slot) = limiter.enter(most).ok_or(None)?;
-            return Ok(Self { account, units, _slot: Some(slot) });
+            return Ok(Self { account, units, slot: Some(slot) });
         }
-        Ok(Self { account: limiter.take(units, now)?, units, _slot: None })
+        Ok(Self { account: limiter.take(units, now)?, units, slot: None })
     }
 }
 
