@@ -72,6 +72,15 @@ impl Books {
         Now { instant, nanos, unix }
     }
 
+    /// From now on they are at another server, or under other names there. What is known of them is told there, as to a
+    /// server that lost it.
+    pub(super) fn move_to(&mut self, naming: Naming) {
+        self.naming = naming;
+        for (key, ledger) in &mut self.ledgers {
+            ledger.move_to(self.naming.of(key));
+        }
+    }
+
     pub(super) fn instances(&self) -> u64 {
         self.instances
     }
@@ -223,6 +232,12 @@ impl Books {
         for ledger in self.ledgers.values_mut() {
             ledger.fall_back(instances, now.instant, now.nanos, now.unix);
         }
+    }
+
+    /// Nobody shares them any more: this process goes on from all that was used, not from its part of that.
+    pub(super) fn stand_alone(&mut self, now: Now) {
+        self.instances = 1;
+        self.fall_back(now);
     }
 
     fn ledger(&mut self, key: &str, now: Now) -> Option<&mut Ledger> {

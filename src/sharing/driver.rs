@@ -1,5 +1,6 @@
 //! The thread that shares limits: exchanges with the server at an interval, and what holds while it cannot be used.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::exact::{self, Take};
 use super::exchange::{Said, Scripts};
 use super::link::{Link, Lost};
 use super::shared::{Shared, standing};
-use crate::admit::Standing;
+use crate::admit::{Remote, Standing};
 use crate::config::{OnLoss, Redis};
 use crate::record::RedisMeters;
 
@@ -37,7 +38,11 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     scripts: Scripts,
     naming: Naming,
+    /// Who decides each request, once there is a connection.
+    remote: Option<Arc<dyn Remote>>,
     meters: Arc<RedisMeters>,
+    /// Each limit goes on from what was known of it when there was a connection.
+    has_fallen_back: bool,
     /// Since when it cannot be used, and why, as was said.
     lost: Option<(Instant, Lost)>,
     pause: Duration,
@@ -51,6 +56,7 @@ impl Driver {
         redis: Redis,
         naming: Naming,
         shared: Arc<Shared>,
+        remote: Option<Arc<dyn Remote>>,
         meters: Arc<RedisMeters>,
     ) -> Self {
         let several = !redis.cluster || naming.one_slot;
@@ -60,7 +66,9 @@ impl Driver {
             shared,
             scripts,
             naming,
+            remote,
             meters,
+            has_fallen_back: false,
             lost: None,
             pause: SOON,
             beaten: None,
@@ -70,6 +78,7 @@ impl Driver {
 
     /// Until told to stop; then says what is left to say.
     pub(super) async fn run(mut self, takes: mpsc::Receiver<Take>) {
+        self.books().move_to(self.naming.clone());
         if self.redis.exact {
             let (scripts, shared) = (self.scripts.clone(), Arc::clone(&self.shared));
             tokio::spawn(exact::serve(takes, scripts, shared, standing(self.redis.on_loss)));
@@ -180,8 +189,10 @@ impl Driver {
         match connected {
             Ok(link) => {
                 self.books().grant_unused();
+                self.has_fallen_back = false;
                 self.shared.silence.connected();
                 *self.shared.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+                self.shared.sharing.decided_by(self.remote.clone());
                 let instances = self.books().instances();
                 let address = &self.redis.address;
                 if let Some((since, _)) = self.lost.take() {
@@ -199,17 +210,18 @@ impl Driver {
     /// Said once for each loss, and again where the reason is another.
     fn lose(&mut self, why: Lost) {
         self.meters.failed(why.word());
-        let linked =
-            self.shared.link.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        drop(self.shared.link.lock().unwrap_or_else(PoisonError::into_inner).take());
         let now = self.now();
         let standing = standing(self.redis.on_loss);
         let instances = {
             let mut books = self.books();
-            if linked {
+            // Without a connection so far too: another server's limits were taken over from a thread before this one.
+            if !self.has_fallen_back {
                 books.fall_back(now);
             }
             books.instances()
         };
+        self.has_fallen_back = true;
         self.shared.sharing.set(standing, u32::try_from(instances).unwrap_or(u32::MAX));
         self.meters.connected(false, instances);
         let said = self.lost.as_ref().is_some_and(|(_, before)| before.word() == why.word());
@@ -236,6 +248,12 @@ impl Driver {
     }
 
     async fn leave(&mut self) {
+        if self.shared.is_last.load(Relaxed) {
+            self.shared.sharing.decided_by(None);
+            let mut books = self.books();
+            let now = books.now();
+            books.stand_alone(now);
+        }
         let Some(link) = self.link() else { return };
         let leaving = async {
             let now = self.now();

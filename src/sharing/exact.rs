@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
 
 use super::exchange::Scripts;
 use super::script::Reply;
@@ -79,7 +80,9 @@ impl Remote for Exact {
         Box::pin(async move {
             let verdict = match sent {
                 Ok(()) => tokio::time::timeout(within, answered).await,
-                Err(_ended) => return Verdict::Lost(on_loss),
+                Err(TrySendError::Full(_)) => return Verdict::Lost(on_loss),
+                // By a reload: there is another one to ask, or none.
+                Err(TrySendError::Closed(_)) => return Verdict::Undecided,
             };
             let verdict = match verdict {
                 Ok(Ok(decided)) => decided.taken(),

@@ -117,6 +117,12 @@ impl Ledger {
         self.limiter = limiter;
     }
 
+    /// The same limit under other keys, of which the one before was told that no slot is held any more.
+    pub(super) fn move_to(&mut self, keys: [String; 2]) {
+        (self.keys, self.asked_of) = (keys, true);
+        self.stale = self.is_slots();
+    }
+
     /// Takes what the limiter has to report.
     pub(super) fn collect(&mut self, now: Instant, unix: u64) {
         let Some(limiter) = self.limiter.get() else { return };

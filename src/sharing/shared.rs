@@ -1,6 +1,6 @@
 //! What the thread that shares limits has in common with requests and reloads.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -17,8 +17,11 @@ pub(super) struct Shared {
     pub(super) limits: Mutex<Option<Arc<Directory>>>,
     /// The connection, while there is one.
     pub(super) link: Mutex<Option<Link>>,
-    pub(super) books: Mutex<Books>,
+    /// They go from one thread to the next where the section `redis` changes.
+    pub(super) books: Arc<Mutex<Books>>,
     pub(super) stop: Notify,
+    /// Nobody shares the limits after this.
+    pub(super) is_last: AtomicBool,
     pub(super) silence: Silence,
 }
 

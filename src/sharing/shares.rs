@@ -1,6 +1,7 @@
 //! The thread that shares limits, from one configuration to the next.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -27,12 +28,14 @@ pub(crate) struct Shares {
 #[derive(Default)]
 struct Running {
     thread: Option<Thread>,
-    /// Threads so far: each is an instance of its own, so that no count of one is taken for another's.
+    /// Books so far: each is of an instance of its own, so that no count of one is taken for another's.
     made: u64,
 }
 
 struct Thread {
     redis: Redis,
+    /// The instance's name.
+    me: String,
     shared: Arc<Shared>,
     handle: JoinHandle<()>,
 }
@@ -43,12 +46,16 @@ impl Shares {
     }
 
     /// What is in force from now on. The connection stays where the section `redis` did not change; otherwise it is
-    /// closed and made anew. Waits for nothing.
+    /// closed and made anew, and what was used of the limits is told there. Where nobody shares them any more, this
+    /// process goes on by itself from what all have used. Waits for nothing.
     pub(crate) fn follow(&self, redis: Option<&Redis>, clients: Option<&Arc<Directory>>) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = clients.and_then(|clients| Some((clients, clients.sharing()?)));
         let (Some(redis), Some((clients, sharing))) = (redis, shared) else {
-            running.thread.take().as_ref().map(Thread::stop);
+            if let Some(thread) = running.thread.take() {
+                thread.shared.is_last.store(true, Relaxed);
+                thread.stop();
+            }
             return;
         };
         self.meters.configured();
@@ -61,12 +68,15 @@ impl Shares {
             return;
         }
         let before = running.thread.take();
-        running.made += 1;
-        let naming = Naming {
-            prefix: redis.prefix.clone(),
-            me: format!("{}-{}", instance(), running.made),
-            one_slot: redis.cluster && redis.exact,
-        };
+        let me = before.as_ref().map_or_else(
+            || {
+                running.made += 1;
+                format!("{}-{}", instance(), running.made)
+            },
+            |before| before.me.clone(),
+        );
+        let naming =
+            Naming { prefix: redis.prefix.clone(), me, one_slot: redis.cluster && redis.exact };
         running.thread = self.start(redis, clients, sharing, naming, before);
     }
 
@@ -87,20 +97,28 @@ impl Shares {
         naming: Naming,
         before: Option<Thread>,
     ) -> Option<Thread> {
+        let me = naming.me.clone();
+        let books = before.as_ref().map_or_else(
+            || Arc::new(Mutex::new(Books::new(naming.clone(), Arc::clone(clients)))),
+            |before| Arc::clone(&before.shared.books),
+        );
         let shared = Arc::new(Shared {
             sharing: Arc::clone(sharing),
             limits: Mutex::new(Some(Arc::clone(clients))),
             link: Mutex::default(),
-            books: Mutex::new(Books::new(naming.clone(), Arc::clone(clients))),
+            books,
             stop: Notify::new(),
+            is_last: AtomicBool::new(false),
             silence: Silence::default(),
         });
         let (asks, takes) = mpsc::channel(ASKED);
         let meters = Arc::clone(&self.meters);
         let exact = redis.exact.then(|| Exact::new(redis, asks, Arc::clone(&shared), meters));
-        sharing.decided_by(exact.map(|exact| Arc::new(exact) as Arc<dyn Remote>));
+        let remote = exact.map(|exact| Arc::new(exact) as Arc<dyn Remote>);
+        // Nobody can be asked before there is a connection: until then leases go on.
+        sharing.decided_by(None);
         let meters = Arc::clone(&self.meters);
-        let driver = Driver::new(redis.clone(), naming, Arc::clone(&shared), meters);
+        let driver = Driver::new(redis.clone(), naming, Arc::clone(&shared), remote, meters);
         let spawned = std::thread::Builder::new().name("redis".into()).spawn(move || {
             // What the one before has to say comes first, or its limits would be counted twice.
             if let Some(before) = before {
@@ -116,7 +134,7 @@ impl Shares {
             }
         });
         match spawned {
-            Ok(handle) => Some(Thread { redis: redis.clone(), shared, handle }),
+            Ok(handle) => Some(Thread { redis: redis.clone(), me, shared, handle }),
             Err(error) => {
                 tracing::error!(%error, "limits are not shared: no thread");
                 None
