@@ -176,6 +176,11 @@ impl Books {
         asks
     }
 
+    /// Something was taken that is in no report.
+    pub(super) fn owes(&self) -> bool {
+        self.ledgers.values().any(Ledger::owes)
+    }
+
     /// What to ask before a request that takes these many of each. `None` where one of them is not of this
     /// configuration any more.
     pub(super) fn wants(&mut self, of: &[(String, u64)], now: Now) -> Option<Vec<Ask>> {

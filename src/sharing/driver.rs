@@ -31,6 +31,8 @@ const LATE: Duration = Duration::from_secs(2);
 const PATIENT: u32 = 10;
 /// How long the end waits to tell the server what was taken last.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// In how many exchanges, at most.
+const FAREWELLS: usize = 4;
 
 /// The thread's own.
 pub(super) struct Driver {
@@ -256,15 +258,24 @@ impl Driver {
         }
         let Some(link) = self.link() else { return };
         let leaving = async {
-            let now = self.now();
-            let asks = {
+            for _ in 0..FAREWELLS {
+                let now = self.now();
+                let asks = {
+                    let mut books = self.books();
+                    books.collect(true, now);
+                    books.farewell(now)
+                };
+                let said = Said { asks, beat: None };
+                // Whatever comes of it, there is no later.
+                let Ok(heard) = self.scripts.exchange(&link, said, FAREWELL).await else { break };
                 let mut books = self.books();
-                books.collect(true, now);
-                books.farewell(now)
-            };
-            // Whatever comes of it, there is no later.
-            let said = Said { asks, beat: None };
-            let _told = self.scripts.exchange(&link, said, FAREWELL).await;
+                let now = books.now();
+                heard.told.into_iter().for_each(|(key, told)| books.heard(&key, told, now));
+                // What was sent before and not heard of goes first, as it was sent.
+                if !books.owes() {
+                    break;
+                }
+            }
             let _left = self.scripts.beat(&link, self.naming.instances(), true).await;
         };
         let _in_time = tokio::time::timeout(FAREWELL, leaving).await;

@@ -151,6 +151,11 @@ impl Ledger {
                 && (held() != self.said || (held() > 0 && now.duration_since(self.told) >= beat)))
     }
 
+    /// Something was taken that is in no report.
+    pub(super) fn owes(&self) -> bool {
+        self.unsent != 0 && !self.is_slots()
+    }
+
     /// What to say.
     pub(super) fn ask(&mut self, now: Instant, unix: u64) -> Option<Ask> {
         let sort = self.sort(unix)?;
