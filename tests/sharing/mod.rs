@@ -8,6 +8,7 @@ mod reload;
 mod replicas;
 mod server;
 mod slots;
+mod stored;
 
 use std::fs;
 use std::time::{Duration, Instant};

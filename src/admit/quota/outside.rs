@@ -61,6 +61,11 @@ impl Limiter {
         Some((self.state().spent.in_period(period), period))
     }
 
+    /// Somebody else counts what is used of it: several processes share it.
+    pub fn is_shared(&self) -> bool {
+        self.sharing().is_some()
+    }
+
     /// What was kept over a restart, or what another process spent.
     pub fn restore_spent(&self, spent: u64, period: u64, unix: u64) {
         if let Measure::Budget(budget) = self.measure() {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::admit::{Caller, Directory};
+use crate::admit::{Caller, Directory, Limiter};
 use crate::runtime::reloading::reloader::Reloader;
 use crate::store::{Balance, Cells, Kept, Source};
 
@@ -76,6 +76,12 @@ fn used(caller: &Caller, each: &mut dyn FnMut(&str, &str, Cells)) {
     });
 }
 
+/// What was spent of a budget, and when. Nothing of one that processes share: the server keeps that, and would be told
+/// once more what it knows.
+fn kept_here(limiter: &Limiter, unix: u64) -> Option<(u64, u64)> {
+    if limiter.is_shared() { None } else { limiter.spent(unix) }
+}
+
 impl Source for Counted {
     fn usage(&self, each: &mut dyn FnMut(&str, &str, Cells)) {
         let directory = self.reloader.clients();
@@ -103,7 +109,7 @@ impl Source for Counted {
         let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut known, leaving) = (HashSet::new(), !gone.leaving.is_empty());
         for limiter in directory.iter().flat_map(|directory| directory.limiters()) {
-            let Some((spent, period)) = limiter.spent(unix) else { continue };
+            let Some((spent, period)) = kept_here(limiter, unix) else { continue };
             let key = limiter.key();
             each(&key, Balance { period, spent });
             if leaving {
@@ -111,7 +117,7 @@ impl Source for Counted {
             }
         }
         for limiter in gone.leaving.iter().flat_map(|caller| caller.limiters()) {
-            let Some((spent, period)) = limiter.spent(unix) else { continue };
+            let Some((spent, period)) = kept_here(limiter, unix) else { continue };
             let key = limiter.key();
             if !known.contains(&key) {
                 each(&key, Balance { period, spent });
@@ -136,7 +142,7 @@ impl Source for Counted {
         let limiters: HashMap<_, _> =
             directory.limiters().map(|limiter| (limiter.key(), limiter)).collect();
         for (key, Balance { period, spent }) in &kept.budgets {
-            if let Some(limiter) = limiters.get(key) {
+            if let Some(limiter) = limiters.get(key).filter(|limiter| !limiter.is_shared()) {
                 limiter.restore_spent(*spent, *period, unix);
             }
         }
