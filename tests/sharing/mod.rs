@@ -1,5 +1,6 @@
 //! Limits that several processes share by Redis or Valkey, and what holds while they cannot.
 
+mod cluster;
 mod documented;
 mod exact;
 mod loss;

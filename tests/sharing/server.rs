@@ -20,6 +20,8 @@ pub(crate) struct Redis {
     settings: String,
     /// Where one of a cluster keeps what it knows of it.
     nodes: PathBuf,
+    /// Where others of a cluster talk to it.
+    bus: u16,
     tls: bool,
     child: Child,
     /// Where it listens in clear; with TLS, where it listens with TLS.
@@ -31,8 +33,7 @@ impl Redis {
     /// Starts `program` with these arguments beside those that make it leave nothing behind. In pairs, as in its
     /// configuration: `["requirepass", "x"]`.
     pub(crate) fn start(program: &Path, arguments: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr());
-        let port = port.expect("a free port").port();
+        let (port, mut bus) = (free_port(), 0);
         let tls = arguments.contains(&"tls-cert-file");
         let (clear, secret) = if tls { (0, port) } else { (port, 0) };
         let mut settings =
@@ -42,7 +43,10 @@ impl Redis {
         }
         let nodes = std::env::temp_dir().join(format!("firstbyte-nodes-{port}.conf"));
         if arguments.contains(&"cluster-enabled") {
+            // By default it is the port and ten thousand, which some ports leave no room for.
+            bus = free_port();
             let _ = writeln!(settings, "cluster-config-file {}", nodes.display());
+            let _ = writeln!(settings, "cluster-port {bus}");
         }
         for pair in arguments.chunks(2) {
             let _ = writeln!(settings, "{}", pair.join(" "));
@@ -51,8 +55,16 @@ impl Redis {
         let password = password.map(|two| two[1].to_owned());
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let child = spawn(program, &settings);
-        let this =
-            Self { program: program.to_owned(), settings, nodes, tls, child, address, password };
+        let this = Self {
+            program: program.to_owned(),
+            settings,
+            nodes,
+            bus,
+            tls,
+            child,
+            address,
+            password,
+        };
         this.wait();
         this
     }
@@ -82,6 +94,13 @@ impl Redis {
     /// What it answers to a command: elements of a list one after the other, with spaces between them.
     pub(crate) fn command(&self, words: &[&str]) -> String {
         self.try_command(words).expect("redis answers")
+    }
+
+    /// Makes one cluster of both.
+    pub(crate) fn meet(&self, other: &Self) {
+        let (host, port) = (other.address.ip().to_string(), other.address.port().to_string());
+        let met = self.command(&["CLUSTER", "MEET", &host, &port, &other.bus.to_string()]);
+        assert_eq!(met, "OK");
     }
 
     /// How many commands of these names it has run since its start.
@@ -130,6 +149,11 @@ impl Drop for Redis {
         self.kill();
         let _unless_in_a_cluster = std::fs::remove_file(&self.nodes);
     }
+}
+
+fn free_port() -> u16 {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr());
+    port.expect("a free port").port()
 }
 
 /// Its configuration comes by its stdin.
