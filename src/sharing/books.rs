@@ -201,10 +201,10 @@ impl Books {
     }
 
     /// What the server said of limits beside a request.
-    pub(super) fn learn(&mut self, of: &[(String, u64)], told: Vec<Told>, now: Now) {
-        for ((key, _), told) in of.iter().zip(told) {
+    pub(super) fn learn(&mut self, of: &[(String, u64)], asks: &[Ask], told: Vec<Told>, now: Now) {
+        for (((key, _), ask), told) in of.iter().zip(asks).zip(told) {
             if let Some(ledger) = self.ledgers.get_mut(key) {
-                ledger.learn(told, self.instances, now.instant);
+                ledger.learn(told, ask.period, self.instances, now.instant);
             }
         }
     }

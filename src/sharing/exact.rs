@@ -128,7 +128,7 @@ async fn decide(take: Take, scripts: Scripts, shared: Arc<Shared>, on_loss: Stan
             Ok(Reply { refused: None, told }) => {
                 let mut books = shared.books();
                 let now = books.now();
-                books.learn(&wants, told, now);
+                books.learn(&wants, &asks, told, now);
                 Verdict::Granted
             }
             Ok(Reply { refused: Some(nth), told }) => {

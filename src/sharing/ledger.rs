@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::script::{Ask, Sort, Told};
 use crate::admit::{Caller, Limiter, Measure};
+use crate::algo::calendar::DAY;
 
 /// How long a limit that nobody uses stays known, where it has no bucket that says when it is full again.
 const QUIET: Duration = Duration::from_secs(10);
@@ -26,6 +27,8 @@ pub(super) struct Ledger {
     keys: [String; 2],
     /// Taken and in no report.
     unsent: i64,
+    /// The same of a budget's last period, and which that was.
+    late: (i64, u64),
     /// Sent, and not known to have arrived. It is sent again as it was, until it is known.
     report: Option<Report>,
     seq: u64,
@@ -46,6 +49,8 @@ pub(super) struct Ledger {
 struct Report {
     seq: u64,
     n: i64,
+    /// Of a budget: it belongs to this one, however late it arrives.
+    period: u64,
 }
 
 struct Known {
@@ -95,11 +100,12 @@ impl Ledger {
         now: Instant,
         unix: u64,
     ) -> Self {
-        let own = limiter.get().and_then(|limiter| limiter.spent(unix)).unwrap_or_default();
+        let own = limiter.get().map_or((0, 0), |limiter| spent(limiter, unix));
         Self {
             limiter,
             keys,
             unsent: 0,
+            late: (0, 0),
             report: None,
             seq,
             known: None,
@@ -126,12 +132,16 @@ impl Ledger {
     /// Takes what the limiter has to report.
     pub(super) fn collect(&mut self, now: Instant, unix: u64) {
         let Some(limiter) = self.limiter.get() else { return };
+        let own = spent(limiter, unix);
+        if own.1 != self.own.1 {
+            self.late = (std::mem::take(&mut self.unsent), self.own.1);
+            self.own = (0, own.1);
+        }
+        self.late.0 = self.late.0.saturating_add(limiter.report_late());
         let taken = limiter.report();
         self.unsent = self.unsent.saturating_add(taken.unwrap_or(0));
         // What a budget had to be charged without the others is told to them when that can be done.
-        let own = limiter.spent(unix).unwrap_or_default();
-        let before = if own.1 == self.own.1 { self.own.0 } else { 0 };
-        let spent = i64::try_from(own.0.saturating_sub(before)).unwrap_or(i64::MAX);
+        let spent = i64::try_from(own.0.saturating_sub(self.own.0)).unwrap_or(i64::MAX);
         self.unsent = self.unsent.saturating_add(spent);
         self.own = own;
         if taken.is_some() || spent > 0 {
@@ -143,7 +153,10 @@ impl Ledger {
     pub(super) fn is_due(&self, now: Instant, beat: Duration) -> bool {
         let held = || self.limiter.get().map_or(0, Limiter::in_flight);
         self.unsent != 0
+            || self.late.0 != 0
             || self.stale
+            // Nothing is known of a budget's new period.
+            || self.known.as_ref().is_some_and(|known| known.period != self.own.1)
             // It may have refused what others gave back since.
             || (self.asked_of && now.duration_since(self.told) >= LOOK)
             || self.report.is_some()
@@ -153,27 +166,40 @@ impl Ledger {
 
     /// Something was taken that is in no report.
     pub(super) fn owes(&self) -> bool {
-        self.unsent != 0 && !self.is_slots()
+        (self.unsent != 0 || self.late.0 != 0) && !self.is_slots()
     }
 
     /// What to say.
     pub(super) fn ask(&mut self, now: Instant, unix: u64) -> Option<Ask> {
-        let sort = self.sort(unix)?;
+        let mut sort = self.sort(unix)?;
         let limiter = self.limiter.get()?;
         self.asked_of = false;
-        let (n, seq) = if let Sort::Slots { .. } = sort {
+        let (n, seq, period) = if let Sort::Slots { .. } = sort {
             (self.unsent, self.stale, self.said) = (0, false, limiter.in_flight());
-            (i64::try_from(self.said).unwrap_or(i64::MAX), 0)
+            (i64::try_from(self.said).unwrap_or(i64::MAX), 0, 0)
         } else {
-            let (unsent, next) = (self.unsent, self.seq + 1);
-            let report = *self.report.get_or_insert(Report { seq: next, n: unsent });
-            if report.seq == next {
-                (self.unsent, self.seq) = (0, next);
-            }
-            (report.n, report.seq)
+            let Report { seq, n, period } = self.report.unwrap_or_else(|| self.next_report());
+            self.report = Some(Report { seq, n, period });
+            (n, seq, period)
         };
-        let (era, floor) = self.remembered(sort, now, unix);
-        Some(Ask { keys: self.keys(unix), sort, n, need: 0, seq, era, floor })
+        if let Sort::Budget { forget, .. } = &mut sort
+            && period != self.own.1
+        {
+            *forget = (self.own.1 * DAY + KEPT) * 1000; // it was over by then
+        }
+        let (era, floor) = self.remembered(sort, now, period);
+        Some(Ask { keys: self.keys(period), sort, n, need: 0, seq, era, floor, period })
+    }
+
+    /// What was taken in a budget's last period comes first.
+    fn next_report(&mut self) -> Report {
+        self.seq += 1;
+        let (n, period) = if self.late.0 == 0 {
+            (std::mem::take(&mut self.unsent), self.own.1)
+        } else {
+            (std::mem::take(&mut self.late.0), self.late.1)
+        };
+        Report { seq: self.seq, n, period }
     }
 
     /// What to ask for before a request.
@@ -185,15 +211,16 @@ impl Ledger {
             (_, Measure::Requests(_)) => (units, units.unsigned_abs()),
             _ => (units, 1),
         };
-        let (era, floor) = self.remembered(sort, now, unix);
-        Some(Ask { keys: self.keys(unix), sort, n, need, seq: 0, era, floor })
+        let period = limiter.period(unix);
+        let (era, floor) = self.remembered(sort, now, period);
+        Some(Ask { keys: self.keys(period), sort, n, need, seq: 0, era, floor, period })
     }
 
     /// What was said arrived.
     pub(super) fn heard(&mut self, told: Told, instances: u64, now: Instant) {
-        self.report = None;
+        let period = self.report.take().map_or(self.own.1, |report| report.period);
         self.told = now;
-        self.learn(told, instances, now);
+        self.learn(told, period, instances, now);
     }
 
     /// A request that was decided elsewhere took of it and ended before it knew.
@@ -205,13 +232,18 @@ impl Ledger {
         }
     }
 
-    /// What is left was told with something else.
-    pub(super) fn learn(&mut self, told: Told, instances: u64, now: Instant) {
-        if let Some(limiter) = self.limiter.get() {
-            let left = told.left.saturating_sub(self.unsent);
-            limiter.grant(left, lease(left, instances));
+    /// What is left of a budget in this period, or of another limit, was told with something else. What is left of a
+    /// period that is over is of no concern.
+    pub(super) fn learn(&mut self, told: Told, period: u64, instances: u64, now: Instant) {
+        if period < self.own.1 {
+            return;
         }
-        self.known = Some(Known { told, at: now, period: self.own.1 });
+        if let Some(limiter) = self.limiter.get() {
+            let unsent = if period == self.own.1 { self.unsent } else { 0 };
+            let left = told.left.saturating_sub(unsent);
+            limiter.grant_in(period, left, lease(left, instances));
+        }
+        self.known = Some(Known { told, at: now, period });
     }
 
     /// Nobody used it of late: what flowed in since is granted without a word to anybody. `false` where it is as if
@@ -244,7 +276,8 @@ impl Ledger {
         let Some(limiter) = self.limiter.get() else { return };
         let most = i64::try_from(limiter.measure().most()).unwrap_or(i64::MAX);
         // What the server was not heard to know of comes out of this process's own part.
-        let unheard = self.unsent.saturating_add(self.report.map_or(0, |report| report.n)).max(0);
+        let report = self.report.filter(|report| report.period == self.own.1);
+        let unheard = self.unsent.saturating_add(report.map_or(0, |report| report.n)).max(0);
         let (left, at) = self.known.as_ref().map_or((most, now), |one| (one.told.left, one.at));
         match limiter.measure() {
             Measure::Requests(rate) | Measure::Tokens(rate) => {
@@ -262,7 +295,7 @@ impl Ledger {
                 let used = most.saturating_sub(left).max(0).unsigned_abs() / instances.max(1);
                 let used = used.saturating_add(unheard.unsigned_abs());
                 limiter.restore_spent(used.saturating_sub(self.own.0), self.own.1, unix);
-                self.own = limiter.spent(unix).unwrap_or(self.own);
+                self.own = spent(limiter, unix);
             }
             Measure::Concurrent(_) => {}
         }
@@ -295,16 +328,16 @@ impl Ledger {
     }
 
     /// A budget's next period has keys of its own: what belongs to the last one cannot be charged to it.
-    fn keys(&self, unix: u64) -> [String; 2] {
-        let period = self.limiter.get().and_then(|limiter| limiter.spent(unix));
-        match period {
-            Some((_, period)) => self.keys.clone().map(|key| format!("{key}:{period}")),
-            None => self.keys.clone(),
+    fn keys(&self, period: u64) -> [String; 2] {
+        if self.limiter.is_budget() {
+            self.keys.clone().map(|key| format!("{key}:{period}"))
+        } else {
+            self.keys.clone()
         }
     }
 
     /// The state that it knows, and what was used of it, so that a server which lost it has it back.
-    fn remembered(&self, sort: Sort, now: Instant, unix: u64) -> (String, i64) {
+    fn remembered(&self, sort: Sort, now: Instant, period: u64) -> (String, i64) {
         let Some(known) = &self.known else { return (String::new(), 0) };
         match sort {
             Sort::Rate { per_minute, .. } => {
@@ -315,14 +348,18 @@ impl Ledger {
             }
             Sort::Slots { .. } => (String::new(), 0),
             Sort::Budget { .. } => {
-                let period = self.limiter.get().and_then(|limiter| limiter.spent(unix));
-                if period.is_none_or(|(_, period)| period != known.period) {
+                if period != known.period {
                     return (String::new(), 0);
                 }
                 (known.told.era.clone(), known.told.used)
             }
         }
     }
+}
+
+/// What this process spent of a budget by itself, and in which period.
+fn spent(limiter: &Limiter, unix: u64) -> (u64, u64) {
+    (limiter.spent(unix).map_or(0, |(spent, _)| spent), limiter.period(unix))
 }
 
 /// Units that flow in within this time.

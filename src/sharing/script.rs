@@ -37,6 +37,8 @@ pub(super) struct Ask {
     pub(super) era: String,
     /// What was used of it when it was last seen, for a state that was lost.
     pub(super) floor: i64,
+    /// Of a budget: the period that its keys are of. The script knows it by them.
+    pub(super) period: u64,
 }
 
 /// What is known of one limit.

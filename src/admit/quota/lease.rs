@@ -4,7 +4,7 @@
 //! took, and is granted a part of what is left: its room until the next time. What is taken comes out of the room at
 //! once, without asking anybody; so together they take too much by no more than their rooms.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Notify;
@@ -47,6 +47,9 @@ pub(super) struct Lease {
     available: AtomicI64,
     /// The room that was granted last.
     granted: AtomicI64,
+    /// Of a budget: the period that all of this is of, and what was taken in the one before it and is not told yet.
+    period: AtomicU64,
+    late: AtomicI64,
     touched: AtomicBool,
 }
 
@@ -116,6 +119,31 @@ impl Lease {
         lease.granted.store((most / 8).max(1), Relaxed);
         lease.available.store(most, Relaxed);
         lease
+    }
+
+    /// A budget's period has begun: nothing is known of it, as at the start, and what was taken is of the last one. A
+    /// clock that is set back begins none. The period that holds.
+    pub(super) fn begin(&self, period: u64, most: u64) -> u64 {
+        let known = self.period.load(Relaxed);
+        if period <= known {
+            return known;
+        }
+        if self.period.compare_exchange(known, period, Relaxed, Relaxed).is_ok() {
+            self.late.fetch_add(self.pending.swap(0, Relaxed), Relaxed);
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            self.grant(most, (most / 8).max(1));
+        }
+        period
+    }
+
+    /// The period that was begun last.
+    pub(super) fn period(&self) -> u64 {
+        self.period.load(Relaxed)
+    }
+
+    /// What was taken in the last period since the last time.
+    pub(super) fn report_late(&self) -> i64 {
+        if self.late.load(Relaxed) == 0 { 0 } else { self.late.swap(0, Relaxed) }
     }
 
     /// Takes `units` if there is room for `needed` of them.
@@ -208,6 +236,18 @@ mod tests {
         assert!(reported.is_none() && lease.take(4, 1));
         lease.grant(80, 10);
         assert_eq!(lease.room(), 6);
+    }
+
+    #[test]
+    fn a_new_period_begins_with_a_small_part_and_leaves_what_was_taken_to_the_last_one() {
+        let lease = Lease::new(80);
+        assert_eq!(lease.begin(7, 80), 7);
+        assert!(lease.take(10, 1) && !lease.take(1, 1));
+        assert_eq!(lease.begin(8, 80), 8);
+        assert!(lease.take(4, 1), "what was used in the last one is of no concern");
+        assert_eq!((lease.report_late(), lease.report(), lease.available()), (10, Some(4), 80));
+        assert_eq!(lease.begin(7, 80), 8, "a clock that is set back begins no period anew");
+        assert_eq!((lease.report_late(), lease.room()), (0, 6));
     }
 
     #[test]

@@ -188,11 +188,18 @@ impl Limiter {
             Some((Standing::Allow, _)) => Ok(Account::Nobody),
             Some((Standing::Deny, _)) => Err(None),
             Some((Standing::Leased, _)) => {
+                self.begin(now.unix);
                 let fits = self.take_leased(units, needed);
                 if fits { Ok(Account::Leased) } else { Err(self.leased_wait(now)) }
             }
             Some((Standing::Local, _)) | None => self.take_own(units, now).map(|()| Account::Own),
         }
+    }
+
+    /// Of a budget that is leased: it is about this time. The period that holds; 0 of what has none.
+    pub(super) fn begin(&self, unix: u64) -> u64 {
+        let Measure::Budget(budget) = self.measure else { return 0 };
+        self.state.lease.begin(budget::period(budget.per, unix), amount(budget))
     }
 
     fn take_leased(&self, units: u64, needed: u64) -> bool {
@@ -248,8 +255,9 @@ impl Limiter {
         Some((account, self.state.slots.with(most).enter()?))
     }
 
-    /// What was taken is settled: `taken` is given back, and `used` is charged in its place.
-    pub(super) fn settle(&self, account: Account, taken: u64, used: u64, now: Now) {
+    /// What was taken at the time of `since` is settled: it is given back, and `used` is charged in its place. Where a
+    /// budget's period is over by now, what was taken stays in that.
+    pub(super) fn settle(&self, account: Account, taken: u64, used: u64, since: Now, now: Now) {
         let state = &*self.state;
         match (account, self.measure) {
             (Account::Nobody | Account::Own, Measure::Concurrent(_)) => {
@@ -260,6 +268,7 @@ impl Limiter {
             (Account::Nobody, _) => {}
             (Account::Leased, _) => {
                 let used = i64::try_from(used).unwrap_or(i64::MAX);
+                let taken = if self.is_over(since, now) { 0 } else { taken };
                 state.lease.charge(used.saturating_sub_unsigned(taken));
             }
             (Account::Own, Measure::Requests(rate) | Measure::Tokens(rate)) => {
@@ -272,6 +281,13 @@ impl Limiter {
                 state.spent.spend(used, budget::period(budget.per, now.unix));
             }
         }
+    }
+
+    /// The period of `since` is over.
+    fn is_over(&self, since: Now, now: Now) -> bool {
+        let Measure::Budget(budget) = self.measure else { return false };
+        self.begin(now.unix);
+        self.state.lease.period() > budget::period(budget.per, since.unix)
     }
 
     /// What is left of it now, and in how many nanoseconds it is all there again.

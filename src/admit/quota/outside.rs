@@ -10,6 +10,17 @@ impl Limiter {
         self.state().lease.report()
     }
 
+    /// What this process took in a budget's last period since it was last asked.
+    pub fn report_late(&self) -> i64 {
+        self.state().lease.report_late()
+    }
+
+    /// It is about this time, in seconds of Unix time. The period of a budget that holds, by its first day; 0 of what has
+    /// none.
+    pub fn period(&self, unix: u64) -> u64 {
+        self.begin(unix)
+    }
+
     /// Somebody took of it, or tried to, since it was last asked; or requests in flight hold places of it, however they
     /// came by them.
     pub fn is_touched(&self) -> bool {
@@ -31,6 +42,13 @@ impl Limiter {
     /// So much is left for all processes, and so much of it is this one's until the next time.
     pub fn grant(&self, available: i64, room: i64) {
         self.state().lease.grant(available, room);
+    }
+
+    /// The same of a budget, if that is still the period.
+    pub fn grant_in(&self, period: u64, available: i64, room: i64) {
+        if self.state().lease.period() == period {
+            self.grant(available, room);
+        }
     }
 
     /// What this process may still take.

@@ -126,27 +126,27 @@ impl Taken {
 
     /// The request was not made after all: nothing of it counts.
     pub(in crate::admit) fn withdraw(mut self) {
-        self.settle_all(Used::default());
+        self.settle_all(Used::default(), self.now);
     }
 
     /// The request came to these tokens and nanodollars.
     pub(in crate::admit) fn settle(mut self, tokens: u64, cost: u64, now: Now) {
-        self.now = now;
-        self.settle_all(Used { requests: 1, tokens, cost });
+        self.settle_all(Used { requests: 1, tokens, cost }, now);
     }
 
-    fn settle_all(&mut self, used: Used) {
+    fn settle_all(&mut self, used: Used, now: Now) {
         for (limiter, held) in self.limiters.iter().zip(self.held.drain(..)) {
             // First: whoever is told that something changed looks at what is held.
             drop(held.slot);
-            limiter.settle(held.account, held.units, used.of(limiter.measure()), self.now);
+            let used = used.of(limiter.measure());
+            limiter.settle(held.account, held.units, used, self.now, now);
         }
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.settle_all(Used { requests: 1, ..Used::default() });
+        self.settle_all(Used { requests: 1, ..Used::default() }, self.now);
     }
 }
 
@@ -167,6 +167,7 @@ mod tests {
 
     use super::*;
     use crate::admit::quota::limiter::measures;
+    use crate::admit::quota::{Sharing, Standing};
     use crate::config::{Allowance, Amount, Budget, Period};
 
     const S: u64 = 1_000_000_000;
@@ -235,6 +236,29 @@ mod tests {
         }
         assert_eq!(left(&all, 0, at(1)), -2_000, "what they cost beyond what was reserved");
         assert!(Taken::all(&all, known, at(1)).is_err());
+    }
+
+    #[test]
+    fn where_processes_share_it_a_budget_s_new_period_owes_nothing_of_the_old_one() {
+        let sharing = Arc::new(Sharing::new());
+        sharing.set(Standing::Leased, 1);
+        let budget = Budget { amount: Amount::Tokens(8_000), per: Period::Day };
+        let limiter =
+            Limiter::new(&"client a".into(), Measure::Budget(budget), None, Some(&sharing));
+        let all: Arc<[Limiter]> = [limiter].into();
+        let on = |day: u64| Now { nanos: 0, unix: (20_785 + day) * 86_400 };
+        let known = Reserve { tokens: 1_000, cost: 0, is_guess: false };
+        let lasting = Taken::all(&all, known, on(0)).unwrap();
+        let dropped = Taken::all(&all, known, on(0));
+        assert!(dropped.is_err(), "an eighth, of which nothing is left");
+        let next = Taken::all(&all, known, on(1));
+        let next = next.expect("the first of a new period is not refused for the old one's use");
+        assert_eq!(all[0].report_late(), 1_000);
+        assert_eq!(all[0].report(), Some(1_000));
+        lasting.settle(10, 0, on(1));
+        assert_eq!(all[0].report(), Some(10), "what it used, and nothing back that it took before");
+        next.settle(30, 0, on(1));
+        assert_eq!(all[0].report(), Some(-970));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod installed;
 )]
 mod server;
 
+mod books;
 mod buckets;
 mod connections;
 mod limits;
@@ -88,7 +89,7 @@ impl Instance {
 fn ask(key: &str, sort: Sort, n: i64) -> Ask {
     let state = format!("t:{{{key}}}");
     let keys = [state.clone(), format!("{state}:me")];
-    Ask { keys, sort, n, need: 0, seq: 0, era: String::new(), floor: 0 }
+    Ask { keys, sort, n, need: 0, seq: 0, era: String::new(), floor: 0, period: 0 }
 }
 
 fn rate(per_minute: u64) -> Sort {
