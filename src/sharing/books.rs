@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ledger::{Handle, Ledger};
-use super::script::{Ask, Sort, Told};
+use super::script::{Ask, Sort, Take, Told};
+use super::takes::Takes;
 use crate::admit::{Directory, Limiter};
 
 /// When it is, on all clocks.
@@ -38,6 +39,7 @@ pub(super) struct Books {
     /// Of ledgers ever made, so that no two count their reports alike.
     made: u64,
     instances: u64,
+    takes: Takes,
 }
 
 impl Naming {
@@ -53,6 +55,16 @@ impl Naming {
         [state, mark]
     }
 
+    /// Where this instance's takes are.
+    fn takes(&self) -> String {
+        let Self { prefix, me, one_slot } = self;
+        if *one_slot {
+            format!("{{{prefix}}}:takes:{me}")
+        } else {
+            format!("{prefix}:{{takes}}:{me}")
+        }
+    }
+
     /// Where the instances are.
     pub(super) fn instances(&self) -> String {
         format!("{}:{{instances}}", self.prefix)
@@ -62,7 +74,8 @@ impl Naming {
 impl Books {
     pub(super) fn new(naming: Naming, directory: Arc<Directory>) -> Self {
         let (limits, ledgers) = (HashMap::new(), HashMap::new());
-        Self { naming, directory, limits, ledgers, made: 0, instances: 1 }
+        let takes = Takes::default();
+        Self { naming, directory, limits, ledgers, made: 0, instances: 1, takes }
     }
 
     /// By the clock of the configuration that these limits are of: one that has no budget looks at no calendar.
@@ -76,6 +89,7 @@ impl Books {
     /// server that lost it.
     pub(super) fn move_to(&mut self, naming: Naming) {
         self.naming = naming;
+        self.takes.forget();
         for (key, ledger) in &mut self.ledgers {
             ledger.move_to(self.naming.of(key));
         }
@@ -183,12 +197,32 @@ impl Books {
 
     /// What to ask before a request that takes these many of each. `None` where one of them is not of this
     /// configuration any more.
-    pub(super) fn wants(&mut self, of: &[(String, u64)], now: Now) -> Option<Vec<Ask>> {
+    pub(super) fn wants(&mut self, of: &[(String, u64)], now: Now) -> Option<(Take, Vec<Ask>)> {
         let mut asks = Vec::with_capacity(of.len());
         for (key, units) in of {
             asks.push(self.ledger(key, now)?.want(*units, now.instant, now.unix)?);
         }
-        Some(asks)
+        Some((self.takes.begin(self.naming.takes()), asks))
+    }
+
+    /// It is known what became of a take.
+    pub(super) fn settle(&mut self, take: &Take) {
+        self.takes.settle(take.number);
+    }
+
+    /// It is not known: what it took, if it took anything, is to be given back.
+    pub(super) fn lose(&mut self, of: &[(String, u64)], take: Take, asks: Vec<Ask>) {
+        for ((key, _), _) in of.iter().zip(&asks).filter(|(_, ask)| ask.is_slots()) {
+            if let Some(ledger) = self.ledgers.get_mut(key) {
+                ledger.give_back(1);
+            }
+        }
+        self.takes.lose(take, asks);
+    }
+
+    /// Takes that were lost, and what to give back of each.
+    pub(super) fn lost_takes(&self) -> Vec<(Take, Vec<Ask>)> {
+        self.takes.lost()
     }
 
     /// What was taken for a request that is not there any more.

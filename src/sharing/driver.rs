@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::books::{Books, Naming, Now};
-use super::exact::{self, Take};
+use super::exact::{self, NoAnswer, Request};
 use super::exchange::{Said, Scripts};
 use super::link::{Link, Lost};
 use super::shared::{Shared, standing};
@@ -79,11 +79,13 @@ impl Driver {
     }
 
     /// Until told to stop; then says what is left to say.
-    pub(super) async fn run(mut self, takes: mpsc::Receiver<Take>) {
+    pub(super) async fn run(mut self, requests: mpsc::Receiver<Request>) {
         self.books().move_to(self.naming.clone());
         if self.redis.exact {
             let (scripts, shared) = (self.scripts.clone(), Arc::clone(&self.shared));
-            tokio::spawn(exact::serve(takes, scripts, shared, standing(self.redis.on_loss)));
+            let after = self.redis.timeout * PATIENT;
+            let no_answer = NoAnswer { standing: standing(self.redis.on_loss), after };
+            tokio::spawn(exact::serve(requests, scripts, shared, no_answer));
         }
         let shared = Arc::clone(&self.shared);
         tokio::select! {
@@ -145,6 +147,7 @@ impl Driver {
         if all {
             self.looked = Some(began);
         }
+        self.give_back(link).await?;
         let due = self.beaten.is_none_or(|then| now.instant - then >= BEAT);
         let asks = {
             let mut books = self.books();
@@ -176,6 +179,18 @@ impl Driver {
         self.meters.leased(limits as u64, overshoot);
         let instances = u32::try_from(instances).unwrap_or(u32::MAX);
         self.shared.sharing.set(Standing::Leased, instances);
+        Ok(())
+    }
+
+    /// What requests took whose answers were lost.
+    async fn give_back(&self, link: &Link) -> Result<(), Lost> {
+        let lost = self.books().lost_takes();
+        for (take, asks) in lost {
+            let asked = self.scripts.ask(link, &asks, Some(&take));
+            let within = self.redis.timeout * PATIENT;
+            tokio::time::timeout(within, asked).await.unwrap_or(Err(Lost::Timeout))?;
+            self.books().settle(&take);
+        }
         Ok(())
     }
 

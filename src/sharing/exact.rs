@@ -8,14 +8,15 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
 use super::exchange::Scripts;
-use super::script::Reply;
+use super::link::Link;
+use super::script::{Ask, Reply, Take};
 use super::shared::{Shared, standing};
 use crate::admit::{Deciding, Remote, Standing, Verdict};
 use crate::config::Redis;
 use crate::record::RedisMeters;
 
 /// One request's question.
-pub(super) struct Take {
+pub(super) struct Request {
     wants: Vec<(String, u64)>,
     answer: oneshot::Sender<Decided>,
 }
@@ -45,7 +46,7 @@ impl Drop for Decided {
 
 /// Asks the thread that has the connection.
 pub(super) struct Exact {
-    asks: mpsc::Sender<Take>,
+    asks: mpsc::Sender<Request>,
     shared: Arc<Shared>,
     meters: Arc<RedisMeters>,
     within: Duration,
@@ -56,7 +57,7 @@ pub(super) struct Exact {
 impl Exact {
     pub(super) fn new(
         redis: &Redis,
-        asks: mpsc::Sender<Take>,
+        asks: mpsc::Sender<Request>,
         shared: Arc<Shared>,
         meters: Arc<RedisMeters>,
     ) -> Self {
@@ -73,7 +74,7 @@ impl fmt::Debug for Exact {
 impl Remote for Exact {
     fn take(&self, wants: Vec<(String, u64)>) -> Deciding {
         let (answer, answered) = oneshot::channel();
-        let sent = self.asks.try_send(Take { wants, answer });
+        let sent = self.asks.try_send(Request { wants, answer });
         let (shared, meters) = (Arc::clone(&self.shared), Arc::clone(&self.meters));
         let (within, on_loss) = (self.within, self.on_loss);
         let connection = shared.silence.connection();
@@ -106,39 +107,79 @@ impl Remote for Exact {
 
 /// On the connection's thread: sends each question as it comes, and does not wait for its answer with the next.
 pub(super) async fn serve(
-    mut takes: mpsc::Receiver<Take>,
+    mut requests: mpsc::Receiver<Request>,
     scripts: Scripts,
     shared: Arc<Shared>,
-    on_loss: Standing,
+    no_answer: NoAnswer,
 ) {
-    while let Some(take) = takes.recv().await {
-        tokio::spawn(decide(take, scripts.clone(), Arc::clone(&shared), on_loss));
+    while let Some(request) = requests.recv().await {
+        tokio::spawn(decide(request, scripts.clone(), Arc::clone(&shared), no_answer));
     }
 }
 
-async fn decide(take: Take, scripts: Scripts, shared: Arc<Shared>, on_loss: Standing) {
-    let Take { wants, answer } = take;
-    let asks = {
+async fn decide(request: Request, scripts: Scripts, shared: Arc<Shared>, no_answer: NoAnswer) {
+    let Request { wants, answer } = request;
+    let asked = {
         let mut books = shared.books();
         let now = books.now();
-        books.wants(&wants, now)
+        // Without a connection nothing is begun.
+        shared.link().and_then(|link| Some((link, books.wants(&wants, now)?)))
     };
-    let verdict = match (shared.link(), asks) {
-        (Some(link), Some(asks)) => match scripts.ask(&link, &asks).await {
-            Ok(Reply { refused: None, told }) => {
-                let mut books = shared.books();
+    let verdict = match asked {
+        Some((link, (take, asks))) => {
+            let mut asking = Asking { take: Some((take, asks)), wants: &wants, shared: &shared };
+            asking.ask(&scripts, &link, no_answer).await
+        }
+        // A limit that this thread has not heard of yet, or no connection yet after a reload.
+        None => Verdict::Undecided,
+    };
+    drop(answer.send(Decided { verdict, wants, shared }));
+}
+
+/// What holds without an answer, and after what time none is waited for any more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoAnswer {
+    pub(super) standing: Standing,
+    pub(super) after: Duration,
+}
+
+/// A question at the server. Dropped before its answer came, or given up, it is made void there as soon as that can be
+/// told, and what it took is given back.
+struct Asking<'a> {
+    take: Option<(Take, Vec<Ask>)>,
+    wants: &'a [(String, u64)],
+    shared: &'a Shared,
+}
+
+impl Asking<'_> {
+    async fn ask(&mut self, scripts: &Scripts, link: &Link, no_answer: NoAnswer) -> Verdict {
+        let Some((take, asks)) = &self.take else { return Verdict::Undecided };
+        let asked = scripts.ask(link, asks, Some(take));
+        let Ok(Ok(reply)) = tokio::time::timeout(no_answer.after, asked).await else {
+            return Verdict::Lost(no_answer.standing);
+        };
+        let mut books = self.shared.books();
+        books.settle(take);
+        let verdict = match reply {
+            Reply { refused: None, told } => {
                 let now = books.now();
-                books.learn(&wants, &asks, told, now);
+                books.learn(self.wants, asks, told, now);
                 Verdict::Granted
             }
-            Ok(Reply { refused: Some(nth), told }) => {
+            Reply { refused: Some(nth), told } => {
                 let wait = told.get(nth).map(|told| told.wait).filter(|wait| *wait > 0);
                 Verdict::Refused { nth, wait: wait.map(|millis| millis.saturating_mul(1_000_000)) }
             }
-            Err(_lost) => Verdict::Lost(on_loss),
-        },
-        // A limit that this thread has not heard of yet, or no connection yet after a reload.
-        _ => Verdict::Undecided,
-    };
-    drop(answer.send(Decided { verdict, wants, shared }));
+        };
+        self.take = None;
+        verdict
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some((take, asks)) = self.take.take() {
+            self.shared.books().lose(self.wants, take, asks);
+        }
+    }
 }

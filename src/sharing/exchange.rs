@@ -7,7 +7,7 @@ use redis::{Script, Value};
 use tokio::task::JoinSet;
 
 use super::link::{Link, Lost};
-use super::script::{self, Ask, INSTANCES, LIMITS, Reply, Told, arguments, number};
+use super::script::{self, Ask, INSTANCES, LIMITS, Reply, Take, Told, arguments, number};
 
 /// Limits in one call: the server does nothing else meanwhile.
 const IN_ONE: usize = 64;
@@ -67,7 +67,7 @@ impl Scripts {
             let (keys, asks): (Vec<_>, Vec<_>) =
                 std::mem::replace(&mut rest, later).into_iter().unzip();
             let (this, link) = (self.clone(), link.clone());
-            parts.spawn(async move { Ok(Part::Limits(keys, this.ask(&link, &asks).await?)) });
+            parts.spawn(async move { Ok(Part::Limits(keys, this.ask(&link, &asks, None).await?)) });
         }
         if let Some(key) = said.beat {
             let (this, link) = (self.clone(), link.clone());
@@ -89,9 +89,14 @@ impl Scripts {
         Ok(heard)
     }
 
-    /// Of several limits in one call: all or none of them.
-    pub(super) async fn ask(&self, link: &Link, asks: &[Ask]) -> Result<Reply, Lost> {
-        let (keys, arguments) = arguments(&self.me, self.hold, asks);
+    /// Of several limits in one call: all or none of them. `take`: of a request.
+    pub(super) async fn ask(
+        &self,
+        link: &Link,
+        asks: &[Ask],
+        take: Option<&Take>,
+    ) -> Result<Reply, Lost> {
+        let (keys, arguments) = arguments(&self.me, self.hold, asks, take);
         let value = link.run(&self.limits, LIMITS, &keys, &arguments).await?;
         script::reply(&value, asks.len()).ok_or_else(|| strange(&value))
     }

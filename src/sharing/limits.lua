@@ -1,7 +1,10 @@
 -- What instances took of limits, told or asked. All of them are looked at first; only if none refuses, all are changed.
 --
--- KEYS: for each limit its state, and this instance's mark beside it. Both in one slot of a cluster.
--- ARGV: this instance; milliseconds that a count of its slots holds. Then for each limit:
+-- KEYS: for each limit its state, and this instance's mark beside it; with a take, this instance's takes. All in one slot
+-- of a cluster.
+-- ARGV: this instance; milliseconds that a count of its slots holds; the number of a request's take, so that one that
+-- arrives twice counts once (0: none; below nothing: that one is void, and n counts only if it had counted); the takes
+-- below this number are settled. Then for each limit:
 --   kind   r: a rate, in whole units of (a request or token) x 60000, which drain by the limit each millisecond
 --          s: slots, one field for each instance: "count:until"      b: a budget, spent in its period
 --   n      what was taken, less what was given back; of slots what this instance holds now, or more of them if needed
@@ -16,7 +19,7 @@ local MINUTE, MARK = 60000, 600000
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local fresh = time[1] .. '.' .. time[2]
-local me, hold = ARGV[1], tonumber(ARGV[2])
+local me, hold, take, settled = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 -- Integers up to 2^53 as they are: tostring would round them to fourteen digits.
 local function whole(x) return string.format('%.0f', x) end
@@ -59,7 +62,7 @@ local function slots(one, state)
             mine = tonumber(count)
         end
     end
-    if one.need > 0 then one.n = mine + one.n end
+    if one.need > 0 or one.again then one.n = mine + one.n end
     one.era, one.used, one.wait = '', others, 0
     one.left = one.limit - others - one.n
     one.before = one.left + one.need
@@ -92,19 +95,40 @@ local function budget(one, state)
     end
 end
 
+-- Of takes that are not settled: those that counted, by their numbers, and those that are void. What is below -low was
+-- settled: whatever arrives of it now was sent twice.
+local takes, counted = take ~= 0 and KEYS[#KEYS], false
+if takes then
+    local id, low = whole(math.abs(take)), -(tonumber(redis.call('ZSCORE', takes, 'low') or '0'))
+    counted = redis.call('ZSCORE', takes, id)
+    if take > 0 and (take < low or redis.call('ZSCORE', takes, 'void' .. id)) then return { -1 } end
+    if settled > low then
+        redis.call('ZADD', takes, whole(-settled), 'low')
+        redis.call('ZREMRANGEBYSCORE', takes, 0, '(' .. whole(settled))
+    end
+    if take < 0 then
+        redis.call('ZREM', takes, id)
+        redis.call('ZADD', takes, id, 'void' .. id)
+    end
+    redis.call('PEXPIRE', takes, MARK)
+end
+
 local kinds, all, refusing = { r = rate, s = slots, b = budget }, {}, 0
-for i = 1, #KEYS / 2 do
-    local at, mark = 2 + (i - 1) * 8, KEYS[2 * i]
+for i = 1, math.floor(#KEYS / 2) do
+    local at, mark = 4 + (i - 1) * 8, KEYS[2 * i]
     local one = {
         n = tonumber(ARGV[at + 2]), need = tonumber(ARGV[at + 3]), seq = ARGV[at + 4], known = ARGV[at + 5],
         floor = tonumber(ARGV[at + 6]), limit = tonumber(ARGV[at + 7]), most = tonumber(ARGV[at + 8]),
     }
+    if take > 0 and counted then one.n, one.need, one.again = 0, 0, true end
+    if take < 0 and not counted then one.n = 0 end
     if one.seq ~= '0' and redis.call('GET', mark) == one.seq then one.n = 0 end
     kinds[ARGV[at + 1]](one, KEYS[2 * i - 1])
     if refusing == 0 and one.need > 0 and one.before < one.need then refusing = i end
     all[i] = one
 end
 
+if take > 0 and refusing == 0 then redis.call('ZADD', takes, take, whole(take)) end
 local reply = { refusing }
 for i, one in ipairs(all) do
     if refusing == 0 then

@@ -4,7 +4,7 @@
 //! own tells the server what was taken, hears what is left, and grants rooms anew.
 //!
 //! `script`: what is asked and replied. `link`: the connection. `exchange`: one round trip. `ledger`: one limit as this
-//! process shares it. `books`: all of them. `exact`: requests that are decided there. `shared`: what all of
+//! process shares it. `books`: all of them. `exact`: requests that are decided there. `takes`: which of those are under way. `shared`: what all of
 //! these have in common. `driver`: the thread, and what holds while the server cannot be used.
 //! The face is [`Shares`].
 
@@ -26,6 +26,8 @@ mod script;
 mod shared;
 #[cfg(feature = "redis")]
 mod shares;
+#[cfg(feature = "redis")]
+mod takes;
 #[cfg(all(test, feature = "redis"))]
 mod tests;
 #[cfg(not(feature = "redis"))]

@@ -41,6 +41,13 @@ pub(super) struct Ask {
     pub(super) period: u64,
 }
 
+impl Ask {
+    /// Of requests in flight: these are told as a count, not as a difference.
+    pub(super) fn is_slots(&self) -> bool {
+        matches!(self.sort, Sort::Slots { .. })
+    }
+}
+
 /// What is known of one limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
@@ -61,12 +68,37 @@ pub(super) struct Reply {
     pub(super) told: Vec<Told>,
 }
 
+/// What one request takes of all its limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Take {
+    /// Where this instance's takes are kept.
+    pub(super) key: String,
+    /// Each has the next, so that one that arrives twice counts once.
+    pub(super) number: u64,
+    /// It is void from now on, and what it took is given back.
+    pub(super) is_void: bool,
+    /// What became of those below this number is known.
+    pub(super) settled: u64,
+}
+
 /// The call's keys and arguments, in the script's order. `hold`: how long a count of slots is good for, in
 /// milliseconds.
-pub(super) fn arguments(me: &str, hold: u64, asks: &[Ask]) -> (Vec<String>, Vec<String>) {
-    let keys = asks.iter().flat_map(|ask| ask.keys.clone()).collect();
-    let mut all = Vec::with_capacity(2 + asks.len() * 8);
+pub(super) fn arguments(
+    me: &str,
+    hold: u64,
+    asks: &[Ask],
+    take: Option<&Take>,
+) -> (Vec<String>, Vec<String>) {
+    let keys = asks.iter().flat_map(|ask| ask.keys.clone());
+    let keys = keys.chain(take.map(|take| take.key.clone())).collect();
+    let mut all = Vec::with_capacity(4 + asks.len() * 8);
     all.extend([me.to_owned(), hold.to_string()]);
+    all.push(match take {
+        Some(take) if take.is_void => format!("-{}", take.number),
+        Some(take) => take.number.to_string(),
+        None => "0".to_owned(),
+    });
+    all.push(take.map_or(0, |take| take.settled).to_string());
     for ask in asks {
         let (kind, limit, most) = match ask.sort {
             Sort::Rate { per_minute, most } => ("r", per_minute, most),

@@ -111,7 +111,7 @@ impl Shares {
             is_last: AtomicBool::new(false),
             silence: Silence::default(),
         });
-        let (asks, takes) = mpsc::channel(ASKED);
+        let (asks, requests) = mpsc::channel(ASKED);
         let meters = Arc::clone(&self.meters);
         let exact = redis.exact.then(|| Exact::new(redis, asks, Arc::clone(&shared), meters));
         let remote = exact.map(|exact| Arc::new(exact) as Arc<dyn Remote>);
@@ -126,7 +126,7 @@ impl Shares {
             }
             match Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => {
-                    runtime.block_on(driver.run(takes));
+                    runtime.block_on(driver.run(requests));
                     // A name that is being resolved holds up no end.
                     runtime.shutdown_background();
                 }

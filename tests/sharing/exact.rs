@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{asked, client, knows_of, pass, replica, server, shared, wait_shortly, wait_until};
+use super::relay::Relay;
+use super::{
+    asked, client, knows_of, pass, replica, server, shared, start, wait_shortly, wait_until,
+};
 use crate::keys::{answering, chat};
 use crate::support::fixture::sum_of;
 
@@ -95,4 +98,40 @@ fn one_answer_that_is_slow_opens_no_budget_and_on_loss_holds_for_the_request_tha
         assert!(program.count("firstbyte_redis_takes_total{result=\"lost\"}") >= 1);
         server.go_on();
     }
+}
+
+#[test]
+fn what_was_taken_by_a_request_whose_answer_was_lost_is_given_back() {
+    let Some(server) = server(&[]) else { return };
+    let (upstream, relay) = (answering(|_| chat(1, 1)), Relay::to(server.address));
+    let clients = client("a", "limits: { rpm: 2, burst: 50m, concurrent: 9 }");
+    let text = format!(
+        "redis: {{ url: 'redis://{}', exact: true, timeout: 300ms }}\nclients:\n{clients}",
+        relay.address
+    );
+    let program = start(&upstream, &text);
+    let results =
+        |word: &str| program.count(&format!("firstbyte_redis_takes_total{{result=\"{word}\"}}"));
+    shared(&program);
+    wait_until("the server decides", || {
+        asked(&program, "a").status == 200 && results("granted") > 0
+    });
+    assert_eq!(pass(&program, "a", 10).0, 10);
+    relay.lose_answers();
+    assert_eq!(asked(&program, "a").status, 200, "on its lease");
+    assert_eq!(results("lost"), 1);
+    wait_until("it shares again", || {
+        let before = results("granted");
+        asked(&program, "a").status == 200 && results("granted") > before
+    });
+    let passed = program.count("firstbyte_client_requests_total{client=\"a\"");
+    let used = || {
+        let used = server.command(&["HGET", "firstbyte:{client a/rpm}", "used"]);
+        used.parse::<u64>().expect("a number").div_ceil(60_000)
+    };
+    wait_until("all is told", || used() >= passed);
+    assert_eq!(used(), passed);
+    wait_shortly("no slot is held", || {
+        server.command(&["EXISTS", "firstbyte:{client a/concurrent}"]) == "0"
+    });
 }

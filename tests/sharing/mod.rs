@@ -5,6 +5,7 @@ mod documented;
 mod exact;
 mod loss;
 mod operation;
+mod relay;
 mod reload;
 mod replicas;
 mod server;

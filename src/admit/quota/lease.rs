@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
-use super::remote::Remote;
+use super::remote::{Remote, Standing};
 
 /// How this process stands with the others: one for all limiters.
 #[derive(Debug, Default)]
@@ -22,19 +22,6 @@ pub struct Sharing {
     /// There is somebody who decides each request.
     exact: AtomicBool,
     remote: RwLock<Option<Arc<dyn Remote>>>,
-}
-
-/// Whether what is left of a limit is known, and what holds where it is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Rooms are granted.
-    Leased,
-    /// They are not, for now: the process keeps to its own part of each limit.
-    Local,
-    /// The same: nothing that has a limit is let in.
-    Deny,
-    /// The same: everything is.
-    Allow,
 }
 
 /// Of one limiter.

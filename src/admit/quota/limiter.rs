@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Now;
 use super::budget::{self, Spent};
-use super::lease::{Lease, Sharing, Standing};
+use super::lease::{Lease, Sharing};
+use super::remote::Standing;
 use crate::admit::limit::{Limit, LimitGuard};
 use crate::algo::gcra::{Gcra, Level, Rate, Short};
 use crate::config::{Allowance, Amount, Budget};

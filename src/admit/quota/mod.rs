@@ -13,9 +13,9 @@ mod remote;
 mod take;
 mod tell;
 
-pub use lease::{Sharing, Standing};
+pub use lease::Sharing;
 pub use limiter::{Limiter, Measure, State};
-pub use remote::{Deciding, Remote, Verdict};
+pub use remote::{Deciding, Remote, Standing, Verdict};
 pub(super) use take::{Reserve, Taken};
 pub(super) use tell::{limit_headers, refusal};
 

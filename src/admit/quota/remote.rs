@@ -4,8 +4,6 @@
 use std::fmt::Debug;
 use std::pin::Pin;
 
-use super::lease::Standing;
-
 /// A verdict that is waited for. Dropped, what was taken meanwhile is given back.
 pub type Deciding = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
@@ -14,6 +12,19 @@ pub trait Remote: Debug + Send + Sync {
     /// Takes of all these limits, named by their keys, or of none. Takes as long as one round trip, and never longer
     /// than whoever made it was told.
     fn take(&self, wants: Vec<(String, u64)>) -> Deciding;
+}
+
+/// Whether what is left of a limit is known, and what holds where it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Rooms are granted.
+    Leased,
+    /// They are not, for now: the process keeps to its own part of each limit.
+    Local,
+    /// The same: nothing that has a limit is let in.
+    Deny,
+    /// The same: everything is.
+    Allow,
 }
 
 /// What was decided.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Instance, ask, rate, section, servers};
+use super::{Ask, Instance, Take, ask, rate, section, servers};
 use crate::sharing::script::Sort;
 
 #[test]
@@ -133,5 +133,47 @@ fn nothing_is_kept_for_ever_but_a_budget_without_a_period() {
         assert!((1..=1_300).contains(&lasts("t:{s}")));
         assert!((1..=60_000).contains(&lasts("t:{d}")));
         assert_eq!(lasts("t:{t}"), -1);
+    }
+}
+
+#[test]
+fn a_take_counts_once_however_often_it_arrives_and_not_at_all_once_it_is_void() {
+    for server in servers(&[]) {
+        let me = Instance::new("me", &section(&server));
+        let budget = Sort::Budget { most: 100, forget: 0 };
+        let slots = Sort::Slots { most: 9 };
+        let left = |key: &str, sort| me.ask(&[ask(key, sort, 0)]).told[0].left;
+        let take =
+            |number, settled| Take { key: "t:{takes}:me".into(), number, is_void: false, settled };
+        let one = |key: &str, sort| Ask { need: 1, ..ask(key, sort, 1) };
+        let wants = [one("r", rate(60)), one("b", budget), one("s", slots)];
+        for _ in 0..3 {
+            let reply = me.take(&wants, &take(1, 1)).unwrap();
+            assert_eq!(reply.refused, None);
+            assert_eq!(
+                reply.told.iter().map(|one| one.left).collect::<Vec<_>>(),
+                [59, 99, 8],
+                "what was lost is sent again"
+            );
+        }
+        let back = [ask("r", rate(60), -1), ask("b", budget, -1)];
+        let void = |number| Take { is_void: true, ..take(number, 1) };
+        for _ in 0..3 {
+            me.take(&back, &void(1)).unwrap();
+            assert_eq!((left("r", rate(60)), left("b", budget)), (60, 100), "given back once");
+        }
+        assert_eq!(me.take(&wants, &take(1, 1)), None, "it arrives late");
+        me.take(&back, &void(2)).unwrap();
+        assert_eq!(me.take(&wants, &take(2, 1)), None, "it arrives after it was made void");
+        assert_eq!((left("r", rate(60)), left("b", budget)), (60, 100));
+        assert!(me.take(&wants, &take(3, 3)).is_some());
+        assert_eq!(me.take(&wants, &take(2, 1)), None, "it was settled");
+        assert!(me.take(&wants, &take(4, 4)).is_some());
+        assert_eq!(
+            server.command(&["ZCARD", "t:{takes}:me"]),
+            "2",
+            "the last, and what is settled"
+        );
+        assert_eq!((left("r", rate(60)), left("b", budget)), (58, 98));
     }
 }

@@ -23,7 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exchange::Scripts;
 use super::link::{Link, Lost};
-use super::script::{Ask, Reply, Sort};
+use super::script::{Ask, Reply, Sort, Take};
 use crate::config::{OnLoss, Redis, RedisAddress};
 use installed::installed;
 use server::Redis as Server;
@@ -78,7 +78,12 @@ impl Instance {
     }
 
     fn try_ask(&self, asks: &[Ask]) -> Result<Reply, Lost> {
-        self.runtime.block_on(self.scripts.ask(&self.link, asks))
+        self.runtime.block_on(self.scripts.ask(&self.link, asks, None))
+    }
+
+    /// `None`: the take is void.
+    fn take(&self, asks: &[Ask], take: &Take) -> Option<Reply> {
+        self.runtime.block_on(self.scripts.ask(&self.link, asks, Some(take))).ok()
     }
 
     fn instances(&self, leaves: bool) -> u64 {
