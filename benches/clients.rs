@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use firstbyte::admit::{Directory, KnownKey, ModelTold, Seen};
+use firstbyte::admit::{Directory, KnownKey, Seen};
 use firstbyte::config::{Config, ProcessEnv, parse};
 use firstbyte::record::Usage;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -65,7 +65,7 @@ fn clients(criterion: &mut Criterion) {
     criterion.bench_function("six limits taken and settled", |bencher| {
         bencher.iter(|| {
             let now = Instant::now();
-            let charge = caller.admit(ModelTold::default(), now);
+            let charge = caller.admit(now);
             charge.map(|charge| charge.settle(Some(usage), Some(seen), now)).is_ok()
         });
     });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::adapt::{Adaptive, FirstByte, StreamLimit};
-use super::clients::Charge;
+use super::clients::{Charge, ModelTold};
 use super::limit::{Limit, LimitGuard};
 use super::memory::{Level, Pressure, Weight};
 use crate::config::{Config, Route, RouteId, Upstream, UpstreamId};
@@ -64,6 +64,12 @@ impl Permit {
         Self { _whole: None, _route: None, weight: None, charge: None, first_byte: None }
     }
 
+    /// What it stands for goes elsewhere; nothing is left here.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::elsewhere())
+    }
+
     /// The first byte of its answer's body is told to limits that follow it.
     pub fn awaits(&mut self, first_byte: Option<Box<FirstByte>>) {
         self.first_byte = first_byte;
@@ -83,6 +89,13 @@ impl Permit {
     #[must_use]
     pub fn charged(self, charge: Charge) -> Self {
         Self { charge: Some(Box::new(charge)), ..self }
+    }
+
+    /// What the request's model was found to be, for what it takes of its client's limits.
+    pub fn of_model(&mut self, model: ModelTold) {
+        if let Some(charge) = &mut self.charge {
+            charge.of_model(model);
+        }
     }
 
     /// What the request takes of its client's limits.

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, response};
 
 use super::Proxy;
 use super::context::RequestContext;
-use crate::admit::{Caller, Directory, ModelTold, Permit};
+use crate::admit::{Caller, Directory, Permit};
 use crate::config::RouteId;
 use crate::error::{Error, Kind};
 use crate::record::{Hashed, Record};
@@ -51,8 +51,8 @@ impl Proxy {
         caller.may_use(route).inspect_err(|_kind| context.record.on_route(route))
     }
 
-    /// Takes what the request takes of its client's limits: last of all that could refuse it here, so that what is
-    /// refused counts nowhere.
+    /// Takes what the request takes of its client's limits: last of all that could refuse it by its head, and before its
+    /// body is waited for, so that its client's bodies are no more than its limits let in.
     ///
     /// # Errors
     /// [`Kind::RateLimited`], [`Kind::QuotaExceeded`].
@@ -60,15 +60,14 @@ impl Proxy {
         &self,
         context: &RequestContext<'_>,
         route: RouteId,
-        model: ModelTold,
         permit: Permit,
     ) -> Result<Permit, Error> {
         let Some(caller) = context.caller else { return Ok(permit) };
         let at = context.record.opened_at();
         let charge = match caller.remote() {
-            None => caller.admit(model, at),
+            None => caller.admit(at),
             // Boxed: the futures of all other requests need no room for it.
-            Some(remote) => Box::pin(caller.admit_by(remote, model, at)).await,
+            Some(remote) => Box::pin(caller.admit_by(remote, at)).await,
         };
         Ok(permit.charged(charge.inspect_err(|_refused| context.record.on_route(route))?))
     }

@@ -39,14 +39,14 @@ use std::sync::Arc;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Request, Response, Version, request};
 
-use crate::admit::{Admission, Directory, ModelTold, Page, Permit, Stock, StreamLimit};
+use crate::admit::{Admission, Directory, Page, Permit, Stock, StreamLimit};
 use crate::config::Config;
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Opened, Pseudonyms, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, Answer, Bounds, Download, RelayBody, RequestBody, Upload};
 use crate::relay::{DownloadParts, RequestRest, UploadLimits};
-use crate::route::{Groups, Table};
+use crate::route::{Groups, Match, Table};
 use crate::upstream::{HealthTracker, Marks, PoolHandle};
 use attempts::Answered;
 use clients::metered;
@@ -82,7 +82,7 @@ pub struct Proxy {
 #[expect(clippy::large_enum_variant, reason = "nearly all are answered, and none is kept")]
 enum Reached {
     /// An upstream's answer began.
-    Answered(Permit, Answered),
+    Answered(Answered),
     /// The answer is ours, and no upstream was asked.
     Own(Response<RelayBody>),
 }
@@ -192,11 +192,11 @@ impl Proxy {
         };
         let mut upload = upload.into_inner();
         match reached {
-            Ok(Reached::Answered(permit, answered)) => {
+            Ok((permit, Reached::Answered(answered))) => {
                 upload.settle();
                 self.relay(context, answered, upload, permit)
             }
-            Ok(Reached::Own(answer)) => {
+            Ok((_, Reached::Own(answer))) => {
                 relay::drive::discard_request_body(upload);
                 Ok(answer)
             }
@@ -226,7 +226,7 @@ impl Proxy {
         &self,
         context: &RequestContext<'_>,
         upload: &RefCell<Upload>,
-    ) -> Result<Reached, Error> {
+    ) -> Result<(Permit, Reached), Error> {
         let RequestContext { head, scan, record, .. } = *context;
         let permit = self
             .admission
@@ -240,27 +240,12 @@ impl Proxy {
         let permit = self.admission.on_route(permit, route.route).inspect_err(|_full| {
             record.on_route(route.route);
         })?;
-        let asks_for_model = context.caller.is_some_and(|caller| caller.asks_for_model());
-        let (group, model) = match self.groups.get(route.target) {
-            Some(group) if !asks_for_model => (group, ModelTold::default()),
-            // Boxed: most requests need no room for it.
-            _ => match Box::pin(self.lead_by_model(context, route, upload)).await? {
-                // It is there in every configuration that was checked.
-                Led::To(target, model) => (self.groups.get(target).ok_or(Kind::Internal)?, model),
-                Led::Listed(list) => {
-                    // It may not ask more often than others, and costs nothing.
-                    let none = ModelTold::default();
-                    self.charge(context, route.route, none, permit).await?.withdraw();
-                    return Ok(Reached::Own(self.tell_models(context, list)));
-                }
-            },
-        };
-        let permit = match context.caller {
-            Some(_) => self.charge(context, route.route, model, permit).await?,
+        let mut permit = match context.caller {
+            Some(_) => self.charge(context, route.route, permit).await?,
             None => permit,
         };
-        match self.failover(&RoutedRequest { context, route, group, upload }).await {
-            Ok(answered) => Ok(Reached::Answered(permit, answered)),
+        match self.send(context, route, upload, &mut permit).await {
+            Ok(reached) => Ok((permit, reached)),
             Err(error) => {
                 // One of whose body an upstream took some was made, and a client could go on making them.
                 if error.kind().outcome() == Blame::Refused && record.passed().0 == 0 {
@@ -269,6 +254,35 @@ impl Proxy {
                 Err(error)
             }
         }
+    }
+
+    /// From a request that its client's limits let in to an answer that began.
+    async fn send(
+        &self,
+        context: &RequestContext<'_>,
+        route: Match<'_>,
+        upload: &RefCell<Upload>,
+        permit: &mut Permit,
+    ) -> Result<Reached, Error> {
+        let asks_for_model = context.caller.is_some_and(|caller| caller.asks_for_model());
+        let group = match self.groups.get(route.target) {
+            Some(group) if !asks_for_model => group,
+            // Boxed: most requests need no room for it.
+            _ => match Box::pin(self.lead_by_model(context, route, upload)).await? {
+                Led::To(target, model) => {
+                    permit.of_model(model);
+                    // It is there in every configuration that was checked.
+                    self.groups.get(target).ok_or(Kind::Internal)?
+                }
+                Led::Listed(list) => {
+                    // It may not be asked for more often than others, and costs nothing.
+                    permit.take().withdraw();
+                    return Ok(Reached::Own(self.tell_models(context, list)));
+                }
+            },
+        };
+        let routed = RoutedRequest { context, route, group, upload };
+        self.failover(&routed).await.map(Reached::Answered)
     }
 
     /// The answer for the client; its body holds all that the request still needs.

@@ -65,11 +65,11 @@ pub struct Settled {
 }
 
 impl Caller {
-    /// Lets a request in that came at this moment, under all its limits. `model`: as far as it is known.
+    /// Lets a request in that came at this moment, under all its limits. Its model may be told later: [`Charge::of_model`].
     ///
     /// # Errors
     /// [`Kind::RateLimited`](crate::error::Kind), [`Kind::QuotaExceeded`](crate::error::Kind), with what the client is told.
-    pub fn admit(self: &Arc<Self>, model: ModelTold, at: Instant) -> Result<Charge, Error> {
+    pub fn admit(self: &Arc<Self>, at: Instant) -> Result<Charge, Error> {
         let now = self.clock.at(at);
         let taken = if self.limiters.is_empty() {
             None
@@ -77,7 +77,7 @@ impl Caller {
             let taken = Taken::all(&self.limiters, self.reserve(), now);
             Some(taken.map_err(|refused| refusal(&refused, &self.limiters, now))?)
         };
-        Ok(Charge { caller: Arc::clone(self), taken, model, now })
+        Ok(Charge { caller: Arc::clone(self), taken, model: ModelTold::default(), now })
     }
 
     /// Who decides on its requests, where that is somebody else.
@@ -92,7 +92,6 @@ impl Caller {
     pub async fn admit_by(
         self: &Arc<Self>,
         remote: Arc<dyn Remote>,
-        model: ModelTold,
         at: Instant,
     ) -> Result<Charge, Error> {
         let (limiters, reserve) = (&self.limiters, self.reserve());
@@ -115,9 +114,10 @@ impl Caller {
             }
             (Verdict::Lost(_) | Verdict::Undecided | Verdict::Refused { .. }, _) => {
                 drop(places);
-                return self.admit(model, at);
+                return self.admit(at);
             }
         };
+        let model = ModelTold::default();
         Ok(Charge { caller: Arc::clone(self), taken: Some(taken), model, now })
     }
 
@@ -132,6 +132,11 @@ impl Charge {
     /// Whose it is.
     pub fn caller(&self) -> &Arc<Caller> {
         &self.caller
+    }
+
+    /// What its request's model was found to be. What it took does not depend on it, what it comes to does.
+    pub fn of_model(&mut self, model: ModelTold) {
+        self.model = model;
     }
 
     /// The headers that tell the client what is left, in place of the upstream's.

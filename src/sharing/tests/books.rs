@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::admit::{Directory, ModelTold, Sharing, Standing};
+use crate::admit::{Directory, Sharing, Standing};
 use crate::config::{ProcessEnv, parse};
 use crate::record::Usage;
 use crate::sharing::books::{Books, Naming, Now};
@@ -36,7 +36,7 @@ impl Shared {
 
     /// A request that costs as much.
     fn spend(&self, tokens: u64) {
-        let charge = self.directory.callers()[0].admit(ModelTold::default(), Instant::now());
+        let charge = self.directory.callers()[0].admit(Instant::now());
         let usage = Usage { input: tokens, ..Usage::default() };
         charge.unwrap().settle(Some(usage), None, Instant::now());
     }

@@ -8,6 +8,7 @@ use crate::keys::{answering, ask, asked, error, file, key};
 use crate::support::fixture::{Fixture, PATIENCE};
 use crate::support::message::{Ask, Length};
 use crate::support::pairing::CLIENTS;
+use crate::support::peers::http1_client::Http1;
 use crate::support::refusal::assert_refused;
 
 #[test]
@@ -97,6 +98,42 @@ fn a_model_in_the_path_or_the_query_counts_beside_the_body() {
     let climbs = bodiless("DELETE", "/v1/models/gpt-4o/../o3");
     assert_refused(&asked(&fixture, &climbs), 400, "model_unreadable");
     assert_eq!(fixture.upstream.requests(), 4);
+}
+
+/// The model stands in the body, and whoever waits for bodies holds what came of them.
+#[test]
+fn no_more_of_its_bodies_are_waited_for_than_its_limits_let_in() {
+    let client = |name: &str, limits: &str| {
+        format!(
+            "  - name: {name}\n    key: {}\n    models: [gpt-4o*]\n    limits: {{ {limits} }}\n",
+            key(name)
+        )
+    };
+    for (limits, name) in [("concurrent: 2", "concurrent"), ("rpm: 2", "rpm")] {
+        let clients = format!("clients:\n{}", client("held", limits));
+        let fixture =
+            crate::keys::proxy(answering(|_| Script::new().answer(200, &[], "ok")), &clients);
+        let left = |fixture: &Fixture| {
+            fixture.count(&format!("firstbyte_client_balance{{client=\"held\",limit=\"{name}\"}}"))
+        };
+        let (head, whole) = (r#"{"x":[],"#, with_body("held", r#"{"x":[],"model":"gpt-4o"}"#));
+        let mut waiting: Vec<_> = (0..2).map(|_| Http1::new(fixture.connect())).collect();
+        for client in &mut waiting {
+            client.send_head(&whole);
+            client.write(head.as_bytes());
+        }
+        fixture.wait_until("both are let in", |fixture| left(fixture) == 0);
+        let over = asked(&fixture, &whole);
+        assert_eq!((over.status, &*error(&over).1), (429, "rate_limit_exceeded"), "{limits}");
+        // One asks for what it may not have: that counts nowhere. The other one's body is whole.
+        let mut refused = waiting.remove(0);
+        refused.write(br#""model":"gpt-44"}"#);
+        assert_refused(&refused.answer(&whole), 403, "model_not_allowed");
+        fixture.wait_until("it counts no more", |fixture| left(fixture) == 1);
+        waiting[0].write(br#""model":"gpt-4o"}"#);
+        assert_eq!(waiting[0].answer(&whole).body(), b"ok", "{limits}");
+        assert_eq!(asked(&fixture, &whole).body(), b"ok", "{limits}");
+    }
 }
 
 #[test]
