@@ -20,6 +20,9 @@ fn held_to(bytes: usize) -> impl FnOnce(&mut Config) {
 #[test]
 fn each_is_told_why_and_no_upstream_sees_it() {
     let mixed = Mixed::configured(held_to(4096));
+    // Read as a form, this is of another model than as JSON.
+    let two = r#"{"model":"gpt-4o","x":"&model=llama-3&x="}"#;
+    let form = |kind: &str| Ask::post("/v1/chat/completions", two).header("content-type", kind);
     let far = format!(r#"{{"x":"{}","model":"gpt-4o"}}"#, "x".repeat(5000));
     for (ask, status, code, word) in [
         (with_model("mistral"), 404, "model_not_found", "mistral is not available here"),
@@ -44,6 +47,9 @@ fn each_is_told_why_and_no_upstream_sees_it() {
             "model_unreadable",
             "two content-type",
         ),
+        (form("application/x-www-form-urlencoded"), 400, "model_unreadable", "urlencoded"),
+        (form("application/json; charset=utf-16le"), 400, "model_unreadable", "charset"),
+        (chat("{\"x\":\"\n\",\"model\":\"gpt-4o\"}"), 400, "model_unreadable", "not valid JSON"),
         (Ask::get("/v1/models/%ff"), 400, "model_unreadable", "path"),
         (
             Ask::post("/v1/images/edits", "--x\r\n\r\n\r\n--x--\r\n")

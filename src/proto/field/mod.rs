@@ -5,12 +5,16 @@
 //! but the field's own text. What it accepts has one reading only: where parsers differ (a key that comes
 //! twice, or in another case), it refuses, since whoever reads the body next may read another model.
 
+mod charset;
 mod json;
 mod multipart;
 mod text;
 
 pub use json::Json;
-pub use multipart::{Multipart, boundary};
+pub use multipart::Multipart;
+
+use charset::Charset;
+use multipart::boundary;
 
 /// The field.
 const NAME: &[u8] = b"model";
@@ -22,6 +26,9 @@ const TWICE: Fault =
     "The request names its model twice, and servers differ in which one they take.";
 const CASE: Fault = "The request has a field that differs from \"model\" in case only, and servers \
     differ in whether they take it; write it in lower case.";
+
+const URLENCODED: Fault = "The request's content-type is application/x-www-form-urlencoded, as which servers could read \
+    another model than as JSON; send it with content-type: application/json.";
 
 /// What came of some bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +72,24 @@ pub enum Scan {
 }
 
 impl Scan {
+    /// For a body with this content-type, or none. Whatever is no form is taken for JSON, as some servers do whatever it
+    /// says.
+    ///
+    /// # Errors
+    /// A body of that type has no reading here, or could have another one elsewhere.
+    pub fn of(content_type: &str) -> Result<Self, Fault> {
+        if content_type.to_ascii_lowercase().contains("x-www-form-urlencoded") {
+            return Err(URLENCODED);
+        }
+        let charset = Charset::of(content_type)?;
+        Ok(match boundary(content_type)? {
+            Some(boundary) => {
+                Self::Multipart(Box::new(Multipart::new(&boundary).in_charset(charset)))
+            }
+            None => Self::Json(Box::new(Json::default().in_charset(charset))),
+        })
+    }
+
     /// Takes bytes up to the field, and says how many those were. Fed on after it, it looks for another one.
     ///
     /// # Errors

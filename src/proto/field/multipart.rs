@@ -2,8 +2,9 @@
 
 use memchr::memchr;
 
+use super::charset::OTHER;
 use super::text::Text;
-use super::{Fault, Machine, Matcher, Step, TWICE};
+use super::{Charset, Fault, Machine, Matcher, Step, TWICE};
 
 /// RFC 2046, section 5.1.1.
 const LONGEST_BOUNDARY: usize = 70;
@@ -16,7 +17,14 @@ const NO_BOUNDARY: Fault =
 const NOT_MULTIPART: Fault =
     "The request body does not begin with the boundary of its content-type.";
 const SYNTAX: Fault = "The request body is not valid multipart/form-data.";
+const ENCODED: Fault = "The part of the request's form that has its model is encoded; send it as plain text, without \
+    content-transfer-encoding.";
 const CUT: Fault = "The request body ended within its multipart/form-data.";
+
+/// Encodings that change nothing (RFC 2045, section 6.2).
+const PLAIN: [&str; 3] = ["7bit", "8bit", "binary"];
+/// A field that says in which charset the others are (RFC 7578, section 4.6).
+const CHARSET_FIELD: &str = "_charset_";
 
 /// As far as the body came.
 pub struct Multipart {
@@ -30,6 +38,8 @@ pub struct Multipart {
     /// The part is the field.
     is_field: bool,
     seen: bool,
+    /// Of the whole body.
+    charset: Charset,
     text: Text,
 }
 
@@ -95,8 +105,14 @@ impl Multipart {
             head: Vec::new(),
             is_field: false,
             seen: false,
+            charset: Charset::default(),
             text: Text::default(),
         }
+    }
+
+    /// Of a body in this charset.
+    pub(super) fn in_charset(self, charset: Charset) -> Self {
+        Self { charset, ..self }
     }
 
     /// See [`Scan::end`](super::Scan::end).
@@ -107,12 +123,13 @@ impl Multipart {
     fn head(&mut self, byte: u8) -> Result<Step, Fault> {
         self.head.push(byte);
         if self.head == b"\r\n" || self.head.ends_with(b"\r\n\r\n") {
-            self.is_field = is_field(&self.head)?;
-            if self.is_field {
+            let field = field(&self.head)?;
+            self.is_field = field.is_some();
+            if let Some(charset) = field {
                 if self.seen {
                     return Err(TWICE);
                 }
-                self.seen = true;
+                (self.seen, self.text.charset) = (true, charset.max(self.charset));
             }
             (self.expects, self.matched) = (Expects::Body, 0);
         } else if self.head.len() == LARGEST_HEAD {
@@ -147,38 +164,51 @@ impl Multipart {
     }
 }
 
-/// Whether a part's head makes it the field.
-fn is_field(head: &[u8]) -> Result<bool, Fault> {
+/// The field's charset, if this part's head makes it the field.
+///
+/// # Errors
+/// It has no one reading, or the text is not what stands there.
+fn field(head: &[u8]) -> Result<Option<Charset>, Fault> {
     let head = std::str::from_utf8(head).map_err(|_| SYNTAX)?;
-    let mut disposition = None;
+    let (mut disposition, mut charset, mut is_plain) = (None, Ok(Charset::default()), true);
     for line in head.split("\r\n").filter(|line| !line.is_empty()) {
         // A line that goes on in the next one is not of these days, and read by some only.
         if line.starts_with([' ', '\t']) || line.contains(['\r', '\n']) {
             return Err(SYNTAX);
         }
         let (name, value) = line.split_once(':').ok_or(SYNTAX)?;
-        if name.trim().eq_ignore_ascii_case("content-disposition")
-            && disposition.replace(value).is_some()
-        {
+        let is = |of: &str| name.trim().eq_ignore_ascii_case(of);
+        if is("content-disposition") && disposition.replace(value).is_some() {
             return Err(SYNTAX);
         }
+        if is("content-type") {
+            charset = charset.and_then(|before| Ok(before.max(Charset::of(value)?)));
+            is_plain &= !value.to_ascii_lowercase().contains("multipart/");
+        }
+        if is("content-transfer-encoding") {
+            is_plain &= PLAIN.iter().any(|plain| value.trim().eq_ignore_ascii_case(plain));
+        }
     }
-    let Some(value) = disposition else { return Ok(false) };
-    match parameter(value, "name")? {
-        Some(name) => Matcher::of(name.as_bytes()).is_field(),
-        None => Ok(false),
+    let name = disposition.map(|value| parameter(value, "name")).transpose()?.flatten();
+    let Some(name) = name else { return Ok(None) };
+    if name.eq_ignore_ascii_case(CHARSET_FIELD) {
+        return Err(OTHER);
     }
+    if !Matcher::of(name.as_bytes()).is_field()? {
+        return Ok(None);
+    }
+    if is_plain { charset.map(Some) } else { Err(ENCODED) }
 }
 
 /// The boundary that a content-type names; `None` where it is no multipart/form-data.
 ///
 /// # Errors
 /// It names none that can be, or is another kind of multipart.
-pub fn boundary(content_type: &str) -> Result<Option<String>, Fault> {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind != "multipart/form-data" {
+pub(super) fn boundary(content_type: &str) -> Result<Option<String>, Fault> {
+    let lower = content_type.to_ascii_lowercase();
+    if lower.split(';').next().unwrap_or_default().trim() != "multipart/form-data" {
         // An upstream may take those for forms, whose preamble would be JSON here.
-        return if kind.starts_with("multipart/") { Err(NO_FORM) } else { Ok(None) };
+        return if lower.contains("multipart/") { Err(NO_FORM) } else { Ok(None) };
     }
     let boundary = parameter(content_type, "boundary")?.ok_or(NO_BOUNDARY)?;
     let fits = |byte: u8| byte == b' ' || byte.is_ascii_graphic();

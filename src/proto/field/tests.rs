@@ -102,6 +102,11 @@ fn what_has_no_one_reading_is_refused() {
         (r#"{"a":"\x"}"#, "not valid JSON"),
         (r#"{"model":"\u00g0"}"#, "not valid JSON"),
         ("{\"model\":\"a\nb\"}", "not valid JSON"),
+        ("{\"a\":\"a\nb\",\"model\":\"x\"}", "not valid JSON"),
+        ("{\"a\":[{\"b\\n\":\"b\u{1f}\"}],\"model\":\"x\"}", "not valid JSON"),
+        ("{\"a\":{\"\tb\":1},\"model\":\"x\"}", "not valid JSON"),
+        ("{\"a\0\":1,\"model\":\"x\"}", "not valid JSON"),
+        ("{\"model\0\":1,\"model\":\"x\"}", "not valid JSON"),
     ] {
         let refused = json(body).unwrap_err();
         assert!(refused.contains(why), "{body}: {refused}");
@@ -208,6 +213,72 @@ fn a_content_type_says_whether_and_how_a_form_is_parted() {
     for other in ["multipart/mixed; boundary=b", "Multipart/Related"] {
         assert!(boundary(other).is_err(), "{other}");
     }
+}
+
+#[test]
+fn what_a_content_type_makes_of_the_body_has_one_reading_or_is_refused() {
+    for (content_type, why) in [
+        ("application/x-www-form-urlencoded", "application/x-www-form-urlencoded"),
+        ("Application/X-WWW-Form-Urlencoded;charset=utf-8", "application/x-www-form-urlencoded"),
+        ("application/json; charset=utf-16", "charset"),
+        ("multipart/form-data; boundary=b-1; charset=utf-7", "charset"),
+        ("application/json, multipart/form-data; boundary=b-1", "not multipart/form-data"),
+        ("multipart/form-data", "boundary"),
+    ] {
+        let refused = Scan::of(content_type).err().unwrap_or_else(|| panic!("{content_type}"));
+        assert!(refused.contains(why), "{content_type}: {refused}");
+    }
+    let of =
+        |content_type: &str, body: &str| scan(Scan::of(content_type).unwrap(), &[body.as_bytes()]);
+    let (plain, accented) = (r#"{"é":"é","model":"e"}"#, r#"{"model":"é"}"#);
+    for content_type in ["", "text/plain", "application/json; charset=utf-8"] {
+        for (body, model) in [(plain, "e"), (accented, "é")] {
+            let found = of(content_type, body).unwrap().0;
+            assert_eq!(found.as_deref(), Some(model), "{content_type}: {body}");
+        }
+    }
+    // A string that Java's clients write where nobody told them a charset.
+    let latin = "application/json;charset=ISO-8859-1";
+    assert_eq!(of(latin, plain).unwrap().0.as_deref(), Some("e"));
+    assert_eq!(of(latin, r#"{"model":"\u00e9"}"#).unwrap().0.as_deref(), Some("é"));
+    assert!(of(latin, accented).unwrap_err().contains("send it as UTF-8"));
+}
+
+#[test]
+fn a_form_s_field_that_is_not_what_stands_there_is_refused() {
+    let part = |lines: &str, text: &str| {
+        form(&[&format!("Content-Disposition: form-data; name=\"model\"\r\n{lines}\r\n{text}")])
+    };
+    for (lines, text, why) in [
+        ("Content-Transfer-Encoding: base64\r\n", "Z3B0LTRv", "content-transfer-encoding"),
+        ("content-transfer-encoding:Quoted-Printable\r\n", "gpt=2D4o", "content-transfer-encoding"),
+        (
+            "Content-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: base64\r\n",
+            "Z3B0LTRv",
+            "content-transfer-encoding",
+        ),
+        ("Content-Type: text/plain; charset=utf-7\r\n", "+AGc-pt-4o", "charset"),
+        ("Content-Type: multipart/mixed; boundary=c\r\n", "x", "encoded"),
+        ("Content-Type: text/plain; charset=iso-8859-1\r\n", "é", "UTF-8"),
+    ] {
+        let refused = multipart(&part(lines, text)).unwrap_err();
+        assert!(refused.contains(why), "{lines}: {refused}");
+    }
+    let said = "Content-Disposition: form-data; name=\"_charset_\"\r\n\r\nutf-16";
+    assert!(multipart(&form(&[said])).unwrap_err().contains("charset"));
+    // As the clients of Apache's and of others' libraries write it.
+    for lines in [
+        "Content-Type: text/plain; charset=ISO-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n",
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: BINARY \r\n",
+        "Content-Length: 9\r\nContent-Transfer-Encoding: 7bit\r\n",
+    ] {
+        assert_eq!(multipart(&part(lines, "whisper-1")), Ok(Some("whisper-1".into())), "{lines}");
+    }
+    // What another part is written in is of no concern.
+    let file = "Content-Disposition: form-data; name=file\r\nContent-Type: text/plain; charset=utf-16\r\n\
+        Content-Transfer-Encoding: base64\r\n\r\nx";
+    let both = form(&[file, "Content-Disposition: form-data; name=model\r\n\r\né"]);
+    assert_eq!(multipart(&both), Ok(Some("é".into())));
 }
 
 /// JSON values as text, up to some depth, strings with what is special in them.

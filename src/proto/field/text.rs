@@ -1,6 +1,6 @@
 //! The field's own text.
 
-use super::Fault;
+use super::{Charset, Fault};
 
 /// Longest model, in bytes: those of fine-tuned ones have some 100, a path of a local one may have more.
 const LONGEST: usize = 512;
@@ -11,6 +11,8 @@ const NOT_UNICODE: Fault = "The request's model is not valid Unicode text.";
 /// As far as it came.
 #[derive(Debug, Default)]
 pub(super) struct Text {
+    /// Of what is not escaped.
+    pub(super) charset: Charset,
     bytes: Vec<u8>,
     /// The first half of a UTF-16 pair, whose second must follow.
     half: Option<u16>,
@@ -22,6 +24,11 @@ impl Text {
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.charset.takes(bytes)?;
+        self.push(bytes)
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if self.half.is_some() {
             return Err(NOT_UNICODE);
         }
@@ -44,7 +51,7 @@ impl Text {
         };
         // A first half that no second follows decodes to an error; so does a second half alone.
         let Some(decoded) = decoded else { return Err(NOT_UNICODE) };
-        self.bytes(decoded.encode_utf8(&mut [0; 4]).as_bytes())
+        self.push(decoded.encode_utf8(&mut [0; 4]).as_bytes())
     }
 
     /// All of it came.

@@ -17,7 +17,7 @@ use super::context::RequestContext;
 use crate::admit::ModelTold;
 use crate::config::{ByModel, ModelId, Target};
 use crate::error::{Error, Kind};
-use crate::proto::field::{Multipart, Scan, boundary};
+use crate::proto::field::Scan;
 use crate::record::Outcome;
 use crate::relay::drive::Patience;
 use crate::relay::{self, Peek, RelayBody, Upload};
@@ -210,26 +210,18 @@ fn percent_decoded(text: &str) -> Option<Box<str>> {
     String::from_utf8(bytes).ok().map(String::into_boxed_str)
 }
 
-/// How a body with this head is read. Whatever is not multipart/form-data is taken for JSON, as some servers do
-/// whatever its content-type.
+/// How a body with this head is read.
 fn scan(headers: &HeaderMap) -> Result<Scan, Kind> {
     let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !headers.get_all(CONTENT_ENCODING).iter().all(identity) {
         return Err(Kind::ModelCompressed);
     }
     let mut lines = headers.get_all(CONTENT_TYPE).iter();
-    let boundary = match (lines.next(), lines.next()) {
+    let line = match (lines.next(), lines.next()) {
         (_, Some(_)) => return Err(TWO_TYPES),
-        (None, None) => None,
-        (Some(line), None) => {
-            let line = line.to_str().map_err(|_| NO_TYPE)?;
-            boundary(line).map_err(Kind::ModelUnreadable)?
-        }
+        (line, None) => line.map(HeaderValue::to_str).transpose().map_err(|_| NO_TYPE)?,
     };
-    Ok(match boundary {
-        Some(boundary) => Scan::Multipart(Box::new(Multipart::new(&boundary))),
-        None => Scan::Json(Box::default()),
-    })
+    Scan::of(line.unwrap_or_default()).map_err(Kind::ModelUnreadable)
 }
 
 #[cfg(test)]
