@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use firstbyte::config::Protocol;
-use loadtest::upstream::{Log, Script, Upstream};
+use firstbyte::config::{Protocol, Target, UpstreamId};
+use loadtest::upstream::{Log, RequestSeen, Script, Upstream};
 
-use super::{Mixed, chat, with_model};
+use super::{Mixed, by_clients, chat, lead, with_model};
 use crate::support::fixture::PATIENCE;
 use crate::support::message::{Ask, Length};
+use crate::support::pairing::CLIENTS;
 use crate::support::peers::http1_client::Http1;
 use crate::support::peers::http2_client::Http2;
 use crate::support::refusal::assert_refused;
@@ -134,6 +135,54 @@ fn a_client_that_leaves_before_its_model_leaves_nothing_behind() {
     assert_eq!(mixed.answers(&with_model("llama-3")), "b");
     let ends = "firstbyte_stream_end_total{outcome=\"client_gone\"}";
     assert_eq!(mixed.fixture.count(ends), 3);
+}
+
+/// What was looked through ended without one, and more of the body may come.
+#[test]
+fn a_client_that_leaves_behind_a_body_without_a_model_cancels_its_request() {
+    for speaks in CLIENTS {
+        let stalls = || Upstream::builder().clear().http2().script(Script::new().stall());
+        let mixed = Mixed::of(stalls(), stalls(), Protocol::Http2, |config| {
+            lead(config, Some(Target::Upstream(UpstreamId(1))));
+        });
+        for is_over in [false, true] {
+            let before = by_clients(&mixed.b).len();
+            let mut client = speaks.connect(&mixed.fixture);
+            let ask = chat("").body(vec![Bytes::from("{\"x\":[]} ")], Length::Unknown);
+            let mut exchange = client.begin(&ask);
+            exchange.send(&ask.pieces[0]);
+            if is_over {
+                exchange.end();
+            }
+            mixed.fixture.wait_until("it went up", |_| by_clients(&mixed.b).len() > before);
+            drop(client);
+            let left = |log: &Log| {
+                let mut posts = log.requests.iter().filter(|seen| seen.method == "POST");
+                posts.all(RequestSeen::was_cancelled)
+            };
+            assert!(mixed.b.wait_for(left, PATIENCE), "{speaks:?}, over: {is_over}");
+        }
+    }
+}
+
+/// Some servers read the last object.
+#[test]
+fn a_model_behind_the_end_of_a_body_without_one_is_refused() {
+    let mixed = Mixed::configured(|config| lead(config, Some(Target::Upstream(UpstreamId(1)))));
+    let at_once = chat(r#"{"x":[]}{"model":"gpt-4o"}"#);
+    assert_refused(&mixed.ask(&at_once), 400, "model_unreadable");
+    assert!(!begun(&mixed.b.log()));
+    let pieces = [r#"{"x":[]}"#, r#"{"model":"gpt-4o"}"#].map(Bytes::from);
+    let ask = chat("").body(pieces.to_vec(), Length::Known);
+    let mut client = Http1::new(mixed.fixture.connect());
+    client.send_head(&ask);
+    client.send_piece(&ask, &pieces[0]);
+    assert!(mixed.b.wait_for(came(1), PATIENCE), "the first piece is up");
+    client.send_piece(&ask, &pieces[1]);
+    assert_refused(&client.answer(&ask), 400, "model_unreadable");
+    let cut =
+        |log: &Log| log.requests.iter().any(|seen| seen.method == "POST" && seen.was_cancelled());
+    assert!(mixed.b.wait_for(cut, PATIENCE), "it never has a whole body");
 }
 
 #[test]

@@ -77,6 +77,7 @@ impl Upload {
             let far = looked.len() < data.len() || room < data.len() + size_of::<Bytes>();
             let Some(mut scan) = peek.scan.take() else { return Poll::Ready(Ok(None)) };
             let (used, step) = scan.feed(looked).map_err(Kind::ModelUnreadable)?;
+            let is_over = step == Step::Ended;
             let field = match step {
                 Step::More if !far => {
                     peek.room = room - data.len() - size_of::<Bytes>();
@@ -86,14 +87,11 @@ impl Upload {
                 Step::More if !peek.may_lack => {
                     return Poll::Ready(Err(Kind::ModelUnreadable(FAR).into()));
                 }
-                Step::More => None,
+                // Behind its end too there could be another body, which some servers read.
+                Step::More | Step::Ended => None,
                 Step::Found(field) => Some(field),
-                Step::Ended => {
-                    self.put_back(peek);
-                    return Poll::Ready(Ok(None));
-                }
             };
-            let mut watch = Watch::new(scan);
+            let mut watch = Watch::new(scan, is_over);
             watch.see(&data[used..])?;
             self.reader.watched(watch);
             self.put_back(peek);

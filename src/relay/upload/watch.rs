@@ -20,9 +20,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Goes on where the scan stopped.
-    pub(super) fn new(scan: Scan) -> Self {
-        Self { scan, ended: false, fault: None }
+    /// Goes on where the scan stopped; `ended`: at the end.
+    pub(super) fn new(scan: Scan, ended: bool) -> Self {
+        Self { scan, ended, fault: None }
     }
 
     /// Looks through the next bytes.
@@ -60,7 +60,7 @@ mod tests {
     fn shown(mut scan: Scan, body: &str, piece: usize) -> Result<(), &'static str> {
         let (used, step) = scan.feed(body.as_bytes()).unwrap();
         assert!(matches!(step, Step::Found(_)), "{body}");
-        let mut watch = Watch::new(scan);
+        let mut watch = Watch::new(scan, false);
         for bytes in body.as_bytes()[used..].chunks(piece) {
             if let Err(error) = watch.see(bytes) {
                 for more in [&b" "[..], b""] {
@@ -109,9 +109,20 @@ mod tests {
 
     #[test]
     fn a_first_model_that_comes_too_late_is_refused() {
-        let mut watch = Watch::new(Scan::Json(Box::default()));
+        let mut watch = Watch::new(Scan::Json(Box::default()), false);
         assert!(watch.see(br#"{"x":{"model":"a"}"#).is_ok());
         assert_eq!(watch.see(br#","model":"a"}"#).unwrap_err().message(), FAR);
+    }
+
+    #[test]
+    fn nothing_follows_a_body_that_has_ended_without_a_model() {
+        for (rest, word) in [("", None), (" \r\n", None), ("x", Some(BEHIND)), ("{}", Some(BEHIND))]
+        {
+            let mut scan = Scan::Json(Box::default());
+            assert_eq!(scan.feed(b"{}"), Ok((2, Step::Ended)));
+            let seen = Watch::new(scan, true).see(rest.as_bytes());
+            assert_eq!(seen.err().map(|error| error.message()), word, "{rest}");
+        }
     }
 
     #[test]
