@@ -23,6 +23,9 @@ pub enum RequestBody {
     Http2(Incoming, Rc<Wire>),
     /// All of it was read before.
     Read,
+    /// What a test makes up: each frame, or that there is none yet.
+    #[cfg(test)]
+    Scripted(std::collections::VecDeque<Poll<Bytes>>),
 }
 
 impl RequestBody {
@@ -38,6 +41,11 @@ impl RequestBody {
                 Pin::new(body).poll_frame(cx).map_err(|error| Error::with(Kind::ClientGone, error))
             }
             Self::Read => Poll::Ready(None),
+            #[cfg(test)]
+            Self::Scripted(frames) => match frames.pop_front() {
+                Some(frame) => frame.map(|data| Some(Ok(Frame::data(data)))),
+                None => Poll::Ready(None),
+            },
         }
     }
 
@@ -47,6 +55,8 @@ impl RequestBody {
             Self::Http1(body) => body.may_trail(),
             Self::Http2(body, _) => !body.is_end_stream(),
             Self::Read => false,
+            #[cfg(test)]
+            Self::Scripted(_) => false,
         }
     }
 
@@ -56,6 +66,8 @@ impl RequestBody {
         match self {
             Self::Http2(_, wire) => wire.shut_for(),
             Self::Http1(_) | Self::Read => Duration::ZERO,
+            #[cfg(test)]
+            Self::Scripted(_) => Duration::ZERO,
         }
     }
 
@@ -64,6 +76,8 @@ impl RequestBody {
             Self::Http1(body) => body.is_end_stream(),
             Self::Http2(body, _) => body.is_end_stream(),
             Self::Read => true,
+            #[cfg(test)]
+            Self::Scripted(frames) => frames.is_empty(),
         }
     }
 }

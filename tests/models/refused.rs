@@ -89,22 +89,3 @@ fn a_client_whose_body_is_refused_may_go_on() {
         assert_eq!(client.ask(&with_model("gpt-4o")).body(), b"a");
     }
 }
-
-/// Single bytes count with what it takes to hold them.
-#[test]
-fn a_trickle_of_single_bytes_is_bounded_too() {
-    let mixed = Mixed::configured(held_to(4096));
-    let mut client = Http1::new(mixed.fixture.connect());
-    let ask = chat("").body(Vec::new(), Length::Unknown);
-    client.send_head(&ask);
-    client.send_piece(&ask, b"{\"x\":\"");
-    for _ in 0..4096 {
-        client.send_piece(&ask, b"x");
-        if client.has_more() {
-            break;
-        }
-        std::thread::yield_now();
-    }
-    client.send_end(&ask);
-    assert_refused(&client.answer(&ask), 400, "model_unreadable");
-}

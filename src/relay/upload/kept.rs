@@ -1,5 +1,6 @@
 //! What is kept of a request's body: it can be sent again, or to a second upstream.
 
+use std::mem::size_of;
 use std::task::Context;
 
 use bytes::Bytes;
@@ -30,6 +31,7 @@ impl Upload {
     /// here, for the task's next turn.
     pub fn read_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         let mut ahead = Vec::new();
+        let was_kept = self.kept.kept() != BodyKept::Spoiled;
         while !self.reader.is_ended()
             && self.kept.kept() != BodyKept::Spoiled
             && self.charge.has_room_for(JOIN)
@@ -45,6 +47,10 @@ impl Upload {
         if !ahead.is_empty() {
             let before = std::mem::take(&mut self.again);
             self.again = before.chain(ahead).collect::<Vec<_>>().into_iter();
+        }
+        if was_kept && self.kept.kept() == BodyKept::Spoiled {
+            self.hold_again();
+            self.charge_with(self.chunk.len());
         }
         more
     }
@@ -66,6 +72,13 @@ impl Upload {
     /// The answer goes to the client: no replay can follow, and what was kept is let go.
     pub fn settle(&mut self) {
         self.kept.spoil();
-        self.charge_with(0);
+        self.hold_again();
+        self.charge_with(self.chunk.len());
+    }
+
+    /// What is still to be sent of what was kept is held, though it is not kept any more.
+    fn hold_again(&mut self) {
+        let parts = self.again.as_slice().iter();
+        self.kept.hold(parts.map(|part| part.len() + size_of::<Bytes>()).sum());
     }
 }

@@ -249,3 +249,6 @@ impl Upload {
         self.charge_with(0);
     }
 }
+
+#[cfg(test)]
+mod tests;
