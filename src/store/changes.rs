@@ -170,6 +170,21 @@ impl Seen {
         }
     }
 
+    /// What others charged who had the database since this was written: `now` is all that is kept, and `buckets` are those
+    /// of the database. What lies in a journal says of a bucket no time, and some of it is this process's own.
+    pub(super) fn others(&self, now: &Self, buckets: &HashMap<String, u64>, unix_ms: u64) -> Kept {
+        let budgets = now.budgets.iter().filter_map(|(key, balance)| {
+            let more = balance.since(self.budgets.get(key).copied())?;
+            (more.spent > 0).then(|| (key.clone(), more))
+        });
+        let buckets = buckets.iter().filter_map(|(key, full_at)| {
+            let own = self.buckets.get(key).copied().unwrap_or_default().max(unix_ms);
+            let more = full_at.checked_sub(own).filter(|more| *more > JITTER_MS)?;
+            Some((key.clone(), Duration::from_millis(more)))
+        });
+        Kept { budgets: budgets.collect(), buckets: buckets.collect() }
+    }
+
     /// Budgets and buckets were written by others since: all of them are to be written again.
     pub(super) fn forget_limits(&mut self) {
         self.budgets.clear();

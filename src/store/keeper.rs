@@ -55,7 +55,7 @@ impl Keeper {
     ) -> std::io::Result<Self> {
         let (orders, taken) = mpsc::sync_channel(ORDERS);
         meter.wrote();
-        let Store { folder, database, journals, seen } = store;
+        let Store { folder, database, journals, seen, buckets: _ } = store;
         if let Err(error) = folder::tell_admin(&folder, admin) {
             tracing::warn!(%error, "store: `firstbyte usage` will not find this process");
         }
@@ -299,7 +299,8 @@ impl Keeping {
         Ok(())
     }
 
-    /// What the journal holds is taken in as that of any other process: but the counters have it already.
+    /// What the journal holds is taken in as that of any other process: but the counters have it already. What they do not
+    /// have is what the other process charged.
     fn take_back(&mut self) -> Result<(), StoreError> {
         if !matches!(self.place, Place::Journal(_)) {
             return Ok(());
@@ -313,8 +314,10 @@ impl Keeping {
         };
         drop(writer);
         match Store::open(&self.folder) {
-            Ok((Store { folder: _, database, journals, seen: _ }, _)) => {
+            Ok((Store { folder: _, database, journals, seen, buckets }, _)) => {
                 (self.place, self.journals) = (Place::Database(database), journals);
+                let now = unix_ms();
+                self.source.add(&self.seen.others(&seen, &buckets, now), now / 1_000);
                 self.seen.forget_limits();
                 let _said = folder::tell_admin(&self.folder, self.admin);
                 Ok(())

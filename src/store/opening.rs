@@ -1,5 +1,6 @@
 //! From a folder to a store that is open, or to why not.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -22,6 +23,8 @@ pub struct Store {
     pub(super) database: Database,
     pub(super) journals: Vec<Reader>,
     pub(super) seen: Seen,
+    /// As the database had them, before what lay in journals was taken in.
+    pub(super) buckets: HashMap<String, u64>,
 }
 
 /// Unix time in milliseconds.
@@ -69,7 +72,8 @@ impl Store {
         database.write(&batch).map_err(damaged)?;
         remove(&mut journals, &elsewhere);
         let kept = seen.kept(loaded.written, unix_ms);
-        Ok((Self { folder: folder.to_owned(), database, journals, seen }, kept))
+        let (folder, buckets) = (folder.to_owned(), loaded.buckets);
+        Ok((Self { folder, database, journals, seen, buckets }, kept))
     }
 }
 

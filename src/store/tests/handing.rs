@@ -112,6 +112,47 @@ fn a_successor_that_failed_leaves_the_old_one_with_its_store() {
 }
 
 #[test]
+fn what_a_successor_charged_before_it_failed_is_counted_by_the_old_one() {
+    let folder = scratch();
+    let [old, new, next] = [(); 3].map(|()| Counting::default());
+    for source in [&old, &new, &next] {
+        source.has_budget("a", PERIOD);
+        source.has_bucket("a", Duration::ZERO);
+        source.has_bucket("b", Duration::ZERO);
+    }
+    let first = keeper(&folder, &old);
+    old.charge("a", "m", PERIOD);
+    first.release().unwrap();
+    old.charge("a", "m", PERIOD);
+    old.has_bucket("b", Duration::from_secs(1_000));
+    let second = keeper(&folder, &new);
+    (0..5).for_each(|_| new.charge("a", "m", PERIOD));
+    new.charge("only of the new one", "m", PERIOD);
+    new.has_bucket("a", Duration::from_secs(1_000));
+    second.finish();
+    old.charge("a", "m", PERIOD);
+    first.take_back().unwrap();
+    assert_eq!(old.spent("a").spent, 8 * 120);
+    let near = |source: &Counting, client: &str| {
+        let full_in = source.full_in(client);
+        assert!((900..=1_010).contains(&full_in.as_secs()), "{client}: {full_in:?}");
+    };
+    near(&old, "a");
+    near(&old, "b");
+    old.charge("a", "m", PERIOD);
+    first.finish();
+    assert_eq!(
+        all(&folder),
+        ["a,9,900,90,180,13.500000009,9", "only of the new one,1,100,10,20,1.500000001,1"]
+    );
+    next.has_budget("only of the new one", PERIOD);
+    drop(keeper(&folder, &next));
+    assert_eq!((next.spent("a").spent, next.spent("only of the new one").spent), (9 * 120, 120));
+    near(&next, "a");
+    near(&next, "b");
+}
+
+#[test]
 fn a_store_that_was_never_let_go_is_no_other_s() {
     let folder = scratch();
     let held = keeper(&folder, &Counting::default());
