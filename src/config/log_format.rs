@@ -100,6 +100,11 @@ impl Default for LogFormat {
 }
 
 impl LogFormat {
+    /// Whether its lines have this field.
+    pub fn has(&self, field: LogField) -> bool {
+        matches!(self, Self::Json(fields) if fields.contains(&field))
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>, root: &Fields<'_>) -> Self {
         let faults_before = reader.count();
         let parts = reader.get_many(root, &ACCESS_LOG_FORMAT);

@@ -20,6 +20,8 @@ const TOLD: usize = 16;
 pub struct Pseudonyms {
     headers: Box<[HeaderName]>,
     key: hmac::Key,
+    /// The access log has a field for the hashes.
+    tells: bool,
 }
 
 /// Headers of one request, each with its hash. Those that it does not have are not there.
@@ -27,10 +29,10 @@ pub struct Pseudonyms {
 pub struct Hashed(Vec<(HeaderName, [u8; TOLD])>);
 
 impl Pseudonyms {
-    /// Of a configuration's section.
-    pub fn new(privacy: &Privacy) -> Self {
+    /// Of a configuration's section. `tells`: the access log has a field for the hashes.
+    pub fn new(privacy: &Privacy, tells: bool) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, privacy.salt.expose_secret().as_bytes());
-        Self { headers: privacy.hash_headers.clone().into(), key }
+        Self { headers: privacy.hash_headers.clone().into(), key, tells }
     }
 
     /// Whether this header, by its name in lower case, is not to be told as it is.
@@ -38,8 +40,12 @@ impl Pseudonyms {
         self.headers.iter().any(|header| header == name)
     }
 
-    /// Of a request. Several lines of one name are one value (RFC 9110, section 5.3); an empty one names nobody.
+    /// Of a request; nothing where nobody would be told. Several lines of one name are one value (RFC 9110, section
+    /// 5.3); an empty one names nobody.
     pub fn of(&self, headers: &HeaderMap) -> Hashed {
+        if !self.tells {
+            return Hashed::default();
+        }
         let one = |name: &HeaderName| {
             let all = headers.get_all(name);
             all.iter().find(|value| !value.is_empty())?;
@@ -90,13 +96,17 @@ mod tests {
     use super::*;
 
     fn of(salt: &str, lines: &[(&'static str, &str)]) -> serde_json::Value {
+        serde_json::to_value(hashed(salt, lines, true)).unwrap()
+    }
+
+    fn hashed(salt: &str, lines: &[(&'static str, &str)], tells: bool) -> Hashed {
         let names = ["x-user-id", "x-team"].map(HeaderName::from_static);
         let privacy = Privacy { hash_headers: names.to_vec(), salt: salt.to_owned().into() };
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        serde_json::to_value(Pseudonyms::new(&privacy).of(&headers)).unwrap()
+        Pseudonyms::new(&privacy, tells).of(&headers)
     }
 
     #[test]
@@ -121,5 +131,11 @@ mod tests {
         assert_eq!(of("s", &[("x-user-id", ""), ("x-other", "alice")]), serde_json::json!({}));
         let behind_an_empty_one = of("s", &[("x-user-id", ""), ("x-user-id", "alice")]);
         assert_eq!(behind_an_empty_one, of("s", &[("x-user-id", ", alice")]));
+    }
+
+    #[test]
+    fn nothing_is_hashed_that_no_log_has_a_field_for() {
+        let alice = &[("x-user-id", "alice")];
+        assert!(hashed("s", alice, false).is_empty() && !hashed("s", alice, true).is_empty());
     }
 }

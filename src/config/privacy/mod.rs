@@ -78,10 +78,7 @@ impl Privacy {
             let what = format!("has fewer than {SHORTEST_SALT} bytes, and can be guessed");
             reader.fault_in(&fields, &SALT, what, "`openssl rand -hex 32` makes one");
         }
-        let is_told = match log {
-            (AccessLog::Off, _) | (_, LogFormat::Clf) => false,
-            (_, LogFormat::Json(fields)) => fields.contains(&LogField::Hashed),
-        };
+        let is_told = *log.0 != AccessLog::Off && log.1.has(LogField::Hashed);
         if !is_told {
             let what = "has no effect: the access log is off, or its format has no field `hashed`";
             reader.warn(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::admit::Stock;
-use crate::config::{Upstream as Meant, UpstreamId};
+use crate::config::{LogField, Upstream as Meant, UpstreamId};
 use crate::proxy::{Offers, Proxy, Upstream};
 use crate::record::{Pseudonyms, Recorder};
 use crate::relay::head::UpstreamHead;
@@ -81,6 +81,7 @@ fn build(
     let stock = before.map(|before| Rc::clone(&before.proxy.stock));
     let stock = stock
         .unwrap_or_else(|| Stock::new(plan.admission.pressure().clone(), config.workers.get()));
+    let tells = config.access_log_format.has(LogField::Hashed);
     let proxy = Proxy {
         config: Arc::clone(config),
         table: Table::new(&config.routes),
@@ -88,7 +89,7 @@ fn build(
         upstreams,
         admission: plan.admission.clone(),
         clients: plan.clients.clone(),
-        pseudonyms: config.privacy.as_ref().map(Pseudonyms::new),
+        pseudonyms: config.privacy.as_ref().map(|privacy| Pseudonyms::new(privacy, tells)),
         stock,
         offers: Offers::new(config.upstreams.len()),
         recorder: recorder.clone(),
