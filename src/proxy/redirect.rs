@@ -53,14 +53,8 @@ impl Proxy {
 
     /// By one route to everyone that it leads to.
     fn ways<'a>(&'a self, path: &'a str, target: Target) -> impl Iterator<Item = Way<'a>> {
-        let (one, group) = match target {
-            Target::Upstream(id) => (Some(id), None),
-            Target::Group(id) => (None, self.config.group(id)),
-            Target::ByModel => (None, None),
-        };
-        let members = group.into_iter().flat_map(|group| &group.members);
-        let ids = one.into_iter().chain(members.map(|member| member.upstream));
         let prefix = path.trim_end_matches('/');
+        let ids = self.config.members(target);
         ids.filter_map(move |id| Some(Way { prefix, upstream: self.config.upstream(id)? }))
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::config::{Config, Target, UpstreamId};
+use crate::config::{Config, UpstreamId};
 use crate::record::collect::labels::{LabelId, LabelIds, Labels};
 
 /// Members of a group between which failovers stand at zero: the pairs grow with the square.
@@ -31,14 +31,8 @@ impl Expected {
         let upstream = |id: UpstreamId| label_ids.upstreams.get(id.0).copied();
         for (route, label) in config.routes.iter().zip(&label_ids.routes) {
             pairs.requests.insert((*label, None));
-            let targets = route.targets().flat_map(|target| match target {
-                Target::Upstream(id) => vec![id],
-                Target::Group(id) => config.group(id).map_or_else(Vec::new, |group| {
-                    group.members.iter().map(|member| member.upstream).collect()
-                }),
-                Target::ByModel => Vec::new(),
-            });
-            pairs.requests.extend(targets.map(|id| (*label, upstream(id))));
+            let members = route.targets().flat_map(|target| config.members(target));
+            pairs.requests.extend(members.map(|id| (*label, upstream(id))));
             let patterns = route.models.iter().flat_map(|models| models.rules());
             let known = patterns.filter_map(|(glob, _)| {
                 let nth = config.models.iter().position(|known| known == glob)?;

@@ -49,10 +49,10 @@ impl Unknown {
 impl UsageReader {
     /// For a body of this kind. Fails with why there is nothing to read.
     pub fn of(form: Form) -> Result<Self, NoUsage> {
-        let kept = Kept::default();
+        let kept = Kept::default;
         match form {
-            Form::Json => Ok(Self { shape: Shape::Json, scanner: DoneScanner::blind(kept) }),
-            Form::Events => Ok(Self { shape: Shape::Events, scanner: DoneScanner::on(kept) }),
+            Form::Json => Ok(Self { shape: Shape::Json, scanner: DoneScanner::blind(kept()) }),
+            Form::Events => Ok(Self { shape: Shape::Events, scanner: DoneScanner::on(kept()) }),
             Form::Encoded => Err(NoUsage::Encoded),
             Form::Other => Err(NoUsage::Absent),
         }
