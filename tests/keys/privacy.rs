@@ -9,6 +9,8 @@ use crate::support::installed::installed;
 use crate::support::message::Ask;
 use crate::support::pairing::CLIENTS;
 
+use loadtest::upstream::{Script, Seen};
+
 const USER: &str = "alice-canary@example.org";
 const SALT: &str = "0123456789-salt-canary";
 
@@ -71,6 +73,23 @@ fn an_id_that_the_log_tells_otherwise_is_there_as_a_hash_only() {
         line["hashed"]["x-request-id"].is_string() && line["hashed"]["traceparent"].is_string()
     );
     assert!(!line.to_string().contains("canary"), "{line}");
+}
+
+/// Some upstreams send back the id that the client sent.
+#[test]
+fn an_id_that_the_upstream_echoes_is_not_told_where_it_is_hidden() {
+    let echo = |seen: &Seen| {
+        let id = seen.header("x-request-id").expect("it went up").to_owned();
+        Script::new().answer(200, &[("x-request-id", &id)], "{}")
+    };
+    for (privacy, is_told) in [("x-user-id", true), ("X-Request-Id", false)] {
+        let fixture = proxy(answering(echo), &hiding(privacy, SALT));
+        let answer = super::asked(&fixture, &ask().header("x-request-id", "id-canary"));
+        assert_eq!(answer.header("x-request-id"), Some("id-canary"), "the client gets it");
+        let line = fixture.access_log().remove(0);
+        assert_eq!(line["upstream_request_id"] == "id-canary", is_told, "{line}");
+        assert_eq!(line.to_string().contains("id-canary"), is_told, "{line}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What answers say that they cost, of every API, streamed and whole: each is charged once, and to the token.
 
 use super::{answering, ask, key, proxy};
-use crate::support::message::Ask;
+use crate::support::message::{Ask, Length};
 use crate::support::pairing::CLIENTS;
 
 use loadtest::upstream::{Script, Seen};
@@ -142,6 +142,29 @@ fn an_answer_that_does_not_say_or_cannot_be_read_is_estimated_and_never_free() {
     }
     let log = fixture.access_log();
     assert!(log.iter().all(|line| line["usage"]["output"].as_u64() >= Some(1)), "{log:?}");
+}
+
+#[test]
+fn an_estimate_is_no_less_than_the_size_of_the_body_says() {
+    let script = |seen: &Seen| match seen.path_only() {
+        "/v1/silent" => Script::new().stream().tokens(1, std::time::Duration::ZERO).done().finish(),
+        _ => super::chat(2, 1),
+    };
+    let clients = format!("clients:\n  - name: app-a\n    key: {}\n", key("app-a"));
+    let fixture = proxy(answering(script), &clients);
+    // What requests took of late is little.
+    assert_eq!(super::asked(&fixture, &ask("app-a")).status, 200);
+    for (nth, bytes) in [4, 400, 40_000].into_iter().enumerate() {
+        let ask = ask("app-a").body(vec!["x".repeat(bytes).into()], Length::Known);
+        let ask = Ask { target: "/v1/silent".into(), ..ask };
+        assert_eq!(super::asked(&fixture, &ask).status, 200);
+        fixture.wait_until("it is charged", |fixture| {
+            fixture.count("firstbyte_client_estimated_requests_total") == nth as u64 + 1
+        });
+    }
+    let log = fixture.access_log();
+    let inputs: Vec<_> = log.iter().map(|line| line["usage"]["input"].clone()).collect();
+    assert_eq!(inputs, [2, 2, 100, 10_000], "what they took of late, or four bytes a token");
 }
 
 #[test]
