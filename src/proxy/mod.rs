@@ -5,14 +5,15 @@
 //! `clients` asks who it is, where that is to be known, and whether its limits let it in. `models` says where it
 //! goes by its model. `attempts` sends it to one member of the route's group after the other until one answers;
 //! `attempt` is one of them (`adapt` has limits learn of it), and `hedge` is two at once where the operator wants
-//! that. All of them are given the request's
-//! `context`. `refuse` answers what none of them could.
+//! that. All of them are given the request's `context`. `answer` is what the client gets of it, and `refuse`
+//! answers what none of them could.
 //!
 //! Everything of a request lives in the future below and then in its answer's body. Dropped at any moment (the
 //! client left, a deadline passed, the process drains), it gives back its permit and its lease, resets the
 //! upstream's stream, and closes its record.
 
 mod adapt;
+mod answer;
 mod attempt;
 mod attempts;
 mod catch_panic;
@@ -36,22 +37,20 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::CONTENT_LENGTH;
-use http::{HeaderValue, Request, Response, Version, request};
+use http::{HeaderValue, Request, Response, request};
 
 use crate::admit::{Admission, Directory, Page, Permit, Stock, StreamLimit};
 use crate::config::Config;
 use crate::error::{Blame, Error, Kind};
 use crate::record::{Opened, Pseudonyms, Record, Recorder};
 use crate::relay::head::UpstreamHead;
-use crate::relay::{self, Answer, Bounds, Download, RelayBody, RequestBody, Upload};
-use crate::relay::{DownloadParts, RequestRest, UploadLimits};
+use crate::relay::{self, RelayBody, RequestBody, Upload, UploadLimits};
 use crate::route::{Groups, Match, Table};
 use crate::upstream::{HealthTracker, Marks, PoolHandle};
 use attempts::Answered;
-use clients::metered;
 use context::{RequestContext, RoutedRequest};
 use models::Led;
+use refuse::is_understood;
 
 /// One worker's proxy, as one configuration has it. A reload makes another one; requests under way keep
 /// theirs.
@@ -284,71 +283,6 @@ impl Proxy {
         let routed = RoutedRequest { context, route, group, upload };
         self.failover(&routed).await.map(Reached::Answered)
     }
-
-    /// The answer for the client; its body holds all that the request still needs.
-    fn relay(
-        &self,
-        context: &RequestContext<'_>,
-        answered: Answered,
-        upload: Upload,
-        mut permit: Permit,
-    ) -> Result<Response<RelayBody>, Error> {
-        let RequestContext { client, record, until, .. } = *context;
-        let upstream = &self.upstreams[answered.upstream.0];
-        let Answer { mut head, scan, head_at, source, sink, deadline, first_byte } =
-            answered.answer;
-        permit.awaits(first_byte);
-        relay::head::answer(&mut head, scan.marks, context.id, self.config.via)
-            .inspect_err(|error| record.upstream_failed(error))?;
-        if scan.marks.any(Marks::LOCATION) {
-            self.redirect(context, answered.upstream, &mut head.headers);
-        }
-        if answered.by_group {
-            head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
-        }
-        record.upstream_head(head_at, head.status, || {
-            let hides = |pseudonyms: &Pseudonyms| pseudonyms.hides("x-request-id");
-            let is_hidden = self.pseudonyms.as_ref().is_some_and(hides);
-            // Some upstreams echo the client's.
-            head.headers.get("x-request-id").filter(|_| !is_hidden)?.to_str().ok()
-        });
-        record.status(head.status);
-        let metered = metered(&permit, context, &mut head);
-        let length =
-            scan.marks.any(Marks::LENGTH).then(|| head.headers.get(CONTENT_LENGTH)).flatten();
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        let bounds = Bounds {
-            first_frame: answered.clocks.first_frame,
-            gap: answered.clocks.gap,
-            until,
-            stall: record.shares_connection().then_some(self.config.client.write_stall),
-            buffered: upstream.pool.settings().pool.stream_window as usize,
-            length,
-        };
-        let rest = if sink.is_closed() {
-            relay::drive::discard_request_body(upload);
-            None
-        } else {
-            Some(Box::new(RequestRest { upload, sink }))
-        };
-        let judged = answered.by_group && head.status.is_success();
-        let answer_guard = judged.then(|| upstream.health.answer_guard(head_at));
-        let (wire, stock) = (&client.wire, &self.stock);
-        let download = Download::new(DownloadParts {
-            source: source.into(),
-            rest,
-            bounds,
-            deadline,
-            answer_guard,
-            wire,
-            record,
-            permit,
-            stock,
-            is_event_stream: relay::head::is_event_stream(&head.headers),
-            reads_usage: metered.then(|| relay::observers::Form::of(&head.headers)),
-        });
-        Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
-    }
 }
 
 /// A request whose answer has not begun: the record of one that goes with its connection says why that ended.
@@ -362,15 +296,5 @@ impl Drop for Interrupted<'_> {
         if let Some(kind) = self.client.wire.ended_by() {
             self.record.failed(&kind.into());
         }
-    }
-}
-
-/// Whether the rest of a refused request is worth reading: it is a body, and somebody sends it.
-fn is_understood(kind: Kind, version: Version) -> bool {
-    match kind {
-        Kind::BodyIdle | Kind::BodySlow | Kind::ClientGone => false,
-        // Over HTTP/1.1 nobody knows where it ends.
-        Kind::BadRequest(_) => version >= Version::HTTP_2,
-        _ => true,
     }
 }

@@ -101,3 +101,13 @@ impl Proxy {
         answer
     }
 }
+
+/// Whether the rest of a refused request is worth reading: it is a body, and somebody sends it.
+pub(super) fn is_understood(kind: Kind, version: Version) -> bool {
+    match kind {
+        Kind::BodyIdle | Kind::BodySlow | Kind::ClientGone => false,
+        // Over HTTP/1.1 nobody knows where it ends.
+        Kind::BadRequest(_) => version >= Version::HTTP_2,
+        _ => true,
+    }
+}

@@ -1,0 +1,81 @@
+//! What the client gets of an upstream's answer: its head, cleaned, and a body that holds all that the request still needs.
+
+use http::Response;
+use http::header::CONTENT_LENGTH;
+
+use super::Proxy;
+use super::attempts::Answered;
+use super::clients::metered;
+use super::context::RequestContext;
+use crate::admit::Permit;
+use crate::error::Error;
+use crate::record::Pseudonyms;
+use crate::relay::{self, Answer, Bounds, Download, DownloadParts, RelayBody, RequestRest, Upload};
+use crate::upstream::Marks;
+
+impl Proxy {
+    /// The answer for the client; its body holds all that the request still needs.
+    pub(super) fn relay(
+        &self,
+        context: &RequestContext<'_>,
+        answered: Answered,
+        upload: Upload,
+        mut permit: Permit,
+    ) -> Result<Response<RelayBody>, Error> {
+        let RequestContext { client, record, until, .. } = *context;
+        let upstream = &self.upstreams[answered.upstream.0];
+        let Answer { mut head, scan, head_at, source, sink, deadline, first_byte } =
+            answered.answer;
+        permit.awaits(first_byte);
+        relay::head::answer(&mut head, scan.marks, context.id, self.config.via)
+            .inspect_err(|error| record.upstream_failed(error))?;
+        if scan.marks.any(Marks::LOCATION) {
+            self.redirect(context, answered.upstream, &mut head.headers);
+        }
+        if answered.by_group {
+            head.headers.insert(relay::head::UPSTREAM, upstream.name.clone());
+        }
+        record.upstream_head(head_at, head.status, || {
+            let hides = |pseudonyms: &Pseudonyms| pseudonyms.hides("x-request-id");
+            let is_hidden = self.pseudonyms.as_ref().is_some_and(hides);
+            // Some upstreams echo the client's.
+            head.headers.get("x-request-id").filter(|_| !is_hidden)?.to_str().ok()
+        });
+        record.status(head.status);
+        let metered = metered(&permit, context, &mut head);
+        let length =
+            scan.marks.any(Marks::LENGTH).then(|| head.headers.get(CONTENT_LENGTH)).flatten();
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        let bounds = Bounds {
+            first_frame: answered.clocks.first_frame,
+            gap: answered.clocks.gap,
+            until,
+            stall: record.shares_connection().then_some(self.config.client.write_stall),
+            buffered: upstream.pool.settings().pool.stream_window as usize,
+            length,
+        };
+        let rest = if sink.is_closed() {
+            relay::drive::discard_request_body(upload);
+            None
+        } else {
+            Some(Box::new(RequestRest { upload, sink }))
+        };
+        let judged = answered.by_group && head.status.is_success();
+        let answer_guard = judged.then(|| upstream.health.answer_guard(head_at));
+        let (wire, stock) = (&client.wire, &self.stock);
+        let download = Download::new(DownloadParts {
+            source: source.into(),
+            rest,
+            bounds,
+            deadline,
+            answer_guard,
+            wire,
+            record,
+            permit,
+            stock,
+            is_event_stream: relay::head::is_event_stream(&head.headers),
+            reads_usage: metered.then(|| relay::observers::Form::of(&head.headers)),
+        });
+        Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
+    }
+}
