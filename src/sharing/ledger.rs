@@ -212,7 +212,10 @@ impl Ledger {
             _ => (units, 1),
         };
         let period = limiter.period(unix);
-        let (era, floor) = self.remembered(sort, now, period);
+        let (era, mut floor) = self.remembered(sort, now, period);
+        if let Sort::Slots { .. } = sort {
+            floor = i64::try_from(limiter.in_flight()).unwrap_or(i64::MAX); // it has its place by now
+        }
         Some(Ask { keys: self.keys(period), sort, n, need, seq: 0, era, floor, period })
     }
 

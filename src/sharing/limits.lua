@@ -11,7 +11,7 @@
 --   need   0: n counts whatever is there; else so many must be there, or nothing counts
 --   seq    the report's number, so that one that is sent twice counts once; 0: none
 --   era    the state that this instance knows; a key that was lost begins another
---   floor  what it knew was used, for a state that was lost
+--   floor  what it knew was used, for a state that was lost; of slots that are needed: held or asked for, no more
 --   limit  per minute; slots; the budget
 --   most   what a full bucket holds; of a budget, when its period is forgotten (Unix time in ms; 0: never)
 -- Replies: which limit refuses (0: none); then of each: what is left, ms until one is there again, era, what is used.
@@ -63,6 +63,8 @@ local function slots(one, state)
         end
     end
     if one.need > 0 or one.again then one.n = mine + one.n end
+    -- Of those that it was said are held, some have ended since.
+    if one.need > 0 and one.floor > 0 then one.n = math.min(one.n, one.floor) end
     one.era, one.used, one.wait = '', others, 0
     one.left = one.limit - others - one.n
     one.before = one.left + one.need
