@@ -239,6 +239,7 @@ impl Books {
         for (((key, _), ask), told) in of.iter().zip(asks).zip(told) {
             if let Some(ledger) = self.ledgers.get_mut(key) {
                 ledger.learn(told, ask.period, self.instances, now.instant);
+                ledger.look();
             }
         }
     }

@@ -226,6 +226,11 @@ impl Ledger {
         self.learn(told, period, instances, now);
     }
 
+    /// What was told beside a request may be older than what is known: the server is asked again soon.
+    pub(super) fn look(&mut self) {
+        self.asked_of = true;
+    }
+
     /// A request that was decided elsewhere took of it and ended before it knew.
     pub(super) fn give_back(&mut self, units: u64) {
         if self.is_slots() {
