@@ -38,6 +38,8 @@ pub enum Target {
     Group(GroupId),
     /// Whom the request's model names.
     ByModel,
+    /// What was published, without an upstream.
+    Events,
 }
 
 /// Where a name leads to: ids of one kind.

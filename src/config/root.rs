@@ -213,12 +213,12 @@ impl Config {
         self.groups.get(id.0)
     }
 
-    /// The upstreams of a target; none of [`Target::ByModel`], which is a route's to say.
+    /// The upstreams of a target; none of [`Target::ByModel`], which is a route's to say, and of [`Target::Events`].
     pub fn members(&self, target: Target) -> impl Iterator<Item = UpstreamId> {
         let (one, group) = match target {
             Target::Upstream(id) => (Some(id), None),
             Target::Group(id) => (None, self.group(id)),
-            Target::ByModel => (None, None),
+            Target::ByModel | Target::Events => (None, None),
         };
         let members = group.into_iter().flat_map(|group| &group.members);
         one.into_iter().chain(members.map(|member| member.upstream))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::adapt::{ADAPT, Adapt};
 use super::cors::{CORS, Cors};
+use super::events::{EVENTS, Events};
 use super::key::reader::{Fields, Reader};
 use super::key::{Key, Section, Shape};
 use super::kind::optional::Optional;
@@ -30,6 +31,7 @@ pub(super) static ROUTES: Section = Section {
         &DEADLINES,
         &LIMITS,
         &CORS,
+        &EVENTS,
     ],
 };
 
@@ -43,7 +45,7 @@ static PATH: Key<Prefix> = Key::required(
 static UPSTREAM: Key<UpstreamName> = Key::new(
     "upstream",
     UpstreamName,
-    "Name of the upstream or group that requests are forwarded to. Required, unless `models` is there.",
+    "Name of the upstream or group that requests are forwarded to. Required, unless `models` or `events` is there.",
 );
 
 static DEADLINES: Section = Section {
@@ -93,6 +95,8 @@ pub struct Route {
     pub target: Target,
     /// Where a request goes by its model, exactly where the target is [`Target::ByModel`].
     pub models: Option<Box<ByModel>>,
+    /// What may be published, exactly where the target is [`Target::Events`].
+    pub events: Option<Box<Events>>,
     /// Clocks of this route's own.
     pub deadlines: RouteDeadlines,
     /// Requests in flight on it at once, over all workers; beyond it 429. `None`: no bound of its own.
@@ -122,6 +126,7 @@ impl Route {
             path: path.into(),
             target,
             models: None,
+            events: None,
             deadlines,
             streams: None,
             adapt: None,
@@ -134,9 +139,15 @@ impl Route {
         Self { models: Some(Box::new(models)), ..Self::new(path, Target::ByModel) }
     }
 
-    /// Everyone that it may lead to; none of them is [`Target::ByModel`]. Some may come twice.
+    /// A route with named events.
+    pub fn with_events(path: impl Into<String>, events: Events) -> Self {
+        Self { events: Some(Box::new(events)), ..Self::new(path, Target::Events) }
+    }
+
+    /// Every upstream and group that it may lead to. Some may come twice.
     pub fn targets(&self) -> impl Iterator<Item = Target> {
-        let alone = (self.target != Target::ByModel).then_some(self.target);
+        let leads = matches!(self.target, Target::Upstream(_) | Target::Group(_));
+        let alone = leads.then_some(self.target);
         alone.into_iter().chain(self.models.iter().flat_map(|models| models.targets()))
     }
 }
@@ -165,12 +176,15 @@ pub(super) fn read(
         let path = reader.get(&fields, &PATH);
         let upstream = targets.read(reader, &fields, &UPSTREAM);
         let models = ByModel::read(reader, &fields, targets);
-        if models.is_some() && fields.has(UPSTREAM.name) {
+        let events = Events::read(reader, &fields);
+        if events.is_some() {
+            alone(reader, &fields);
+        } else if models.is_some() && fields.has(UPSTREAM.name) {
             let what = "stands beside `models`";
             let hint = "remove one of them; `otherwise` is for models that no pattern matches";
             reader.fault_in(&fields, &UPSTREAM, what, hint);
         } else if models.is_none() && !fields.has(UPSTREAM.name) {
-            let hint = "name an upstream or group, or write `models`";
+            let hint = "name an upstream or group, or write `models` or `events`";
             reader.fault(fields.at, &*fields.path, "`upstream` is missing", hint);
         }
         let first = *known.entry(path.clone()).or_insert(id);
@@ -184,12 +198,23 @@ pub(super) fn read(
         let streams = reader.get(&limits, &STREAMS);
         let adapt = Adapt::read(reader, &limits, streams);
         let cors = Cors::read(reader, &fields);
-        let target = match &models {
-            Some(_) => Target::ByModel,
-            None => upstream.unwrap_or(Target::Upstream(UpstreamId(0))), // any: the fault is noted
+        let target = match (&models, &events) {
+            (_, Some(_)) => Target::Events,
+            (Some(_), None) => Target::ByModel,
+            (None, None) => upstream.unwrap_or(Target::Upstream(UpstreamId(0))), // any: the fault is noted
         };
-        let models = models.map(Box::new);
-        routes.push(Route { path, target, models, deadlines, streams, adapt, cors });
+        let (models, events) = (models.map(Box::new), events.map(Box::new));
+        routes.push(Route { path, target, models, events, deadlines, streams, adapt, cors });
     }
     routes
+}
+
+/// Where events are published nobody else is asked.
+fn alone(reader: &mut Reader<'_>, route: &Fields<'_>) {
+    let others = [UPSTREAM.name, MODELS.name, DEADLINES.name];
+    for key in others.into_iter().filter(|key| route.has(key)) {
+        let (at, path) = (route.at(key), route.path_of(key));
+        let what = "stands beside `events`, which needs no upstream";
+        reader.fault(at, path, what, "remove one of them");
+    }
 }

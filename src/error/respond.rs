@@ -18,6 +18,7 @@ const OUR_ID: HeaderName = HeaderName::from_static("x-firstbyte-request-id");
 /// RFC 9110, section 15.5.6: a 405 names what is allowed.
 const ALLOWED: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+const OF_EVENTS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
 
 impl Error {
     /// The whole answer. The cause (`source`) stays out of it: it may name hosts and files.
@@ -43,8 +44,10 @@ impl Error {
         headers.insert(PROXY_STATUS, proxy_status(self, message));
         headers.insert(REQUEST_ID, request_id.clone());
         headers.insert(OUR_ID, request_id.clone());
-        if kind == Kind::MethodRefused {
-            headers.insert(ALLOW, ALLOWED);
+        match kind {
+            Kind::MethodRefused => drop(headers.insert(ALLOW, ALLOWED)),
+            Kind::EventMethod => drop(headers.insert(ALLOW, OF_EVENTS)),
+            _ => {}
         }
         if let Some(retry) = self.should_retry() {
             let text = if retry { "true" } else { "false" };

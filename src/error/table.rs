@@ -82,6 +82,71 @@ kinds! {
             proxy_status: "http_request_denied",
             message: "This key may not use this model; the operator can add it to the client's models.",
         },
+        /// What was published, or asked for, is no event, name or cursor; the text says why, and goes to the client.
+        EventUnfit(why: &'static str) => Row {
+            side: Side::Client, blame: Blame::Refused, status: 400, code: "event_unfit",
+            proxy_status: "http_request_error",
+            message: why,
+        },
+        /// What was published is in no form that is read.
+        EventMediaType => Row {
+            side: Side::Client, blame: Blame::Refused, status: 415, code: "event_media_type",
+            proxy_status: "http_request_error",
+            message: "Events are published as text/event-stream or application/json, in UTF-8 and not \
+                compressed; set content-type.",
+        },
+        /// What was published is larger than the route's `events.message`.
+        EventTooLarge => Row {
+            side: Side::Client, blame: Blame::Refused, status: 413, code: "event_too_large",
+            proxy_status: "http_request_error",
+            message: "The body is larger than this route takes; publish smaller events, or ask the operator to \
+                raise events.message.",
+        },
+        /// Neither publishing nor subscribing.
+        EventMethod => Row {
+            side: Side::Client, blame: Blame::Refused, status: 405, code: "event_method",
+            proxy_status: "http_request_error",
+            message: "Events are published with POST and subscribed to with GET.",
+        },
+        /// The client may not publish to this name.
+        PublishNotAllowed => Row {
+            side: Side::Client, blame: Blame::Refused, status: 403, code: "publish_not_allowed",
+            proxy_status: "http_request_denied",
+            message: "This key may not publish to this name; the operator can add the name to the client's \
+                publish.",
+        },
+        /// The client may not subscribe to this name, or may not any more.
+        SubscribeNotAllowed => Row {
+            side: Side::Client, blame: Blame::Refused, status: 403, code: "subscribe_not_allowed",
+            proxy_status: "http_request_denied",
+            message: "This key may not subscribe to this name; the operator can add the name to the client's \
+                subscribe.",
+        },
+        /// The name has an event with this id, which its publisher chose.
+        EventIdTaken => Row {
+            side: Side::Client, blame: Blame::Refused, status: 409, code: "event_id_taken",
+            proxy_status: "http_request_error",
+            message: "An event with this id is there already, and nothing was published; choose another id, or \
+                leave it out.",
+        },
+        /// The route has `events.names` names.
+        EventNamesFull => Row {
+            side: Side::Proxy, blame: Blame::Refused, status: 429, code: "event_names_full",
+            proxy_status: "proxy_internal_response",
+            message: "This route has reached its limit of names; use one that is there, or retry later.",
+        },
+        /// The route has `events.subscribers` subscribers.
+        EventSubscribersFull => Row {
+            side: Side::Proxy, blame: Blame::Refused, status: 429, code: "event_subscribers_full",
+            proxy_status: "proxy_internal_response",
+            message: "This route has reached its limit of subscribers; retry shortly.",
+        },
+        /// A subscriber read so slowly that events which it had not read were dropped.
+        SubscriberLagged => Row {
+            side: Side::Client, blame: Blame::Timeout, status: CLIENT_CLOSED, code: "subscriber_lagged",
+            proxy_status: "http_request_error",
+            message: "The subscriber read too slowly, and events that it had not read were dropped.",
+        },
         /// A limit of the client's, or of a group that it is in.
         RateLimited => Row {
             side: Side::Proxy, blame: Blame::Refused, status: 429, code: "rate_limit_exceeded",

@@ -12,6 +12,7 @@ const ID: HeaderValue = HeaderValue::from_static("0123456789abcdef");
 
 /// The kind after this one. Exhaustive, so that a new kind does not compile until it is listed here
 /// and so put through every test below.
+#[expect(clippy::too_many_lines, reason = "a line for each kind")]
 fn after(kind: Kind) -> Option<Kind> {
     Some(match kind {
         Kind::NoRoute => Kind::ModelUnknown,
@@ -24,7 +25,17 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::ForeignHost => Kind::InvalidKey("This key is not known."),
         Kind::InvalidKey(_) => Kind::RouteNotAllowed,
         Kind::RouteNotAllowed => Kind::ModelNotAllowed,
-        Kind::ModelNotAllowed => Kind::RateLimited,
+        Kind::ModelNotAllowed => Kind::EventUnfit("An event's id must be short."),
+        Kind::EventUnfit(_) => Kind::EventMediaType,
+        Kind::EventMediaType => Kind::EventTooLarge,
+        Kind::EventTooLarge => Kind::EventMethod,
+        Kind::EventMethod => Kind::PublishNotAllowed,
+        Kind::PublishNotAllowed => Kind::SubscribeNotAllowed,
+        Kind::SubscribeNotAllowed => Kind::EventIdTaken,
+        Kind::EventIdTaken => Kind::EventNamesFull,
+        Kind::EventNamesFull => Kind::EventSubscribersFull,
+        Kind::EventSubscribersFull => Kind::SubscriberLagged,
+        Kind::SubscriberLagged => Kind::RateLimited,
         Kind::RateLimited => Kind::QuotaExceeded,
         Kind::QuotaExceeded => Kind::LimitsUnavailable,
         Kind::LimitsUnavailable => Kind::NoTls,
@@ -87,7 +98,8 @@ fn promised(kind: Kind) -> &'static [u16] {
         _ if kind == Kind::Internal => &[500],
         _ if matches!(kind, Kind::RouteBusy | Kind::UpstreamRateLimited) => &[429],
         _ if matches!(kind, Kind::RateLimited | Kind::QuotaExceeded) => &[429],
-        (Side::Client, Blame::Refused) => &[400, 401, 403, 404, 405, 414, 415, 431, 501],
+        _ if matches!(kind, Kind::EventNamesFull | Kind::EventSubscribersFull) => &[429],
+        (Side::Client, Blame::Refused) => &[400, 401, 403, 404, 405, 409, 413, 414, 415, 431, 501],
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
         (Side::Upstream, Blame::Timeout) => &[504],
@@ -99,7 +111,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 60);
+    assert_eq!(all().count(), 70);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }
@@ -191,7 +203,8 @@ fn only_our_own_shortages_say_when_to_come_back() {
 fn a_request_that_can_only_fail_again_is_not_retried() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
-        let theirs = [400, 401, 403, 404, 405, 414, 415, 431, 501].contains(&status.as_u16());
+        let theirs =
+            [400, 401, 403, 404, 405, 409, 413, 414, 415, 431, 501].contains(&status.as_u16());
         let hopeless = theirs
             || kind == Kind::QuotaExceeded
             || kind.usual_cause().is_some_and(|cause| !cause.heals());

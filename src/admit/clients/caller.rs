@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::clock::Clock;
 use super::spending::{Cells, Spending};
 use crate::admit::quota::Limiter;
-use crate::config::{Glob, PriceId, Prices, RouteId};
+use crate::config::{EventRights, Glob, PriceId, Prices, RouteId};
 use crate::error::Kind;
 
 /// One client. Shared by all workers; a reload makes another of the same [`Spending`].
@@ -17,6 +17,7 @@ pub struct Caller {
     pub(super) expires: Option<u64>,
     pub(super) routes: Option<Box<[RouteId]>>,
     pub(super) models: Option<Box<[Glob]>>,
+    pub(super) events: EventRights,
     /// Its own, then those of its groups, the nearest first.
     pub(super) limiters: Arc<[Limiter]>,
     pub(super) spending: Arc<Spending>,
@@ -89,8 +90,28 @@ impl Caller {
         }
     }
 
+    /// Whether it may publish events of this name.
+    ///
+    /// # Errors
+    /// [`Kind::PublishNotAllowed`].
+    pub fn may_publish(&self, name: &str) -> Result<(), Kind> {
+        may(&self.events.publish, name, Kind::PublishNotAllowed)
+    }
+
+    /// Whether it may subscribe to events of this name.
+    ///
+    /// # Errors
+    /// [`Kind::SubscribeNotAllowed`].
+    pub fn may_subscribe(&self, name: &str) -> Result<(), Kind> {
+        may(&self.events.subscribe, name, Kind::SubscribeNotAllowed)
+    }
+
     /// What the dearest of these models costs.
     pub fn dearest_price<'a>(&self, models: impl Iterator<Item = &'a str>) -> Option<PriceId> {
         self.prices.dearest(models)
     }
+}
+
+fn may(globs: &[Glob], name: &str, otherwise: Kind) -> Result<(), Kind> {
+    if globs.iter().any(|glob| glob.matches(name)) { Ok(()) } else { Err(otherwise) }
 }

@@ -201,6 +201,7 @@ impl<'a> Maker<'a> {
             expires: client.expires,
             routes: client.routes.clone().map(Into::into),
             models: client.models.clone().map(Into::into),
+            events: client.events.clone(),
             limiters: limiters.into(),
             spending,
             prices: Arc::clone(&self.prices),

@@ -1,6 +1,7 @@
 //! `clients`: who may ask, each by a key of its own.
 
 pub(super) mod allowance;
+pub(super) mod events;
 pub(super) mod expiry;
 pub(super) mod group;
 pub(super) mod key;
@@ -12,6 +13,7 @@ use http::HeaderName;
 use secrecy::ExposeSecret;
 
 use self::allowance::{Allowance, Amount, BUDGET, LIMITS};
+use self::events::{EventRights, PUBLISH, SUBSCRIBE};
 use self::expiry::Expiry;
 use self::group::{ClientGroup, ClientGroupId};
 use self::key::{CERTIFICATE, DigestText, KeyDigest, SanText, TOO_SHORT, is_short};
@@ -47,6 +49,8 @@ pub(super) static CLIENTS: Section = Section {
         &GROUP,
         &ROUTES,
         &MODELS,
+        &PUBLISH,
+        &SUBSCRIBE,
         &LIMITS,
         &BUDGET,
         &DISABLED,
@@ -114,6 +118,8 @@ pub struct Client {
     pub routes: Option<Vec<RouteId>>,
     /// Models that it may use; `None`: all.
     pub models: Option<Vec<Glob>>,
+    /// Names of events that it may use.
+    pub events: EventRights,
     /// Its own limits and budget.
     pub allowance: Allowance,
     /// It may do nothing.
@@ -132,6 +138,7 @@ impl Client {
             group: None,
             routes: None,
             models: None,
+            events: EventRights::default(),
             allowance: Allowance::default(),
             disabled: false,
             expires: None,
@@ -197,6 +204,7 @@ pub(super) fn read(
             group,
             routes: routes(reader, &fields, known.routes),
             models: models(reader, &fields),
+            events: EventRights::read(reader, &fields),
             allowance: Allowance::read(reader, &fields),
             disabled: reader.get(&fields, &DISABLED),
             expires: reader.get(&fields, &EXPIRES),
