@@ -79,6 +79,11 @@ pub mod transport;
 /// What every request leaves behind: stamps, histograms, metrics, the access log.
 pub mod record;
 
+// Layer: what is kept for readers
+
+/// Named events: what was published, and who reads it.
+pub mod events;
+
 // Layer: ground
 
 /// What the operator asked for, checked.
