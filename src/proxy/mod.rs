@@ -3,8 +3,8 @@
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
 //! `clients` asks who it is, where that is to be known, and whether its limits let it in. `models` says where it
-//! goes by its model. `attempts` sends it to one member of the route's group after the other until one answers;
-//! `attempt` is one of them (`adapt` has limits learn of it), and `hedge` is two at once where the operator wants
+//! goes by its model, and `events` answers what goes to nobody. `attempts` sends it to one member of the route's
+//! group after the other until one answers; `attempt` is one of them (`adapt` has limits learn of it), and `hedge` is two at once where the operator wants
 //! that. All of them are given the request's `context`. `answer` is what the client gets of it, and `refuse`
 //! answers what none of them could.
 //!
@@ -21,6 +21,7 @@ mod client;
 mod client_deadline;
 mod clients;
 mod context;
+mod events;
 mod health;
 mod hedge;
 mod models;
@@ -40,8 +41,9 @@ use std::sync::Arc;
 use http::{HeaderValue, Request, Response, request};
 
 use crate::admit::{Admission, Directory, Page, Permit, Stock, StreamLimit};
-use crate::config::Config;
+use crate::config::{Config, Target};
 use crate::error::{Blame, Error, Kind};
+use crate::events::EventRoutes;
 use crate::record::{Opened, Pseudonyms, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, RelayBody, RequestBody, Upload, UploadLimits};
@@ -73,6 +75,8 @@ pub struct Proxy {
     pub stock: Rc<Stock>,
     /// What the upstreams of routes with `models` list.
     pub offers: Offers,
+    /// What is published, by route.
+    pub events: EventRoutes,
     /// Opens records.
     pub recorder: Recorder,
 }
@@ -266,7 +270,11 @@ impl Proxy {
         let asks_for_model = context.caller.is_some_and(|caller| caller.asks_for_model());
         let group = match self.groups.get(route.target) {
             Some(group) if !asks_for_model => group,
-            // Boxed: most requests need no room for it.
+            // Boxed, as what follows: most requests need no room for it.
+            _ if route.target == Target::Events => {
+                let answer = Box::pin(self.events(context, route, upload, permit)).await?;
+                return Ok(Reached::Own(answer));
+            }
             _ => match Box::pin(self.lead_by_model(context, route, upload)).await? {
                 Led::To(target, model) => {
                     permit.of_model(model);

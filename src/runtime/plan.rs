@@ -8,6 +8,7 @@ use super::error::StartError;
 use crate::accept::Doors;
 use crate::admit::{Admission, Directory, Sharing};
 use crate::config::{Config, Glob, Scheme, Upstream, UpstreamId, shares_connections};
+use crate::events::EventRoutes;
 use crate::record::{ClientsShown, Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
 use crate::transport::tls::client::{ClientTls, Roots, TlsDigest, TlsFiles};
@@ -22,6 +23,8 @@ pub(super) struct Plan {
     pub(super) admission: Admission,
     /// Who asks, where that is to be known.
     pub(super) clients: Option<Arc<Directory>>,
+    /// What is published on its routes.
+    pub(super) events: EventRoutes,
     /// How clients' connections begin.
     pub(super) doors: Doors,
     descriptors: u64,
@@ -127,8 +130,19 @@ impl<'a> CheckedConfig<'a> {
             before.map_or_else(|| Arc::new(Sharing::new()), Arc::clone)
         });
         let clients = Directory::new(&config, known, sharing).map(Arc::new);
+        let events = EventRoutes::new(&config.routes, before.map(|before| &before.events));
         let config = Arc::new(config);
-        Ok(Plan { config, label_ids, admission, clients, doors, descriptors, links, resolver })
+        Ok(Plan {
+            config,
+            label_ids,
+            admission,
+            clients,
+            events,
+            doors,
+            descriptors,
+            links,
+            resolver,
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use std::future::poll_fn;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::Proxy;
 use super::context::RequestContext;
@@ -19,7 +19,6 @@ use crate::config::{ByModel, ModelId, Target};
 use crate::error::{Error, Kind};
 use crate::proto::field::Scan;
 use crate::record::Outcome;
-use crate::relay::drive::Patience;
 use crate::relay::{self, Peek, RelayBody, Upload};
 use crate::route::Match;
 use held::Named;
@@ -154,10 +153,7 @@ impl Proxy {
         record.status(StatusCode::OK);
         record.end(Outcome::Complete);
         record.sent(body.len() as u64);
-        // Over HTTP/1.1 the socket has its own.
-        let patience = (head.version >= Version::HTTP_2)
-            .then(|| Patience::new(self.admission.pressure(), self.config.client.write_stall));
-        let mut answer = Response::new(RelayBody::own(body, patience));
+        let mut answer = Response::new(RelayBody::own(body, self.patience(head.version)));
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(http::header::CONTENT_LENGTH, length);

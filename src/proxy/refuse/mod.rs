@@ -57,6 +57,12 @@ impl Proxy {
         self.error_response(error, context.head.version, Some(context.head), context.record)
     }
 
+    /// With a client of this version that does not take an answer of our own. Over HTTP/1.1 the socket has its own.
+    pub(super) fn patience(&self, version: Version) -> Option<Patience> {
+        (version >= Version::HTTP_2)
+            .then(|| Patience::new(self.admission.pressure(), self.config.client.write_stall))
+    }
+
     /// `head`: of the request, where it is known.
     fn error_response(
         &self,
@@ -88,10 +94,7 @@ impl Proxy {
         // Over HTTP/2 hyper would send a body to HEAD too, and the client reset the stream for that.
         let body = if bodyless { Bytes::new() } else { body };
         record.sent(body.len() as u64);
-        // Over HTTP/1.1 the socket has its own.
-        let patience = (version >= Version::HTTP_2)
-            .then(|| Patience::new(self.admission.pressure(), self.config.client.write_stall));
-        let mut answer = Response::new(RelayBody::own(body, patience));
+        let mut answer = Response::new(RelayBody::own(body, self.patience(version)));
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
         if matches!(kind, Kind::BadRequest(_)) && version < Version::HTTP_2 {

@@ -72,7 +72,7 @@ impl Drop for Download {
         } else if wire.is_doomed() && !self.delivery.is_ended() {
             // Another stream of its connection was, and took it along.
             self.report.evict();
-        } else if done {
+        } else if done || self.reader.is_endless() {
             // SDKs close once they have read its last event.
             self.report.record.end(Outcome::Complete);
         } else if let Some(kind) = wire.ended_by() {

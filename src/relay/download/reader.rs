@@ -62,6 +62,11 @@ impl Reader {
         &self.state
     }
 
+    /// Its client may leave when it likes.
+    pub(super) fn is_endless(&self) -> bool {
+        self.source.is_endless()
+    }
+
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }

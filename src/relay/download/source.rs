@@ -28,6 +28,11 @@ pub trait OwnSource {
         false
     }
 
+    /// It goes on for as long as its client likes: who leaves has had all that it wanted.
+    fn is_endless(&self) -> bool {
+        false
+    }
+
     /// When what was given last had come, for what we added to it; `None` where nothing is to be said of that.
     fn read_at(&self) -> Option<Instant>;
 }
@@ -44,6 +49,14 @@ impl Source {
         match self {
             Self::Upstream(body) => body.is_end(),
             Self::Ours(ours) => ours.is_end(),
+        }
+    }
+
+    /// See [`OwnSource::is_endless`].
+    pub(super) fn is_endless(&self) -> bool {
+        match self {
+            Self::Upstream(_) => false,
+            Self::Ours(ours) => ours.is_endless(),
         }
     }
 

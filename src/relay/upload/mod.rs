@@ -2,7 +2,7 @@
 //! it, the first bytes kept for a replay.
 //!
 //! `reader` takes frames from the client, as slowly as `pace` allows; `kept` is what can be sent again, `peek` looks
-//! into what comes first, `watch` into what follows, and `charge` counts what is held. What is sent to the upstream is here.
+//! into what comes first, `watch` into what follows, and `charge` counts what is held. What is sent to the upstream is here, and `whole` reads what is for us.
 
 mod charge;
 mod discard;
@@ -11,6 +11,7 @@ mod pace;
 mod peek;
 mod reader;
 mod watch;
+mod whole;
 
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};

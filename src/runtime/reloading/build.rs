@@ -92,6 +92,7 @@ fn build(
         pseudonyms: config.privacy.as_ref().map(|privacy| Pseudonyms::new(privacy, tells)),
         stock,
         offers: Offers::new(config.upstreams.len()),
+        events: plan.events.clone(),
         recorder: recorder.clone(),
     };
     Some(Built { proxy, fresh })

@@ -1,0 +1,105 @@
+//! Begins the answer of a subscription.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use http::{HeaderName, HeaderValue, Method, Response};
+
+use super::feed::Feed;
+use super::{Asked, answer};
+use crate::admit::Permit;
+use crate::error::{Error, Kind};
+use crate::events::{Card, Cursor, Key, LAST_EVENT_ID};
+use crate::proxy::Proxy;
+use crate::proxy::context::RequestContext;
+use crate::record::Outcome;
+use crate::relay::{Bounds, Deadline, Download, DownloadParts, RelayBody, Source};
+
+const CURSOR: Kind = Kind::EventUnfit(
+    "Last-Event-ID, or lastEventID in the query, is no id: send one of at most 256 bytes without control \
+     characters, or earliest.",
+);
+
+/// Nginx and others hold answers back otherwise.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// No clock runs on events: nobody owes any.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Bytes that are taken out of the ring for a client that does not read, before it falls behind.
+const BUFFERED: usize = 16 * 1024;
+
+impl Proxy {
+    /// The answer's head, and what is published as its body.
+    pub(super) async fn subscribe(
+        &self,
+        asked: &Asked<'_>,
+        permit: &mut Permit,
+    ) -> Result<Response<RelayBody>, Error> {
+        let Asked { context, topics, name } = asked;
+        let (head, record) = (context.head, context.record);
+        let cursor = Cursor::of(&head.headers, head.uri.query()).map_err(|_no_cursor| CURSOR)?;
+        if head.method == Method::HEAD {
+            // Nothing begins with it, not even the name.
+            let known = topics.known(name.as_str());
+            let behind = known.map_or_else(|| "earliest".into(), |topic| topic.read(&cursor).1);
+            record.end(Outcome::Complete);
+            let body = RelayBody::own(bytes::Bytes::new(), None);
+            return Ok(begun(answer(asked, body, EVENT_STREAM), &behind));
+        }
+        let topic = topics.topic(name, Instant::now())?;
+        let bounds = topics.bounds();
+        if let Some(elsewhere) = topics.elsewhere() {
+            let key = Key { path: topics.path().into(), name: name.clone() };
+            elsewhere.follow(key, &topic, &bounds).await?;
+        }
+        let (subscription, behind) = topics.subscribe(&topic, &cursor, self.card(context))?;
+        let feed = Feed::new(subscription, bounds.heartbeat, Instant::now());
+        let download = Download::new(DownloadParts {
+            source: Source::Ours(Box::new(feed)),
+            rest: None,
+            bounds: Bounds {
+                first_frame: NEVER,
+                gap: NEVER,
+                until: context.until,
+                stall: record.shares_connection().then_some(self.config.client.write_stall),
+                buffered: BUFFERED,
+                length: None,
+            },
+            deadline: Deadline::default(),
+            answer_guard: None,
+            wire: &context.client.wire,
+            record,
+            permit: permit.take(),
+            stock: &self.stock,
+            // What is published is no answer of a model's: its last event ends nothing.
+            is_event_stream: false,
+            reads_usage: None,
+        });
+        let body = RelayBody::relayed(download, None);
+        Ok(begun(answer(asked, body, EVENT_STREAM), &behind))
+    }
+
+    /// Who subscribes, for those who ask who is there.
+    fn card(&self, context: &RequestContext<'_>) -> Card {
+        let (client, headers) = (context.client, &context.head.headers);
+        Card {
+            request: context.record.id().to_string(),
+            client: context.caller.map(|caller| std::sync::Arc::clone(caller.name())),
+            proof: None,
+            address: client.of_request(headers, &self.config.trusted_proxies).to_string(),
+            since: SystemTime::now(),
+        }
+    }
+}
+
+fn begun(mut answer: Response<RelayBody>, behind: &str) -> Response<RelayBody> {
+    let headers = answer.headers_mut();
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    // No id has what a header cannot.
+    if let Ok(behind) = HeaderValue::from_bytes(behind.as_bytes()) {
+        headers.insert(&LAST_EVENT_ID, behind);
+    }
+    answer
+}
