@@ -47,8 +47,8 @@ impl Denied {
                 "this request needs the admin_token: add -H \"authorization: Bearer $TOKEN\""
             }
             Self::NoToken => {
-                "other machines can reach this listener, so POST /reload needs admin_token; set it \
-                 in the configuration, or send SIGHUP instead"
+                "other machines can reach this listener, so requests that change something need \
+                 admin_token; set it in the configuration (SIGHUP reloads without it)"
             }
         }
     }

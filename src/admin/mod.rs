@@ -1,14 +1,16 @@
-//! The operator's listener: `/livez /readyz /metrics /stats /usage /reload`, apart from the data path.
+//! The operator's listener: `/livez /readyz /metrics /stats /usage /clients /subscribers /reload`, apart from the data path.
 //!
 //! Its clients harm each other no more than those of the data path do. A new connection is always let in:
 //! the one that moved nothing for longest makes room (`connections`). An answer has to be taken in time
 //! (`watched`). Pages that take work are made one at a time, with pauses, for all who ask meanwhile
 //! (`shared`). So `/livez` waits for none of them. Web pages are refused, and what changes something wants
-//! more than a request (`guard`).
+//! more than a request (`guard`). `publishing` sends events to one
+//! subscriber.
 
 mod connections;
 mod guard;
 mod pages;
+mod publishing;
 mod readiness;
 mod shared;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use super::connections::{Activity, Connections};
 use super::guard::{self, Denied};
+use super::publishing::{SUBSCRIBERS, publish};
 use super::shared::Shared;
 use super::{AdminSetup, Reloaded, UsagePage};
 
@@ -18,7 +19,7 @@ const JSON: &str = "application/json";
 /// Names the format's version; without it Prometheus 3 refuses the page.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-const PATHS: &str = "not found; available paths: /livez /readyz /metrics /stats /clients/NAME /usage, and POST /reload\n";
+const PATHS: &str = "not found; available paths: /livez /readyz /metrics /stats /clients /clients/NAME /usage, POST /reload and POST /subscribers/ID\n";
 
 const NOT_KEPT: &str =
     "usage is not kept; set `store` in the configuration, and start a new process\n";
@@ -67,15 +68,19 @@ impl Pages {
         {
             return Ok(denied(why));
         }
-        if request.uri().path() == "/reload" {
-            return Ok(match *request.method() {
-                Method::POST => {
-                    match guard::may_change(request.headers(), self.on_loopback, &config) {
-                        Ok(()) => self.reloaded(activity).await,
-                        Err(why) => denied(why),
-                    }
+        let reloads = request.uri().path() == "/reload";
+        if reloads || request.uri().path().starts_with(SUBSCRIBERS) {
+            if *request.method() != Method::POST {
+                return Ok(not_allowed("POST"));
+            }
+            let may = guard::may_change(request.headers(), self.on_loopback, &config);
+            return Ok(match may {
+                Ok(()) if reloads => self.reloaded(activity).await,
+                Ok(()) => {
+                    let (status, text) = publish(&self.admin_setup.hub.events(), request).await;
+                    page(status, TEXT, text)
                 }
-                _ => not_allowed("POST"),
+                Err(why) => denied(why),
             });
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -91,6 +96,7 @@ impl Pages {
             }
             "/metrics" => page(StatusCode::OK, PROMETHEUS, self.metrics.get(hub.metrics()).await),
             "/stats" => page(StatusCode::OK, JSON, self.stats.get(hub.stats()).await),
+            "/clients" => page(StatusCode::OK, JSON, hub.connected()),
             "/usage" => self.usage(request.uri().query().unwrap_or_default(), activity).await,
             path => match path.strip_prefix("/clients/").and_then(|name| hub.client(name)) {
                 Some(client) => page(StatusCode::OK, JSON, client),

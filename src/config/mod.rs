@@ -42,7 +42,7 @@ pub use clients::Client;
 pub use clients::allowance::{Allowance, Amount, Budget, NANO, Period};
 pub use clients::events::EventRights;
 pub use clients::group::{ClientGroup, ClientGroupId};
-pub use clients::key::KeyDigest;
+pub use clients::key::{KeyDigest, Proof};
 pub use clients::prices::{Price, PriceId, Prices};
 pub use cors::Cors;
 pub use describe::describe;

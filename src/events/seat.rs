@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::draft::Draft;
 use super::topic::Topic;
-use crate::config::KeyDigest;
+use crate::config::Proof;
 use crate::error::Kind;
 
 /// Events for one subscriber alone that it has not read.
@@ -29,15 +29,6 @@ pub struct Card {
     pub address: String,
     /// When it came.
     pub since: SystemTime,
-}
-
-/// What a client proved itself by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
-    /// A key with this digest.
-    Key(KeyDigest),
-    /// A name in its certificate.
-    Certificate(Box<str>),
 }
 
 /// Why a subscription ends that its client did not end.

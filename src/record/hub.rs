@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::collect::collector::{Collector, Totals};
@@ -16,9 +16,10 @@ use super::collect::instance::redis::RedisMeters;
 use super::collect::instance::store::StoreMeter;
 use super::collect::labels::{Full, LabelIds, Labels};
 use super::export::log_writer::LogWriter;
-use super::export::{View, clients, metrics, stats};
+use super::export::{View, clients, events, metrics, stats};
 use super::recorder::WorkerRecorder;
 use crate::config::{AccessLog, Config, LogFormat, UpstreamId};
+use crate::events::EventRoutes;
 
 /// What the hub needs to know.
 #[derive(Debug, Clone)]
@@ -154,6 +155,21 @@ impl Hub {
     /// Who counts clients from now on; `None`: nobody.
     pub fn show_clients(&self, source: Option<Arc<dyn Fn() -> ClientsShown + Send + Sync>>) {
         self.instance.clients.set(source);
+    }
+
+    /// What is published is counted there from now on.
+    pub fn show_events(&self, events: EventRoutes) {
+        *self.instance.events.lock().unwrap_or_else(PoisonError::into_inner) = events;
+    }
+
+    /// What is published, where pages show it.
+    pub fn events(&self) -> EventRoutes {
+        self.instance.events()
+    }
+
+    /// Who is connected to read what is published or kept, as JSON.
+    pub fn connected(&self) -> String {
+        format!("{:#}\n", events::connected(&self.instance.events()))
     }
 
     /// What there is to say of one client, as JSON; `None` where there is none of that name.

@@ -103,6 +103,15 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
+/// What a client proved itself by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// A key with this digest.
+    Key(KeyDigest),
+    /// A name in its certificate.
+    Certificate(Box<str>),
+}
+
 /// A digest in hexadecimal.
 pub(super) struct DigestText;
 

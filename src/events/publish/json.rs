@@ -28,7 +28,7 @@ struct Published<'a> {
 ///
 /// # Errors
 /// It is no such object, or its event is not fit.
-pub fn of_json(body: &[u8]) -> Result<Draft, Unfit> {
+pub(super) fn of_json(body: &[u8]) -> Result<Draft, Unfit> {
     let body = std::str::from_utf8(body).map_err(|_| TEXT)?;
     let published: Published<'_> = serde_json::from_str(body).map_err(|_| FORM)?;
     let data = match published.data.map(RawValue::get) {

@@ -1,10 +1,12 @@
 //! The body of a publish: events as they stand in a stream, or one as a JSON object.
 
+mod form;
 mod json;
 mod sse;
 
-pub use json::of_json;
-pub use sse::of_sse;
+pub use form::Form;
+use json::of_json;
+use sse::of_sse;
 
 use super::draft::Unfit;
 

@@ -14,7 +14,7 @@ const MANY: Unfit = "The body holds more than 512 events; send them in several r
 ///
 /// # Errors
 /// It is no such stream, or one of its events is not fit.
-pub fn of_sse(body: &[u8]) -> Result<Vec<Draft>, Unfit> {
+pub(super) fn of_sse(body: &[u8]) -> Result<Vec<Draft>, Unfit> {
     let text = std::str::from_utf8(body).map_err(|_| TEXT)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut drafts = Vec::new();

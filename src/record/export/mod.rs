@@ -5,6 +5,7 @@ mod access_log;
 mod clf;
 pub(in crate::record) mod clients;
 mod date;
+pub(in crate::record) mod events;
 pub(in crate::record) mod log_writer;
 pub(in crate::record) mod metrics;
 mod process;

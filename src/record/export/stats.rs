@@ -5,9 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::View;
-use super::clients;
 use super::metrics::{failovers_by_name, failures_by_name, requests_by_name, upstream_gauges};
+use super::{View, clients, events};
 use crate::record::collect::durations::Durations;
 use crate::record::collect::instance::Instance;
 use crate::record::collect::instance::adaptive::LimitMeters;
@@ -96,6 +95,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
             "request_duration": quantiles(&all.duration),
         },
         "upstreams": upstreams(view),
+        "events": events::all(&instance.events()),
         "clients": instance.clients.shown().as_ref().map(clients::all),
         "usage_unknown": counts(NoUsage::ALL.map(NoUsage::label), all.usage_unknown),
     });

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::labels::{LabelId, Labels};
+use crate::events::EventRoutes;
 use adaptive::Adaptives;
 use ceilings::Ceilings;
 use clients::Clients;
@@ -39,6 +40,8 @@ pub(in crate::record) struct Instance {
     pub(in crate::record) adaptives: Adaptives,
     pub(in crate::record) clients: Clients,
     pub(in crate::record) redis: Arc<RedisMeters>,
+    /// What is published on the routes of the configuration in force.
+    pub(in crate::record) events: Mutex<EventRoutes>,
     /// Until when each file's certificate holds.
     certificates: Mutex<BTreeMap<String, SystemTime>>,
     /// By an upstream's label; none of those whose host is an address.
@@ -68,6 +71,7 @@ impl Instance {
             adaptives: Adaptives::default(),
             clients: Clients::default(),
             redis: Arc::default(),
+            events: Mutex::default(),
             certificates: Mutex::default(),
             dns: Mutex::default(),
             draining_since: OnceLock::new(),
@@ -85,6 +89,10 @@ impl Instance {
 
     pub(in crate::record) fn certificates(&self) -> BTreeMap<String, SystemTime> {
         self.certificates.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(in crate::record) fn events(&self) -> EventRoutes {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(in crate::record) fn drained_for(&self) -> Option<Duration> {

@@ -3,6 +3,7 @@
 mod adaptive;
 mod clients;
 mod ends;
+mod events;
 mod instance;
 mod models;
 mod redis;
@@ -122,6 +123,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     instance::ceilings(&mut text, &view.instance.ceilings);
     instance::store(&mut text, &view.instance.store);
     redis::shared(&mut text, view.instance);
+    events::published(&mut text, &view.instance.events());
     timings(&mut text, all);
     upstreams::timings(&mut text, names, all);
     upstreams::state(&mut text, view);
