@@ -31,6 +31,7 @@ mod redirect;
 mod refuse;
 
 pub use client::Client;
+pub use events::may_not_go_on;
 pub use models::Offers;
 pub use probe::Tried;
 

@@ -9,6 +9,7 @@ use crate::accept::Doors;
 use crate::admit::{Admission, Directory, Sharing};
 use crate::config::{Config, Glob, Scheme, Upstream, UpstreamId, shares_connections};
 use crate::events::EventRoutes;
+use crate::proxy::may_not_go_on;
 use crate::record::{ClientsShown, Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
 use crate::transport::tls::client::{ClientTls, Roots, TlsDigest, TlsFiles};
@@ -156,12 +157,20 @@ impl<'a> Baseline<'a> {
 }
 
 impl Plan {
-    /// Pages show these clients from now on.
+    /// Pages show these clients, and what is published, from now on.
     pub(super) fn show_clients(&self, hub: &Hub) {
         let clients = self.clients.clone();
+        hub.show_events(self.events.clone());
         hub.show_clients(clients.map(|clients| {
             Arc::new(move || clients.shown()) as Arc<dyn Fn() -> ClientsShown + Send + Sync>
         }));
+    }
+
+    /// What is published goes on under this plan, as far as it has it, and subscriptions as far as their clients may.
+    pub(super) fn succeed_events(&self, before: &Plan) {
+        self.events.succeed(&self.config.routes, &before.events, |route, seat| {
+            may_not_go_on(self.clients.as_ref()?, route, seat)
+        });
     }
 
     pub(super) fn name(&self, id: UpstreamId) -> Option<ResolvedName> {

@@ -110,6 +110,8 @@ impl Running {
         drop(self.listening.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.hub.drains();
         let _told = self.orders.send(Order::Drain);
+        // They have no end of their own, and whoever comes back comes to another process.
+        self.reloader.end_subscriptions();
     }
 
     /// Ends everything now.

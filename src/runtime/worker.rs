@@ -14,6 +14,7 @@ use super::orders::{Order, told};
 use super::plan::Plan;
 use super::prober;
 use super::reloading::build::{Built, first};
+use super::reloading::tidying;
 use super::reloading::worker::{Change, ReloadWorker};
 use super::warm::{Warmed, Warming, tell_lacks};
 use crate::accept::{self, Acceptor, Drain, Idle, Inbox, Loads, Stage};
@@ -78,6 +79,7 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
     let acceptor = Rc::new(acceptor);
     prober::begin(&acceptor);
     lister::begin(&acceptor);
+    tidying::begin(&acceptor, index);
     let reload_worker = ReloadWorker {
         worker: index,
         acceptor: Rc::clone(&acceptor),

@@ -149,6 +149,14 @@ impl Charge {
         }
     }
 
+    /// The request costs no tokens, and may go on for long. It counts as one that was made, and as one in flight until this
+    /// is dropped.
+    pub fn costs_nothing(&mut self) {
+        if let Some(taken) = &mut self.taken {
+            taken.costs_nothing();
+        }
+    }
+
     /// The request was refused before any upstream was asked: nothing of it counts.
     pub fn withdraw(self) {
         if let Some(taken) = self.taken {

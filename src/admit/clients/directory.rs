@@ -13,7 +13,7 @@ use super::clock::{Clock, unix};
 use super::known::KnownKey;
 use super::spending::Spending;
 use crate::admit::quota::{Limiter, Now, Sharing, State, measures};
-use crate::config::{Allowance, Client, ClientGroupId, Config, KeyDigest, Prices};
+use crate::config::{Allowance, Client, ClientGroupId, Config, KeyDigest, Prices, Proof};
 use crate::error::Kind;
 
 static API_KEYS: [HeaderName; 2] =
@@ -88,11 +88,7 @@ impl Directory {
         known: &KnownKey,
     ) -> Result<&Arc<Caller>, Kind> {
         let mut shown = false;
-        let bearers =
-            headers.get_all(AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
-        let others = API_KEYS.iter().flat_map(|name| headers.get_all(name));
-        let others = others.map(|value| value.as_bytes().trim_ascii());
-        for key in bearers.chain(others).filter(|key| !key.is_empty()) {
+        for key in keys(headers) {
             shown = true;
             if let Some(nth) = known.client(self.id, key) {
                 return self.valid(nth);
@@ -110,6 +106,29 @@ impl Directory {
             return self.valid(*nth);
         }
         Err(if certificates.is_empty() { MISSING } else { NO_CLIENT })
+    }
+
+    /// What the client of such a request proved itself by, to be asked for later.
+    pub fn proof(&self, headers: &HeaderMap, certificates: &[String]) -> Option<Proof> {
+        let mut digests = keys(headers).map(KeyDigest::of);
+        if let Some(key) = digests.find(|digest| self.by_key.contains_key(digest)) {
+            return Some(Proof::Key(key));
+        }
+        let name = certificates.iter().find(|name| self.by_certificate.contains_key(*name))?;
+        Some(Proof::Certificate(name.as_str().into()))
+    }
+
+    /// Whose this proof is now.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidKey`].
+    pub fn still(&self, proof: Option<&Proof>) -> Result<&Arc<Caller>, Kind> {
+        let nth = match proof {
+            None => return Err(MISSING),
+            Some(Proof::Key(key)) => self.by_key.get(key),
+            Some(Proof::Certificate(name)) => self.by_certificate.get(&**name),
+        };
+        self.valid(*nth.ok_or(UNKNOWN)?)
     }
 
     fn valid(&self, nth: usize) -> Result<&Arc<Caller>, Kind> {
@@ -219,6 +238,15 @@ impl<'a> Maker<'a> {
         }
         limiters
     }
+}
+
+/// The keys that a head shows, in the order in which they count.
+fn keys(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let bearers =
+        headers.get_all(AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes()));
+    let others = API_KEYS.iter().flat_map(|name| headers.get_all(name));
+    let others = others.map(|value| value.as_bytes().trim_ascii());
+    bearers.chain(others).filter(|key| !key.is_empty())
 }
 
 /// The key of `Bearer KEY`, whatever the scheme's case (RFC 9110, section 11.1).

@@ -22,8 +22,8 @@ pub(in crate::admit) struct Reserve {
 #[derive(Debug)]
 pub(in crate::admit) struct Taken {
     limiters: Arc<[Limiter]>,
-    /// One for each limiter, in their order.
-    held: Vec<Held>,
+    /// One for each limiter, in their order; `None` where nothing is held any more.
+    held: Vec<Option<Held>>,
     now: Now,
 }
 
@@ -84,7 +84,7 @@ impl Taken {
             Self { limiters: Arc::clone(limiters), held: Vec::with_capacity(limiters.len()), now };
         for limiter in limiters.iter() {
             match Held::of(limiter, reserve, now) {
-                Ok(held) => taken.held.push(held),
+                Ok(held) => taken.held.push(Some(held)),
                 Err(wait) => {
                     limiter.count_refusal();
                     taken.withdraw();
@@ -113,7 +113,7 @@ impl Taken {
         let each = limiters.iter().zip(places);
         let held = each.map(|(limiter, slot)| {
             let units = reserve.of(limiter.measure());
-            Held { account, units, slot }
+            Some(Held { account, units, slot })
         });
         Self { limiters: Arc::clone(limiters), held: held.collect(), now }
     }
@@ -129,6 +129,19 @@ impl Taken {
         self.settle_all(Used::default(), self.now);
     }
 
+    /// The request costs no tokens, and goes on for long: what it reserved is given back. It keeps its places among
+    /// those in flight, and that it was made stays counted.
+    pub(in crate::admit) fn costs_nothing(&mut self) {
+        let used = Used { requests: 1, ..Used::default() };
+        for (limiter, held) in self.limiters.iter().zip(&mut self.held) {
+            let is_place = matches!(limiter.measure(), Measure::Concurrent(_));
+            if let Some(held) = held.take_if(|_| !is_place) {
+                let used = used.of(limiter.measure());
+                limiter.settle(held.account, held.units, used, self.now, self.now);
+            }
+        }
+    }
+
     /// The request came to these tokens and nanodollars.
     pub(in crate::admit) fn settle(mut self, tokens: u64, cost: u64, now: Now) {
         self.settle_all(Used { requests: 1, tokens, cost }, now);
@@ -136,6 +149,7 @@ impl Taken {
 
     fn settle_all(&mut self, used: Used, now: Now) {
         for (limiter, held) in self.limiters.iter().zip(self.held.drain(..)) {
+            let Some(held) = held else { continue };
             // First: whoever is told that something changed looks at what is held.
             drop(held.slot);
             let used = used.of(limiter.measure());

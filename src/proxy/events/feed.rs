@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::admit::Charge;
 use crate::error::Error;
 use crate::events::Subscription;
 use crate::relay::{Deadline, OwnSource};
@@ -20,11 +21,18 @@ pub(super) struct Feed {
     given: Instant,
     deadline: Deadline,
     is_over: bool,
+    /// Its client's places among requests in flight.
+    _charge: Option<Charge>,
 }
 
 impl Feed {
-    pub(super) fn new(subscription: Subscription, heartbeat: Duration, now: Instant) -> Self {
-        Self { subscription, heartbeat, given: now, deadline: Deadline::default(), is_over: false }
+    pub(super) fn new(
+        subscription: Subscription,
+        heartbeat: Duration,
+        charge: Option<Charge>,
+    ) -> Self {
+        let (given, deadline) = (Instant::now(), Deadline::default());
+        Self { subscription, heartbeat, given, deadline, is_over: false, _charge: charge }
     }
 }
 

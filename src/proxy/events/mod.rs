@@ -1,11 +1,14 @@
 //! Answers of routes with named events: see [`crate::events`].
 //!
-//! `publish` takes what a client publishes, `subscribe` begins the answer of a subscription, and `feed` is that answer's
-//! body.
+//! `publish` takes what a client publishes, `subscribe` begins the answer of a subscription, `feed` is that answer's
+//! body, and `upkeep` what is done beside requests.
 
 mod feed;
 mod publish;
 mod subscribe;
+mod upkeep;
+
+pub use upkeep::may_not_go_on;
 
 use std::cell::RefCell;
 use std::sync::Arc;

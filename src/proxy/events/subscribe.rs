@@ -55,7 +55,12 @@ impl Proxy {
             elsewhere.follow(key, &topic, &bounds).await?;
         }
         let (subscription, behind) = topics.subscribe(&topic, &cursor, self.card(context))?;
-        let feed = Feed::new(subscription, bounds.heartbeat, Instant::now());
+        let mut permit = permit.take();
+        let mut charge = permit.take_charge();
+        if let Some(charge) = &mut charge {
+            charge.costs_nothing();
+        }
+        let feed = Feed::new(subscription, bounds.heartbeat, charge);
         let download = Download::new(DownloadParts {
             source: Source::Ours(Box::new(feed)),
             rest: None,
@@ -71,7 +76,7 @@ impl Proxy {
             answer_guard: None,
             wire: &context.client.wire,
             record,
-            permit: permit.take(),
+            permit,
             stock: &self.stock,
             // What is published is no answer of a model's: its last event ends nothing.
             is_event_stream: false,
@@ -87,7 +92,7 @@ impl Proxy {
         Card {
             request: context.record.id().to_string(),
             client: context.caller.map(|caller| std::sync::Arc::clone(caller.name())),
-            proof: None,
+            proof: self.clients.as_ref().and_then(|it| it.proof(headers, &client.certificates)),
             address: client.of_request(headers, &self.config.trusted_proxies).to_string(),
             since: SystemTime::now(),
         }

@@ -2,4 +2,5 @@
 
 pub(in crate::runtime) mod build;
 pub(in crate::runtime) mod reloader;
+pub(in crate::runtime) mod tidying;
 pub(in crate::runtime) mod worker;

@@ -181,6 +181,11 @@ impl Reloader {
         self.in_force().plan.clients.clone()
     }
 
+    /// Ends all subscriptions to named events, in order, and each that comes later.
+    pub(in crate::runtime) fn end_subscriptions(&self) {
+        self.in_force().plan.events.all().for_each(|topics| topics.end_all());
+    }
+
     fn in_force(&self) -> MutexGuard<'_, InForce> {
         // Poisoned only by a panic, before which nothing was changed.
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
@@ -203,6 +208,7 @@ impl Reloader {
             tracing::info!(file, "TLS certificate replaced");
         }
         certificates::show(&plan.config, &self.hub);
+        plan.succeed_events(&before);
         plan.show_clients(&self.hub);
         self.shares.follow(plan.config.redis.as_ref(), plan.clients.as_ref());
         *self.in_force() = InForce { plan, files: read.files };

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::build::{Before, Built, next};
+use super::tidying;
 use crate::accept::Acceptor;
 use crate::proxy::Proxy;
 use crate::record::Recorder;
@@ -73,6 +74,7 @@ impl ReloadWorker {
         self.acceptor.lead_to(Rc::new(proxy), after.doors.clone());
         prober::begin(&self.acceptor);
         lister::begin(&self.acceptor);
+        tidying::begin(&self.acceptor, self.worker);
         let _told = done.try_send(());
     }
 }
