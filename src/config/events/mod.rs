@@ -15,7 +15,7 @@ pub(super) static EVENTS: Section = Section {
     shape: Shape::One,
     required: false,
     doc: "In place of `upstream`: named events. `POST PATH/NAME` publishes to a name, `GET PATH/NAME` subscribes \
-          to it as server-sent events. See streams.md.",
+          to it as server-sent events. See events.md.",
     entries: &[&HISTORY, &BYTES, &MESSAGE, &NAMES, &SUBSCRIBERS, &HEARTBEAT, &EXPIRE],
 };
 

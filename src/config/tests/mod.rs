@@ -5,6 +5,7 @@ mod bounds;
 mod changes;
 mod clashes;
 mod clients;
+mod events;
 mod groups;
 mod meaning;
 mod models;
