@@ -5,6 +5,7 @@
 
 mod clients;
 mod door;
+mod events;
 mod faults;
 mod groups;
 mod kept;

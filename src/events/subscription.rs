@@ -47,19 +47,18 @@ impl Subscription {
     /// # Errors
     /// [`Kind::SubscriberLagged`], or why its client may not go on.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Kind>>> {
-        {
+        let over = {
             let mut inbox = self.seat.inbox();
-            match inbox.over {
-                Some(Over::Left) => return Poll::Ready(None),
-                Some(Over::NotAllowed(kind)) => return Poll::Ready(Some(Err(kind))),
-                None => {}
+            if let Some(Over::NotAllowed(kind)) = inbox.over {
+                return Poll::Ready(Some(Err(kind)));
             }
             if let Some(event) = inbox.direct.pop_front() {
                 self.delivered += 1;
                 return Poll::Ready(Some(Ok(event)));
             }
             inbox.wait(cx);
-        }
+            inbox.over
+        };
         match self.reader.poll_next(cx) {
             Poll::Ready(Ok(event)) => {
                 self.delivered += 1;
@@ -72,7 +71,8 @@ impl Subscription {
             }
             Poll::Pending => {
                 self.count();
-                Poll::Pending
+                // What was published before that comes first.
+                if over.is_some() { Poll::Ready(None) } else { Poll::Pending }
             }
         }
     }
@@ -184,7 +184,9 @@ mod tests {
         world.topics.end_where(|seat| (seat.card.request == "a").then_some(not_allowed));
         assert_eq!(next(&mut one), Poll::Ready(Some(Err(Kind::SubscribeNotAllowed))));
         assert!(next(&mut other).is_pending());
+        world.publish("the last");
         world.topics.end_all();
+        assert!(given(&mut other).ends_with("data: the last\n\n"));
         assert_eq!(next(&mut other), Poll::Ready(None));
         assert_eq!(next(&mut one), Poll::Ready(Some(Err(Kind::SubscribeNotAllowed))), "the first");
         assert_eq!(next(&mut world.subscribe("c").unwrap()), Poll::Ready(None), "it came late");
