@@ -83,7 +83,6 @@ pub struct Proxy {
 }
 
 /// What came of a request that was not refused.
-#[expect(clippy::large_enum_variant, reason = "nearly all are answered, and none is kept")]
 enum Reached {
     /// An upstream's answer began.
     Answered(Answered),
