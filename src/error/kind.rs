@@ -73,7 +73,7 @@ impl Kind {
             Self::UpstreamInterim => Cause::TooManyInterims,
             Self::UpgradeRefused => Cause::UpgradeRefused,
             Self::AnswerHeadTooLarge => Cause::HeadTooLarge,
-            Self::UpstreamCut => Cause::Truncated,
+            Self::UpstreamCut | Self::StreamCut => Cause::Truncated,
             _ => return None,
         })
     }

@@ -165,6 +165,42 @@ kinds! {
             proxy_status: "proxy_internal_error",
             message: "The proxy cannot check the limits of this key at the moment; retry later.",
         },
+        /// No kept stream has this id, or it is somebody else's, or it has expired: all of that is one answer.
+        StreamNotFound => Row {
+            side: Side::Client, blame: Blame::Refused, status: 404, code: "stream_not_found",
+            proxy_status: "destination_not_found",
+            message: "No stream of this id is kept for you; it may have expired.",
+        },
+        /// What a reader of a kept stream asked for is no offset of it; the text says why, and goes to the client.
+        BadCursor(why: &'static str) => Row {
+            side: Side::Client, blame: Blame::Refused, status: 400, code: "bad_stream_offset",
+            proxy_status: "http_request_error",
+            message: why,
+        },
+        /// The ring of a kept stream has dropped what a reader asked for.
+        StreamOffsetLost => Row {
+            side: Side::Client, blame: Blame::Refused, status: 410, code: "stream_offset_lost",
+            proxy_status: "http_request_error",
+            message: "The stream no longer has this offset.",
+        },
+        /// The ring of a kept stream has overtaken one of its readers.
+        StreamLagged => Row {
+            side: Side::Client, blame: Blame::Timeout, status: CLIENT_CLOSED,
+            code: "stream_reader_lagged", proxy_status: "http_request_error",
+            message: "The client read the stream too slowly, and its bytes are no longer kept.",
+        },
+        /// The owner of a kept stream has stopped it.
+        StreamStopped => Row {
+            side: Side::Client, blame: Blame::Client, status: CLIENT_CLOSED, code: "stream_stopped",
+            proxy_status: "http_request_error",
+            message: "The stream was stopped by its owner.",
+        },
+        /// A kept stream went on without a reader for `resume.detached`.
+        StreamAbandoned => Row {
+            side: Side::Client, blame: Blame::Client, status: CLIENT_CLOSED, code: "stream_abandoned",
+            proxy_status: "http_request_error",
+            message: "Nobody read the stream for too long.",
+        },
         /// HTTP without TLS came to a listener that speaks TLS.
         NoTls => Row {
             side: Side::Client, blame: Blame::Refused, status: 400, code: "no_tls",
@@ -440,6 +476,12 @@ kinds! {
             side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "upstream_cut",
             proxy_status: "http_response_incomplete",
             message: "The upstream failed in the middle of its response.",
+        },
+        /// A kept stream was cut, and what reads it ends the same way.
+        StreamCut => Row {
+            side: Side::Upstream, blame: Blame::Upstream, status: 502, code: "stream_cut",
+            proxy_status: "http_response_incomplete",
+            message: "The stream was cut in the middle.",
         },
         /// A fault of the proxy's own.
         Internal => Row {

@@ -38,7 +38,13 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::SubscriberLagged => Kind::RateLimited,
         Kind::RateLimited => Kind::QuotaExceeded,
         Kind::QuotaExceeded => Kind::LimitsUnavailable,
-        Kind::LimitsUnavailable => Kind::NoTls,
+        Kind::LimitsUnavailable => Kind::StreamNotFound,
+        Kind::StreamNotFound => Kind::BadCursor("The offset is no number."),
+        Kind::BadCursor(_) => Kind::StreamOffsetLost,
+        Kind::StreamOffsetLost => Kind::StreamLagged,
+        Kind::StreamLagged => Kind::StreamStopped,
+        Kind::StreamStopped => Kind::StreamAbandoned,
+        Kind::StreamAbandoned => Kind::NoTls,
         Kind::NoTls => Kind::MethodRefused,
         Kind::MethodRefused => Kind::UpgradeUnsupported,
         Kind::UpgradeUnsupported => Kind::HeadTooLarge,
@@ -83,7 +89,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::UpstreamInterim => Kind::UpgradeRefused,
         Kind::UpgradeRefused => Kind::AnswerHeadTooLarge,
         Kind::AnswerHeadTooLarge => Kind::UpstreamCut,
-        Kind::UpstreamCut => Kind::Internal,
+        Kind::UpstreamCut => Kind::StreamCut,
+        Kind::StreamCut => Kind::Internal,
         Kind::Internal => return None,
     })
 }
@@ -99,7 +106,9 @@ fn promised(kind: Kind) -> &'static [u16] {
         _ if matches!(kind, Kind::RouteBusy | Kind::UpstreamRateLimited) => &[429],
         _ if matches!(kind, Kind::RateLimited | Kind::QuotaExceeded) => &[429],
         _ if matches!(kind, Kind::EventNamesFull | Kind::EventSubscribersFull) => &[429],
-        (Side::Client, Blame::Refused) => &[400, 401, 403, 404, 405, 409, 413, 414, 415, 431, 501],
+        (Side::Client, Blame::Refused) => {
+            &[400, 401, 403, 404, 405, 409, 410, 413, 414, 415, 431, 501]
+        }
         (Side::Client, Blame::Timeout) => &[408, 499],
         (Side::Client, Blame::Client) => &[499],
         (Side::Upstream, Blame::Timeout) => &[504],
@@ -111,7 +120,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 70);
+    assert_eq!(all().count(), 77);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }
@@ -204,7 +213,7 @@ fn a_request_that_can_only_fail_again_is_not_retried() {
     for kind in all() {
         let (status, headers, _) = Error::new(kind).response_parts(&ID);
         let theirs =
-            [400, 401, 403, 404, 405, 409, 413, 414, 415, 431, 501].contains(&status.as_u16());
+            [400, 401, 403, 404, 405, 409, 410, 413, 414, 415, 431, 501].contains(&status.as_u16());
         let hopeless = theirs
             || kind == Kind::QuotaExceeded
             || kind.usual_cause().is_some_and(|cause| !cause.heals());

@@ -82,7 +82,9 @@ impl Report {
     }
 
     fn told(&self, error: &Error) {
-        if error.side() == Side::Upstream && error.kind() != Kind::ClientDeadline {
+        // Whoever read the upstream has said so already.
+        let is_told = matches!(error.kind(), Kind::ClientDeadline | Kind::StreamCut);
+        if error.side() == Side::Upstream && !is_told {
             self.record.upstream_failed(error);
         }
         self.record.failed(error);
