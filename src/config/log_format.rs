@@ -59,6 +59,7 @@ fields! {
     Path = "path",
     Route = "route",
     Model = "model",
+    Stream = "stream",
     Upstream = "upstream",
     UpstreamVersion = "upstream_version",
     Status = "status",

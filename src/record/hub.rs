@@ -14,6 +14,7 @@ use super::collect::instance::clients::ClientsShown;
 use super::collect::instance::dns::DnsMeters;
 use super::collect::instance::redis::RedisMeters;
 use super::collect::instance::store::StoreMeter;
+use super::collect::instance::streams::StreamMeters;
 use super::collect::labels::{Full, LabelIds, Labels};
 use super::export::log_writer::LogWriter;
 use super::export::{View, clients, events, metrics, stats};
@@ -187,6 +188,11 @@ impl Hub {
     /// The meters of limits that are shared.
     pub fn redis(&self) -> &Arc<RedisMeters> {
         &self.instance.redis
+    }
+
+    /// The meters of streams that are kept.
+    pub fn streams(&self) -> &Arc<StreamMeters> {
+        &self.instance.streams
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4. Waits for the workers, at most a

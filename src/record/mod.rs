@@ -32,13 +32,14 @@ pub use collect::instance::clients::{ClientShown, ClientsShown, LimitShown, Mode
 pub use collect::instance::dns::DnsMeters;
 pub use collect::instance::redis::RedisMeters;
 pub use collect::instance::store::StoreMeter;
+pub use collect::instance::streams::StreamMeters;
 pub use collect::labels::{Full, LabelIds};
 pub use collect::meters::{ConnectionGuard, Gauge, GaugeGuard, UpstreamMeters};
 pub use hub::{Hub, Setup};
 pub use id::RequestId;
 pub use outcome::{
-    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, Lowered, NoUsage, Outcome, Oversize,
-    Prevented, ReplayReason, Shed, Silence,
+    Clock, Cold, Ejection, FailoverReason, Handshake, Hangup, KeptEnd, Lowered, NoUsage, Outcome,
+    Oversize, Prevented, ReplayReason, Resume, Shed, Silence,
 };
 pub use pseudonym::{Hashed, Pseudonyms};
 pub use recorder::{Recorder, WorkerRecorder};

@@ -89,6 +89,28 @@ labels! {
         Evicted = "evicted",
     }
 
+    /// How a kept stream's upstream response ended.
+    pub enum KeptEnd {
+        /// Whole.
+        Complete = "complete",
+        /// It failed.
+        Cut = "cut",
+        /// Its owner stopped it.
+        Stopped = "stopped",
+        /// Nobody read it for too long.
+        Abandoned = "abandoned",
+    }
+
+    /// What became of a request for a kept stream.
+    pub enum Resume {
+        /// It was there, from the offset that was asked for.
+        Ok = "ok",
+        /// That offset is not held any more.
+        Lost = "lost",
+        /// No such stream, or none of this client's.
+        Unknown = "unknown",
+    }
+
     /// Why a limit that moves was lowered.
     pub enum Lowered {
         /// First bytes took too long.

@@ -64,6 +64,8 @@ pub(in crate::record) struct Facts {
     pub(in crate::record) upstream_request_id: Option<String>,
     /// What the client was answered; `None` if it left before it was.
     pub(in crate::record) status: Option<StatusCode>,
+    /// The beginning of the id of the kept stream that it began, read or stopped.
+    pub(in crate::record) stream: Option<Box<str>>,
     /// The pattern that its model counts as; `None` where no rule needed its model, or it names none.
     pub(in crate::record) model: Option<LabelId>,
     /// The `code` of an error of ours.

@@ -97,6 +97,7 @@ fn append_value(
         LogField::Method => put(out, cut(opened.method.as_str(), METHOD_BYTES)),
         LogField::Path => put(out, &opened.path),
         LogField::Route => put(out, facts.route.map(|id| labels.route(Some(id)))),
+        LogField::Stream => put(out, facts.stream.as_deref()),
         LogField::Model => put(out, facts.model.map(|id| labels.model(id))),
         LogField::Upstream => put(out, facts.upstream.map(|id| labels.upstream(Some(id)))),
         LogField::UpstreamVersion => put(out, facts.upstream_version.map(version_name)),

@@ -13,8 +13,8 @@ use crate::record::collect::instance::adaptive::LimitMeters;
 use crate::record::collect::labels::Labels;
 use crate::record::collect::recordings::{PROBES, Recordings, UpstreamRecordings};
 use crate::record::outcome::{
-    Clock, Cold, Ejection, Handshake, Hangup, HedgeEnd, Lowered, NoUsage, Outcome, Oversize,
-    Prevented, ReplayReason, Shed, Silence,
+    Clock, Cold, Ejection, Handshake, Hangup, HedgeEnd, KeptEnd, Lowered, NoUsage, Outcome,
+    Oversize, Prevented, ReplayReason, Resume, Shed, Silence,
 };
 
 /// One distribution, in microseconds. Quantiles are at most 0.1 % too high; the rest is exact.
@@ -95,6 +95,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
             "request_duration": quantiles(&all.duration),
         },
         "upstreams": upstreams(view),
+        "kept_streams": kept_streams(instance),
         "events": events::all(&instance.events()),
         "clients": instance.clients.shown().as_ref().map(clients::all),
         "usage_unknown": counts(NoUsage::ALL.map(NoUsage::label), all.usage_unknown),
@@ -102,6 +103,22 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     let mut text = format!("{page:#}");
     text.push('\n');
     text
+}
+
+/// `null` where no route keeps streams.
+fn kept_streams(instance: &Instance) -> Value {
+    let streams = &*instance.streams;
+    let (kept, readers) = streams.gauges();
+    if !streams.is_used() {
+        return Value::Null;
+    }
+    json!({
+        "streams": kept,
+        "bytes": streams.bytes(),
+        "readers": readers,
+        "ended": counts(KeptEnd::ALL.map(KeptEnd::label), streams.ends()),
+        "resumes": counts(Resume::ALL.map(Resume::label), streams.resumes()),
+    })
 }
 
 fn adaptive(instance: &Instance) -> Vec<Value> {

@@ -131,6 +131,11 @@ impl Record {
         self.state.borrow_mut().facts.model = Some(self.slots.model(id));
     }
 
+    /// It began, read or stopped a kept stream; `short`: the beginning of that one's id.
+    pub fn of_stream(&self, short: &str) {
+        self.state.borrow_mut().facts.stream = Some(short.into());
+    }
+
     /// Bytes of the request's body went up.
     pub fn request_bytes(&self, bytes: usize) {
         self.whole().state.borrow_mut().facts.bytes_up += bytes as u64;

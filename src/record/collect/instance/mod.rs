@@ -8,6 +8,7 @@ pub(in crate::record) mod dns;
 pub(in crate::record) mod expected;
 pub(in crate::record) mod redis;
 pub(in crate::record) mod store;
+pub(in crate::record) mod streams;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -23,6 +24,7 @@ use dns::DnsMeters;
 use expected::Expected;
 use redis::RedisMeters;
 use store::StoreMeter;
+use streams::StreamMeters;
 
 /// One process, from its start to its end.
 pub(in crate::record) struct Instance {
@@ -40,6 +42,7 @@ pub(in crate::record) struct Instance {
     pub(in crate::record) adaptives: Adaptives,
     pub(in crate::record) clients: Clients,
     pub(in crate::record) redis: Arc<RedisMeters>,
+    pub(in crate::record) streams: Arc<StreamMeters>,
     /// What is published on the routes of the configuration in force.
     pub(in crate::record) events: Mutex<EventRoutes>,
     /// Until when each file's certificate holds.
@@ -71,6 +74,7 @@ impl Instance {
             adaptives: Adaptives::default(),
             clients: Clients::default(),
             redis: Arc::default(),
+            streams: Arc::default(),
             events: Mutex::default(),
             certificates: Mutex::default(),
             dns: Mutex::default(),

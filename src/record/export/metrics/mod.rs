@@ -8,6 +8,7 @@ mod instance;
 mod models;
 mod redis;
 mod sheds;
+mod streams;
 mod tls;
 mod upstreams;
 
@@ -123,6 +124,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     instance::ceilings(&mut text, &view.instance.ceilings);
     instance::store(&mut text, &view.instance.store);
     redis::shared(&mut text, view.instance);
+    streams::kept(&mut text, view.instance);
     events::published(&mut text, &view.instance.events());
     timings(&mut text, all);
     upstreams::timings(&mut text, names, all);
