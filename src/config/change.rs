@@ -213,13 +213,13 @@ fn differs_by_name(before: &Config, after: &Config, all: &mut Vec<String>) {
 /// A route as one line: by its path and the names it leads to, not by their numbers.
 fn route(config: &Config, route: &Route) -> String {
     let name = |target: Target| target_name(config, target);
-    let Route { path, target, models, events, deadlines, streams, adapt, cors } = route;
+    let Route { path, target, models, events, deadlines, streams, adapt, cors, resume } = route;
     let models = models.as_ref().map(|models| {
         let rules: Vec<_> = models.rules().map(|(glob, to)| (glob.text(), name(to))).collect();
         (rules, models.otherwise.map(name), models.most_bytes, models.refresh)
     });
     let name = name(*target);
-    let rest = format!("{events:?} {deadlines:?} {streams:?} {adapt:?} {cors:?}");
+    let rest = format!("{events:?} {deadlines:?} {streams:?} {adapt:?} {cors:?} {resume:?}");
     format!("routes {path} {name:?} {models:?} {rest}")
 }
 
@@ -227,7 +227,7 @@ fn target_name(config: &Config, target: Target) -> Option<&str> {
     match target {
         Target::Upstream(id) => config.upstream(id).map(|upstream| &*upstream.name),
         Target::Group(id) => config.group(id).map(|group| &*group.name),
-        Target::ByModel | Target::Events => None,
+        Target::ByModel | Target::Events | Target::Streams => None,
     }
 }
 

@@ -100,6 +100,9 @@ fn leads_to(text: &mut String, config: &Config, path: &str, target: Target) {
         Target::Events => {
             let _ = write!(text, "\n{path} → named events");
         }
+        Target::Streams => {
+            let _ = write!(text, "\n{path} → responses kept by routes with resume");
+        }
         Target::Group(id) => {
             let Some(group) = config.group(id) else { return };
             let (pick, on) = (show_pick(&group.pick), show_triggers(&group.failover_on));

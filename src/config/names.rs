@@ -40,6 +40,15 @@ pub enum Target {
     ByModel,
     /// What was published, without an upstream.
     Events,
+    /// No upstream: streams that are kept are read here.
+    Streams,
+}
+
+impl Target {
+    /// It is an upstream, or a group of some.
+    pub fn has_upstreams(self) -> bool {
+        matches!(self, Self::Upstream(_) | Self::Group(_))
+    }
 }
 
 /// Where a name leads to: ids of one kind.

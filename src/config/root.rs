@@ -213,12 +213,12 @@ impl Config {
         self.groups.get(id.0)
     }
 
-    /// The upstreams of a target; none of [`Target::ByModel`], which is a route's to say, and of [`Target::Events`].
+    /// The upstreams of a target; none of [`Target::ByModel`], which is a route's to say, nor of what has none.
     pub fn members(&self, target: Target) -> impl Iterator<Item = UpstreamId> {
         let (one, group) = match target {
             Target::Upstream(id) => (Some(id), None),
             Target::Group(id) => (None, self.group(id)),
-            Target::ByModel | Target::Events => (None, None),
+            Target::ByModel | Target::Events | Target::Streams => (None, None),
         };
         let members = group.into_iter().flat_map(|group| &group.members);
         one.into_iter().chain(members.map(|member| member.upstream))
@@ -258,14 +258,17 @@ impl Config {
         let group_ids = groups.iter().enumerate().map(|(nth, one)| (&*one.name, GroupId(nth)));
         let targets = ids.map(|(name, id)| (name, Target::Upstream(id)));
         let targets = targets.chain(group_ids.map(|(name, id)| (name, Target::Group(id))));
-        let routes = route::read(reader, root, &Names::new(targets));
+        let routes = route::read(reader, root, &Names::new(targets), root.has(CLIENTS.name));
         upstream::endpoint::warn(reader, &written, &groups, &routes);
         let client_groups = clients::group::read(reader, root);
         let named = client_groups.iter().enumerate();
         let named = Names::new(named.map(|(nth, one)| (&*one.name, ClientGroupId(nth))));
         let paths = routes.iter().enumerate().map(|(nth, one)| (&*one.path, RouteId(nth)));
         let known = Known { groups: &named, routes: &Names::new(paths) };
-        let clients = clients::read(reader, root, &known);
+        let mut clients = clients::read(reader, root, &known);
+        let reading = routes.iter().enumerate().filter(|(_, one)| one.target == Target::Streams);
+        let reading: Vec<_> = reading.map(|(nth, _)| RouteId(nth)).collect();
+        clients::may_read_streams(&mut clients, &reading);
         let prices = Prices::read(reader, root);
         let of_clients = clients.iter().flatten().filter_map(|client| client.models.as_ref());
         let of_routes = routes.iter().filter_map(|route| route.models.as_ref());

@@ -15,6 +15,7 @@ use super::limits::MOST;
 use super::models::ByModel;
 use super::models::by_model::{MODEL_BYTES, MODELS, MODELS_REFRESH, OTHERWISE};
 use super::names::{Names, RouteId, Target, UpstreamId, UpstreamName};
+use super::resume::{RESUME, Resume, read_at};
 
 pub(super) static ROUTES: Section = Section {
     name: "routes",
@@ -32,6 +33,7 @@ pub(super) static ROUTES: Section = Section {
         &LIMITS,
         &CORS,
         &EVENTS,
+        &RESUME,
     ],
 };
 
@@ -105,6 +107,8 @@ pub struct Route {
     pub adapt: Option<Adapt>,
     /// Web pages that may use it; `None`: those of [`Config::allowed_origins`](super::Config).
     pub cors: Option<Cors>,
+    /// How its responses are kept for clients that come back; `None`: they are not.
+    pub resume: Option<Resume>,
 }
 
 /// A route's own clocks, in place of its upstreams'.
@@ -131,6 +135,7 @@ impl Route {
             streams: None,
             adapt: None,
             cors: None,
+            resume: None,
         }
     }
 
@@ -146,8 +151,7 @@ impl Route {
 
     /// Every upstream and group that it may lead to. Some may come twice.
     pub fn targets(&self) -> impl Iterator<Item = Target> {
-        let leads = matches!(self.target, Target::Upstream(_) | Target::Group(_));
-        let alone = leads.then_some(self.target);
+        let alone = self.target.has_upstreams().then_some(self.target);
         alone.into_iter().chain(self.models.iter().flat_map(|models| models.targets()))
     }
 }
@@ -163,13 +167,16 @@ impl RouteDeadlines {
     }
 }
 
-/// All of them, in the file's order, which is the order of their ids.
+/// All of them, in the file's order, which is the order of their ids; after them those that follow from theirs.
+/// `knows_clients`: there are `clients`.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     root: &Fields<'_>,
     targets: &Names<'_, Target>,
+    knows_clients: bool,
 ) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
+    let mut written = Vec::new();
     let mut known: HashMap<String, RouteId> = HashMap::new();
     for fields in reader.list(root, &ROUTES) {
         let id = RouteId(routes.len());
@@ -198,20 +205,50 @@ pub(super) fn read(
         let streams = reader.get(&limits, &STREAMS);
         let adapt = Adapt::read(reader, &limits, streams);
         let cors = Cors::read(reader, &fields);
+        let resume = Resume::read(reader, &fields, knows_clients);
         let target = match (&models, &events) {
             (_, Some(_)) => Target::Events,
             (Some(_), None) => Target::ByModel,
             (None, None) => upstream.unwrap_or(Target::Upstream(UpstreamId(0))), // any: the fault is noted
         };
         let (models, events) = (models.map(Box::new), events.map(Box::new));
-        routes.push(Route { path, target, models, events, deadlines, streams, adapt, cors });
+        routes.push(Route {
+            path,
+            target,
+            models,
+            events,
+            deadlines,
+            streams,
+            adapt,
+            cors,
+            resume,
+        });
+        written.push(fields);
+    }
+    for path in streams_at(reader, &routes, &written) {
+        routes.push(Route::new(path, Target::Streams));
     }
     routes
 }
 
+/// Where kept streams are read: no route may be there already.
+fn streams_at(reader: &mut Reader<'_>, routes: &[Route], written: &[Fields<'_>]) -> Vec<String> {
+    let keeping = routes.iter().filter(|route| route.resume.is_some());
+    let paths = read_at(keeping.map(|route| &*route.path));
+    for path in &paths {
+        let mut all = routes.iter().zip(written);
+        let taken = all.find(|(route, _)| route.path.trim_end_matches('/') == path);
+        if let Some((_, fields)) = taken {
+            let what = format!("{path:?} is where kept streams are read: a route has `resume`");
+            reader.fault_in(fields, &PATH, what, "choose another path");
+        }
+    }
+    paths
+}
+
 /// Where events are published nobody else is asked.
 fn alone(reader: &mut Reader<'_>, route: &Fields<'_>) {
-    let others = [UPSTREAM.name, MODELS.name, DEADLINES.name];
+    let others = [UPSTREAM.name, MODELS.name, DEADLINES.name, RESUME.name];
     for key in others.into_iter().filter(|key| route.has(key)) {
         let (at, path) = (route.at(key), route.path_of(key));
         let what = "stands beside `events`, which needs no upstream";

@@ -105,7 +105,7 @@ fn leads(config: &Config, target: Target, id: UpstreamId) -> bool {
         Target::Group(group) => config.group(group).is_some_and(|group| {
             group.members.iter().any(|member| member.upstream == id && member.weight > 0)
         }),
-        Target::ByModel | Target::Events => false, // its targets are looked at instead
+        Target::ByModel | Target::Events | Target::Streams => false, // its targets are looked at instead
     }
 }
 

@@ -240,6 +240,16 @@ pub(super) fn not_forwarded(
     }
 }
 
+/// What a client has begun it may read on, whatever routes it may use: streams are their owners' alone. `reading`: the
+/// routes for that.
+pub(super) fn may_read_streams(clients: &mut Option<Vec<Client>>, reading: &[RouteId]) {
+    let limited = clients.iter_mut().flatten().filter_map(|client| client.routes.as_mut());
+    for routes in limited {
+        let more: Vec<_> = reading.iter().filter(|id| !routes.contains(id)).copied().collect();
+        routes.extend(more);
+    }
+}
+
 /// A budget in money is worth something only if every model has a price: nothing is used up by what costs nothing.
 pub(super) fn priced(
     reader: &mut Reader<'_>,

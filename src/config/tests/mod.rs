@@ -11,6 +11,7 @@ mod meaning;
 mod models;
 mod no_file;
 mod reach;
+mod resume;
 mod secrecy;
 mod sharing;
 mod shipped;

@@ -66,6 +66,6 @@ fn leads_to(target: Target, id: UpstreamId, groups: &[Group]) -> bool {
             let members = groups.get(group.0).map(|group| group.members.iter());
             members.is_some_and(|mut members| members.any(|member| member.upstream == id))
         }
-        Target::ByModel | Target::Events => false, // its targets are looked at instead
+        Target::ByModel | Target::Events | Target::Streams => false, // its targets are looked at instead
     }
 }

@@ -91,7 +91,7 @@ impl Groups {
         match target {
             Target::Upstream(id) => self.single.get(id.0),
             Target::Group(id) => self.named.get(id.0),
-            Target::ByModel | Target::Events => None,
+            Target::ByModel | Target::Events | Target::Streams => None,
         }
     }
 }
