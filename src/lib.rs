@@ -47,6 +47,11 @@ pub mod store;
 /// The path of one request, on one page.
 pub mod proxy;
 
+// Layer: kept streams
+
+/// Answers that are kept for clients that come back, and for others who read along.
+pub mod streams;
+
 // Layer: routing
 
 /// Which upstream answers a path.
