@@ -22,7 +22,7 @@ impl Proxy {
         upload: Upload,
         mut permit: Permit,
     ) -> Result<Response<RelayBody>, Error> {
-        let RequestContext { client, record, until, .. } = *context;
+        let RequestContext { client, record, until, scan: scan_of_request, .. } = *context;
         let upstream = &self.upstreams[answered.upstream.0];
         let Answer { mut head, scan, head_at, source, sink, deadline, first_byte } =
             answered.answer;
@@ -63,7 +63,7 @@ impl Proxy {
         let judged = answered.by_group && head.status.is_success();
         let answer_guard = judged.then(|| upstream.health.answer_guard(head_at));
         let (wire, stock) = (&client.wire, &self.stock);
-        let download = Download::new(DownloadParts {
+        let mut parts = DownloadParts {
             source: source.into(),
             rest,
             bounds,
@@ -75,7 +75,11 @@ impl Proxy {
             stock,
             is_event_stream: relay::head::is_event_stream(&head.headers),
             reads_usage: metered.then(|| relay::observers::Form::of(&head.headers)),
-        });
+        };
+        if scan_of_request.marks.any(Marks::OURS.and(Marks::CONVERSATION)) {
+            parts = self.keep(context, &mut head, parts);
+        }
+        let download = Download::new(parts);
         Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
     }
 }

@@ -3,7 +3,7 @@
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
 //! `clients` asks who it is, where that is to be known, and whether its limits let it in. `models` says where it
-//! goes by its model, and `events` answers what goes to nobody. `attempts` sends it to one member of the route's
+//! goes by its model; `events` and `streams` answer what goes to nobody. `attempts` sends it to one member of the route's
 //! group after the other until one answers; `attempt` is one of them (`adapt` has limits learn of it), and `hedge` is two at once where the operator wants
 //! that. All of them are given the request's `context`. `answer` is what the client gets of it, and `refuse`
 //! answers what none of them could.
@@ -29,11 +29,13 @@ mod page;
 mod probe;
 mod redirect;
 mod refuse;
+mod streams;
 
 pub use client::Client;
 pub use events::may_not_go_on;
 pub use models::Offers;
 pub use probe::Tried;
+pub use streams::Keeper;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -78,6 +80,8 @@ pub struct Proxy {
     pub offers: Offers,
     /// What is published, by route.
     pub events: EventRoutes,
+    /// Streams that are kept for clients that come back.
+    pub keeper: Keeper,
     /// Opens records.
     pub recorder: Recorder,
 }
@@ -155,7 +159,7 @@ impl Proxy {
             version: head.version,
             method: head.method.clone(),
             path: if self.recorder.is_logging() {
-                head.uri.path().to_owned()
+                streams::loggable(head.uri.path())
             } else {
                 String::new()
             },
@@ -244,8 +248,11 @@ impl Proxy {
             record.on_route(route.route);
         })?;
         let mut permit = match context.caller {
-            Some(_) => self.charge(context, route.route, permit).await?,
-            None => permit,
+            // A stream that is read again was charged when it began, and may still have its client's last place.
+            Some(_) if route.target != Target::Streams => {
+                self.charge(context, route.route, permit).await?
+            }
+            _ => permit,
         };
         match self.send(context, route, upload, &mut permit).await {
             Ok(reached) => Ok((permit, reached)),
@@ -270,6 +277,10 @@ impl Proxy {
         let asks_for_model = context.caller.is_some_and(|caller| caller.asks_for_model());
         let group = match self.groups.get(route.target) {
             Some(group) if !asks_for_model => group,
+            None if route.target == Target::Streams => {
+                let answering = Box::pin(self.serve_stream(context, route, permit.take()));
+                return answering.await.map(Reached::Own);
+            }
             // Boxed, as what follows: most requests need no room for it.
             _ if route.target == Target::Events => {
                 let answer = Box::pin(self.events(context, route, upload, permit)).await?;

@@ -12,6 +12,7 @@ use crate::events::EventRoutes;
 use crate::proxy::may_not_go_on;
 use crate::record::{ClientsShown, Full, Hub, LabelIds};
 use crate::relay::head::UpstreamHead;
+use crate::streams::Registry;
 use crate::transport::tls::client::{ClientTls, Roots, TlsDigest, TlsFiles};
 use crate::upstream::{HeadLimit, ResolvedName, Resolver};
 
@@ -28,6 +29,8 @@ pub(super) struct Plan {
     pub(super) events: EventRoutes,
     /// How clients' connections begin.
     pub(super) doors: Doors,
+    /// Streams that are kept, as all workers have them.
+    pub(super) streams: Arc<Registry>,
     descriptors: u64,
     links: Vec<Link>,
     /// Where all hosts are addresses there is none.
@@ -132,6 +135,7 @@ impl<'a> CheckedConfig<'a> {
         });
         let clients = Directory::new(&config, known, sharing).map(Arc::new);
         let events = EventRoutes::new(&config.routes, before.map(|before| &before.events));
+        let streams = streams(&config, before, &admission, hub);
         let config = Arc::new(config);
         Ok(Plan {
             config,
@@ -140,6 +144,7 @@ impl<'a> CheckedConfig<'a> {
             clients,
             events,
             doors,
+            streams,
             descriptors,
             links,
             resolver,
@@ -216,6 +221,23 @@ impl Plan {
         let mut known = self.config.upstreams.iter().zip(&self.links);
         known.find(|(then, _)| same(then)).map(|(_, link)| &link.name)
     }
+}
+
+/// Those that are kept go on, whatever changed.
+fn streams(
+    config: &Config,
+    before: Option<&Plan>,
+    admission: &Admission,
+    hub: &Hub,
+) -> Arc<Registry> {
+    if config.routes.iter().any(|route| route.resume.is_some()) {
+        hub.streams().configured();
+    }
+    let before = before.map(|before| Arc::clone(&before.streams));
+    before.unwrap_or_else(|| {
+        let (pressure, meters) = (admission.pressure().clone(), Arc::clone(hub.streams()));
+        Arc::new(Registry::new(pressure, meters))
+    })
 }
 
 /// A variable that somebody set long ago may be why an upstream cannot be reached.

@@ -117,21 +117,30 @@ pub(super) async fn serve(setup: WorkerSetup) -> usize {
         task.abort();
     }
     drain.begin(Stage::Drain);
+    acceptor.proxy().keeper.drain();
     let deadline = began + acceptor.proxy().config.client.drain;
-    let finished = async {
-        for one in listening {
-            drop(one.await);
-        }
-        drop(received.await);
-        drain.emptied().await;
-    };
     tokio::select! {
-        () = finished => {}
+        () = finish(listening, received, &drain, &acceptor) => {}
         () = tokio::time::sleep_until(deadline) => {}
         _ = told(orders.clone(), Order::Stop) => {}
     }
     recorder.cut_rest(Kind::Draining.code());
     recorder.in_flight()
+}
+
+/// Returns once no client is left, nor a stream that somebody elsewhere reads.
+async fn finish(
+    listening: Vec<JoinHandle<()>>,
+    received: JoinHandle<()>,
+    drain: &Drain,
+    acceptor: &Acceptor,
+) {
+    for one in listening {
+        drop(one.await);
+    }
+    drop(received.await);
+    drain.emptied().await;
+    acceptor.proxy().keeper.emptied().await;
 }
 
 /// Accepts on each from the worker's turn on, and ends when it is to drain.

@@ -7,7 +7,7 @@ use http::HeaderValue;
 
 use crate::admit::Stock;
 use crate::config::{LogField, Upstream as Meant, UpstreamId};
-use crate::proxy::{Offers, Proxy, Upstream};
+use crate::proxy::{Keeper, Offers, Proxy, Upstream};
 use crate::record::{Pseudonyms, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::route::{Groups, Table};
@@ -82,6 +82,7 @@ fn build(
     let stock = stock
         .unwrap_or_else(|| Stock::new(plan.admission.pressure().clone(), config.workers.get()));
     let tells = config.access_log_format.has(LogField::Hashed);
+    let keeper = before.map(|before| before.proxy.keeper.clone());
     let proxy = Proxy {
         config: Arc::clone(config),
         table: Table::new(&config.routes),
@@ -93,6 +94,7 @@ fn build(
         stock,
         offers: Offers::new(config.upstreams.len()),
         events: plan.events.clone(),
+        keeper: keeper.unwrap_or_else(|| Keeper::new(Arc::clone(&plan.streams))),
         recorder: recorder.clone(),
     };
     Some(Built { proxy, fresh })

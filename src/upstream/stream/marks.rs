@@ -36,6 +36,8 @@ impl Marks {
     pub const SUBPROTOCOL: Self = Self(1 << 11);
     /// `location`.
     pub const LOCATION: Self = Self(1 << 12);
+    /// `x-conversation-id`: by this name a client of llama.cpp's comes back.
+    pub const CONVERSATION: Self = Self(1 << 13);
 
     /// None of them.
     pub const NONE: Self = Self(0);
@@ -109,7 +111,7 @@ const PREFIXES: [(&str, Marks); 5] = [
     ("x-ms-token-", Marks::CREDENTIAL),
 ];
 
-const NAMES: [(&str, Marks); 49] = [
+const NAMES: [(&str, Marks); 50] = [
     ("authorization", Marks::AUTHORIZATION),
     ("connection", Marks::CONNECTION),
     ("content-length", Marks::LENGTH),
@@ -150,6 +152,7 @@ const NAMES: [(&str, Marks); 49] = [
     ("x-auth-token", Marks::CREDENTIAL),
     ("x-authentik-jwt", Marks::CREDENTIAL),
     ("x-authorization", Marks::CREDENTIAL),
+    ("x-conversation-id", Marks::CONVERSATION),
     ("x-csrf-token", Marks::CREDENTIAL),
     ("x-functions-key", Marks::CREDENTIAL),
     ("x-goog-iap-jwt-assertion", Marks::CREDENTIAL),
