@@ -19,5 +19,6 @@ mod real;
 mod sdk;
 mod security;
 mod sharing;
+mod streams;
 mod support;
 mod upstreams;
