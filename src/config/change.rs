@@ -213,13 +213,15 @@ fn differs_by_name(before: &Config, after: &Config, all: &mut Vec<String>) {
 /// A route as one line: by its path and the names it leads to, not by their numbers.
 fn route(config: &Config, route: &Route) -> String {
     let name = |target: Target| target_name(config, target);
-    let Route { path, target, models, events, deadlines, streams, adapt, cors, resume } = route;
+    let Route { path, target, models, events, deadlines, heartbeat, streams, adapt, cors, resume } =
+        route;
     let models = models.as_ref().map(|models| {
         let rules: Vec<_> = models.rules().map(|(glob, to)| (glob.text(), name(to))).collect();
         (rules, models.otherwise.map(name), models.most_bytes, models.refresh)
     });
     let name = name(*target);
-    let rest = format!("{events:?} {deadlines:?} {streams:?} {adapt:?} {cors:?} {resume:?}");
+    let times = (deadlines, heartbeat);
+    let rest = format!("{events:?} {times:?} {streams:?} {adapt:?} {cors:?} {resume:?}");
     format!("routes {path} {name:?} {models:?} {rest}")
 }
 

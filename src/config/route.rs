@@ -30,6 +30,7 @@ pub(super) static ROUTES: Section = Section {
         &MODEL_BYTES,
         &MODELS_REFRESH,
         &DEADLINES,
+        &HEARTBEAT,
         &LIMITS,
         &CORS,
         &EVENTS,
@@ -73,6 +74,13 @@ static FIRST_FRAME: Key<Optional<Span>> = Key::new(
 static FRAME_GAP: Key<Optional<Span>> =
     Key::new("frame_gap", Optional(Span::ANY), "Replaces the upstream's `deadlines.frame_gap`.");
 
+static HEARTBEAT: Key<Optional<Span>> = Key::new(
+    "heartbeat",
+    Optional(Span::ANY),
+    "While an event stream of this route is silent for this long, the client gets a comment line, `:`, \
+     between two events. Not set: it gets what the upstream sends and nothing else.",
+);
+
 static LIMITS: Section = Section {
     name: "limits",
     shape: Shape::One,
@@ -88,6 +96,9 @@ static STREAMS: Key<Optional<Count<usize>>> = Key::new(
      429.",
 );
 
+/// More often would cost clients more than a connection that somebody takes for dead.
+const SHORTEST_HEARTBEAT: Duration = Duration::from_secs(1);
+
 /// One path prefix and where it leads.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -101,6 +112,9 @@ pub struct Route {
     pub events: Option<Box<Events>>,
     /// Clocks of this route's own.
     pub deadlines: RouteDeadlines,
+    /// A stream of events that is silent for this long gets a comment, a second at least. `None`:
+    /// never.
+    pub heartbeat: Option<Duration>,
     /// Requests in flight on it at once, over all workers; beyond it 429. `None`: no bound of its own.
     pub streams: Option<usize>,
     /// A bound that follows the first byte, under the other one.
@@ -132,6 +146,7 @@ impl Route {
             models: None,
             events: None,
             deadlines,
+            heartbeat: None,
             streams: None,
             adapt: None,
             cors: None,
@@ -201,6 +216,7 @@ pub(super) fn read(
             reader.fault_in(&fields, &PATH, what, hint);
         }
         let deadlines = RouteDeadlines::read(reader, &fields);
+        let heartbeat = heartbeat(reader, &fields);
         let limits = reader.section(&fields, &LIMITS);
         let streams = reader.get(&limits, &STREAMS);
         let adapt = Adapt::read(reader, &limits, streams);
@@ -218,6 +234,7 @@ pub(super) fn read(
             models,
             events,
             deadlines,
+            heartbeat,
             streams,
             adapt,
             cors,
@@ -248,10 +265,19 @@ fn streams_at(reader: &mut Reader<'_>, routes: &[Route], written: &[Fields<'_>])
 
 /// Where events are published nobody else is asked.
 fn alone(reader: &mut Reader<'_>, route: &Fields<'_>) {
-    let others = [UPSTREAM.name, MODELS.name, DEADLINES.name, RESUME.name];
+    let others = [UPSTREAM.name, MODELS.name, DEADLINES.name, HEARTBEAT.name, RESUME.name];
     for key in others.into_iter().filter(|key| route.has(key)) {
         let (at, path) = (route.at(key), route.path_of(key));
         let what = "stands beside `events`, which needs no upstream";
         reader.fault(at, path, what, "remove one of them");
     }
+}
+
+fn heartbeat(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Duration> {
+    let heartbeat = reader.get(fields, &HEARTBEAT);
+    if heartbeat.is_some_and(|every| every < SHORTEST_HEARTBEAT) {
+        let hint = "balancers wait for half a minute at least; 15s keeps their connections";
+        reader.fault_in(fields, &HEARTBEAT, "is shorter than a second", hint);
+    }
+    heartbeat
 }

@@ -1,15 +1,19 @@
 //! What the client gets of an upstream's answer: its head, cleaned, and a body that holds all that the request still needs.
 
-use http::Response;
+use std::time::Duration;
+
 use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Response};
 
 use super::Proxy;
 use super::attempts::Answered;
 use super::clients::metered;
 use super::context::RequestContext;
 use crate::admit::Permit;
+use crate::config::RouteId;
 use crate::error::Error;
 use crate::record::Pseudonyms;
+use crate::relay::observers::Form;
 use crate::relay::{self, Answer, Bounds, Download, DownloadParts, RelayBody, RequestRest, Upload};
 use crate::upstream::Marks;
 
@@ -74,12 +78,24 @@ impl Proxy {
             permit,
             stock,
             is_event_stream: relay::head::is_event_stream(&head.headers),
-            reads_usage: metered.then(|| relay::observers::Form::of(&head.headers)),
+            reads_usage: metered.then(|| Form::of(&head.headers)),
+            heartbeat: self.heartbeat(answered.route, length, &head.headers),
         };
         if scan_of_request.marks.any(Marks::OURS.and(Marks::CONVERSATION)) {
             parts = self.keep(context, &mut head, parts);
         }
         let download = Download::new(parts);
         Ok(Response::from_parts(head, RelayBody::relayed(download, length)))
+    }
+
+    /// After how long a silence the client of such an answer gets a comment; where it may get one.
+    fn heartbeat(
+        &self,
+        route: RouteId,
+        length: Option<u64>,
+        headers: &HeaderMap,
+    ) -> Option<Duration> {
+        let heartbeat = self.config.routes[route.0].heartbeat?;
+        (length.is_none() && Form::of(headers) == Form::Events).then_some(heartbeat)
     }
 }

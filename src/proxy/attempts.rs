@@ -11,7 +11,7 @@ use super::Proxy;
 use super::attempt::Attempted;
 use super::context::RoutedRequest;
 use super::hedge::HedgeResult;
-use crate::config::UpstreamId;
+use crate::config::{RouteId, UpstreamId};
 use crate::error::{Error, Kind};
 use crate::record::{FailoverReason, Prevented, Record};
 use crate::relay::{Answer, Attempt, Clocks};
@@ -25,6 +25,8 @@ pub(super) struct Answered {
     pub(super) by_group: bool,
     /// Those that go on running.
     pub(super) clocks: Clocks,
+    /// What is done with the answer is said there.
+    pub(super) route: RouteId,
 }
 
 /// Who is asked next, and why.
@@ -85,10 +87,10 @@ impl Proxy {
         routed: &RoutedRequest<'_>,
     ) -> ControlFlow<Result<Answered, Error>, NextAttempt> {
         let next = self.next_attempt(&hedge_result, selection, passed.is_some(), routed);
-        let by_group = routed.group.is_named;
+        let (by_group, route) = (routed.group.is_named, routed.route.route);
         let reached = |Attempted { at, result, .. }: Attempted| {
             let clocks = self.clocks(routed, at);
-            result.map(|answer| Answered { upstream: at, answer, by_group, clocks })
+            result.map(|answer| Answered { upstream: at, answer, by_group, clocks, route })
         };
         if let Some(before) = hedge_result.before
             && let Ok(answer) = reached(*before)

@@ -1,8 +1,9 @@
-//! Clients that leave, do not read, or never say anything.
+//! Clients that leave, do not read, never say anything, or wait.
 
 mod cancel;
 mod cancel_storm;
 mod cancel_time;
+mod heartbeats;
 mod idle;
 mod idle_connections;
 mod never_read;

@@ -51,6 +51,7 @@ fn what_changed_is_named_by_its_key_and_nothing_else_is() {
         ("http://b }", "http://b, forward_query: [token] }", &["upstreams.b.forward_query"]),
         ("http://b }", "http://b, redirects: pass }", &["upstreams.b.redirects"]),
         ("upstream: both }", "upstream: both, cors: { origins: 'http://a' } }", &["routes"]),
+        ("upstream: both }", "upstream: both, heartbeat: 15s }", &["routes"]),
         ("groups:", "limits: { streams: 7 }\ngroups:", &["limits"]),
         (
             "groups:",

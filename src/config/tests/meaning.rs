@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{World, least};
 use crate::config::{
@@ -78,6 +79,20 @@ fn routes_lead_to_upstreams_by_name() {
     let targets: Vec<_> = config.routes.iter().map(|route| route.target).collect();
     assert_eq!(targets, [1, 0].map(|id| Target::Upstream(UpstreamId(id))));
     assert_eq!(config.upstreams[1].protocol, Protocol::Http2);
+}
+
+#[test]
+fn a_heartbeat_is_a_second_at_least_and_off_where_it_is_not_written() {
+    let route = |written: &str| {
+        format!(
+            "upstreams: {{ a: {{ url: http://a }} }}\nroutes: [{{ path: /, upstream: a{written} }}]\n"
+        )
+    };
+    assert_eq!(read(&route("")).routes[0].heartbeat, None);
+    let every = read(&route(", heartbeat: 15s")).routes[0].heartbeat;
+    assert_eq!(every, Some(Duration::from_secs(15)));
+    let faults = World::default().faults(&route(", heartbeat: 999ms"));
+    assert!(faults[0].contains("routes[0].heartbeat: is shorter than a second"), "{faults:?}");
 }
 
 #[test]

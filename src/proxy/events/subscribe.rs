@@ -81,6 +81,7 @@ impl Proxy {
             // What is published is no answer of a model's: its last event ends nothing.
             is_event_stream: false,
             reads_usage: None,
+            heartbeat: None,
         });
         let body = RelayBody::relayed(download, None);
         Ok(begun(answer(asked, body, EVENT_STREAM), &behind))

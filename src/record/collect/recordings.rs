@@ -104,6 +104,8 @@ pub(in crate::record) struct Recordings {
     pub(in crate::record) panics: u64,
     /// Header lines that were not forwarded for their names' underscores.
     pub(in crate::record) withheld: u64,
+    /// Comments that clients of silent streams got.
+    pub(in crate::record) heartbeats: u64,
     /// By [`LabelId`].
     pub(in crate::record) upstreams: Vec<UpstreamRecordings>,
     pub(in crate::record) gap_upstream: Durations,
@@ -172,6 +174,7 @@ impl Recordings {
         self.accept_pauses += other.accept_pauses;
         self.panics += other.panics;
         self.withheld += other.withheld;
+        self.heartbeats += other.heartbeats;
         self.grow(other.upstreams.len());
         for (sum, more) in self.upstreams.iter_mut().zip(&other.upstreams) {
             add_each(&mut sum.cold, &more.cold);
@@ -207,7 +210,8 @@ impl Recordings {
         self.usage_unknown = Default::default();
         self.hangups = Default::default();
         self.handshakes = Default::default();
-        (self.accept_pauses, self.panics, self.withheld) = (0, 0, 0);
+        (self.accept_pauses, self.panics) = (0, 0);
+        (self.withheld, self.heartbeats) = (0, 0);
         for upstream in &mut self.upstreams {
             upstream.cold = Default::default();
             upstream.connect_failures = 0;

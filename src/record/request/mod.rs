@@ -175,6 +175,11 @@ impl Record {
         self.state.borrow_mut().facts.bytes_sent += bytes;
     }
 
+    /// The client of a stream that is silent got a comment.
+    pub fn heartbeat(&self) {
+        self.ledger.active.borrow_mut().heartbeats += 1;
+    }
+
     /// The request was sent again.
     pub fn replayed(&self, reason: ReplayReason) {
         self.whole().state.borrow_mut().facts.replays += 1;

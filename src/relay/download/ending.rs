@@ -16,6 +16,14 @@ impl Download {
         match self.reader.state() {
             State::Open => {
                 let (heard, begun) = (self.reader.heard(), self.reader.has_begun());
+                if let Some(heartbeat) = &mut self.heartbeat
+                    && let Poll::Ready(comment) = heartbeat.poll(cx, heard, &self.report.observers)
+                {
+                    self.reader.precede();
+                    let comment = self.delivery.chunk(comment, false, &self.report.record);
+                    self.report.record.heartbeat();
+                    return Poll::Ready(Some(Ok(Frame::data(comment))));
+                }
                 let (due, clock, kind) = self.bounds.clock(heard, begun);
                 if self.deadline.poll(cx, due).is_pending() {
                     return Poll::Pending;

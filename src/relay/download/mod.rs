@@ -8,10 +8,12 @@
 //!
 //! `reader` takes frames from the upstream, `delivery` hands chunks to the client's side and watches
 //! whether it takes them, `rest` sends what is left of the request meanwhile, `report` tells everybody who
-//! keeps account of the answer, and `ending` is how all of that ends.
+//! keeps account of the answer, `heartbeat` has comments for a client that waits, and `ending` is how all of that
+//! ends.
 
 mod delivery;
 mod ending;
+mod heartbeat;
 mod pump;
 mod reader;
 mod report;
@@ -25,6 +27,7 @@ pub use source::{OwnSource, Source};
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::body::Frame;
 
@@ -38,6 +41,7 @@ use crate::record::Record;
 use crate::transport::Wire;
 use crate::upstream::AnswerGuard;
 use delivery::Delivery;
+use heartbeat::Heartbeat;
 use reader::Reader;
 use report::Report;
 use rest::Sending;
@@ -54,6 +58,8 @@ pub struct Download {
     bounds: Bounds,
     /// One timer: on the upstream while the client keeps up, on the client while it does not.
     deadline: Deadline,
+    /// Boxed: few routes have one.
+    heartbeat: Option<Box<Heartbeat>>,
     report: Report,
 }
 
@@ -81,6 +87,9 @@ pub struct DownloadParts<'a> {
     pub is_event_stream: bool,
     /// What it is, where its usage is to be read.
     pub reads_usage: Option<Form>,
+    /// Of such a stream whose bytes are its text, and whose client may get comments of ours: how long it is
+    /// silent before.
+    pub heartbeat: Option<Duration>,
 }
 
 impl Download {
@@ -93,7 +102,9 @@ impl Download {
         report.record.handed(reader.heard());
         delivery.head(reader.is_end(), &report.record);
         let (bounds, deadline) = (parts.bounds, parts.deadline);
-        Self { reader, sending: Sending::new(parts.rest), delivery, bounds, deadline, report }
+        let heartbeat = parts.heartbeat.map(|every| Box::new(Heartbeat::new(every)));
+        let sending = Sending::new(parts.rest);
+        Self { reader, sending, delivery, bounds, deadline, heartbeat, report }
     }
 
     /// Nothing more will come.

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::report::Report;
@@ -15,6 +15,9 @@ use crate::upstream::Chunk;
 /// Small frames that are ready together are joined up to about this size, which one TLS record or
 /// HTTP/2 frame still holds (RFC 9113, section 4.2). A frame this large travels alone, uncopied.
 const JOIN: usize = 8 * 1024;
+
+/// What some write before a text. At its front it is no part of it, and anywhere else it is.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// What became of the upstream's side.
 pub(super) enum State {
@@ -36,6 +39,8 @@ pub(super) struct Reader {
     heard: Instant,
     /// Something of the body came.
     begun: bool,
+    /// The client got a comment of ours before that.
+    is_preceded: bool,
     /// In this poll of the client's task the source had nothing more: its waker is registered, and
     /// asking again would only cost.
     registered: bool,
@@ -50,6 +55,7 @@ impl Reader {
             buffered: BytesMut::new(),
             trailers: None,
             begun: false,
+            is_preceded: false,
             registered: false,
         }
     }
@@ -84,6 +90,11 @@ impl Reader {
     /// Something of the body came.
     pub(super) fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    /// The client gets something of ours before what comes next.
+    pub(super) fn precede(&mut self) {
+        self.is_preceded = !self.begun;
     }
 
     /// What came and was not handed over.
@@ -180,7 +191,7 @@ impl Reader {
         while !self.registered {
             match self.source.poll_chunk(cx) {
                 Poll::Pending => self.registered = true,
-                Poll::Ready(Some(Ok(Chunk::Data(data)))) => {
+                Poll::Ready(Some(Ok(Chunk::Data(mut data)))) => {
                     self.heard = self.source.read_at();
                     if self.source.is_upstream() {
                         report.frame(self.heard, data.len());
@@ -188,6 +199,12 @@ impl Reader {
                     if !data.is_empty() {
                         if !std::mem::replace(&mut self.begun, true) {
                             report.begun(self.heard);
+                            if self.is_preceded && data.starts_with(BYTE_ORDER_MARK) {
+                                data.advance(BYTE_ORDER_MARK.len());
+                                if data.is_empty() {
+                                    continue;
+                                }
+                            }
                         }
                         return Some(data);
                     }

@@ -89,6 +89,15 @@ impl Observers {
         }
     }
 
+    /// It is a stream of events, and what comes next begins one. Costs some hundred instructions.
+    pub(super) fn is_between_events(&self) -> bool {
+        match (&self.usage, &self.done) {
+            (Some(usage), _) => usage.is_between_events(),
+            (None, Some(done)) => done.tail().last().is_between_events(),
+            (None, None) => false,
+        }
+    }
+
     /// What the answer cost, where that is wanted. To be asked once, at its end: it costs some hundred
     /// instructions behind a chat. `unread` came from the upstream and did not go over to the writer;
     /// `is_whole`: the upstream said all that it had to.

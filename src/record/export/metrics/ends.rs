@@ -91,6 +91,8 @@ pub(super) fn requests(text: &mut Text, view: &View<'_>) {
     for reason in ReplayReason::ALL {
         text.sample(name, &[("reason", reason.label())], all.replays[reason as usize]);
     }
+    let help = "Comment lines sent to clients of event streams whose upstream was silent.";
+    text.single("firstbyte_heartbeats_total", Kind::Counter, help, all.heartbeats);
 }
 
 /// Failovers by the names of their labels, for the same reason as [`requests_by_name`].

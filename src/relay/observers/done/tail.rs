@@ -104,6 +104,29 @@ impl Last<'_> {
     }
 }
 
+impl Last<'_> {
+    /// What comes next begins an event: the last line is empty, or a comment behind such a line. A last CR may be
+    /// the first half of a line's end, and nothing may come between the two.
+    pub(in super::super) fn is_between_events(self) -> bool {
+        let Self { older, newer, is_whole } = self;
+        let mut text = [0; KEPT];
+        text[..older.len()].copy_from_slice(older);
+        text[older.len()..][..newer.len()].copy_from_slice(newer);
+        let mut rest = &text[..older.len() + newer.len()];
+        while let [before @ .., b'\n'] = rest {
+            let before = before.strip_suffix(b"\r").unwrap_or(before);
+            let begin = memchr::memrchr2(b'\n', b'\r', before).map_or(0, |end| end + 1);
+            let is_known = begin > 0 || is_whole;
+            match before.get(begin) {
+                None => return is_known,
+                Some(b':') if is_known => rest = &before[..begin],
+                Some(_) => return false,
+            }
+        }
+        rest.is_empty() && is_whole
+    }
+}
+
 /// `None` where it may be in what comes before this text.
 fn last_words(text: &[u8], front: Front) -> Option<Says> {
     let (mut rest, mut is_whole) = (text, false);

@@ -151,3 +151,41 @@ fn what_a_model_says_is_no_end_wherever_the_tail_begins() {
         assert!(!after(&stream, 64).is_done(), "{filler}");
     }
 }
+
+#[test]
+fn what_comes_next_begins_an_event_behind_an_empty_line_and_comments() {
+    for (stream, between) in [
+        ("", true),
+        ("\n", true),
+        (": hi\n", true),
+        ("data: a\n\n", true),
+        ("data: a\n\n: hi\n", true),
+        ("data: a\r\n\r\n: hi\r\n: ho\n", true),
+        ("data: a\r\r\n", true),
+        ("data: a\n\r\n", true),
+        ("data: a", false),
+        ("data: a\n", false),
+        ("data: a\r\n", false),
+        ("data: a\n: hi\n", false),
+        ("data: a\n\n: hi", false),
+        ("data: a\n\ndata: b\n", false),
+        // LF may follow.
+        ("data: a\r\n\r", false),
+        ("data: a\r\r", false),
+        ("\r", false),
+        // Its line goes on.
+        ("\u{feff}", false),
+    ] {
+        for filler in ["", CHAT] {
+            let stream = filler.repeat(10) + stream;
+            for size in [1, 3, 77, 100_000] {
+                let scanner = after(&stream, size);
+                assert_eq!(scanner.tail().last().is_between_events(), between, "{stream:?}");
+            }
+        }
+    }
+    // It began before what is kept.
+    let line = format!("data: {}\n", ":".repeat(2_000));
+    assert!(!after(&line, 100_000).tail().last().is_between_events());
+    assert!(!after(&format!("data: a\n\n{}", &line[6..]), 7).tail().last().is_between_events());
+}

@@ -17,7 +17,7 @@ mod kept;
 pub use form::Form;
 
 use super::Observer;
-use super::done::DoneScanner;
+use super::done::{DoneScanner, Keeps};
 use crate::record::{NoUsage, Usage};
 use find::{Found, Front, Shape};
 use kept::Kept;
@@ -66,6 +66,11 @@ impl UsageReader {
     /// The same of what went by and what is to follow.
     pub(super) fn is_done_with(&self, unread: [&[u8]; 2]) -> bool {
         self.shape == Shape::Events && self.scanner.is_done_with(unread)
+    }
+
+    /// It is a stream of events, and what comes next begins one.
+    pub(super) fn is_between_events(&self) -> bool {
+        self.shape == Shape::Events && self.scanner.tail().last().is_between_events()
     }
 
     /// What the answer cost. `unread` came behind what went by; `is_whole`: nothing more was to come.
