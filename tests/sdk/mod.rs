@@ -10,6 +10,8 @@ mod cuts;
 mod early_answers;
 /// Errors, the upstream's and our own, and whose retries they cause.
 mod errors;
+/// Comments of the proxy's own in a stream that is silent.
+mod heartbeats;
 /// Routes that forward by the model.
 mod models;
 /// The SDK programs as values.

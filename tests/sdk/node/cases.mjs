@@ -280,6 +280,11 @@ const byModel = {
 
 export const GROUPS = {
   models: byModel,
+  streams: Object.fromEntries(
+    ["chat-stream", "chat-stream-slowly", "responses-stream", "completions-stream"].map((name) => [name, api[name]]),
+  ),
+  // An event without data, which some make of a comment, is no JSON.
+  silent: { "a-silent-stream-is-read-to-its-end": async ({ client }) => collect(await streamChat(client, {})) },
   api,
   errors: { "error-classes": errorClasses },
   retry: { "retries-until-answered": ({ client }) => wholeChat(client) },

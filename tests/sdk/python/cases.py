@@ -273,6 +273,13 @@ def cut_answer_raises(client, options):
     return raises("an answer", once)
 
 
+# --- group silent: a stream that is silent before each event, and whose events have ids ---------------------------------
+
+def a_silent_stream_is_read_to_its_end(client, options):
+    """An event without data, which some make of a comment, is no JSON."""
+    return collect(stream_chat(client))
+
+
 # --- group models: a route that forwards by the model --------------------------------------------------------------------
 
 def models_are_joined(client, options):
@@ -294,6 +301,8 @@ def each_model_goes_its_way(client, options):
 
 GROUPS = {
     "models": [models_are_joined, each_model_goes_its_way],
+    "streams": [chat_stream, chat_stream_slowly, responses_stream, completions_stream],
+    "silent": [a_silent_stream_is_read_to_its_end],
     "api": [
         chat_stream, chat_stream_slowly, chat_once, responses_stream, responses_once, completions_stream, completions_once,
         embeddings, models_list, files_upload, audio_transcription, large_prompt, response_headers,
