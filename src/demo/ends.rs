@@ -15,7 +15,7 @@ use loadtest::upstream::Upstream;
 
 use super::upstream;
 use crate::cli::Demo;
-use crate::config::{AccessLog, Config, Env, from_env};
+use crate::config::{AccessLog, Config, Env, Route, from_env};
 use crate::runtime::{self, Running};
 
 /// Two handshakes on loopback take milliseconds; ten seconds are for a machine that swaps.
@@ -51,6 +51,11 @@ impl Ends {
         self.proxy.addresses().first().map(url).unwrap_or_default()
     }
 
+    /// Where the page is.
+    pub(super) fn page_url(&self) -> String {
+        format!("{}{}", self.proxy_url(), upstream::PAGE_PATH)
+    }
+
     /// Where `/stats` answers.
     pub(super) fn admin_url(&self) -> String {
         self.proxy.admin().as_ref().map(url).unwrap_or_default()
@@ -77,8 +82,8 @@ fn url(address: &SocketAddr) -> String {
     format!("http://{address}")
 }
 
-fn config(upstream: &Upstream, ca_file: &Path) -> Result<Config, Box<dyn Error>> {
-    let mut config = from_env(&Variables { base_url: upstream.base_url() })?;
+fn config(mock: &Upstream, ca_file: &Path) -> Result<Config, Box<dyn Error>> {
+    let mut config = from_env(&Variables { base_url: mock.base_url() })?;
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     config.listen = vec![free.into()];
     config.admin = Some(free);
@@ -86,6 +91,9 @@ fn config(upstream: &Upstream, ca_file: &Path) -> Result<Config, Box<dyn Error>>
     config.workers = NonZeroUsize::MIN;
     // There are descriptors for that many anywhere.
     config.limits.connections = 128;
+    // The page in which to read along comes from the upstream too, so that to the proxy it is no foreign one.
+    let target = config.routes[0].target;
+    config.routes.push(Route::new(upstream::PAGE_PATH, target));
     // It would drown what is shown.
     config.access_log = AccessLog::Off;
     for upstream in &mut config.upstreams {
