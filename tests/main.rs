@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on says where and why")]
 
+mod browser;
 mod clients;
 mod door;
 mod events;
