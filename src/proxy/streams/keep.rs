@@ -60,6 +60,8 @@ impl Proxy {
         head.headers.insert(STREAM, id);
         parts.record.of_stream(&stream.id().short());
         parts.source = Source::Ours(Box::new(First::new(&stream, parts.record)));
+        // Its cursor counts the bytes that a client was given.
+        parts.heartbeat = None;
         parts.bounds = Bounds {
             first_frame: NEVER,
             gap: NEVER,

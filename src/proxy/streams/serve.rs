@@ -139,6 +139,7 @@ impl Proxy {
             stock: &self.stock,
             is_event_stream,
             reads_usage: None,
+            heartbeat: None,
         });
         let mut answer = Response::new(RelayBody::relayed(download, length));
         *answer.status_mut() = status;
