@@ -10,16 +10,25 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use loadtest::client::{Protocol, Target, TargetError};
+use loadtest::client::{Protocol, Target as Peer, TargetError};
 use loadtest::upstream::Upstream;
 
 use super::upstream;
 use crate::cli::Demo;
-use crate::config::{AccessLog, Config, Env, Route, from_env};
+use crate::config::{AccessLog, Config, Env, Resume, Route, Target, from_env};
 use crate::runtime::{self, Running};
 
 /// Two handshakes on loopback take milliseconds; ten seconds are for a machine that swaps.
 const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Streams that are kept for who tries that: a demo knows no clients.
+const KEPT: Resume = Resume {
+    bytes: 1 << 20,
+    ttl: Duration::from_secs(300),
+    detached: Duration::from_secs(120),
+    streams: 64,
+    anonymous: true,
+};
 
 /// Both ends, running. Dropped, both stop at once and their threads are joined.
 pub(super) struct Ends {
@@ -67,14 +76,14 @@ impl Ends {
     }
 
     /// The upstream, as the proxy reaches it: TLS and HTTP/2.
-    pub(super) fn direct(&self) -> Result<Target, TargetError> {
-        let target = Target::trusting(&self.upstream.url(), self.upstream.ca_pem())?;
+    pub(super) fn direct(&self) -> Result<Peer, TargetError> {
+        let target = Peer::trusting(&self.upstream.url(), self.upstream.ca_pem())?;
         Ok(target.speaking(Protocol::Http2))
     }
 
     /// The proxy, as most clients reach it: HTTP/1.1 in clear.
-    pub(super) fn through(&self) -> Result<Target, TargetError> {
-        Target::new(&self.proxy_url())
+    pub(super) fn through(&self) -> Result<Peer, TargetError> {
+        Peer::new(&self.proxy_url())
     }
 }
 
@@ -91,6 +100,9 @@ fn config(mock: &Upstream, ca_file: &Path) -> Result<Config, Box<dyn Error>> {
     config.workers = NonZeroUsize::MIN;
     // There are descriptors for that many anywhere.
     config.limits.connections = 128;
+    // Whoever reads along may drop the network and come back.
+    config.routes[0].resume = Some(KEPT);
+    config.routes.push(Route::new("/streams", Target::Streams));
     // The page in which to read along comes from the upstream too, so that to the proxy it is no foreign one.
     let target = config.routes[0].target;
     config.routes.push(Route::new(upstream::PAGE_PATH, target));
