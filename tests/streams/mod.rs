@@ -1,6 +1,7 @@
 //! Responses that are kept: read again from any offset, by many at once, stopped, and given up in time.
 
 mod cursors;
+mod documented;
 mod events;
 mod http2;
 mod limits;
