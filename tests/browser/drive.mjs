@@ -3,6 +3,7 @@
 
 import { createRequire } from "node:module";
 import { mkdtempSync, rmSync } from "node:fs";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -108,7 +109,64 @@ async function source(page, url) {
   }), PATIENCE);
 }
 
-const CASES = { resumed, dropped, stopped, source };
+/** A wire to the proxy that can be cut. */
+async function wire(to) {
+  const { hostname, port } = new URL(to), open = new Set();
+  const server = net.createServer((near) => {
+    const far = net.connect(Number(port), hostname);
+    for (const [one, other] of [[near, far], [far, near]]) {
+      open.add(one);
+      one.on("error", () => other.destroy()).on("close", () => { open.delete(one); other.destroy(); }).pipe(other);
+    }
+  });
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  const cut = () => open.forEach((socket) => socket.destroy());
+  return { origin: `http://127.0.0.1:${server.address().port}`, cut, close: () => { cut(); server.close(); } };
+}
+
+/** An EventSource of a kept stream whose wire is cut twice: it comes back by itself. What all of its events said, and how often it broke. */
+async function cut(page, url, origins) {
+  const line = await wire(url);
+  try {
+    await page.goto(`${line.origin}/page`);
+    await page.evaluate(async () => {
+      const body = JSON.stringify({ model: "m", stream: true, max_tokens: 200, messages: [] });
+      const headers = { "content-type": "application/json", "x-firstbyte-resume": "1" };
+      const answer = await fetch("/v1/chat/completions", { method: "POST", body, headers });
+      const path = `/streams/${answer.headers.get("x-firstbyte-stream")}`;
+      await answer.body.cancel();
+      const seen = globalThis.seen = { path, data: [], ids: [], errors: 0, done: false };
+      const source = new EventSource(path);
+      source.onerror = () => { seen.errors += 1; };
+      source.onmessage = ({ data, lastEventId }) => {
+        seen.data.push(data);
+        seen.ids.push(Number(lastEventId));
+        if (data === "[DONE]") { source.close(); seen.done = true; }
+      };
+    });
+    const seen = () => page.evaluate(() => globalThis.seen);
+    const wait = async (holds) => {
+      const end = Date.now() + PATIENCE;
+      while (!holds(await seen())) {
+        if (Date.now() > end) throw new Error(`in vain: ${holds} of ${JSON.stringify(await seen())}`);
+        await page.waitForTimeout(20);
+      }
+    };
+    for (const least of [5, 40]) {
+      await wait(({ data }) => data.length >= least);
+      line.cut();
+    }
+    await wait(({ done }) => done);
+    const whole = await page.evaluate(async () => (await fetch(globalThis.seen.path)).text());
+    origins.delete(line.origin);
+    origins.add(new URL(url).origin);
+    return { ...(await seen()), whole };
+  } finally {
+    line.close();
+  }
+}
+
+const CASES = { resumed, dropped, stopped, source, cut };
 
 const [, , name, url] = process.argv;
 const profile = mkdtempSync(join(tmpdir(), "firstbyte-chromium-"));
@@ -122,7 +180,7 @@ try {
   page.on("pageerror", (error) => faults.push(String(error)));
   page.on("request", (request) => { if (!request.url().startsWith("data:")) origins.add(new URL(request.url()).origin); });
   page.setDefaultTimeout(PATIENCE);
-  const seen = await CASES[name](page, url);
+  const seen = await CASES[name](page, url, origins);
   if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
   console.log(JSON.stringify({ seen, faults, origins: [...origins] }));
 } finally {

@@ -56,6 +56,18 @@ fn a_stream_resumes_in_a_browser_where_the_network_dropped_it() {
     assert!(seen["inked"].as_u64() > Some(1_000), "the strip is empty: {seen}");
 }
 
+/// `EventSource` by itself, over a wire that is cut twice: each event once, in order, each with the offset of its end.
+#[test]
+fn an_event_source_comes_back_to_a_kept_stream_by_itself() {
+    let Some(seen) = Demo::start().drive("cut") else { return };
+    let whole = seen["whole"].as_str().expect("a text");
+    let data: Vec<_> = whole.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(seen["data"], serde_json::json!(data), "{seen}");
+    assert!(seen["errors"].as_u64() >= Some(2), "it was not cut: {seen}");
+    let ends: Vec<_> = whole.match_indices("\n\n").map(|(at, end)| at + end.len()).collect();
+    assert_eq!(seen["ids"], serde_json::json!(ends), "{seen}");
+}
+
 #[test]
 fn the_page_stops_a_stream_upstream() {
     let Some(seen) = Demo::start().drive("stopped") else { return };
