@@ -56,6 +56,8 @@ impl Proxy {
         }
         let (subscription, behind) = topics.subscribe(&topic, &cursor, self.card(context))?;
         let mut permit = permit.take();
+        // Nobody knows when its first event comes: what it takes until then is taken already.
+        permit.answered(Instant::now());
         let mut charge = permit.take_charge();
         if let Some(charge) = &mut charge {
             charge.costs_nothing();
