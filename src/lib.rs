@@ -76,6 +76,9 @@ pub mod proto;
 
 // Layer: sockets
 
+/// How Redis is reached.
+#[cfg(feature = "redis")]
+mod redis;
 /// The sockets at both ends: their options, their stamps, TLS.
 pub mod transport;
 

@@ -6,15 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
-use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
-    IntoConnectionInfo, RedisConnectionInfo, RedisError, Script, TlsCertificates, Value,
-};
-use secrecy::ExposeSecret;
+use redis::{AsyncConnectionConfig, Cmd, RedisError, Script, Value};
 
-use crate::config::{Redis, RedisAddress};
+use crate::config::Redis;
+use crate::redis::{cluster, shown, single};
 
 /// How long a connect may take, TLS and AUTH included.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -79,7 +75,9 @@ impl Link {
     pub(super) async fn connect(to: &Redis) -> Result<Self, Lost> {
         let connecting = async {
             if to.cluster {
-                let client = cluster(to)?;
+                // Nodes that moved are learned of again; a sync that fails is made again anyway.
+                let nodes = cluster(to)?.retries(2);
+                let client = nodes.connection_timeout(CONNECT).response_timeout(CONNECT).build()?;
                 client.get_async_connection().await.map(Server::Cluster)
             } else {
                 let config = AsyncConnectionConfig::new()
@@ -162,64 +160,4 @@ fn lost(error: &RedisError) -> Lost {
         )),
         _ => Lost::Answer(text),
     }
-}
-
-/// One line. No error of the crate's holds what was sent.
-fn shown(error: &RedisError) -> String {
-    error.to_string().replace(['\r', '\n'], " ")
-}
-
-fn single(to: &Redis) -> Result<Client, RedisError> {
-    let info = info(to)?;
-    match certificates(to) {
-        Some(certificates) => Client::build_with_tls(info, certificates),
-        None => Client::open(info),
-    }
-}
-
-fn cluster(to: &Redis) -> Result<ClusterClient, RedisError> {
-    // Nodes that moved are learned of again; a sync that fails is made again anyway.
-    let builder = ClusterClientBuilder::new([info(to)?])
-        .retries(2)
-        .connection_timeout(CONNECT)
-        .response_timeout(CONNECT);
-    match certificates(to) {
-        Some(certificates) => builder.certs(certificates),
-        None => builder,
-    }
-    .build()
-}
-
-fn info(to: &Redis) -> Result<ConnectionInfo, RedisError> {
-    let address = match &to.address {
-        RedisAddress::Tcp { host, port, tls: false } => ConnectionAddr::Tcp(host.clone(), *port),
-        RedisAddress::Tcp { host, port, tls: true } => {
-            let host = host.clone();
-            ConnectionAddr::TcpTls { host, port: *port, insecure: false, tls_params: None }
-        }
-        RedisAddress::Unix(path) => ConnectionAddr::Unix(path.clone()),
-    };
-    // Proxies that know few commands would refuse CLIENT SETINFO.
-    let mut user = RedisConnectionInfo::default().set_skip_set_lib_name();
-    if to.database > 0 {
-        user = user.set_db(i64::from(to.database));
-    }
-    if let Some(name) = &to.username {
-        user = user.set_username(name);
-    }
-    if let Some(password) = &to.password {
-        user = user.set_password(password.expose_secret());
-    }
-    Ok(address.into_connection_info()?.set_redis_settings(user))
-}
-
-fn certificates(to: &Redis) -> Option<TlsCertificates> {
-    if !matches!(to.address, RedisAddress::Tcp { tls: true, .. }) {
-        return None;
-    }
-    let client_tls = to.client.as_ref().map(|(certificate, key)| ClientTlsConfig {
-        client_cert: certificate.clone(),
-        client_key: key.expose_secret().as_bytes().to_vec(),
-    });
-    Some(TlsCertificates { client_tls, root_cert: to.authority.clone() })
 }
