@@ -75,6 +75,14 @@ impl Cursor {
         }
     }
 
+    /// The offset that was asked for, where it was one.
+    pub fn offset(self) -> Option<u64> {
+        match self {
+            Self::Offset(offset) | Self::Event(offset) => Some(offset),
+            Self::Beginning | Self::Now => None,
+        }
+    }
+
     /// The offset in this log. `by_event`: a reader that takes events, for whom only their ends are offsets.
     ///
     /// # Errors

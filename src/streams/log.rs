@@ -128,6 +128,18 @@ impl Log {
         self.has_events
     }
 
+    /// Begins at an offset: what was before is not held here. Nothing once something was written. Whether an event had ended
+    /// there is not known, so that no reader of events begins there.
+    pub fn begin_at(&self, offset: u64) {
+        let mut state = self.lock();
+        if state.end > 0 || state.over.is_some() {
+            return;
+        }
+        (state.start, state.end, state.boundary) = (offset, offset, offset);
+        (state.scan, state.open_scan) = (Scan::inside(), Scan::inside());
+        wake(state);
+    }
+
     /// Writes what came in at `heard`; wakes readers. False where it was over before: nothing was written.
     pub fn append(&self, bytes: &[u8], heard: Instant) -> bool {
         let mut state = self.lock();

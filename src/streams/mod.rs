@@ -23,5 +23,5 @@ pub use elsewhere::{Elsewhere, Sought};
 pub use id::StreamId;
 pub use kept::{KeptHead, KeptStream, NewStream, Owner};
 pub use log::{End, Extent, Found, Log};
-pub use reader::{LogReader, Tail};
+pub use reader::{LogReader, Tail, reached};
 pub use registry::Registry;

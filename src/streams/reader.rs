@@ -1,8 +1,9 @@
 //! Reads a kept stream from an offset on, at the pace of whoever asks.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -45,6 +46,13 @@ impl Tail {
         }
         found
     }
+}
+
+/// Waits until a stream has come to an offset, or its end, or `within` is over: a mirror is a little behind its stream.
+pub async fn reached(stream: &Arc<KeptStream>, offset: u64, within: Duration) {
+    let Some(last) = offset.checked_sub(1) else { return };
+    let mut tail = Tail::new(Arc::clone(stream), last);
+    let _in_time = tokio::time::timeout(within, poll_fn(|cx| tail.poll_next(cx))).await;
 }
 
 impl Drop for Tail {

@@ -142,7 +142,13 @@ impl Registry {
             match stream.due(now) {
                 Due::Later(at) => next = next.min(at),
                 Due::Read => {}
-                Due::Abandon => abandoned.push(stream),
+                Due::Abandon => {
+                    // It may go on where it is read: whoever comes back gets another mirror.
+                    if stream.made().is_elsewhere {
+                        drop(self.remove(&mut state, stream.id()));
+                    }
+                    abandoned.push(stream);
+                }
                 Due::Forget => drop(self.remove(&mut state, stream.id())),
             }
         }

@@ -35,6 +35,11 @@ pub(super) struct Blank {
 }
 
 impl Scan {
+    /// After bytes that nobody saw: inside a line, as far as anybody knows.
+    pub(super) fn inside() -> Self {
+        Self { place: Place::Line, after_cr: false }
+    }
+
     /// An event, or nothing, ended with the last byte that was read. Also true between the CR and the LF of the empty
     /// line: who begins to read there gets one more empty line, which says nothing.
     pub(super) fn is_between(self) -> bool {

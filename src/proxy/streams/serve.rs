@@ -1,6 +1,7 @@
 //! Requests for streams that are kept: `GET` and `HEAD` read one, `DELETE` stops it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -16,7 +17,9 @@ use crate::proxy::context::RequestContext;
 use crate::record::{Outcome, Resume};
 use crate::relay::{self, Bounds, Deadline, Download, DownloadParts, RelayBody, Source};
 use crate::route::Match;
-use crate::streams::{Cursor, Denied, End, KeptStream, LAST_EVENT_ID, LogReader, StreamId};
+use crate::streams::{
+    Cursor, Denied, End, KeptStream, LAST_EVENT_ID, LogReader, StreamId, reached,
+};
 
 /// With 410: the smallest offset that is held.
 const OFFSET: HeaderName = HeaderName::from_static("x-firstbyte-offset");
@@ -24,6 +27,8 @@ const OFFSET: HeaderName = HeaderName::from_static("x-firstbyte-offset");
 const CONVERSATION: &str = "conv_id";
 /// nginx's switch against buffering.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// How far a mirror may be behind what its client has read elsewhere.
+const BEHIND: Duration = Duration::from_secs(1);
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, DELETE, OPTIONS");
 
 impl Proxy {
@@ -55,6 +60,11 @@ impl Proxy {
         if !reads {
             self.stop(&stream);
             return Ok(bodyless(context, StatusCode::NO_CONTENT, HeaderMap::new()));
+        }
+        if stream.made().is_elsewhere
+            && let Ok(Some(offset)) = asked.map(Cursor::offset)
+        {
+            reached(&stream, offset, BEHIND).await;
         }
         let (cursor, by_event) = (asked?, takes_events(&head.headers) && stream.log().has_events());
         let offset = cursor.place(stream.log(), by_event).map_err(|denied| match denied {
