@@ -35,3 +35,16 @@ pub trait Elsewhere: Send + Sync + fmt::Debug {
     /// that is followed already it is one look at where the name stands.
     fn follow(&self, key: Key, topic: &Arc<Topic>, bounds: &Events) -> Later<()>;
 }
+
+/// Who subscribes at other processes, for operators.
+pub trait Others: Send + Sync {
+    /// Their subscribers, as JSON: an object for each process. `None` where nothing is shared.
+    fn connected(&self) -> Later<Option<String>>;
+
+    /// The process that has the subscriber whose request has this id; `None` where none is known to have it.
+    fn find(&self, request: &str) -> Later<Option<String>>;
+
+    /// Sends events to a subscriber of that process alone. Ready once they are on their way: what the subscriber has not
+    /// read before may leave no room for them.
+    fn send(&self, process: String, request: &str, drafts: Vec<Draft>) -> Later<()>;
+}

@@ -22,7 +22,7 @@ mod topics;
 
 pub use cursor::{Cursor, LAST_EVENT_ID, NoCursor};
 pub use draft::{Draft, Fields, Unfit};
-pub use elsewhere::{Elsewhere, Key, Later};
+pub use elsewhere::{Elsewhere, Key, Later, Others};
 pub use id::{Epoch, OwnId, Stamp};
 pub use name::Name;
 pub use publish::Form;

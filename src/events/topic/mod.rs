@@ -145,6 +145,17 @@ impl Topic {
         wake(wakers);
     }
 
+    /// Events that elsewhere have their places were missed here. All readers are dropped, and come back to a gap that is
+    /// told.
+    pub fn skip(&self) {
+        let wakers = {
+            let mut state = self.state();
+            state.ring.skip();
+            state.wakers.take()
+        };
+        wake(wakers);
+    }
+
     /// A reader from there on, and the id of the event in front.
     pub fn read(self: &Arc<Self>, cursor: &Cursor) -> (Reader, Box<str>) {
         let Start { place, behind } = self.state().ring.start(cursor);
@@ -301,6 +312,22 @@ mod tests {
         assert_eq!(String::from_utf8(seen).unwrap(), expected.concat());
         let (_, behind) = topic.read(&Cursor::After("0000000000000007-5-1".into()));
         assert_eq!(&*behind, "0000000000000007-5-1");
+    }
+
+    #[test]
+    fn who_would_miss_events_is_dropped_and_told_when_it_comes_back() {
+        let topic = topic();
+        let (mut reader, _) = topic.read(&Cursor::Now);
+        let id = publish(&topic, "a");
+        assert!(matches!(next(&mut reader), Poll::Ready(Ok(_))));
+        topic.skip();
+        topic.mirror(vec![(Stamp::Redis(9, 0), draft(None, "c"))], KEEP, Instant::now());
+        assert_eq!(next(&mut reader), Poll::Ready(Err(Lagged)));
+        let (mut again, behind) = topic.read(&Cursor::After(id));
+        assert_eq!(&*behind, "earliest");
+        assert!(
+            matches!(next(&mut again), Poll::Ready(Ok(event)) if event.ends_with(b"data: c\n\n"))
+        );
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl Ring {
         *self = Self { first: self.end(), history: self.history, ..Self::new(epoch) };
     }
 
+    /// Events are missing from here on. Who is at the end is behind too.
+    pub(super) fn skip(&mut self) {
+        *self = Self { first: self.end() + 1, history: self.history, ..Self::new(self.epoch) };
+    }
+
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch
     }
