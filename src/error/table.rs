@@ -201,6 +201,12 @@ kinds! {
             proxy_status: "http_request_error",
             message: "Nobody read the stream for too long.",
         },
+        /// What several processes have together cannot be reached.
+        SharedStoreLost => Row {
+            side: Side::Proxy, blame: Blame::Refused, status: 503, code: "shared_store_lost",
+            proxy_status: "destination_unavailable",
+            message: "The proxies of this service cannot reach what they share just now; retry shortly.",
+        },
         /// HTTP without TLS came to a listener that speaks TLS.
         NoTls => Row {
             side: Side::Client, blame: Blame::Refused, status: 400, code: "no_tls",

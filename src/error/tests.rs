@@ -44,7 +44,8 @@ fn after(kind: Kind) -> Option<Kind> {
         Kind::StreamOffsetLost => Kind::StreamLagged,
         Kind::StreamLagged => Kind::StreamStopped,
         Kind::StreamStopped => Kind::StreamAbandoned,
-        Kind::StreamAbandoned => Kind::NoTls,
+        Kind::StreamAbandoned => Kind::SharedStoreLost,
+        Kind::SharedStoreLost => Kind::NoTls,
         Kind::NoTls => Kind::MethodRefused,
         Kind::MethodRefused => Kind::UpgradeUnsupported,
         Kind::UpgradeUnsupported => Kind::HeadTooLarge,
@@ -120,7 +121,7 @@ fn promised(kind: Kind) -> &'static [u16] {
 
 #[test]
 fn every_kind_has_the_status_of_its_side_and_outcome() {
-    assert_eq!(all().count(), 77);
+    assert_eq!(all().count(), 78);
     for kind in all() {
         assert!(promised(kind).contains(&kind.status().as_u16()), "{kind:?}: {}", kind.status());
     }

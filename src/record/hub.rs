@@ -12,6 +12,7 @@ use super::collect::instance::adaptive::AdaptiveShown;
 use super::collect::instance::ceilings::Ceilings;
 use super::collect::instance::clients::ClientsShown;
 use super::collect::instance::dns::DnsMeters;
+use super::collect::instance::fanout::FanoutMeters;
 use super::collect::instance::redis::RedisMeters;
 use super::collect::instance::store::StoreMeter;
 use super::collect::instance::streams::StreamMeters;
@@ -188,6 +189,11 @@ impl Hub {
     /// The meters of limits that are shared.
     pub fn redis(&self) -> &Arc<RedisMeters> {
         &self.instance.redis
+    }
+
+    /// The meters of streams and events that are shared.
+    pub fn fanout(&self) -> &Arc<FanoutMeters> {
+        &self.instance.fanout
     }
 
     /// The meters of streams that are kept.

@@ -30,6 +30,7 @@ pub use collect::instance::adaptive::{AdaptiveShown, LimitMeters};
 pub use collect::instance::ceilings::Ceilings;
 pub use collect::instance::clients::{ClientShown, ClientsShown, LimitShown, ModelShown};
 pub use collect::instance::dns::DnsMeters;
+pub use collect::instance::fanout::FanoutMeters;
 pub use collect::instance::redis::RedisMeters;
 pub use collect::instance::store::StoreMeter;
 pub use collect::instance::streams::StreamMeters;

@@ -6,6 +6,7 @@ pub(in crate::record) mod clients;
 pub(in crate::record) mod configured;
 pub(in crate::record) mod dns;
 pub(in crate::record) mod expected;
+pub(in crate::record) mod fanout;
 pub(in crate::record) mod redis;
 pub(in crate::record) mod store;
 pub(in crate::record) mod streams;
@@ -22,6 +23,7 @@ use clients::Clients;
 use configured::Configured;
 use dns::DnsMeters;
 use expected::Expected;
+use fanout::FanoutMeters;
 use redis::RedisMeters;
 use store::StoreMeter;
 use streams::StreamMeters;
@@ -42,6 +44,7 @@ pub(in crate::record) struct Instance {
     pub(in crate::record) adaptives: Adaptives,
     pub(in crate::record) clients: Clients,
     pub(in crate::record) redis: Arc<RedisMeters>,
+    pub(in crate::record) fanout: Arc<FanoutMeters>,
     pub(in crate::record) streams: Arc<StreamMeters>,
     /// What is published on the routes of the configuration in force.
     pub(in crate::record) events: Mutex<EventRoutes>,
@@ -74,6 +77,7 @@ impl Instance {
             adaptives: Adaptives::default(),
             clients: Clients::default(),
             redis: Arc::default(),
+            fanout: Arc::default(),
             streams: Arc::default(),
             events: Mutex::default(),
             certificates: Mutex::default(),

@@ -4,6 +4,7 @@ mod adaptive;
 mod clients;
 mod ends;
 mod events;
+mod fanout;
 mod instance;
 mod models;
 mod redis;
@@ -124,6 +125,7 @@ pub(in crate::record) fn render(view: &View<'_>) -> String {
     instance::ceilings(&mut text, &view.instance.ceilings);
     instance::store(&mut text, &view.instance.store);
     redis::shared(&mut text, view.instance);
+    fanout::shared(&mut text, view.instance);
     streams::kept(&mut text, view.instance);
     events::published(&mut text, &view.instance.events());
     timings(&mut text, all);
