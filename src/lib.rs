@@ -31,6 +31,8 @@ pub mod accept;
 pub mod admin;
 /// Arguments: parsing and types.
 pub mod cli;
+/// Streams and named events that several processes have together.
+mod fanout;
 /// Listening sockets that outlive a process.
 pub mod handover;
 /// What is asked of the kernel before the first thread exists.
