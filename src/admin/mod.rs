@@ -27,6 +27,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::config::Config;
+use crate::events::Others;
 use crate::record::Hub;
 use connections::{ConnectionGuard, Connections};
 use pages::Pages;
@@ -75,6 +76,8 @@ pub struct AdminSetup {
     pub reload: Reload,
     /// What `GET /usage` tells.
     pub usage: Usage,
+    /// Whose subscribers `/clients` and `POST /subscribers/ID` reach beside those of this process.
+    pub others: Arc<dyn Others>,
     /// Connections at once.
     pub connections: usize,
     /// The configuration in force.

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 
 use super::connections::{Activity, Connections};
 use super::guard::{self, Denied};
-use super::publishing::{SUBSCRIBERS, publish};
+use super::publishing::{SUBSCRIBERS, connected, publish};
 use super::shared::Shared;
 use super::{AdminSetup, Reloaded, UsagePage};
 
@@ -77,7 +77,9 @@ impl Pages {
             return Ok(match may {
                 Ok(()) if reloads => self.reloaded(activity).await,
                 Ok(()) => {
-                    let (status, text) = publish(&self.admin_setup.hub.events(), request).await;
+                    let events = self.admin_setup.hub.events();
+                    let others = &*self.admin_setup.others;
+                    let (status, text) = publish(&events, others, request).await;
                     page(status, TEXT, text)
                 }
                 Err(why) => denied(why),
@@ -96,7 +98,10 @@ impl Pages {
             }
             "/metrics" => page(StatusCode::OK, PROMETHEUS, self.metrics.get(hub.metrics()).await),
             "/stats" => page(StatusCode::OK, JSON, self.stats.get(hub.stats()).await),
-            "/clients" => page(StatusCode::OK, JSON, hub.connected()),
+            "/clients" => {
+                let text = connected(hub, &*self.admin_setup.others).await;
+                page(StatusCode::OK, JSON, text)
+            }
             "/usage" => self.usage(request.uri().query().unwrap_or_default(), activity).await,
             path => match path.strip_prefix("/clients/").and_then(|name| hub.client(name)) {
                 Some(client) => page(StatusCode::OK, JSON, client),

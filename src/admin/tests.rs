@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::config::{AccessLog, Allowed, Config, Env};
+use crate::events::{Draft, Later};
 use crate::record::Setup;
 
 /// Connections at once.
@@ -28,6 +29,23 @@ impl Env for KeyOnly {
 
     fn read_file(&self, _: &std::path::Path) -> std::io::Result<Vec<u8>> {
         Err(std::io::ErrorKind::NotFound.into())
+    }
+}
+
+/// No other process shares anything.
+struct Nobody;
+
+impl Others for Nobody {
+    fn connected(&self) -> Later<Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn find(&self, _: &str) -> Later<Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn send(&self, _: String, _: &str, _: Vec<Draft>) -> Later<()> {
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -56,7 +74,9 @@ fn visited_at(
     let config = Arc::new(config);
     let config = Arc::new(move || Arc::clone(&config));
     let usage: Usage = Arc::new(|_| UsagePage::NotKept);
-    let admin_setup = AdminSetup { hub, readiness, reload, usage, connections: MOST, config };
+    let others = Arc::new(Nobody);
+    let admin_setup =
+        AdminSetup { hub, readiness, reload, usage, others, connections: MOST, config };
     let (end, ended) = oneshot::channel::<()>();
     let serving = thread::spawn(move || {
         let mut builder = tokio::runtime::Builder::new_current_thread();

@@ -10,12 +10,12 @@ use tokio::sync::{oneshot, watch};
 use super::keeping::Keeping;
 use super::orders::Order;
 use super::reloading::reloader::Reloader;
+use super::reloading::together::Together;
 use super::warm::Warmed;
 use crate::admin::Readiness;
 use crate::config::ListenAddress;
 use crate::handover::Listening;
 use crate::record::Hub;
-use crate::sharing::Shares;
 
 /// A running proxy. Dropped, it stops at once and its threads are joined.
 pub struct Running {
@@ -31,7 +31,7 @@ pub struct Running {
     pub(super) orders: watch::Sender<Order>,
     pub(super) workers: Vec<JoinHandle<usize>>,
     pub(super) admin_thread: Option<(JoinHandle<()>, oneshot::Sender<()>)>,
-    pub(super) shares: Arc<Shares>,
+    pub(super) together: Together,
     pub(super) warmed: Arc<Warmed>,
 }
 
@@ -136,7 +136,7 @@ impl Running {
             // A worker that panicked has said so; its streams are gone already.
             cut += worker.join().unwrap_or(0);
         }
-        self.shares.stop();
+        self.together.stop();
         self.hub.finish(Duration::from_secs(2));
         self.leave_admin();
         self.keeping.finish();

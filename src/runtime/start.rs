@@ -19,16 +19,17 @@ use super::memory::{self, give_back};
 use super::orders::Order;
 use super::plan::{Baseline, CheckedConfig, Plan};
 use super::reloading::reloader::{Applied, Reloader};
+use super::reloading::together::Together;
 use super::running::Running;
 use super::sockets::Sockets;
 use super::worker::{WorkerSetup, serve, work};
 use crate::accept::Loads;
 use crate::admin::{self, AdminSetup, Readiness};
 use crate::config::{Config, ListenAddress, Read};
+use crate::events::Others;
 use crate::handover::{Inherited, Opening};
 use crate::kernel;
 use crate::record::{Hub, Setup};
-use crate::sharing::Shares;
 use crate::transport::ListenSocket;
 
 /// Reloads come one at a time; one that was given up may still be in the way of the next.
@@ -120,24 +121,25 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
     let readiness = Arc::new(Readiness::new(workers));
     let (changes, listen_changes): (Vec<_>, Vec<_>) =
         (0..workers).map(|_| mpsc::channel(CHANGES)).unzip();
-    let shares = Arc::new(Shares::new(hub.redis()));
+    let together = Together::new(&hub);
     let reloader = Arc::new(Reloader::new(
         read.as_deref(),
         Arc::clone(&plan),
         Arc::clone(&hub),
-        Arc::clone(&shares),
+        together.clone(),
         changes,
     ));
     let admin_address = admin.as_ref().map(|(address, _)| *address);
     let keeping = open_store(&plan, &reloader, admin_address, &hub, theirs)?;
-    let admin_setup = admin_setup(&hub, &readiness, &reloader, &keeping, descriptors);
+    let admin_setup =
+        admin_setup(&hub, &readiness, &reloader, &keeping, together.others(), descriptors);
     let admin_thread = match admin {
         Some((_, socket)) => Some(start_admin(socket, admin_setup, listen_orders.clone())?),
         None => None,
     };
     let (loads, inboxes) = Loads::new(workers);
     show(&plan, &hub);
-    shares.follow(config.redis.as_ref(), plan.clients.as_ref());
+    together.follow(&plan);
     memory::watch(config.limits.memory, &plan.admission, hub.ceilings())?;
     let running = Running {
         addresses: addresses.iter().filter_map(ListenAddress::ip).collect(),
@@ -151,7 +153,7 @@ fn prepare(origin: Origin, given: Inherited) -> Result<(Running, Vec<WorkerSetup
         orders,
         workers: Vec::with_capacity(workers),
         admin_thread,
-        shares,
+        together,
         warmed: Arc::default(),
     };
     let (all_listeners, pinned) = (for_help(&listeners), pinning::decide(config.pin));
@@ -204,6 +206,7 @@ fn admin_setup(
     readiness: &Arc<Readiness>,
     reloader: &Arc<Reloader>,
     keeping: &Arc<Keeping>,
+    others: Arc<dyn Others>,
     descriptors: u64,
 ) -> AdminSetup {
     AdminSetup {
@@ -211,6 +214,7 @@ fn admin_setup(
         readiness: Arc::clone(readiness),
         reload: reload_page(Arc::clone(reloader)),
         usage: usage_page(Arc::clone(keeping)),
+        others,
         connections: admin_room(descriptors),
         config: in_force(Arc::clone(reloader)),
     }

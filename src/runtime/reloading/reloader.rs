@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::together::Together;
 use super::worker::{Change, Prepared};
 use crate::admit::Directory;
 use crate::config::{self, Config, Faults, ProcessEnv, Read, ReloadOn, Stamp};
@@ -18,7 +19,6 @@ use crate::record::{Full, Hub};
 use crate::runtime::certificates;
 use crate::runtime::error::StartError;
 use crate::runtime::plan::{Baseline, CheckedConfig, Plan};
-use crate::sharing::Shares;
 
 /// How much longer than a connect a worker may take for its part. It has no long turns.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Reloader {
     file: Option<PathBuf>,
     hub: Arc<Hub>,
-    shares: Arc<Shares>,
+    together: Together,
     workers: Vec<mpsc::Sender<Change>>,
     /// Held for all of a reload.
     turn: Mutex<()>,
@@ -98,14 +98,14 @@ impl Reloader {
         read: Option<&Read>,
         plan: Arc<Plan>,
         hub: Arc<Hub>,
-        shares: Arc<Shares>,
+        together: Together,
         workers: Vec<mpsc::Sender<Change>>,
     ) -> Self {
         hub.config_begun(read.map_or("", |read| &read.digest));
         let files = read.map(|read| read.files.clone()).unwrap_or_default();
         let file = read.map(|read| read.path.clone());
         let in_force = Mutex::new(InForce { plan, files });
-        Self { file, hub, shares, workers, turn: Mutex::default(), in_force }
+        Self { file, hub, together, workers, turn: Mutex::default(), in_force }
     }
 
     /// Reads the file again and puts it in force. Blocks: while files are read, 5 s at most for each that hangs,
@@ -210,7 +210,7 @@ impl Reloader {
         certificates::show(&plan.config, &self.hub);
         plan.succeed_events(&before);
         plan.show_clients(&self.hub);
-        self.shares.follow(plan.config.redis.as_ref(), plan.clients.as_ref());
+        self.together.follow(&plan);
         *self.in_force() = InForce { plan, files: read.files };
         Ok(Applied { changes, cold, digest: read.digest })
     }
