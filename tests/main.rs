@@ -7,6 +7,7 @@ mod browser;
 mod clients;
 mod door;
 mod events;
+mod fanout;
 mod faults;
 mod groups;
 mod kept;

@@ -8,7 +8,7 @@ mod operation;
 mod relay;
 mod reload;
 mod replicas;
-mod server;
+pub(crate) mod server;
 mod slots;
 mod stored;
 

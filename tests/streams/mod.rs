@@ -10,7 +10,7 @@ mod readers;
 mod reconnects;
 mod stops;
 mod untouched;
-mod upstream;
+pub(crate) mod upstream;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
