@@ -26,7 +26,7 @@ pub(super) static REDIS: Section = Section {
     shape: Shape::One,
     required: false,
     doc: "Redis or Valkey, by which several processes share the limits and budgets of `clients` and \
-          `client_groups`. Without this section each process counts by itself.",
+          `client_groups`, kept streams and named events. Without this section each process is by itself.",
     entries: &[
         &URL,
         &CLUSTER,
@@ -84,7 +84,7 @@ static DATABASE: Key<Count<u32>> =
 static PREFIX: Key<PrefixText> = Key::new(
     "prefix",
     PrefixText { default: "firstbyte" },
-    "Beginning of all keys. Processes share limits if they have the same server and the same prefix.",
+    "Beginning of all keys. Processes share if they have the same server and the same prefix.",
 );
 
 static EXACT: Key<Flag> = Key::new(
