@@ -163,8 +163,10 @@ fn a_reader_elsewhere_keeps_a_stream_from_being_given_up() {
 fn of_a_stream_that_is_longer_than_its_ring_its_newest_part_is_read_elsewhere() {
     let Some(server) = server() else { return };
     let upstream = Paced::start("text/plain");
+    // Rings shrink while memory is short, which it is not within this.
+    let memory = "limits: { memory: 4GiB }";
     let [one, other] = [0, 1]
-        .map(|_| process(&server, upstream.address, "{ anonymous: true, bytes: 256KiB }", ""));
+        .map(|_| process(&server, upstream.address, "{ anonymous: true, bytes: 256KiB }", memory));
     let (mut client, id) = begin(one.address, "");
     let mut answer = upstream.next();
     let all: Vec<u8> = (0..1_200_000_u32).map(|nth| b'a' + (nth % 23) as u8).collect();
@@ -186,5 +188,5 @@ fn of_a_stream_that_is_longer_than_its_ring_its_newest_part_is_read_elsewhere() 
         lost.header("x-firstbyte-offset").and_then(|text| text.parse().ok()).expect("an offset");
     let rest = ask(other.address, &format!("GET /streams/{id}?from={smallest}"), "");
     assert!(rest.is_whole && rest.body == all[smallest..], "{smallest}");
-    assert!((40_000..=400_000).contains(&rest.body.len()), "{}", rest.body.len());
+    assert!((240_000..=400_000).contains(&rest.body.len()), "{}", rest.body.len());
 }
