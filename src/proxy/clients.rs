@@ -1,17 +1,37 @@
-//! Whose a request is, and whether its client's limits let it in.
+//! Whose a request is, as its record has it, and whether its client's limits let it in.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, response};
+use http::{HeaderMap, Method, request, response};
 
-use super::Proxy;
 use super::context::RequestContext;
+use super::{Client, Proxy, streams};
 use crate::admit::{Caller, Directory, Permit};
 use crate::config::RouteId;
 use crate::error::{Error, Kind};
-use crate::record::{Hashed, Record};
+use crate::record::{Hashed, Opened, Record};
 
 impl Proxy {
+    /// Opens the record of a request with this head.
+    pub(super) fn open(&self, client: &Client, head: &request::Parts) -> Rc<Record> {
+        let record = self.recorder.open(Opened {
+            at: client.wire.read_at(),
+            client: client.of_request(&head.headers, &self.config.trusted_proxies),
+            version: head.version,
+            method: head.method.clone(),
+            path: if self.recorder.is_logging() {
+                streams::loggable(head.uri.path())
+            } else {
+                String::new()
+            },
+        });
+        if self.recorder.is_logging() {
+            self.name(&record, &head.headers);
+        }
+        record
+    }
+
     /// Tells the log how others name the request and its end user. What the operator hides stands there as a hash only.
     pub(super) fn name(&self, record: &Record, headers: &HeaderMap) {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

@@ -2,11 +2,10 @@
 //!
 //! accept → **admit → route → upstream (lease) → relay → record**
 //!
-//! `clients` asks who it is, where that is to be known, and whether its limits let it in. `models` says where it
-//! goes by its model; `events` and `streams` answer what goes to nobody. `attempts` sends it to one member of the route's
-//! group after the other until one answers; `attempt` is one of them (`adapt` has limits learn of it), and `hedge` is two at once where the operator wants
-//! that. All of them are given the request's `context`. `answer` is what the client gets of it, and `refuse`
-//! answers what none of them could.
+//! `clients` asks who it is, where that is to be known, and whether its limits let it in. `models` says where it goes by
+//! its model; `events` and `streams` answer what goes to nobody. `attempts` sends it to one member of the route's group after
+//! the other until one answers; `attempt` is one of them (`adapt` has limits learn of it), and `hedge` is two at once
+//! where the operator wants that. All are given its `context`. `answer` is what the client gets, `refuse` when there is none.
 //!
 //! Everything of a request lives in the future below and then in its answer's body. Dropped at any moment (the
 //! client left, a deadline passed, the process drains), it gives back its permit and its lease, resets the
@@ -41,13 +40,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response, request};
+use http::{HeaderValue, Request, Response};
 
 use crate::admit::{Admission, Directory, Page, Permit, Stock, StreamLimit};
 use crate::config::{Config, Target};
 use crate::error::{Blame, Error, Kind};
 use crate::events::EventRoutes;
-use crate::record::{Opened, Pseudonyms, Record, Recorder};
+use crate::record::{Pseudonyms, Record, Recorder};
 use crate::relay::head::UpstreamHead;
 use crate::relay::{self, RelayBody, RequestBody, Upload, UploadLimits};
 use crate::route::{Groups, Match, Table};
@@ -150,24 +149,6 @@ impl Proxy {
             page.may_see(answer.headers_mut());
         }
         answer
-    }
-
-    fn open(&self, client: &Client, head: &request::Parts) -> Rc<Record> {
-        let record = self.recorder.open(Opened {
-            at: client.wire.read_at(),
-            client: client.of_request(&head.headers, &self.config.trusted_proxies),
-            version: head.version,
-            method: head.method.clone(),
-            path: if self.recorder.is_logging() {
-                streams::loggable(head.uri.path())
-            } else {
-                String::new()
-            },
-        });
-        if self.recorder.is_logging() {
-            self.name(&record, &head.headers);
-        }
-        record
     }
 
     async fn forward<'a>(
