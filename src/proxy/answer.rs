@@ -95,7 +95,7 @@ impl Proxy {
         length: Option<u64>,
         headers: &HeaderMap,
     ) -> Option<Duration> {
-        let heartbeat = self.config.routes[route.0].heartbeat?;
+        let heartbeat = self.config.routes.get(route.0)?.heartbeat?;
         (length.is_none() && Form::of(headers) == Form::Events).then_some(heartbeat)
     }
 }

@@ -1,6 +1,6 @@
 //! How an answer's body ends: whole, with a failure that the client is told, or dropped.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::body::Frame;
 
@@ -15,24 +15,17 @@ impl Download {
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Polled {
         match self.reader.state() {
             State::Open => {
-                let (heard, begun) = (self.reader.heard(), self.reader.has_begun());
+                let (heard, observers) = (self.reader.heard(), &self.report.observers);
                 if let Some(heartbeat) = &mut self.heartbeat
-                    && let Poll::Ready(comment) = heartbeat.poll(cx, heard, &self.report.observers)
+                    && let Poll::Ready(comment) = heartbeat.poll(cx, heard, observers)
                 {
                     self.reader.precede();
                     let comment = self.delivery.chunk(comment, false, &self.report.record);
                     self.report.record.heartbeat();
                     return Poll::Ready(Some(Ok(Frame::data(comment))));
                 }
-                let (due, clock, kind) = self.bounds.clock(heard, begun);
-                if self.deadline.poll(cx, due).is_pending() {
-                    return Poll::Pending;
-                }
-                if !self.report.observers.is_done() {
-                    self.report.record.timed_out(clock);
-                    self.report.blame_upstream();
-                }
-                self.reader.fail(kind.into());
+                let Self { reader, bounds, deadline, report, .. } = self;
+                ready!(reader.poll_silence(cx, bounds, deadline, report));
                 self.poll_end(cx)
             }
             State::Ended => {

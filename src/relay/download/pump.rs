@@ -1,7 +1,7 @@
 //! An upstream's answer that is read with no client in the way: whoever has it keeps what comes.
 
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -89,16 +89,8 @@ impl Pump {
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         if self.reader.is_open() {
-            let (heard, begun) = (self.reader.heard(), self.reader.has_begun());
-            let (due, clock, kind) = self.bounds.clock(heard, begun);
-            if self.deadline.poll(cx, due).is_pending() {
-                return Poll::Pending;
-            }
-            if !self.report.observers.is_done() {
-                self.report.record.timed_out(clock);
-                self.report.blame_upstream();
-            }
-            self.reader.fail(kind.into());
+            let Self { reader, bounds, deadline, report, .. } = self;
+            ready!(reader.poll_silence(cx, bounds, deadline, report));
         }
         Poll::Ready(self.reader.take_failure().map(|error| {
             self.report.cut(&error);

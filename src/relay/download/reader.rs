@@ -1,6 +1,6 @@
 //! Takes an answer's frames from the upstream.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -9,6 +9,8 @@ use http::HeaderMap;
 use super::report::Report;
 use super::source::Source;
 use crate::error::Error;
+use crate::relay::bounds::Bounds;
+use crate::relay::deadline::Deadline;
 use crate::relay::head::clean_trailers;
 use crate::upstream::Chunk;
 
@@ -87,11 +89,6 @@ impl Reader {
         self.heard
     }
 
-    /// Something of the body came.
-    pub(super) fn has_begun(&self) -> bool {
-        self.begun
-    }
-
     /// The client gets something of ours before what comes next.
     pub(super) fn precede(&mut self) {
         self.is_preceded = !self.begun;
@@ -126,6 +123,25 @@ impl Reader {
         if self.is_open() {
             self.state = State::Failed(error);
         }
+    }
+
+    /// Ready once it has been silent for longer than `bounds` allow: it has failed by then, and that was told to those
+    /// who keep account. To be asked while it is open.
+    pub(super) fn poll_silence(
+        &mut self,
+        cx: &mut Context<'_>,
+        bounds: &Bounds,
+        deadline: &mut Deadline,
+        report: &mut Report,
+    ) -> Poll<()> {
+        let (due, clock, kind) = bounds.clock(self.heard, self.begun);
+        ready!(deadline.poll(cx, due));
+        if !report.observers.is_done() {
+            report.record.timed_out(clock);
+            report.blame_upstream();
+        }
+        self.fail(kind.into());
+        Poll::Ready(())
     }
 
     /// How it failed, for whoever tells it.
@@ -201,6 +217,7 @@ impl Reader {
                             report.begun(self.heard);
                             if self.is_preceded && data.starts_with(BYTE_ORDER_MARK) {
                                 data.advance(BYTE_ORDER_MARK.len());
+                                self.source.release(BYTE_ORDER_MARK.len());
                                 if data.is_empty() {
                                     continue;
                                 }
