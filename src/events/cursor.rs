@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::draft::EARLIEST;
 use super::id::LONGEST;
+use crate::algo::percent;
 
 /// The header in which `EventSource` sends the id of the last event that it saw, and in which we say where an answer
 /// begins.
@@ -71,20 +72,7 @@ fn text(line: &HeaderValue) -> Option<&str> {
 
 /// As forms are encoded, which is how `URLSearchParams` writes a query.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                let (high, low) = (digit()?, digit()?);
-                bytes.push((high << 4 | low) as u8);
-            }
-            b'+' => bytes.push(b' '),
-            other => bytes.push(other),
-        }
-    }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(percent::decoded(&text.replace('+', " "))?).ok()
 }
 
 #[cfg(test)]

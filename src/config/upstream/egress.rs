@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::url::{Scheme, Url, host_and_port};
+use crate::algo::percent;
 use crate::config::file::env::Env;
 use crate::config::file::fault::Complaint;
 use crate::config::key::Key;
@@ -260,7 +261,7 @@ fn basic(user: &str) -> Result<SecretString, Complaint> {
     let refuse = |what: &str, hint: &str| Complaint::about_a_secret(what, hint);
     let (name, password) = user.split_once(':').unwrap_or((user, ""));
     let decoded = |text| {
-        percent_decoded(text).ok_or_else(|| {
+        percent::decoded(text).ok_or_else(|| {
             let hint = "write `%25` for a percent sign";
             refuse("has a percent sign in its user or password that encodes nothing", hint)
         })
@@ -271,23 +272,6 @@ fn basic(user: &str) -> Result<SecretString, Complaint> {
     }
     let text = BASE64.encode([&name[..], b":", &password].concat());
     Ok(SecretString::from(format!("Basic {text}")))
-}
-
-/// RFC 3986, section 2.1.
-fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        if *first == b'%' {
-            let hex = std::str::from_utf8(after.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(hex, 16).ok()?);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

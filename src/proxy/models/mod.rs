@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use super::Proxy;
 use super::context::RequestContext;
 use crate::admit::ModelTold;
+use crate::algo::percent;
 use crate::config::{ByModel, ModelId, Target};
 use crate::error::{Error, Kind};
 use crate::proto::field::Scan;
@@ -192,18 +193,7 @@ fn asked(rest: &str) -> Option<Asked<'_>> {
 }
 
 fn percent_decoded(text: &str) -> Option<Box<str>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let mut digit = || char::from(rest.next()?).to_digit(16);
-            let (high, low) = (digit()?, digit()?);
-            bytes.push((high << 4 | low) as u8);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok().map(String::into_boxed_str)
+    String::from_utf8(percent::decoded(text)?).ok().map(String::into_boxed_str)
 }
 
 /// How a body with this head is read.
