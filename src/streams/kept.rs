@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
 use super::id::StreamId;
@@ -11,6 +12,7 @@ use super::log::{End, Log};
 use crate::config::Resume;
 use crate::error::Kind;
 use crate::record::{KeptEnd, StreamMeters};
+use crate::relay::observers::Form;
 
 /// Who may read a stream, and stop it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -190,11 +192,10 @@ impl KeptStream {
 impl KeptHead {
     /// Its bytes are server-sent events that can be read.
     pub fn has_events(&self) -> bool {
-        let essence = |value: &HeaderValue| {
-            let essence = value.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
-            (essence == "text/event-stream").then_some(())
-        };
-        self.content_encoding.is_none() && self.content_type.as_ref().and_then(essence).is_some()
+        let lines =
+            [(CONTENT_TYPE, &self.content_type), (CONTENT_ENCODING, &self.content_encoding)];
+        let lines = lines.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+        Form::of(&lines.collect()) == Form::Events
     }
 }
 

@@ -276,3 +276,15 @@ fn a_replay_ends_as_its_stream_did() {
         assert_eq!(read(&mut reader), (b"data: a\nid: 9\n\n".to_vec(), Poll::Ready(told)));
     }
 }
+
+#[test]
+fn events_are_looked_for_where_the_bytes_are_their_text() {
+    let has_events = |content_type: &'static str, coding: Option<&'static str>| {
+        let value = HeaderValue::from_static;
+        let (content_type, content_encoding) = (Some(value(content_type)), coding.map(value));
+        KeptHead { status: StatusCode::OK, content_type, content_encoding }.has_events()
+    };
+    assert!(has_events("Text/Event-Stream; charset=utf-8", None));
+    assert!(has_events("text/event-stream", Some("identity")), "which codes nothing");
+    assert!(!has_events("text/event-stream", Some("gzip")) && !has_events("text/plain", None));
+}
