@@ -1,7 +1,6 @@
 //! The kinds of value that are neither quantity nor URL nor secret.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -128,36 +127,5 @@ impl Kind for Workers {
             { "type": "integer", "minimum": 1, "maximum": MOST_WORKERS },
             { "type": "string", "pattern": "^auto$|^[0-9]+$|\\$\\{" },
         ] })
-    }
-}
-
-/// A file that must be readable now, not when the first request needs it.
-pub(in crate::config) struct ReadableFile;
-
-impl Kind for ReadableFile {
-    type Value = Option<PathBuf>;
-
-    fn read(&self, text: &str, around: &Around<'_>) -> Result<Option<PathBuf>, Complaint> {
-        let path = around.folder.join(text.strip_prefix("file:").unwrap_or(text));
-        match around.env.read_file(&path) {
-            Ok(_) => Ok(Some(path)),
-            Err(error) => Err(Complaint::new(format!("can't be read: {error}"), "")),
-        }
-    }
-
-    fn absent(&self) -> Option<PathBuf> {
-        None
-    }
-
-    fn name(&self) -> String {
-        "path".into()
-    }
-
-    fn default_text(&self) -> Option<String> {
-        None
-    }
-
-    fn schema(&self) -> Value {
-        json!({ "type": "string", "minLength": 1 })
     }
 }

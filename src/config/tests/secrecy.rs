@@ -58,6 +58,7 @@ fn no_fault_quotes_a_secret_or_a_variable_s_value() {
         "protocol: ${NUMBER}",
         "forward_authorization: ${NUMBER}",
         "ca_file: ${NUMBER}",
+        "client_key: '-----BEGIN PRIVATE KEY----- sk-canary-1f2e3d'",
         "pool: { max_age: \"${NUMBER}\", queue: \"${NUMBER}\", stream_window: \"${NUMBER}\" }",
     ] {
         let refused = world.read(&least("", &format!("    {line}\n"))).unwrap_err().to_string();

@@ -274,7 +274,7 @@ impl Upstream {
         let redirects = reader.get(fields, &REDIRECTS);
         let protocol = reader.get(fields, &PROTOCOL);
         let host_header = reader.get(fields, &HOST);
-        let ca_file = reader.get(fields, &CA_FILE);
+        let ca_file = reader.get(fields, &CA_FILE).map(|(path, _)| path);
         let proxy = Egress::read(reader, fields, url.as_ref());
         let tls = UpstreamTls::read(reader, fields, url.as_ref().map(|url| url.scheme));
         let pool = Pool::read(reader, fields);

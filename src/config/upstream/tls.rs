@@ -11,14 +11,14 @@ use crate::config::file::fault::Complaint;
 use crate::config::key::Key;
 use crate::config::key::reader::{Fields, Reader};
 use crate::config::kind::many::Many;
-use crate::config::kind::scalar::ReadableFile;
+use crate::config::kind::pem::PemFile;
 use crate::config::kind::{Around, Kind};
 
 use super::url::{Scheme, host_and_port};
 
-pub(super) static CA_FILE: Key<ReadableFile> = Key::new(
+pub(super) static CA_FILE: Key<PemFile> = Key::new(
     "ca_file",
-    ReadableFile,
+    PemFile,
     "File of additional trusted certificates (PEM), for this upstream only: its authority's, or the \
      server's own if it is self-signed.",
 );
@@ -30,15 +30,15 @@ pub(super) static SERVER_NAME: Key<ServerNameText> = Key::new(
      host.",
 );
 
-pub(super) static CLIENT_CERTIFICATE: Key<ReadableFile> = Key::new(
+pub(super) static CLIENT_CERTIFICATE: Key<PemFile> = Key::new(
     "client_certificate",
-    ReadableFile,
+    PemFile,
     "File of the certificate, and its chain, that the upstream is shown if it asks for one (PEM). \
      It needs `client_key`.",
 );
 
-pub(super) static CLIENT_KEY: Key<ReadableFile> =
-    Key::new("client_key", ReadableFile, "File of the private key of `client_certificate` (PEM).");
+pub(super) static CLIENT_KEY: Key<PemFile> =
+    Key::new("client_key", PemFile, "File of the private key of `client_certificate` (PEM).");
 
 pub(super) static PIN_SHA256: Key<Many<PinText>> = Key::new(
     "pin_sha256",
@@ -85,8 +85,8 @@ impl UpstreamTls {
         scheme: Option<Scheme>,
     ) -> Self {
         let server_name = reader.get(fields, &SERVER_NAME);
-        let certificate = reader.get(fields, &CLIENT_CERTIFICATE);
-        let key = reader.get(fields, &CLIENT_KEY);
+        let certificate = reader.get(fields, &CLIENT_CERTIFICATE).map(|(path, _)| path);
+        let key = reader.get(fields, &CLIENT_KEY).map(|(path, _)| path);
         let pins = reader.get_many(fields, &PIN_SHA256);
         let pins = pins.into_iter().filter_map(|(_, pin)| pin).collect();
         let written = |name: &str| fields.has(name);
