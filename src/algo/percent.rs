@@ -16,6 +16,12 @@ pub fn decoded(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// A value of a query as forms write it (WHATWG URL, section 5.1): `+` is a space, and the bytes are UTF-8. `None` where
+/// they are not, or as for [`decoded`].
+pub fn form_decoded(text: &str) -> Option<String> {
+    String::from_utf8(decoded(&text.replace('+', " "))?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,6 +30,8 @@ mod tests {
     fn a_sign_with_two_digits_is_a_byte_and_all_else_is_itself() {
         assert_eq!(decoded("a/b%2Fc%3a+").as_deref(), Some(&b"a/b/c:+"[..]));
         assert_eq!(decoded("%C3%A9%00%ff").as_deref(), Some(&[0xc3, 0xa9, 0, 0xff][..]));
+        assert_eq!(form_decoded("a+b%2B%C3%A9").as_deref(), Some("a b+é"));
+        assert_eq!(form_decoded("%ff"), None);
         for wrong in ["%", "%4", "%zz", "%+f", "a%4", "%é"] {
             assert_eq!(decoded(wrong), None, "{wrong}");
         }

@@ -73,7 +73,7 @@ pub use models::{ByModel, Glob, ModelId, OTHER};
 pub use names::{FIT_FOR_A_NAME, GroupId, RouteId, Target, UpstreamId, is_name};
 pub use overlap::takes_only_ipv6;
 pub use privacy::Privacy;
-pub use resume::Resume;
+pub use resume::{Resume, STREAMS_PATH};
 pub use root::{Config, Pinning, ReloadOn, json_schema, key_table};
 pub use route::{Route, RouteDeadlines};
 pub use sharing::{OnLoss, Redis, RedisAddress};

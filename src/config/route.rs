@@ -78,7 +78,7 @@ static HEARTBEAT: Key<Optional<Span>> = Key::new(
     "heartbeat",
     Optional(Span::ANY),
     "While an event stream of this route is silent for this long, the client gets a comment line, `:`, \
-     between two events. Not set: it gets what the upstream sends and nothing else.",
+     between two events. At least 1s. Not set: the client gets the upstream's bytes unchanged.",
 );
 
 static LIMITS: Section = Section {

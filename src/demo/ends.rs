@@ -15,7 +15,7 @@ use loadtest::upstream::Upstream;
 
 use super::upstream;
 use crate::cli::Demo;
-use crate::config::{AccessLog, Config, Env, Resume, Route, Target, from_env};
+use crate::config::{AccessLog, Config, Env, Resume, Route, STREAMS_PATH, Target, from_env};
 use crate::runtime::{self, Running};
 
 /// Two handshakes on loopback take milliseconds; ten seconds are for a machine that swaps.
@@ -102,7 +102,7 @@ fn config(mock: &Upstream, ca_file: &Path) -> Result<Config, Box<dyn Error>> {
     config.limits.connections = 128;
     // Whoever reads along may drop the network and come back.
     config.routes[0].resume = Some(KEPT);
-    config.routes.push(Route::new("/streams", Target::Streams));
+    config.routes.push(Route::new(STREAMS_PATH, Target::Streams));
     // The page in which to read along comes from the upstream too, so that to the proxy it is no foreign one.
     let target = config.routes[0].target;
     config.routes.push(Route::new(upstream::PAGE_PATH, target));

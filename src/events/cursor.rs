@@ -47,7 +47,7 @@ impl Cursor {
         });
         match (values.next(), values.next()) {
             (None, _) => Ok(Self::Now),
-            (Some(value), None) => Self::parse(&decoded(value).ok_or(NoCursor)?),
+            (Some(value), None) => Self::parse(&percent::form_decoded(value).ok_or(NoCursor)?),
             (Some(_), Some(_)) => Err(NoCursor),
         }
     }
@@ -68,11 +68,6 @@ impl Cursor {
 fn text(line: &HeaderValue) -> Option<&str> {
     // Browsers send it in UTF-8.
     std::str::from_utf8(line.as_bytes()).ok()
-}
-
-/// As forms are encoded, which is how `URLSearchParams` writes a query.
-fn decoded(text: &str) -> Option<String> {
-    String::from_utf8(percent::decoded(&text.replace('+', " "))?).ok()
 }
 
 #[cfg(test)]

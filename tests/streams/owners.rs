@@ -1,7 +1,7 @@
 //! A stream is its owner's alone; who that is, and what conversations are.
 
 use super::upstream::Paced;
-use super::{ANYONE, ask, begin, file, head, proxy, send, start};
+use super::{ANYONE, ask, begin, file, head, proxy, read_up_to, send, start};
 use crate::keys::key;
 
 fn clients() -> String {
@@ -17,7 +17,7 @@ fn by(name: &str) -> String {
 fn anothers_stream_is_as_unknown_as_one_that_never_was() {
     let upstream = Paced::start("text/event-stream");
     let fixture = proxy(upstream.address, 1, "{}", &clients());
-    let (_client, id) = begin(fixture.address(), &by("a"));
+    let (mut first, id) = begin(fixture.address(), &by("a"));
     let mut answer = upstream.next();
     answer.send(b"data: a\n\n");
     let never = "0123456789abcdef0123456789abcdef";
@@ -32,7 +32,8 @@ fn anothers_stream_is_as_unknown_as_one_that_never_was() {
         let unknown = ask(fixture.address(), &format!("{method} /streams/{id}"), "");
         assert_eq!(unknown.status, 401);
     }
-    assert!(!answer.is_gone(), "nobody stopped it");
+    answer.send(b"data: b\n\n");
+    read_up_to(&mut first, &mut Vec::new(), 18); // of one that was stopped there are 9
     // Its owner may read it, though its routes do not name `/streams`.
     let mut mine = send(fixture.address(), &format!("GET /streams/{id}"), &by("a"));
     assert!(head(&mut mine).0.starts_with("http/1.1 200"));
@@ -45,29 +46,30 @@ fn a_conversation_is_read_and_stopped_by_its_name_and_begun_anew_it_ends_the_old
     let upstream = Paced::start("text/event-stream");
     let fixture = proxy(upstream.address, 1, "{}", &clients());
     let chat = |name: &str| {
-        let lines = format!("{}x-conversation-id: chat-1\r\ncontent-length: 0\r\n", by(name));
+        let lines = format!("{}x-conversation-id: chat 1/a\r\ncontent-length: 0\r\n", by(name));
         let mut client = send(fixture.address(), "POST /v1/chat/completions", &lines);
         let id = head(&mut client).1.expect("it is kept");
         (client, id, upstream.next())
     };
     let (mut first, old, mut old_answer) = chat("a");
-    assert!(old_answer.head.contains("x-conversation-id: chat-1\r\n"), "it goes on as it is");
+    assert!(old_answer.head.contains("x-conversation-id: chat 1/a\r\n"), "it goes on as it is");
     old_answer.send(b"data: old\n\n");
-    let (_other, _, mut others) = chat("b");
+    let (mut other, _, mut others) = chat("b");
     let (_second, new, mut answer) = chat("a");
     assert_ne!(old, new);
     assert!(old_answer.wait_gone(), "the old one is cancelled");
     assert!(!first.chunks(&mut Vec::new()), "and ends cut");
     assert_eq!(ask(fixture.address(), &format!("GET /streams/{old}"), &by("a")).status, 404);
     answer.send(b"data: new\n\n");
-    let by_name = "GET /v1/stream?conv_id=chat-1&from=5";
+    let by_name = "GET /v1/stream?conv_id=chat%201%2Fa&from=5";
     let mut again = send(fixture.address(), by_name, &by("a"));
     let (told, id) = head(&mut again);
     assert_eq!(id.as_deref(), Some(&*new), "{told}");
-    let stopped = ask(fixture.address(), "DELETE /v1/stream?conv_id=chat-1", &by("a"));
+    let stopped = ask(fixture.address(), "DELETE /v1/stream?conv_id=chat+1/a", &by("a"));
     assert_eq!(stopped.status, 204);
     assert!(answer.wait_gone());
-    assert!(!others.is_gone(), "the one of this name of another client goes on");
+    others.send(b"data: b\n\n");
+    read_up_to(&mut other, &mut Vec::new(), 9); // the one of this name of another client goes on
     let nobodys = ask(fixture.address(), "GET /v1/stream?conv_id=chat-2", &by("a"));
     assert_eq!(nobodys.status, 404);
 }

@@ -54,13 +54,13 @@ static HEARTBEAT: Key<Span> = Key::new(
     "heartbeat",
     // As WHATWG HTML, section 9.2.7, proposes for proxies that drop what is silent.
     Span { default: Duration::from_secs(15) },
-    "A comment line is sent to a subscriber after so much silence.",
+    "A comment line is sent to a subscriber after this time without an event.",
 );
 
 static EXPIRE: Key<Span> = Key::new(
     "expire",
     Span { default: Duration::from_secs(3600) },
-    "A name that nobody published to or read for so long is forgotten, with its history.",
+    "A name that was not published or subscribed to for this long is forgotten, with its history.",
 );
 
 /// What a route with events may keep.

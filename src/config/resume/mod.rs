@@ -9,7 +9,7 @@ use super::kind::scalar::Flag;
 use super::limits::MOST;
 
 /// Where kept streams are read, whatever route they came by.
-const STREAMS_PATH: &str = "/streams";
+pub const STREAMS_PATH: &str = "/streams";
 /// And below each route that keeps some, where llama.cpp's clients look.
 const BY_CONVERSATION: &str = "/stream";
 
@@ -47,8 +47,9 @@ static DETACHED: Key<Span> = Key::new(
 static STREAMS: Key<Count<usize>> = Key::new(
     "streams",
     Count { default: 1000, within: 1..=MOST },
-    "Maximum number of responses kept for one client. When it is reached, the one that ended first gives way; if all \
-     of them run or are read, a new one is not kept and has no `x-firstbyte-stream`.",
+    "Maximum number of responses kept for one client, over all routes; without `clients`, for all clients together. \
+     When it is reached, the one that ended first gives way; if all of them run or are read, a new one is not kept \
+     and has no `x-firstbyte-stream`.",
 );
 
 static ANONYMOUS: Key<Flag> = Key::new(

@@ -14,6 +14,7 @@ use http::HeaderName;
 
 use super::Proxy;
 use super::context::RequestContext;
+use crate::config::STREAMS_PATH;
 use crate::streams::{Owner, Registry, StreamId};
 use pump::Pumps;
 
@@ -60,10 +61,41 @@ impl Proxy {
     }
 }
 
-/// A request's path as the log may have it: an id is not to be read there, where it may be all that it takes.
+/// A request's path as the log may have it: an id is not to be read there, where it may be all that it takes, not even
+/// in a path that leads to nothing.
 pub(super) fn loggable(path: &str) -> String {
-    match path.strip_prefix("/streams/").and_then(StreamId::parse) {
-        Some(id) => format!("/streams/{}…", id.short()),
-        None => path.to_owned(),
+    let Some(rest) = path.strip_prefix(STREAMS_PATH) else { return path.to_owned() };
+    let mut shown = STREAMS_PATH.to_owned();
+    for piece in rest.split_inclusive('/') {
+        let name = piece.trim_end_matches('/');
+        match StreamId::parse(name) {
+            Some(id) => {
+                shown.push_str(&id.short());
+                shown.push('…');
+                shown.push_str(&piece[name.len()..]);
+            }
+            None => shown.push_str(piece),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_that_is_logged_has_a_whole_id() {
+        let id = "0123456789abcdef0123456789abcdef";
+        for (path, shown) in [
+            (format!("/streams/{id}"), "/streams/01234567…"),
+            (format!("/streams//{id}/"), "/streams//01234567…/"),
+            (format!("/streams/x/{id}"), "/streams/x/01234567…"),
+            ("/streams/none".to_owned(), "/streams/none"),
+            ("/streams".to_owned(), "/streams"),
+            (format!("/v1/files/{id}"), "/v1/files/0123456789abcdef0123456789abcdef"),
+        ] {
+            assert_eq!(loggable(&path), shown, "{path}");
+        }
     }
 }

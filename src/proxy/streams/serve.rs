@@ -11,6 +11,8 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::{BUFFERED, NEVER, STREAM};
 use crate::admit::Permit;
+use crate::algo::percent;
+use crate::config::STREAMS_PATH;
 use crate::error::{Detail, Error, Kind};
 use crate::proxy::Proxy;
 use crate::proxy::context::RequestContext;
@@ -99,12 +101,12 @@ impl Proxy {
         let uri = &context.head.uri;
         let registry = &self.keeper.registry;
         let rest = &uri.path()[route.prefix.len()..];
-        let name = rest.trim_start_matches('/');
-        if name.is_empty() {
+        if rest.is_empty() {
             let name = uri.query().and_then(conversation);
-            return Ok(name.and_then(|name| registry.of_conversation(name, &owner)));
+            return Ok(name.and_then(|name| registry.of_conversation(&name, &owner)));
         }
-        let Some(id) = StreamId::parse(name) else { return Ok(None) };
+        let name = rest.strip_prefix('/').filter(|_| route.prefix == STREAMS_PATH);
+        let Some(id) = name.and_then(StreamId::parse) else { return Ok(None) };
         match (registry.find(id, &owner), registry.elsewhere()) {
             (None, Some(elsewhere)) => Ok(elsewhere.find(id, &owner).await?),
             (found, _) => Ok(found),
@@ -219,9 +221,12 @@ fn takes_events(headers: &HeaderMap) -> bool {
     })
 }
 
-fn conversation(query: &str) -> Option<&str> {
-    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.find(|(name, _)| *name == CONVERSATION).map(|(_, name)| name)
+/// The name that a query asks for. Of two neither.
+fn conversation(query: &str) -> Option<String> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut names = pairs.filter(|(name, _)| *name == CONVERSATION);
+    let (_, name) = names.next().filter(|_| names.next().is_none())?;
+    percent::form_decoded(name)
 }
 
 fn lost(smallest: u64) -> Error {
