@@ -1,7 +1,5 @@
 //! A stream that one process reads is read and stopped at any other, and nobody is told more than was there.
 
-use std::time::Duration;
-
 use super::{Redis, each_server, process, server, wait_until};
 use crate::keys::key;
 use crate::streams::upstream::Paced;
@@ -131,7 +129,8 @@ fn another_clients_stream_and_one_that_nobody_has_are_not_found() {
     let delete = ask(other.address, &format!("DELETE /streams/{id}"), &by("b"));
     assert_eq!(delete.status, 404);
     answer.finish();
-    assert_eq!(ask(other.address, &target, &by("a")).text(), "data: a\n\n");
+    let mine = ask(other.address, &target, &by("a"));
+    assert_eq!((mine.is_whole, &*mine.text()), (true, "data: a\n\n"), "it was not stopped");
     // No key of a client gets there.
     let meta = server.command(&["HGETALL", &format!("{{firstbyte}}:m:{id}")]);
     assert!(meta.contains("client a") && !meta.contains(&key("a")), "{meta}");
@@ -145,12 +144,14 @@ fn a_reader_elsewhere_keeps_a_stream_from_being_given_up() {
     let [one, other] = [0, 1].map(|_| process(&server, upstream.address, resume, ""));
     let (client, id) = begin(one.address, "");
     let mut answer = upstream.next();
+    let (unread, _) = begin(one.address, "");
+    let mut witness = upstream.next();
     let mut reader = send(other.address, &format!("GET /streams/{id}"), "");
     head(&mut reader);
-    drop(client);
-    // Longer than it lives unread.
-    std::thread::park_timeout(Duration::from_secs(5));
-    assert!(!answer.is_gone(), "it is read");
+    drop((client, unread));
+    assert!(witness.wait_gone(), "it lives no longer unread");
+    let abandoned = "firstbyte_kept_streams_ended_total{end=\"abandoned\"}";
+    one.wait_until("it is counted", |one| one.count(abandoned) == 1);
     answer.send(b"still");
     let mut body = Vec::new();
     read_up_to(&mut reader, &mut body, 5);

@@ -1,6 +1,6 @@
 //! Requests in flight are counted over all processes, and those of a process that is gone are not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loadtest::upstream::Script;
 use rustix::process::Signal;
@@ -11,7 +11,7 @@ use crate::support::peers::http1_client::Http1;
 use crate::support::program::Program;
 
 #[test]
-fn a_process_that_is_killed_gives_its_slots_back_within_seconds() {
+fn a_process_that_is_killed_gives_its_slots_back() {
     let Some(server) = server(&[]) else { return };
     let upstream = streaming();
     let text = format!("clients:\n{}", client("a", "limits: { concurrent: 4 }"));
@@ -48,7 +48,9 @@ fn requests_that_end_give_their_slots_back_to_all() {
         drop(streams);
         wait_shortly("none is held", || held(&server).is_empty());
     }
-    assert_eq!(hold(&other, 3).len(), 3, "all places are there for the other");
+    let begun = Instant::now();
+    let _all = hold(&other, 3);
+    assert!(begun.elapsed() < super::HOLD / 2, "not because what was said of them ran out");
 }
 
 #[test]
@@ -68,8 +70,7 @@ fn requests_that_began_while_the_server_was_lost_are_told_when_it_is_back() {
     // Its first one may pass on the small part that it begins with.
     wait_until("the other knows", || asked_head(&other) == 429);
     drop(streams);
-    wait_shortly("that they ended is told", || !held(&server).starts_with("4:"));
-    assert_eq!(hold(&other, 4).len(), 4);
+    wait_shortly("that they ended is told", || held(&server).is_empty());
 }
 
 fn streaming() -> loadtest::upstream::Upstream {

@@ -60,7 +60,7 @@ fn the_page_s_lines_put_an_answer_together_over_a_lost_connection() {
 }
 
 #[test]
-fn the_page_names_every_key_and_code() {
+fn the_page_names_these_keys_and_codes() {
     for word in [
         "`anonymous: true`",
         "bytes:",

@@ -74,12 +74,7 @@ fn from_now_begins_at_the_end_of_what_is_there() {
 #[test]
 fn a_reader_that_never_reads_is_dropped_and_holds_up_nobody() {
     let upstream = Paced::start("application/octet-stream");
-    let fixture = proxy(
-        upstream.address,
-        1,
-        "{ anonymous: true, bytes: 256KiB }",
-        "client: { write_stall: 1s }",
-    );
+    let fixture = proxy(upstream.address, 1, "{ anonymous: true, bytes: 256KiB }", "");
     let address = fixture.address();
     let (mut first, id) = begin(address, "");
     let mut answer = upstream.next();
@@ -107,6 +102,9 @@ fn a_reader_that_never_reads_is_dropped_and_holds_up_nobody() {
     assert_eq!(got[..], all[..got.len()]);
     let late = ask(address, &format!("GET /streams/{id}?from=16777000"), "");
     assert_eq!((late.status, late.body.len()), (200, 216), "the stream is whole");
+    let lines = fixture.access_log();
+    let lagged = lines.iter().filter(|line| line["error"] == "stream_reader_lagged");
+    assert_eq!(lagged.count(), 1, "{lines:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ const FAMILIES: [(&str, Kind, &str, Number); 5] = [
     (
         "firstbyte_events_published_total",
         Kind::Counter,
-        "Events that were published, by route.",
+        "Events whose POST was answered with 200, by route.",
         |topics| topics.counts.published.load(Relaxed),
     ),
     (

@@ -22,7 +22,8 @@ pub(super) fn shared(text: &mut Text, instance: &Instance) {
     text.sample(name, &[("kind", "mirrored")], mirrored);
     let help = "Names of events that this process reads from Redis.";
     text.single("firstbyte_fanout_names", gauge, help, names);
-    let help = "Streams that other processes have cut or not at all, as Redis was behind or lost.";
+    let help = "Streams whose sharing stopped because Redis was slow or lost; other processes see them \
+                cut or not at all.";
     let name = "firstbyte_fanout_streams_unshared_total";
     text.single(name, Kind::Counter, help, fanout.streams_unshared());
     let name = "firstbyte_fanout_errors_total";
