@@ -1,9 +1,10 @@
-//! What the client gets of an upstream's answer: its head, cleaned, and a body that holds all that the request still needs.
+//! What the client gets of an upstream's answer: its head, cleaned, and a body that holds all that the request still needs;
+//! and bodies of our own that go on for long.
 
 use std::time::Duration;
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 
 use super::Proxy;
 use super::attempts::Answered;
@@ -14,10 +15,58 @@ use crate::config::RouteId;
 use crate::error::Error;
 use crate::record::Pseudonyms;
 use crate::relay::observers::Form;
-use crate::relay::{self, Answer, Bounds, Download, DownloadParts, RelayBody, RequestRest, Upload};
+use crate::relay::{
+    self, Answer, Bounds, Deadline, Download, DownloadParts, OwnSource, RelayBody, RequestRest,
+    Source, Upload,
+};
 use crate::upstream::Marks;
 
+/// In answers that go on as events come: nginx and others hold them back otherwise.
+pub(super) const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Our own bytes come when they come: no clock runs on them.
+pub(super) const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Of our own bytes so many are held for a client that does not take them; whoever has them holds them as well.
+pub(super) const BUFFERED: usize = 16 * 1024;
+
 impl Proxy {
+    /// A body of our own, of which there is more over time. `length`: of all of it, where that is known.
+    /// `is_event_stream`: of a model's events, whose last one ends it.
+    pub(super) fn own_body(
+        &self,
+        context: &RequestContext<'_>,
+        permit: Permit,
+        source: Box<dyn OwnSource>,
+        length: Option<u64>,
+        is_event_stream: bool,
+    ) -> RelayBody {
+        let RequestContext { client, record, until, .. } = *context;
+        let bounds = Bounds {
+            first_frame: NEVER,
+            gap: NEVER,
+            until,
+            stall: record.shares_connection().then_some(self.config.client.write_stall),
+            buffered: BUFFERED,
+            length,
+        };
+        let download = Download::new(DownloadParts {
+            source: Source::Ours(source),
+            rest: None,
+            bounds,
+            deadline: Deadline::default(),
+            answer_guard: None,
+            wire: &client.wire,
+            record,
+            permit,
+            stock: &self.stock,
+            is_event_stream,
+            reads_usage: None,
+            heartbeat: None,
+        });
+        RelayBody::relayed(download, length)
+    }
+
     /// The answer for the client; its body holds all that the request still needs.
     pub(super) fn relay(
         &self,

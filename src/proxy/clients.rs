@@ -6,11 +6,12 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, request, response};
 
 use super::context::RequestContext;
-use super::{Client, Proxy, streams};
+use super::{Client, Proxy};
 use crate::admit::{Caller, Directory, Permit};
-use crate::config::RouteId;
+use crate::config::{RouteId, STREAMS_PATH};
 use crate::error::{Error, Kind};
 use crate::record::{Hashed, Opened, Record};
+use crate::streams::StreamId;
 
 impl Proxy {
     /// Opens the record of a request with this head.
@@ -21,7 +22,7 @@ impl Proxy {
             version: head.version,
             method: head.method.clone(),
             path: if self.recorder.is_logging() {
-                streams::loggable(head.uri.path())
+                loggable(head.uri.path())
             } else {
                 String::new()
             },
@@ -103,4 +104,43 @@ pub(super) fn metered(
     let Some(charge) = permit.charge() else { return false };
     charge.show(&mut head.headers);
     head.status.is_success() && context.head.method == Method::POST
+}
+
+/// A request's path as the log may have it: an id is not to be read there, where it may be all that it takes, not even
+/// in a path that leads to nothing.
+fn loggable(path: &str) -> String {
+    let Some(rest) = path.strip_prefix(STREAMS_PATH) else { return path.to_owned() };
+    let mut shown = STREAMS_PATH.to_owned();
+    for piece in rest.split_inclusive('/') {
+        let name = piece.trim_end_matches('/');
+        match StreamId::parse(name) {
+            Some(id) => {
+                shown.push_str(&id.short());
+                shown.push('…');
+                shown.push_str(&piece[name.len()..]);
+            }
+            None => shown.push_str(piece),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_that_is_logged_has_a_whole_id() {
+        let id = "0123456789abcdef0123456789abcdef";
+        for (path, shown) in [
+            (format!("/streams/{id}"), "/streams/01234567…"),
+            (format!("/streams//{id}/"), "/streams//01234567…/"),
+            (format!("/streams/x/{id}"), "/streams/x/01234567…"),
+            ("/streams/none".to_owned(), "/streams/none"),
+            ("/streams".to_owned(), "/streams"),
+            (format!("/v1/files/{id}"), "/v1/files/0123456789abcdef0123456789abcdef"),
+        ] {
+            assert_eq!(loggable(&path), shown, "{path}");
+        }
+    }
 }

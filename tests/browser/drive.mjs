@@ -73,16 +73,6 @@ async function resumed(page, url) {
   return { ...(await shown(page)), drops, inked: await inked(page) };
 }
 
-/** Without a stream that is kept: nothing to resume, and the page says so. */
-async function dropped(page, url) {
-  await page.goto(url);
-  await page.click("#send");
-  await events(page, 5);
-  await page.click("#drop");
-  await state(page, "down");
-  return { ...(await shown(page)), resumable: await page.isEnabled("#resume") };
-}
-
 /** Stops upstream by the button. */
 async function stopped(page, url) {
   await page.goto(url);
@@ -166,7 +156,7 @@ async function cut(page, url, origins) {
   }
 }
 
-const CASES = { resumed, dropped, stopped, source, cut };
+const CASES = { resumed, stopped, source, cut };
 
 const [, , name, url] = process.argv;
 const profile = mkdtempSync(join(tmpdir(), "firstbyte-chromium-"));

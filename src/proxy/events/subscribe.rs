@@ -1,8 +1,8 @@
 //! Begins the answer of a subscription.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use http::{HeaderName, HeaderValue, Method, Response};
+use http::{HeaderValue, Method, Response};
 
 use super::feed::Feed;
 use super::{Asked, answer};
@@ -10,25 +10,17 @@ use crate::admit::Permit;
 use crate::error::{Error, Kind};
 use crate::events::{Card, Cursor, Key, LAST_EVENT_ID};
 use crate::proxy::Proxy;
+use crate::proxy::answer::ACCEL_BUFFERING;
 use crate::proxy::context::RequestContext;
 use crate::record::Outcome;
-use crate::relay::{Bounds, Deadline, Download, DownloadParts, RelayBody, Source};
+use crate::relay::RelayBody;
 
 const CURSOR: Kind = Kind::EventUnfit(
     "Last-Event-ID, or lastEventID in the query, is no id: send one of at most 256 bytes without control \
      characters, or earliest.",
 );
 
-/// Nginx and others hold answers back otherwise.
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
 const EVENT_STREAM: &str = "text/event-stream";
-
-/// No clock runs on events: nobody owes any.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Bytes that are taken out of the ring for a client that does not read, before it falls behind.
-const BUFFERED: usize = 16 * 1024;
 
 impl Proxy {
     /// The answer's head, and what is published as its body.
@@ -63,29 +55,8 @@ impl Proxy {
             charge.costs_nothing();
         }
         let feed = Feed::new(subscription, bounds.heartbeat, charge);
-        let download = Download::new(DownloadParts {
-            source: Source::Ours(Box::new(feed)),
-            rest: None,
-            bounds: Bounds {
-                first_frame: NEVER,
-                gap: NEVER,
-                until: context.until,
-                stall: record.shares_connection().then_some(self.config.client.write_stall),
-                buffered: BUFFERED,
-                length: None,
-            },
-            deadline: Deadline::default(),
-            answer_guard: None,
-            wire: &context.client.wire,
-            record,
-            permit,
-            stock: &self.stock,
-            // What is published is no answer of a model's: its last event ends nothing.
-            is_event_stream: false,
-            reads_usage: None,
-            heartbeat: None,
-        });
-        let body = RelayBody::relayed(download, None);
+        // What is published is no answer of a model's: its last event ends nothing.
+        let body = self.own_body(context, permit, Box::new(feed), None, false);
         Ok(begun(answer(asked, body, EVENT_STREAM), &behind))
     }
 

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, response};
 
-use super::{BUFFERED, NEVER, STREAM};
+use super::STREAM;
 use crate::error::Error;
 use crate::proxy::Proxy;
+use crate::proxy::answer::{BUFFERED, NEVER};
 use crate::proxy::context::RequestContext;
 use crate::record::{Outcome, Record};
 use crate::relay::{Bounds, DownloadParts, OwnSource, Pump, PumpParts, Source};

@@ -9,15 +9,16 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
-use super::{BUFFERED, NEVER, STREAM};
+use super::STREAM;
 use crate::admit::Permit;
 use crate::algo::percent;
 use crate::config::STREAMS_PATH;
 use crate::error::{Detail, Error, Kind};
 use crate::proxy::Proxy;
+use crate::proxy::answer::ACCEL_BUFFERING;
 use crate::proxy::context::RequestContext;
 use crate::record::{Outcome, Resume};
-use crate::relay::{self, Bounds, Deadline, Download, DownloadParts, RelayBody, Source};
+use crate::relay::{self, RelayBody};
 use crate::route::Match;
 use crate::streams::{
     Cursor, Denied, End, KeptStream, LAST_EVENT_ID, LogReader, StreamId, reached,
@@ -27,8 +28,6 @@ use crate::streams::{
 const OFFSET: HeaderName = HeaderName::from_static("x-firstbyte-offset");
 /// llama.cpp's parameter.
 const CONVERSATION: &str = "conv_id";
-/// nginx's switch against buffering.
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// How far a mirror may be behind what its client has read elsewhere.
 const BEHIND: Duration = Duration::from_secs(1);
 const ALLOWED: HeaderValue = HeaderValue::from_static("GET, HEAD, DELETE, OPTIONS");
@@ -129,31 +128,9 @@ impl Proxy {
         (status, headers, length): (StatusCode, HeaderMap, Option<u64>),
         is_event_stream: bool,
     ) -> Response<RelayBody> {
-        let RequestContext { client, record, until, .. } = *context;
-        record.status(status);
-        let bounds = Bounds {
-            first_frame: NEVER,
-            gap: NEVER,
-            until,
-            stall: record.shares_connection().then_some(self.config.client.write_stall),
-            buffered: BUFFERED,
-            length,
-        };
-        let download = Download::new(DownloadParts {
-            source: Source::Ours(Box::new(reader)),
-            rest: None,
-            bounds,
-            deadline: Deadline::default(),
-            answer_guard: None,
-            wire: &client.wire,
-            record,
-            permit,
-            stock: &self.stock,
-            is_event_stream,
-            reads_usage: None,
-            heartbeat: None,
-        });
-        let mut answer = Response::new(RelayBody::relayed(download, length));
+        context.record.status(status);
+        let body = self.own_body(context, permit, Box::new(reader), length, is_event_stream);
+        let mut answer = Response::new(body);
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
         answer.headers_mut().insert(relay::head::REQUEST_ID, context.id.clone());
